@@ -1,0 +1,1 @@
+"""Convex programs of two-layer ReLU networks: the published listings and what certifies their answers."""

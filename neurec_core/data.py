@@ -1,0 +1,86 @@
+"""Designs X and planted teachers, drawn by address."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .draws import Draws
+from .nets import Net
+
+# E[g^6] = 15 for a standard normal g, so that a cubed entry is brought back to unit variance by its root.
+CUBE_SCALE = 15**-0.5
+
+
+def gaussian(G: np.ndarray) -> np.ndarray:
+    """Entries N(0, 1/n)."""
+    return G / G.shape[-2] ** 0.5
+
+
+def cubic(G: np.ndarray) -> np.ndarray:
+    """Cubed normal entries, rescaled to variance 1/n (heavy tails)."""
+    return gaussian(CUBE_SCALE * G**3)
+
+
+def whiten(X: np.ndarray) -> np.ndarray:
+    """Orthonormal columns (n >= d) or rows (n < d) with the range of X: U, or V^T, of its economy SVD."""
+    n, d = X.shape[-2:]
+    U, _, Vt = np.linalg.svd(X, full_matrices=False)
+    return U if n >= d else Vt
+
+
+DESIGNS = {
+    "gaussian": gaussian,
+    "cubic": cubic,
+    "whitened": lambda G: whiten(gaussian(G)),
+    "whitened_cubic": lambda G: whiten(cubic(G)),
+}
+
+
+def design(kind: str, draws: Draws, n: int, d: int, name: str = "X") -> np.ndarray:
+    """Data matrices with about unit-norm columns.
+
+    Parameters
+    ----------
+    kind : a key of `DESIGNS`
+    draws : the randomness
+    n, d : points and dimension
+    name : the address; another name is an independent draw of the same design
+
+    Returns
+    -------
+    X : (B, n, d) array
+
+    **Source**: wang2025overparameterized, section on numerical experiments; differs: cubed entries are
+    rescaled to variance 1/n, so that sigma means the same in every design (the noiseless program's
+    solution does not depend on the scale of X).
+    """
+    return DESIGNS[kind](draws.normal(name, n, d))
+
+
+def random_direction(X: np.ndarray, draws: Draws) -> np.ndarray:
+    """Uniform on the unit sphere, ``(B, d)``; independent of X."""
+    g = draws.normal("w", X.shape[-1])
+    return g / np.linalg.norm(g, axis=-1, keepdims=True)
+
+
+def smallest_singular_direction(X: np.ndarray, draws: Draws) -> np.ndarray:
+    """The last right singular vector of the economy SVD of X, ``(B, d)``: the direction X shrinks most.
+
+    For n < d it belongs to the smallest *non-zero* singular value and lies in the row space of X.
+    """
+    return np.linalg.svd(X, full_matrices=False)[2][:, -1, :]
+
+
+PLANTS = {"random": random_direction, "smallest_singular": smallest_singular_direction}
+
+
+def linear_teacher(kind: str, X: np.ndarray, draws: Draws) -> Net:
+    """A planted linear neuron of unit norm: a net with no hidden units.
+
+    Parameters
+    ----------
+    kind : a key of `PLANTS`
+    X : (B, n, d) array
+    draws : the randomness, used by "random" only
+    """
+    return Net.linear(PLANTS[kind](X, draws))

@@ -1,0 +1,50 @@
+"""Two-layer networks with a skip connection, batched over trials.
+
+Shapes: inputs ``X (B, n, d)``, hidden weights ``W (B, d, m)``, output weights ``a (B, m)``, skip
+weights ``skip (B, d)``; outputs ``(B, n)``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Net(NamedTuple):
+    """f(x) = sum_j a_j max(x^T W_j, 0) + x^T skip: teacher, student or decoded solution alike."""
+
+    W: np.ndarray
+    a: np.ndarray
+    skip: np.ndarray
+
+    @classmethod
+    def linear(cls, skip: np.ndarray) -> Net:
+        """The net x -> x^T skip, without hidden units; ``skip (B, d)``."""
+        batch, d = skip.shape
+        return cls(np.zeros((batch, d, 0)), np.zeros((batch, 0)), skip)
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        """Outputs ``(B, n)`` at inputs ``X (B, n, d)``."""
+        hidden = np.einsum("bnm,bm->bn", np.maximum(X @ self.W, 0), self.a)
+        return hidden + np.einsum("bnd,bd->bn", X, self.skip)
+
+
+class GatedNet(NamedTuple):
+    """f(x) = sum_j 1[x^T gates_j >= 0] x^T W_j + x^T skip: what a relaxed convex program fits.
+
+    The gates are fixed directions, so that f is linear in its weights; ``gates`` and ``W`` are (B, d, p).
+    """
+
+    W: np.ndarray
+    gates: np.ndarray
+    skip: np.ndarray
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        """Outputs ``(B, n)`` at inputs ``X (B, n, d)``."""
+        gated = np.einsum("bnp,bnp->bn", X @ self.gates >= 0, X @ self.W)
+        return gated + np.einsum("bnd,bd->bn", X, self.skip)
+
+    def as_relu(self) -> Net:
+        """The same weights read as ReLU units: another function wherever a weight leaves its gate's cone."""
+        return Net(self.W, np.ones(self.W[:, 0, :].shape), self.skip)

@@ -1,0 +1,254 @@
+"""Experiment x Grid -> table: in this process, on a local cluster, a running scheduler or Slurm.
+
+Resume = cache = publication: every finished shard is a whole file in the folder; a sweep reads what is
+there, computes what is missing and returns the rows it was asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from . import tables
+from .experiment import BadInput, Experiment, Grid, Params, Status
+from .store import Store, StoreFailed
+
+# Shards handed to a cluster at a time: enough to keep a big one busy, few enough to let go of at once.
+IN_FLIGHT = 1000
+# A shard whose worker died this often is given up: it is likely to be what kills them.
+RETRIES = 3
+
+
+class SweepFailed(RuntimeError):
+    """A sweep that could not finish; what it had finished is kept."""
+
+
+class Shard(NamedTuple):
+    """Trials of one point, computed and stored together."""
+
+    params: Params
+    seed: int
+    trials: tuple[int, ...]
+
+
+class Done(NamedTuple):
+    """A shard's rows and what they cost; `code` tells which code a remote worker runs."""
+
+    shard: Shard
+    rows: list[dict[str, Any]]
+    code: str
+    wall_seconds: float
+    cpu_seconds: float
+
+
+def sweep(
+    experiment: Experiment,
+    grid: Grid,
+    *,
+    seed: int = 0,
+    out: str | Path | None = None,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    progress: bool = True,
+    warn: Callable[[str], None] = warnings.warn,
+) -> pd.DataFrame:
+    """Every trial of every point of a grid; what `out` holds already is not computed again.
+
+    Parameters
+    ----------
+    experiment, grid : what to run
+    seed : the seed of every draw, >= 0
+    out : folder of the shards; None keeps the rows in memory only
+    jobs : processes; 1 runs in this one. With ``scheduler="slurm"``, Slurm jobs
+    scheduler : None, "tcp://host:port" of a running Dask scheduler, or "slurm"
+    progress : whether to show a bar with rate and time left
+    warn : what to call with a line about a file that was not read
+
+    Returns
+    -------
+    table : one row a trial, in the order of the grid, however the sweep was run
+
+    Raises
+    ------
+    BadInput : a point, a folder or a scheduler that cannot be used
+    SweepFailed : a disk that filled up or a worker that died again and again; finished shards are kept
+    """
+    _at_least("seed", "seed of every draw", seed, 0)
+    _at_least("jobs", "processes", jobs, 1)
+    _at_least("trials", "independent draws a cell", grid.trials, 1)
+    points = grid.points(experiment.params)
+    store = Store(experiment, out, warn)
+    shards = list(missing(store, points, seed, grid.trials, experiment.batch))
+    with contextlib.closing(run_all(experiment, shards, jobs, scheduler)) as results:
+        collect(store, results, shards, len(points) * grid.trials, progress)
+    return store.table([(p, seed, t) for p in points for t in range(grid.trials)])
+
+
+def _at_least(name: str, meaning: str, got: int, low: int) -> None:
+    if got < low:
+        raise BadInput(f"{name} ({meaning}) must be a whole number in [{low}, inf), got {got}")
+
+
+def missing(store: Store, points: Sequence[Params], seed: int, trials: int, batch: int) -> Iterator[Shard]:
+    """The shards of the rows that are not stored yet, at most `batch` trials each."""
+    for params in points:
+        left = [t for t in range(trials) if (params, seed, t) not in store]
+        for start in range(0, len(left), batch):
+            yield Shard(params, seed, tuple(left[start : start + batch]))
+
+
+def collect(store: Store, results: Iterator[Done], shards: Sequence[Shard], total: int, progress: bool) -> None:
+    """Store each finished shard and move the bar."""
+    from tqdm.auto import tqdm
+
+    done_before = total - sum(len(shard.trials) for shard in shards)
+    failed = 0
+    with tqdm(total=total, initial=done_before, unit="trial", disable=not progress, smoothing=0.1) as bar:
+        for done in results:
+            if done.code != tables.fingerprint():
+                here = tables.fingerprint()
+                raise SweepFailed(f"a worker runs other code (neurec_core {done.code}, here {here}); install the same")
+            try:
+                store.add(done.rows, about(store.experiment, done))
+            except StoreFailed as error:
+                raise SweepFailed(f"{error}; {bar.n} of {total} trials are kept") from None
+            failed += sum(not Status(row["status"]).usable for row in done.rows)
+            bar.set_postfix({"failed": failed} if failed else {}, refresh=False)
+            bar.update(len(done.rows))
+
+
+def about(experiment: Experiment, done: Done) -> dict[str, Any]:
+    """A shard's provenance."""
+    return {
+        "experiment": experiment.name,
+        "params": done.shard.params.model_dump(),
+        "seed": done.shard.seed,
+        "trials": list(done.shard.trials),
+        "wall_seconds": done.wall_seconds,
+        "cpu_seconds": done.cpu_seconds,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **tables.provenance(),
+    }
+
+
+# --------------------------------------------------------------------------------------------- running
+
+
+def run_shard(experiment: Experiment, shard: Shard) -> Done:
+    """Compute one shard on one thread, here or on a worker."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    with threadpool_limits(1), _one_torch_thread():
+        rows = experiment.rows(*shard)
+    return Done(shard, rows, tables.fingerprint(), time.perf_counter() - wall, time.process_time() - cpu)
+
+
+@contextlib.contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    torch = sys.modules.get("torch")  # an experiment that does not use torch must not pay for it
+    before = torch.get_num_threads() if torch else None
+    try:
+        if torch:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(before)
+
+
+def run_all(experiment: Experiment, shards: Sequence[Shard], jobs: int, scheduler: str | None) -> Iterator[Done]:
+    """Finished shards as they come, in whatever order, from this process or from a cluster."""
+    if not shards:
+        return
+    if scheduler is None and jobs == 1:
+        for shard in shards:
+            yield run_shard(experiment, shard)
+        return
+    with connect(min(jobs, len(shards)), scheduler) as client:
+        yield from _on_cluster(client, experiment, shards)
+
+
+def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) -> Iterator[Done]:
+    from distributed import as_completed
+
+    waiting = iter(shards)
+
+    def submit(shard: Shard) -> Any:
+        return client.submit(run_shard, experiment, shard, pure=False, retries=RETRIES)
+
+    first = [submit(shard) for shard in itertools.islice(waiting, IN_FLIGHT)]
+    futures = as_completed(first, loop=client.loop)
+    lost = []
+    for future in futures:
+        if future.status == "finished":
+            yield future.result()
+        elif future.status == "cancelled":
+            raise SweepFailed("the scheduler went away; run the same command again to go on")
+        else:
+            lost.append(future.exception())
+        future.release()
+        futures.update([submit(shard) for shard in itertools.islice(waiting, 1)])
+    if lost:
+        raise SweepFailed(f"{len(lost)} of {len(shards)} shards were lost with their workers ({lost[0]}); run again")
+
+
+@contextlib.contextmanager
+def connect(jobs: int, scheduler: str | None) -> Iterator[Any]:
+    """A Dask client: of a local cluster, of a running scheduler, or of Slurm.
+
+    Raises
+    ------
+    BadInput : the packages are not installed, or nothing answers at that address
+    """
+    try:
+        import distributed
+    except ImportError:
+        raise BadInput("jobs and scheduler need Dask: pip install 'neurec-core[scale]'") from None
+    with contextlib.ExitStack() as stack:
+        if scheduler is None:
+            cluster = distributed.LocalCluster(
+                n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.CRITICAL
+            )
+            address = stack.enter_context(cluster)
+        elif scheduler == "slurm":
+            address = stack.enter_context(_slurm(jobs))
+        else:
+            address = scheduler
+        try:
+            client = distributed.Client(address, timeout=20, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise BadInput(f"scheduler (tcp://HOST:PORT of a running Dask scheduler, or slurm) does not answer, got {scheduler!r}: {error}") from None
+        yield stack.enter_context(client)
+
+
+def _slurm(jobs: int) -> Any:
+    """One single-thread worker a Slurm job; queue, memory and walltime as dask-jobqueue is configured."""
+    import dask
+    from dask_jobqueue import SLURMCluster
+
+    site = dask.config.get("jobqueue.slurm", {})
+    cluster = SLURMCluster(
+        cores=1,
+        processes=1,
+        memory=site.get("memory") or "4GB",
+        walltime=site.get("walltime") or "12:00:00",
+        scheduler_options={"dashboard_address": None},
+    )
+    cluster.scale(jobs=jobs)
+    return cluster
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,257 @@
+"""Tables: one row a trial, stored as Parquet with their provenance; and what can be told from them.
+
+A table is a `pandas.DataFrame` with the parameters, ``seed``, ``trial``, the scores, ``status``,
+``detail`` and ``seconds``. Events are nullable booleans: a trial that failed has no measures.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import uuid
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy.optimize import isotonic_regression
+from scipy.stats import binomtest
+
+from .experiment import BadInput, Experiment, Status
+
+KEY = b"neurec"  # the Parquet metadata entry that holds the provenance
+PACKAGES = ("neurec-core", "numpy", "scipy", "cvxpy", "clarabel", "torch", "pandas", "pyarrow")
+# What can change a row: the vocabulary, the layer below the papers, and the papers.
+SCIENCE = ("experiment", "draws", "nets", "data", "patterns", "compare", "theory", "convex", "dynamics", "papers")
+CONFIDENCE = 0.95
+
+# ------------------------------------------------------------------------------------- provenance
+
+
+@cache
+def fingerprint() -> str:
+    """Hash of the code that decides what a row holds; comments and docstrings do not count."""
+    root, digest = Path(__file__).parent, hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        if path.relative_to(root).parts[0].removesuffix(".py") in SCIENCE:
+            digest.update(ast.dump(_without_docstrings(ast.parse(path.read_bytes()))).encode())
+    return digest.hexdigest()[:12]
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+        if documented and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]  # type: ignore[attr-defined]
+    return tree
+
+
+@cache
+def provenance() -> dict[str, Any]:
+    """What computed a table: versions, git commit ("+" if the sources were changed since), code hash."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return {"versions": versions, "git": _commit(), "code": fingerprint()}
+
+
+def _commit() -> str | None:
+    def git(*words: str) -> str:
+        folder = str(Path(__file__).parent)
+        done = subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        # A package installed inside some other repository must not take that one's commit for its own.
+        tracked = git("ls-files", "--", Path(__file__).name)
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "") if tracked else None
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+# ------------------------------------------------------------------------------------ store and load
+
+
+def schema(experiment: Experiment) -> pa.Schema:
+    """The columns of every table of an experiment and their types."""
+    types = {"int": pa.int64(), "float": pa.float64(), "choice": pa.string(), "text": pa.string()}
+    fields = [(name, types[d.kind]) for name, d in experiment.params.declared().items()]
+    fields += [("seed", pa.int64()), ("trial", pa.int64())]
+    kinds = {"event": pa.bool_(), "measure": pa.float64()}
+    fields += [(name, kinds[column.kind]) for name, column in experiment.columns.items()]
+    return pa.schema([*fields, ("status", pa.string()), ("detail", pa.string()), ("seconds", pa.float64())])
+
+
+def frame(table: pa.Table) -> pd.DataFrame:
+    """As a DataFrame; events and optional whole numbers stay nullable."""
+    nullable = {pa.bool_(): pd.BooleanDtype(), pa.int64(): pd.Int64Dtype()}
+    data = table.to_pandas(types_mapper=nullable.get)
+    whole = [c for c in data if data[c].dtype == "Int64" and data[c].notna().all()]
+    return data.astype(dict.fromkeys(whole, "int64"))
+
+
+def write(table: pa.Table, path: Path, about: dict[str, Any]) -> None:
+    """Write a Parquet file under its final name only when it is whole."""
+    table = table.replace_schema_metadata({KEY: json.dumps(about).encode()})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, write_page_checksum=True, compression="zstd")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Any:
+    """A temporary name beside `path`, renamed to it if the block ends well and removed if it does not."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """A whole file and its provenance.
+
+    Raises
+    ------
+    pa.ArrowInvalid, OSError : cut short or damaged
+    KeyError : a Parquet file that is not a table of neurec
+    """
+    table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+    return table, json.loads((table.schema.metadata or {})[KEY])
+
+
+def load(path: str | Path) -> pd.DataFrame:
+    """A published table (one file), with its provenance in ``.attrs``.
+
+    Raises
+    ------
+    BadInput : not there, damaged, or not a table of neurec
+    """
+    try:
+        table, about = read(Path(path))
+    except (OSError, pa.ArrowInvalid, KeyError) as error:
+        raise BadInput(f"table (a Parquet file written by neurec) cannot be read from {path}: {error}") from None
+    data = frame(table)
+    data.attrs = about
+    return data
+
+
+def export(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table to ``.parquet``, or to ``.csv`` with its provenance in ``<name>.csv-metadata.json``.
+
+    Raises
+    ------
+    BadInput : another ending, or a folder that cannot be written to
+    """
+    path = Path(path)
+    if path.suffix not in (".parquet", ".csv"):
+        raise BadInput(f"FILE (where the table goes) must end in .parquet or .csv, got {path.name!r}")
+    try:
+        if path.suffix == ".parquet":
+            write(pa.Table.from_pandas(table, preserve_index=False), path, table.attrs)
+        else:
+            with replacing(path) as temporary:
+                table.to_csv(temporary, index=False)
+            with replacing(path.with_name(path.name + "-metadata.json")) as temporary:
+                temporary.write_text(json.dumps(table.attrs, indent=2))
+    except OSError as error:
+        raise BadInput(f"FILE (where the table goes) cannot be written: {error}") from None
+
+
+# ---------------------------------------------------------------------------------------- statistics
+
+
+def usable(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose measures mean something."""
+    return table[table["status"].isin([s.value for s in Status if s.usable])]
+
+
+def varying(table: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    """Which of the columns `names` take more than one value."""
+    return [name for name in names if table[name].nunique(dropna=False) > 1]
+
+
+def rate(table: pd.DataFrame, event: str, by: Sequence[str]) -> pd.DataFrame:
+    """How often an event happens, with its Wilson band.
+
+    Parameters
+    ----------
+    table : rows of trials
+    event : a column of kind "event"
+    by : columns whose values tell groups apart
+
+    Returns
+    -------
+    DataFrame with `by`, ``rate``, ``low``, ``high`` (95 %), ``trials`` (usable) and ``failed``
+
+    **Source**: wilson1927probable, as in `scipy.stats.binomtest`.
+    """
+    rows = []
+    for key, group in _groups(table, by):
+        good = usable(group)[event].dropna()
+        row = dict(zip(by, key, strict=True)) | {"trials": len(good), "failed": len(group) - len(good)}
+        if len(good):
+            test = binomtest(int(good.sum()), len(good))
+            band = test.proportion_ci(CONFIDENCE, method="wilson")
+            row |= {"rate": test.statistic, "low": band.low, "high": band.high}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=[*by, "rate", "low", "high", "trials", "failed"])
+
+
+def spread(table: pd.DataFrame, measure: str, by: Sequence[str]) -> pd.DataFrame:
+    """Median of a measure and the band of its middle 80 %.
+
+    Returns
+    -------
+    DataFrame with `by`, ``median``, ``low`` (10 %), ``high`` (90 %), ``trials`` and ``failed``
+    """
+    rows = []
+    for key, group in _groups(table, by):
+        good = usable(group)[measure].dropna().astype(float)
+        low, median, high = good.quantile([0.1, 0.5, 0.9]) if len(good) else (np.nan,) * 3
+        counts = {"trials": len(good), "failed": len(group) - len(good)}
+        rows.append(dict(zip(by, key, strict=True)) | {"median": median, "low": low, "high": high} | counts)
+    return pd.DataFrame(rows, columns=[*by, "median", "low", "high", "trials", "failed"])
+
+
+def threshold(table: pd.DataFrame, event: str, x: str, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Where along `x` an event becomes more likely than not, for rates that grow with `x`.
+
+    The rates are made non-decreasing (isotonic regression, weighted by trials) and interpolated at 1/2.
+
+    Returns
+    -------
+    DataFrame with `by`, ``threshold`` and its band: ``low``, the last x up to which every rate's 95 %
+    band lies below 1/2; ``high``, the first x from which every band lies above it. NaN where the
+    grid does not reach that far.
+    """
+    rows = []
+    for key, group in _groups(table, by):
+        rates = rate(group, event, [x]).dropna(subset="rate").sort_values(x)
+        xs, fit = rates[x].to_numpy(float), isotonic_regression(rates["rate"], weights=rates["trials"]).x
+        after = int(np.searchsorted(fit, 0.5))
+        crossing = np.nan
+        if 0 < after < len(fit):
+            left, right = fit[after - 1], fit[after]
+            crossing = xs[after - 1] + (0.5 - left) / (right - left) * (xs[after] - xs[after - 1])
+        below = np.logical_and.accumulate(rates["high"].to_numpy() < 0.5)
+        above = np.logical_and.accumulate(rates["low"].to_numpy()[::-1] > 0.5)[::-1]
+        low = xs[below].max() if below.any() else np.nan
+        high = xs[above].min() if above.any() else np.nan
+        rows.append(dict(zip(by, key, strict=True)) | {"threshold": crossing, "low": low, "high": high})
+    return pd.DataFrame(rows, columns=[*by, "threshold", "low", "high"])
+
+
+def _groups(table: pd.DataFrame, by: Sequence[str]) -> Iterable[tuple[tuple[Any, ...], pd.DataFrame]]:
+    return table.groupby(list(by), sort=True, dropna=False) if by else [((), table)]
