@@ -16,20 +16,20 @@ class Patterns(NamedTuple):
     """Distinct patterns of each trial and, for each, a direction that makes it.
 
     D : (B, n, p) bool, padded with empty columns
-    H : (B, d, p), padded with zeros; ``D[b, :, j] == (X[b] @ H[b, :, j] >= 0)`` for j < count[b]
-    count : (B,) how many columns are patterns
+    H : (B, d, p), padded with zeros; ``D[b, :, j] == (X[b] @ H[b, :, j] >= 0)`` for j < sizes[b]
+    sizes : (B,) how many columns are patterns
     all_ones : (B,) whether some direction is active on every point
     """
 
     D: np.ndarray
     H: np.ndarray
-    count: np.ndarray
+    sizes: np.ndarray
     all_ones: np.ndarray
 
     @property
     def real(self) -> np.ndarray:
         """(B, p) bool: which columns are patterns rather than padding."""
-        return np.arange(self.D.shape[-1]) < self.count[:, None]
+        return np.arange(self.D.shape[-1]) < self.sizes[:, None]
 
 
 def all_ones(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -88,8 +88,8 @@ def sample(X: np.ndarray, directions: np.ndarray) -> Patterns:
             D, H = np.column_stack([D, np.ones(len(D), bool)]), np.column_stack([H, h[b]])
         columns.append(D)
         gates.append(H)
-    count = np.array([D.shape[1] for D in columns])
-    return Patterns(_pad(columns, count.max()), _pad(gates, count.max()), count, present)
+    sizes = np.array([D.shape[1] for D in columns])
+    return Patterns(_pad(columns, sizes.max()), _pad(gates, sizes.max()), sizes, present)
 
 
 def _pad(arrays: list[np.ndarray], width: int) -> np.ndarray:

@@ -19,7 +19,8 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from . import tables
-from .experiment import BadInput, Experiment, Params
+from .experiment import Experiment
+from .params import BadInput, Params
 
 FILES_A_LEVEL = 64
 STALE_SECONDS = 3600  # a temporary file this old belongs to a process that was killed
@@ -70,7 +71,7 @@ class Store:
         ------
         StoreFailed : "cannot write to DIR: No space left on device"
         """
-        part = (pa.Table.from_pylist(list(rows), schema=self.schema), about)
+        part = (tables.arrow(rows, self.experiment), about)
         if self.folder is not None:
             address = json.dumps([about["params"], about["seed"], about["trials"]])
             try:
@@ -87,7 +88,7 @@ class Store:
         wanted = pd.DataFrame([(*p.model_dump().values(), s, t) for p, s, t in addresses], columns=self.names)
         wanted = wanted.astype(stored.dtypes[self.names].to_dict())
         data = wanted.merge(stored.drop_duplicates(self.names), how="inner", on=self.names)
-        data.attrs = summary([about for _, about in self.parts])
+        data.attrs.update(summary([about for _, about in self.parts]))
         return data
 
     def _take(self, part: Part) -> None:
@@ -143,9 +144,10 @@ def read_table(folder: str | Path, warn: Callable[[str], None]) -> pd.DataFrame:
         holds = "no finished shard" if not names else f"rows of {' and '.join(sorted(names))}"
         raise BadInput(f"DIR (folder of a sweep) must hold rows of one experiment, {str(folder)!r} holds {holds}")
     data = tables.frame(pa.concat_tables([table for table, _ in parts]))
-    address = list(data.columns[: data.columns.get_loc("trial") + 1])
+    columns = list(data.columns)
+    address = columns[: columns.index("trial") + 1]
     data = data.drop_duplicates(address).sort_values(address, ignore_index=True)
-    data.attrs = summary([about for _, about in parts])
+    data.attrs.update(summary([about for _, about in parts]))
     return data
 
 

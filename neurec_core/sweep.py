@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,8 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from . import tables
-from .experiment import BadInput, Experiment, Grid, Params, Status
+from .experiment import Experiment, Grid, Status
+from .params import BadInput, Params
 from .store import Store, StoreFailed
 
 # Shards handed to a cluster at a time: enough to keep a big one busy, few enough to let go of at once.
@@ -88,7 +89,7 @@ def sweep(
     _at_least("seed", "seed of every draw", seed, 0)
     _at_least("jobs", "processes", jobs, 1)
     _at_least("trials", "independent draws a cell", grid.trials, 1)
-    points = grid.points(experiment.params)
+    points = list(dict.fromkeys(grid.points(experiment.params)))
     store = Store(experiment, out, warn)
     shards = list(missing(store, points, seed, grid.trials, experiment.batch))
     with contextlib.closing(run_all(experiment, shards, jobs, scheduler)) as results:
@@ -167,7 +168,7 @@ def _one_torch_thread() -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def run_all(experiment: Experiment, shards: Sequence[Shard], jobs: int, scheduler: str | None) -> Iterator[Done]:
+def run_all(experiment: Experiment, shards: Sequence[Shard], jobs: int, scheduler: str | None) -> Generator[Done]:
     """Finished shards as they come, in whatever order, from this process or from a cluster."""
     if not shards:
         return
@@ -217,10 +218,7 @@ def connect(jobs: int, scheduler: str | None) -> Iterator[Any]:
         raise BadInput("jobs and scheduler need Dask: pip install 'neurec-core[scale]'") from None
     with contextlib.ExitStack() as stack:
         if scheduler is None:
-            cluster = distributed.LocalCluster(
-                n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.CRITICAL
-            )
-            address = stack.enter_context(cluster)
+            address = stack.enter_context(_local(jobs))
         elif scheduler == "slurm":
             address = stack.enter_context(_slurm(jobs))
         else:
@@ -228,8 +226,17 @@ def connect(jobs: int, scheduler: str | None) -> Iterator[Any]:
         try:
             client = distributed.Client(address, timeout=20, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise BadInput(f"scheduler (tcp://HOST:PORT of a running Dask scheduler, or slurm) does not answer, got {scheduler!r}: {error}") from None
+            what = "scheduler (tcp://HOST:PORT of a running Dask scheduler, or slurm)"
+            raise BadInput(f"{what} does not answer, got {scheduler!r}: {error}") from None
         yield stack.enter_context(client)
+
+
+def _local(jobs: int) -> Any:
+    """One single-thread process a core; spawned, since a forked one would inherit a solver's locks."""
+    from distributed import LocalCluster
+
+    quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+    return LocalCluster(n_workers=jobs, threads_per_worker=1, processes=True, **quiet)
 
 
 def _slurm(jobs: int) -> Any:

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
 import uuid
@@ -27,12 +26,13 @@ import pyarrow.parquet as pq
 from scipy.optimize import isotonic_regression
 from scipy.stats import binomtest
 
-from .experiment import BadInput, Experiment, Status
+from .experiment import Experiment, Status
+from .params import BadInput
 
 KEY = b"neurec"  # the Parquet metadata entry that holds the provenance
 PACKAGES = ("neurec-core", "numpy", "scipy", "cvxpy", "clarabel", "torch", "pandas", "pyarrow")
-# What can change a row: the vocabulary, the layer below the papers, and the papers.
-SCIENCE = ("experiment", "draws", "nets", "data", "patterns", "compare", "theory", "convex", "dynamics", "papers")
+# What runs, keeps and shows rows but cannot change one; all other modules are part of the fingerprint.
+AROUND = ("__main__", "background", "batch", "cli", "explore", "plots", "store", "sweep", "tables")
 CONFIDENCE = 0.95
 
 # ------------------------------------------------------------------------------------- provenance
@@ -43,16 +43,15 @@ def fingerprint() -> str:
     """Hash of the code that decides what a row holds; comments and docstrings do not count."""
     root, digest = Path(__file__).parent, hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
-        if path.relative_to(root).parts[0].removesuffix(".py") in SCIENCE:
+        if path.relative_to(root).parts[0].removesuffix(".py") not in AROUND:
             digest.update(ast.dump(_without_docstrings(ast.parse(path.read_bytes()))).encode())
     return digest.hexdigest()[:12]
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
-        documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-        if documented and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:]  # type: ignore[attr-defined]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
     return tree
 
 
@@ -93,6 +92,11 @@ def schema(experiment: Experiment) -> pa.Schema:
     return pa.schema([*fields, ("status", pa.string()), ("detail", pa.string()), ("seconds", pa.float64())])
 
 
+def arrow(rows: Sequence[dict[str, Any]], experiment: Experiment) -> pa.Table:
+    """Plain rows as a table."""
+    return pa.Table.from_pylist(list(rows), schema=schema(experiment))
+
+
 def frame(table: pa.Table) -> pd.DataFrame:
     """As a DataFrame; events and optional whole numbers stay nullable."""
     nullable = {pa.bool_(): pd.BooleanDtype(), pa.int64(): pd.Int64Dtype()}
@@ -114,7 +118,7 @@ def replacing(path: Path) -> Any:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -143,7 +147,7 @@ def load(path: str | Path) -> pd.DataFrame:
     except (OSError, pa.ArrowInvalid, KeyError) as error:
         raise BadInput(f"table (a Parquet file written by neurec) cannot be read from {path}: {error}") from None
     data = frame(table)
-    data.attrs = about
+    data.attrs.update(about)
     return data
 
 
@@ -159,7 +163,7 @@ def export(table: pd.DataFrame, path: str | Path) -> None:
         raise BadInput(f"FILE (where the table goes) must end in .parquet or .csv, got {path.name!r}")
     try:
         if path.suffix == ".parquet":
-            write(pa.Table.from_pandas(table, preserve_index=False), path, table.attrs)
+            write(pa.Table.from_pandas(table, preserve_index=False), path, {str(k): v for k, v in table.attrs.items()})
         else:
             with replacing(path) as temporary:
                 table.to_csv(temporary, index=False)

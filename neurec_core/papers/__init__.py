@@ -6,7 +6,8 @@ import importlib
 import pkgutil
 from types import ModuleType
 
-from ..experiment import BadInput, Experiment, unknown
+from ..experiment import Experiment
+from ..params import BadInput, unknown
 
 
 def names() -> list[str]:

@@ -22,8 +22,9 @@ from pydantic import field_validator
 from .. import data, patterns
 from ..convex import certify
 from ..draws import Draws
-from ..experiment import Column, Experiment, Grid, Guide, Params, Problem, Solution, Status, param
+from ..experiment import Column, Experiment, Grid, Guide, Problem, Solution
 from ..nets import GatedNet
+from ..params import Params, param
 
 CITATION = (
     "Wang, Hua, Candes, Pilanci: Overparameterized ReLU Neural Networks Learn the Simplest Models: "
@@ -32,6 +33,7 @@ CITATION = (
 
 # The published test: every weight within 1e-4 of the plant (numpy's relative 1e-5 on top for the skip).
 RECOVERY_TOLERANCE = 1e-4
+OF_LABELS = "in units of the labels' norm"
 
 
 class SkipRecovery(Params):
@@ -40,15 +42,15 @@ class SkipRecovery(Params):
     n: int = param(60, "training points", ge=1, le=100_000, slider=(5, 120, 5))
     d: int = param(20, "input dimension", ge=1, le=10_000, slider=(2, 40, 2))
     sigma: float = param(
-        0.0, "noise level", symbol=r"\sigma", unit="in units of the labels' norm", ge=0, le=1e3,
+        0.0, "noise level", symbol="σ", unit=OF_LABELS, ge=0, le=1e3,
         slider=(0, 0.5, 0.05),
     )  # fmt: skip
     design: Literal["gaussian", "cubic", "whitened", "whitened_cubic"] = param(
         "gaussian", "distribution of the inputs", symbol="X"
     )
-    plant: Literal["random", "smallest_singular"] = param("random", "planted neuron", symbol="w^*")
+    plant: Literal["random", "smallest_singular"] = param("random", "planted neuron", symbol="w*")
     patterns: int | None = param(
-        None, "sampled gate directions (none: max(n, 50), as published)", symbol="m_h", ge=1, le=1_000_000
+        None, "sampled gate directions (none: max(n, 50), as published)", symbol="m", ge=1, le=1_000_000
     )
     solver: str = param("CLARABEL", "installed cone solver")
 
@@ -81,14 +83,14 @@ def solve(params: SkipRecovery, problem: Problem, draws: Draws) -> Solution:
     found = patterns.sample(X, directions)
     W, skip = np.full(found.H.shape, np.nan), np.full(X.shape[::2], np.nan)
     status = []
-    for b, p in enumerate(found.count):
+    for b, p in enumerate(found.sizes):
         program = programs.min_norm_skip(X[b], found.D[b, :, :p], y[b])
         status.append(programs.solve(program, params.solver))
         if status[b].usable:
             W[b], skip[b] = 0, program.var_dict["w0"].value
             W[b, :, :p] = program.var_dict["W"].value
     norms, consistent = certify.isometry(X, found.D, problem.teacher.skip)
-    stats = {"D": found.D, "count": found.count, "all_ones": found.all_ones}
+    stats = {"D": found.D, "sizes": found.sizes, "all_ones": found.all_ones}
     stats |= {"isometry": np.where(found.real, norms, np.nan), "consistent": consistent}
     stats["X_test"] = data.design(params.design, draws, params.n, params.d, name="X_test")
     return Solution(GatedNet(W, found.H, skip), status, stats)
@@ -116,13 +118,19 @@ def score(params: SkipRecovery, problem: Problem, solution: Solution) -> dict[st
 
 COLUMNS = {
     "recovered": Column("recovered: all weights within 1e-4 of the plant", "event"),
-    "weight_distance": Column("distance of the skip weights from the plant, 2-norm", "measure", "in units of the plant's norm"),
-    "test_distance": Column("distance from the plant's labels on n fresh points, gated as fitted", "measure", "in units of the labels' norm"),
-    "test_distance_relu": Column("the same, gates replaced by ReLU as published", "measure", "in units of the labels' norm"),
+    "weight_distance": Column("distance of the skip weights from the plant", "measure", "in units of the plant's norm"),
+    "test_distance": Column("distance from the plant on n fresh points, gated as fitted", "measure", OF_LABELS),
+    "test_distance_relu": Column("the same with ReLU in place of the gates, as published", "measure", OF_LABELS),
     "all_ones": Column("some direction is active on every point", "event"),
-    "isometry": Column("largest norm of the isometry condition; NaN where no dual vector is consistent", "measure"),
+    "isometry": Column("largest norm of the isometry condition; NaN without a consistent dual vector", "measure"),
     "isometry_held": Column("isometry condition holds (all norms < 1)", "event"),
-}  # fmt: skip
+}
+
+
+def twice(d: np.ndarray) -> np.ndarray:
+    """n = 2d, where half of all draws have a direction that is active on every point (Wendel)."""
+    return 2 * d
+
 
 SKIP_RECOVERY = Experiment(
     name="convex_recovery.skip_recovery",
@@ -138,7 +146,7 @@ SKIP_RECOVERY = Experiment(
         "paper": Grid({"n": range(10, 401, 10), "d": range(10, 101, 10)}, trials=5),
     },
     citation=CITATION,
-    guides=(Guide("n", "d", lambda d: 2 * d, "n = 2d"),),
+    guides=(Guide("n", "d", twice, "n = 2d"),),
 )
 
 EXPERIMENTS = (SKIP_RECOVERY,)

@@ -1,0 +1,88 @@
+"""A paper's notebook as a batch job, through papermill."""
+
+from __future__ import annotations
+
+import ast
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from .params import BadInput, unknown
+
+# In a checkout the notebooks lie beside the package; a job may also run from a copy of the repository.
+FOLDERS = (Path.cwd() / "notebooks", Path(__file__).parents[1] / "notebooks")
+
+
+class NotebookFailed(RuntimeError):
+    """A cell raised; the message says where and what."""
+
+
+def find(paper: str) -> Path:
+    """The notebook of a paper.
+
+    Raises
+    ------
+    BadInput : the notebooks are not here
+    """
+    for folder in FOLDERS:
+        if (path := folder / f"{paper}.ipynb").is_file():
+            return path
+    looked = " or ".join(str(folder) for folder in FOLDERS)
+    raise BadInput(f"PAPER (whose notebook to run) has no {paper}.ipynb in {looked}; run inside a checkout of neurec")
+
+
+def execute(paper: str, parameters: dict[str, Any], out: str | Path) -> Path:
+    """Execute a paper's notebook with some of its parameters changed.
+
+    Parameters
+    ----------
+    paper : the notebook's stem
+    parameters : values by name; text is read as a Python literal where it is one
+    out : folder of the executed notebook
+
+    Returns
+    -------
+    path of the executed notebook, under its name only when every cell has run
+
+    Raises
+    ------
+    BadInput : a parameter that the notebook does not have, or a folder that cannot be written to
+    NotebookFailed : a cell raised; the notebook as far as it came is kept as ``<paper>.failed.ipynb``
+    """
+    try:
+        import papermill
+        from traitlets.config import Config
+    except ImportError:
+        raise BadInput("notebook needs papermill: pip install 'neurec-core[lab]'") from None
+
+    source = find(paper).resolve()
+    known = papermill.inspect_notebook(str(source))
+    for name in parameters:
+        if name not in known:
+            raise BadInput(unknown("notebook parameter", name, known))
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"out (folder of the notebook) cannot be made, got {str(folder)!r}: {error.strerror}") from None
+    done, failed = folder / f"{paper}.ipynb", folder / f"{paper}.failed.ipynb"
+    os.environ["NEUREC_STATIC"] = "1"  # nobody will be there to move a slider
+    with tempfile.TemporaryDirectory(prefix="neurec-") as sockets:
+        # Sockets in a folder instead of ports: kernels started side by side cannot take each other's.
+        ipc = {"transport": "ipc", "ip": str(Path(sockets, "kernel"))}
+        try:
+            papermill.execute_notebook(
+                str(source), str(failed), parameters={k: _read(v) for k, v in parameters.items()},
+                kernel_name="python3", cwd=str(source.parent), config=Config(KernelManager=ipc, AsyncKernelManager=ipc),
+            )  # fmt: skip
+        except papermill.exceptions.PapermillExecutionError as error:
+            raise NotebookFailed(f"cell {error.exec_count} of {failed}: {error.ename}: {error.evalue}") from None
+    return failed.replace(done)
+
+
+def _read(value: Any) -> Any:
+    try:
+        return ast.literal_eval(value) if isinstance(value, str) else value
+    except (ValueError, SyntaxError):
+        return value

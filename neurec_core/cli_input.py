@@ -1,0 +1,91 @@
+"""What the command line reads: whole numbers, axes, grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import numpy as np
+
+from .experiment import Experiment, Grid
+from .params import BadInput
+
+MOST_VALUES = 1_000_000
+TRIALS = 10  # draws a cell where neither a preset nor the user says
+
+
+def normalise(word: str) -> str:
+    """Dashes and underscores alike."""
+    return word.replace("_", "-")
+
+
+class Whole(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A whole number from `low` on, refused like any parameter of an experiment."""
+
+    name = "INT"
+
+    def __init__(self, meaning: str, low: int) -> None:
+        self.meaning, self.low = meaning, low
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            number = self.low - 1
+        if number < self.low:
+            name = param.name if param else "value"
+            raise BadInput(f"{name} ({self.meaning}) must be a whole number in [{self.low}, inf), got {value!r}")
+        return number
+
+
+def axis(text: str, experiment: Experiment) -> tuple[str, list[Any]]:
+    """Read ``FIELD=START:STOP:STEP`` (STOP included) or ``FIELD=A,B,...``.
+
+    Raises
+    ------
+    BadInput : "over (an axis of the grid) must be FIELD=START:STOP:STEP or FIELD=A,B,..., got 'n'"
+    """
+    name, equals, values = text.partition("=")
+    wrong = f"over (an axis of the grid) must be FIELD=START:STOP:STEP or FIELD=A,B,..., got {text!r}"
+    if not equals or not values:
+        raise BadInput(wrong)
+    field = experiment.params.name_of(name)
+    if ":" not in values:
+        return field, list(dict.fromkeys(value.strip() for value in values.split(",")))
+    try:
+        start, stop, step = (float(word) for word in values.split(":"))
+    except ValueError:
+        raise BadInput(wrong) from None
+    if not np.isfinite([start, stop, step]).all() or step <= 0 or stop < start:
+        raise BadInput(f"{wrong}: STEP must be > 0 and STOP >= START")
+    if (stop - start) / step >= MOST_VALUES:
+        raise BadInput(f"{wrong}: more than {MOST_VALUES} values")
+    # Half a step of slack includes STOP in spite of rounding; the rounding takes 0.30000000000000004 back.
+    steps = [round(v, 12) for v in np.arange(start, stop + step / 2, step).tolist() if v <= stop + 1e-9 * step]
+    return field, [int(v) if v.is_integer() else v for v in steps]
+
+
+def grid_from(
+    experiment: Experiment, preset: str | None, over: Sequence[str], fixed: dict[str, Any], trials: int | None
+) -> Grid:
+    """The grid that a preset, axes and fixed values ask for together; the more particular wins.
+
+    Raises
+    ------
+    BadInput : an unknown preset or field, or a field both fixed and swept
+    """
+    base = experiment.preset(preset) if preset else Grid({}, TRIALS)
+    axes = dict(axis(text, experiment) for text in over)
+    for name in axes:
+        if name in fixed:
+            raise BadInput(f"{name} is both fixed (--{name} {fixed[name]}) and an axis (--over {name}=...)")
+    kept = {name: values for name, values in base.axes.items() if name not in fixed}
+    return Grid({**kept, **axes}, trials or base.trials, {**base.fixed, **fixed})
+
+
+def words(values: Sequence[Any]) -> str:
+    """An axis in short: ``10:400:10`` or ``a, b``."""
+    if isinstance(values, range) and len(values) > 2:
+        return f"{values[0]}:{values[-1]}:{values.step}"
+    return ", ".join(str(value) for value in values)

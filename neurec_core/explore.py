@@ -1,0 +1,195 @@
+"""One call, two lives: sliders and a live figure where a kernel runs, a precomputed cube where none will."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import plotly.graph_objects as go
+
+from .background import Latest
+from .draws import Draws
+from .experiment import Experiment, Problem, Solution
+from .params import BadInput, Declaration, Params
+from .plots import CONFIG
+
+CUBE = "application/vnd.neurec.cube+json"
+PLOTLY = "application/vnd.plotly.v1+json"
+TRIALS = 20  # other draws to look at
+
+Scores = dict[str, np.ndarray]
+View = Callable[[Problem, Solution, Scores], go.Figure]
+
+
+def static() -> bool:
+    """Whether nobody will be there to move a slider: ``NEUREC_STATIC=1``, as in the book's build."""
+    return os.environ.get("NEUREC_STATIC") == "1"
+
+
+def explore(
+    experiment: Experiment,
+    view: View,
+    cube: Mapping[str, Sequence[Any]],
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> Any:
+    """Look at one instance of an experiment while its parameters move.
+
+    Parameters
+    ----------
+    experiment : whose parameters get sliders, with the ranges they declare
+    view : ``(problem, solution, scores) -> Figure``, always with the same number of traces
+    cube : the parameters to explore and, for the static page, the values to compute beforehand
+    fixed : values of other parameters
+    seed : of the draws; a further slider chooses the trial
+
+    Returns
+    -------
+    A widget, or under ``NEUREC_STATIC=1`` a `Cube`
+
+    Raises
+    ------
+    BadInput : a parameter or a value that the experiment does not have
+    """
+    names = [experiment.params.name_of(name) for name in cube]
+    if static():
+        return Cube(experiment, view, dict(zip(names, cube.values(), strict=True)), dict(fixed or {}), seed)
+    return Explorer(experiment, view, names, dict(fixed or {}), seed)
+
+
+def compute(experiment: Experiment, params: Params, seed: int, trial: int) -> tuple[Problem, Solution, Scores]:
+    """One instance; run in the worker process."""
+    return experiment.run(params, Draws(seed, [trial]))
+
+
+# ------------------------------------------------------------------------------------------- the page
+
+
+class Cube:
+    """Figures over a grid of parameters, of which all but the first hold only what changes."""
+
+    def __init__(
+        self, experiment: Experiment, view: View, axes: dict[str, Sequence[Any]], fixed: dict[str, Any], seed: int
+    ) -> None:
+        declared = experiment.params.declared()
+        self.axes = [
+            {"name": name, "label": declared[name].axis, "values": list(values), "start": len(values) // 2}
+            for name, values in axes.items()
+        ]
+        start = {name: values[len(values) // 2] for name, values in axes.items()}
+
+        def figure(point: Mapping[str, Any]) -> dict[str, Any]:
+            instance = compute(experiment, experiment.params(**fixed, **point), seed, 0)
+            return json.loads(_light(view(*instance)).to_json())
+
+        self.figure = figure(start)
+        points = (dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
+        self.frames = [_changes(self.figure, figure(point)) for point in points]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        alt = self.figure["layout"]["meta"]["alt"]
+        cube = {"figure": self.figure, "axes": self.axes, "frames": self.frames, "alt": alt}
+        # Where cubes are unknown (JupyterLab), the start figure is shown.
+        return {CUBE: cube, PLOTLY: {**self.figure, "config": CONFIG}, "text/plain": f"<Cube: {alt}>"}
+
+
+def _light(fig: go.Figure) -> go.Figure:
+    """Numbers to 5 digits: a figure needs no more, and a page carries hundreds."""
+    for trace in fig.data:
+        for axis in ("x", "y"):
+            if (values := getattr(trace, axis, None)) is not None:
+                setattr(trace, axis, [float(f"{v:.5g}") for v in values])
+    return fig
+
+
+def _changes(start: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    def differing(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in b.items() if a.get(key) != value}
+
+    data = [differing(a, b) for a, b in zip(start["data"], other["data"], strict=True)]
+    return {"data": data, "layout": differing(start["layout"], other["layout"])}
+
+
+# ----------------------------------------------------------------------------------------- the kernel
+
+
+class Explorer(widgets.VBox):
+    """Sliders over a figure that follows them; computation in a process of its own.
+
+    Attributes
+    ----------
+    controls : the widget of each parameter, by name
+    draw : the slider of the trial
+    figure : the figure, updated in place
+    mark : the line that says what runs, or what is wrong
+    latest : what runs (`neurec_core.background.Latest`); ``await explorer.latest.settled()`` waits for it
+    """
+
+    def __init__(
+        self, experiment: Experiment, view: View, names: Sequence[str], fixed: dict[str, Any], seed: int
+    ) -> None:
+        self.experiment, self.view, self.fixed, self.seed = experiment, view, fixed, seed
+        first = experiment.params(**fixed)
+        declared = experiment.params.declared()
+        self.controls = {name: control(declared[name], getattr(first, name)) for name in names}
+        self.draw = widgets.IntSlider(min=0, max=TRIALS - 1, description="draw", tooltip="another random draw")
+        self.mark = widgets.HTML(_mark("ready"))
+        self.figure = go.FigureWidget(view(*compute(experiment, first, seed, 0)))
+        self.figure._config = CONFIG
+        self.latest = Latest(compute, self._show, self._tell)
+        self.latest.warm(experiment, first, seed, 0)
+        for widget in (*self.controls.values(), self.draw):
+            widget.observe(self._request, "value")
+        row = widgets.Box([*self.controls.values(), self.draw], layout=widgets.Layout(flex_flow="row wrap"))
+        super().__init__([row, self.mark, self.figure])
+
+    def _request(self, _: Any) -> None:
+        chosen = {name: control.value for name, control in self.controls.items()}
+        try:
+            params = self.experiment.params(**self.fixed, **chosen)
+        except BadInput as error:
+            self._tell(str(error))
+        else:
+            self.latest.submit(self.experiment, params, self.seed, self.draw.value)
+
+    def _show(self, _: tuple[Any, ...], instance: tuple[Problem, Solution, Scores]) -> None:
+        update(self.figure, self.view(*instance))
+
+    def _tell(self, state: str) -> None:
+        self.mark.value = _mark(state)
+
+
+def control(declared: Declaration, value: Any) -> widgets.Widget:
+    """The widget that a parameter's declaration asks for."""
+    style = {"description_width": "initial"}
+    words = {"value": value, "description": declared.symbol, "tooltip": declared.axis, "style": style}
+    if declared.kind == "choice":
+        return widgets.Dropdown(options=declared.choices, **words)
+    if declared.slider is None:
+        raise BadInput(f"{declared.name} ({declared.label}) declares no slider")
+    low, high, step = declared.slider
+    kind = widgets.IntSlider if declared.kind == "int" else widgets.FloatSlider
+    return kind(min=low, max=high, step=step, **words)
+
+
+def update(figure: go.FigureWidget, new: go.Figure) -> None:
+    """Redraw in place: the traces' values and the layout, in one message to the page."""
+    with figure.batch_update():
+        for old, fresh in zip(figure.data, new.data, strict=True):
+            old.update(fresh.to_plotly_json(), overwrite=True)
+        figure.layout.update(new.layout)
+
+
+def _mark(state: str) -> str:
+    if state == "computing":
+        return '<span role="status">⏳ computing …</span>'
+    if state == "ready":
+        return '<span role="status">✓ ready</span>'
+    return f'<span role="alert">⚠ {html.escape(state)}</span>'

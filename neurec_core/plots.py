@@ -1,0 +1,266 @@
+"""Tables and solutions as plotly figures. A figure is returned, never saved or shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import plotly.io as pio
+from plotly.subplots import make_subplots
+
+from . import tables
+from .experiment import Experiment, Problem, Solution
+from .params import BadInput
+
+# Okabe and Ito's colours stay apart for colour-blind readers, on a light and on a dark page.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+SCALE = "Cividis"
+FONT = {"family": "system-ui, sans-serif", "size": 14}
+# Plotly's bar of buttons offers by default to upload the figure to a company's server.
+CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
+pio.renderers["plotly_mimetype"].config = CONFIG
+
+
+def plot(table: pd.DataFrame, experiment: Experiment, column: str | None = None) -> go.Figure:
+    """The figure that fits what varies in a table.
+
+    Two numeric parameters make a phase diagram, one makes curves with their band, none makes bars; one
+    further parameter that varies makes panels, lines or bars.
+
+    Parameters
+    ----------
+    table : rows of the experiment
+    column : a score; the headline event if omitted
+
+    Raises
+    ------
+    BadInput : more parameters vary than one figure can show
+    """
+    column = column or headline(experiment)
+    declared = experiment.params.declared()
+    free = tables.varying(table, declared)
+    numeric = [name for name in free if declared[name].kind in ("int", "float")]
+    rest = [name for name in free if name not in numeric[:2]]
+    if len(rest) > 1:
+        raise BadInput(f"a figure shows at most three parameters that vary, this table varies {', '.join(free)}")
+    split = rest[0] if rest else None
+    if len(numeric) >= 2:
+        return phase_diagram(table, experiment, numeric[0], numeric[1], column, panels=split)
+    if numeric:
+        return curves(table, experiment, numeric[0], column, lines=split)
+    return bars(table, experiment, split or next(iter(declared)), column)
+
+
+def headline(experiment: Experiment) -> str:
+    """The first event among an experiment's columns, else its first column."""
+    events = [name for name, column in experiment.columns.items() if column.kind == "event"]
+    return (events or list(experiment.columns))[0]
+
+
+def summarise(table: pd.DataFrame, experiment: Experiment, column: str, by: Sequence[str]) -> pd.DataFrame:
+    """A rate with its Wilson band or a median with its 80 % band, as ``value``, ``low``, ``high``."""
+    if experiment.columns[column].kind == "event":
+        return tables.rate(table, column, by).rename(columns={"rate": "value"})
+    return tables.spread(table, column, by).rename(columns={"median": "value"})
+
+
+def _parts(table: pd.DataFrame, by: str | None) -> list[tuple[str, pd.DataFrame]]:
+    if by is None:
+        return [("", table)]
+    return [(f"{by} = {value}", rows) for value, rows in table.groupby(by, dropna=False)]
+
+
+# ---------------------------------------------------------------------------------- tables as figures
+
+
+def phase_diagram(
+    table: pd.DataFrame, experiment: Experiment, x: str, y: str, column: str | None = None, panels: str | None = None
+) -> go.Figure:
+    """Rate (or median) over two parameters, the measured 50 % points with their band, the predicted curves.
+
+    Parameters
+    ----------
+    x, y : numeric parameters
+    column : a score; the headline event if omitted
+    panels : a parameter whose values get a panel each
+    """
+    column = column or headline(experiment)
+    parts = _parts(table, panels)
+    fig = make_subplots(1, len(parts), shared_yaxes=True, subplot_titles=[title for title, _ in parts])
+    for i, (_, part) in enumerate(parts, start=1):
+        fig.add_trace(_heatmap(part, experiment, x, y, column), 1, i)
+        for curve in _guides(part, experiment, x, y):
+            fig.add_trace(curve.update(showlegend=i == 1), 1, i)
+        if experiment.columns[column].kind == "event":
+            fig.add_trace(_thresholds(part, column, x, y).update(showlegend=i == 1), 1, i)
+    declared = experiment.params.declared()
+    span = [np.min(table[x]), np.max(table[x])]
+    step = _step(table[x])
+    fig.update_xaxes(title=declared[x].axis, range=[span[0] - step / 2, span[1] + step / 2])
+    fig.update_yaxes(title=declared[y].axis, col=1)
+    fig.update_coloraxes(colorscale=SCALE, colorbar=_colorbar(experiment, column))
+    if experiment.columns[column].kind == "event":
+        fig.update_coloraxes(cmin=0, cmax=1)
+    words = f"{experiment.columns[column].label}, over {declared[x].label} and {declared[y].label}"
+    return _finish(fig, experiment, column, table, alt=words)
+
+
+def _heatmap(table: pd.DataFrame, experiment: Experiment, x: str, y: str, column: str) -> go.Heatmap:
+    cells = summarise(table, experiment, column, [x, y])
+    grids = [cells.pivot(index=y, columns=x, values=v) for v in ("value", "low", "high", "trials", "failed")]
+    return go.Heatmap(
+        x=grids[0].columns.to_numpy(float),
+        y=grids[0].index.to_numpy(float),
+        z=grids[0].to_numpy(float),
+        customdata=np.stack([g.to_numpy(float) for g in grids[1:]], axis=-1),
+        coloraxis="coloraxis",
+        hovertemplate=f"{x} = %{{x}}, {y} = %{{y}}<br>%{{z:.3g}} [%{{customdata[0]:.3g}}, %{{customdata[1]:.3g}}]"
+        "<br>%{customdata[2]} trials, %{customdata[3]} failed<extra></extra>",
+    )
+
+
+def _guides(table: pd.DataFrame, experiment: Experiment, x: str, y: str) -> list[go.Scatter]:
+    lines = []
+    for guide in experiment.guides:
+        if (guide.x, guide.y) == (x, y):
+            ys = np.linspace(table[y].min(), table[y].max(), 50)
+            line = {"color": COLORS[3], "width": 3, "dash": "dash"}
+            lines.append(go.Scatter(x=guide.curve(ys), y=ys, mode="lines", line=line, name=f"predicted: {guide.label}"))
+    return lines
+
+
+def _thresholds(table: pd.DataFrame, event: str, x: str, y: str) -> go.Scatter:
+    points = tables.threshold(table, event, x, [y]).dropna(subset="threshold")
+    reach = {"array": points["high"] - points["threshold"], "arrayminus": points["threshold"] - points["low"]}
+    return go.Scatter(
+        x=points["threshold"],
+        y=points[y],
+        error_x={"symmetric": False, "color": "#D55E00", "thickness": 1.5, **reach},
+        mode="markers",
+        marker={"color": "#D55E00", "size": 9, "line": {"color": "white", "width": 1}},
+        name="measured 50 % point, 95 % band",
+    )
+
+
+def _step(values: pd.Series) -> float:
+    steps = np.diff(np.unique(values.to_numpy(float)))
+    return float(steps.min()) if len(steps) else 1.0
+
+
+def _colorbar(experiment: Experiment, column: str) -> dict[str, Any]:
+    declared = experiment.columns[column]
+    title = "rate" if declared.kind == "event" else "median" + (f"<br>{declared.unit}" if declared.unit else "")
+    return {"title": {"text": title}, "thickness": 14, "outlinewidth": 0}
+
+
+def curves(
+    table: pd.DataFrame, experiment: Experiment, x: str, column: str | None = None, lines: str | None = None
+) -> go.Figure:
+    """Rate (or median) along one parameter, with its band; one line for each value of `lines`."""
+    column = column or headline(experiment)
+    fig = go.Figure()
+    parts = _parts(table, lines)
+    for i, (name, part) in enumerate(parts):
+        cells = summarise(part, experiment, column, [x]).dropna(subset="value")
+        color = COLORS[i % len(COLORS)]
+        band = {"x": [*cells[x], *cells[x][::-1]], "y": [*cells["high"], *cells["low"][::-1]]}
+        shade = {"fill": "toself", "fillcolor": color, "opacity": 0.2, "line": {"width": 0}}
+        fig.add_scatter(**band, **shade, hoverinfo="skip", showlegend=False, legendgroup=name)
+        fig.add_scatter(
+            x=cells[x], y=cells["value"], name=name or "measured", legendgroup=name, mode="lines+markers",
+            line={"color": color}, showlegend=lines is not None, customdata=cells[["low", "high", "trials"]],
+            hovertemplate="%{y:.3g} [%{customdata[0]:.3g}, %{customdata[1]:.3g}], %{customdata[2]} trials",
+        )  # fmt: skip
+    declared = experiment.params.declared()[x]
+    fig.update_layout(hovermode="x unified", xaxis_title=declared.axis)
+    fig.update_yaxes(title=_value_axis(experiment, column))
+    return _finish(fig, experiment, column, table, alt=f"{experiment.columns[column].label}, against {declared.label}")
+
+
+def bars(table: pd.DataFrame, experiment: Experiment, x: str, column: str | None = None) -> go.Figure:
+    """Rate (or median) of each value of one parameter, with its band."""
+    column = column or headline(experiment)
+    cells = summarise(table, experiment, column, [x])
+    reach = {"array": cells["high"] - cells["value"], "arrayminus": cells["value"] - cells["low"]}
+    fig = go.Figure()
+    fig.add_bar(
+        x=cells[x].astype(str), y=cells["value"], error_y={"symmetric": False, **reach}, marker_color=COLORS[0],
+        width=0.5, customdata=cells[["trials", "failed"]],
+        hovertemplate="%{y:.3g}, %{customdata[0]} trials, %{customdata[1]} failed<extra></extra>",
+    )  # fmt: skip
+    declared = experiment.params.declared()[x]
+    fig.update_xaxes(title=declared.axis)
+    fig.update_yaxes(title=_value_axis(experiment, column))
+    return _finish(fig, experiment, column, table, alt=f"{experiment.columns[column].label}, for each {declared.label}")
+
+
+def _value_axis(experiment: Experiment, column: str) -> str:
+    declared = experiment.columns[column]
+    if declared.kind == "event":
+        return "rate, 95 % band"
+    return "median, middle 80 %" + (f" ({declared.unit})" if declared.unit else "")
+
+
+def _finish(fig: go.Figure, experiment: Experiment, column: str, table: pd.DataFrame, alt: str) -> go.Figure:
+    trials = tables.usable(table)
+    failed = len(table) - len(trials)
+    note = f"{len(table)} trials" + (f", {failed} failed" if failed else "")
+    title = f"{experiment.columns[column].label}<br><sup>{note}</sup>"
+    return style(fig, title, alt=f"{alt}; {note}")
+
+
+def style(fig: go.Figure, title: str, alt: str, height: int = 460) -> go.Figure:
+    """The house's look; `alt` is what a reader who does not see the figure is told."""
+    legend = {"orientation": "h", "y": -0.22, "x": 0, "yanchor": "top"}
+    margin = {"l": 64, "r": 24, "t": 96, "b": 64}
+    fig.update_layout(
+        title={"text": title, "x": 0, "xref": "paper"}, template="plotly_white", font=FONT, height=height,
+        legend=legend, margin=margin, colorway=COLORS, meta={"alt": alt},
+    )  # fmt: skip
+    return fig
+
+
+# ------------------------------------------------------------------------------ one instance as a figure
+
+
+def recovery(problem: Problem, solution: Solution, scores: dict[str, np.ndarray]) -> go.Figure:
+    """One instance of a planted linear neuron: what was found, and why it had to be (or not).
+
+    Left, the planted and the found skip weights by coordinate. Right, each sampled pattern's norm in the
+    isometry condition, in falling order, against 1: all below certifies recovery.
+    """
+    n, d = problem.X.shape[1:]
+    planted, found = problem.teacher.skip[0], solution.value.skip[0]
+    norms = np.sort(solution.stats["isometry"][0][: solution.stats["sizes"][0]])[::-1]
+    fig = make_subplots(1, 2, subplot_titles=["skip weights", "isometry norm of each pattern"], horizontal_spacing=0.12)
+    coordinate = np.arange(1, d + 1)
+    ring = {"symbol": "circle-open", "size": 13, "color": COLORS[0], "line": {"width": 2}}
+    fig.add_trace(go.Scatter(x=coordinate, y=planted, mode="markers", marker=ring, name="planted w*"), 1, 1)
+    dot = {"size": 7, "color": COLORS[1]}
+    fig.add_trace(go.Scatter(x=coordinate, y=found, mode="markers", marker=dot, name="found w₀"), 1, 1)
+    rank = np.arange(1, len(norms) + 1)
+    line = {"color": COLORS[2]}
+    fig.add_trace(go.Scatter(x=rank, y=norms, mode="lines+markers", line=line, name="‖XᵀDⱼλ‖"), 1, 2)
+    limit = {"color": "gray", "dash": "dash"}
+    fig.add_trace(go.Scatter(x=[1, len(norms)], y=[1, 1], mode="lines", line=limit, name="1"), 1, 2)
+    fig.update_xaxes(title="coordinate", col=1)
+    fig.update_xaxes(title="pattern, by rank", col=2)
+    fig.update_yaxes(title="weight", col=1)
+    fig.update_yaxes(title="norm", col=2, rangemode="tozero")
+    verdict = _verdict(solution, scores)
+    title = f"{verdict}<br><sup>n/d = {n / d:.3g}, {len(norms)} patterns</sup>"
+    return style(fig, title, alt=f"Planted and found skip weights, and isometry norms against 1: {verdict}")
+
+
+def _verdict(solution: Solution, scores: dict[str, np.ndarray]) -> str:
+    if not solution.status[0].usable:
+        return f"no solution: {solution.status[0]}"
+    found = "recovered" if scores["recovered"][0] else f"not recovered, {scores['weight_distance'][0]:.2g} away"
+    if scores["isometry_held"][0]:
+        return f"{found}; the isometry condition holds"
+    if scores["all_ones"][0]:
+        return f"{found}; one direction is active on every point"
+    return f"{found}; the isometry condition fails"
