@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from .experiment import Experiment, Grid
-from .params import BadInput
+from ..experiment import Experiment, Grid
+from ..params import BadInput
 
 MOST_VALUES = 1_000_000
 TRIALS = 10  # draws a cell where neither a preset nor the user says
+
+
+DIR = click.Path(path_type=Path)
+WHERE = "tcp://HOST:PORT of a running Dask scheduler, or slurm"
+
+
+class RunFailed(Exception):
+    """A run that could not do what it was asked; the message is one line."""
+
+
+def say(line: str) -> None:
+    """A line beside the results: to standard error, after the program's name."""
+    click.echo(f"neurec: {line}", err=True)
 
 
 def normalise(word: str) -> str:
@@ -82,6 +96,11 @@ def grid_from(
             raise BadInput(f"{name} is both fixed (--{name} {fixed[name]}) and an axis (--over {name}=...)")
     kept = {name: values for name, values in base.axes.items() if name not in fixed}
     return Grid({**kept, **axes}, trials or base.trials, {**base.fixed, **fixed})
+
+
+def word(value: Any) -> str:
+    """A value as the command line writes it."""
+    return "none" if value is None else str(value)
 
 
 def words(values: Sequence[Any]) -> str:

@@ -1,0 +1,1 @@
+"""The sub-commands of `neurec`, and what they read."""

@@ -1,0 +1,136 @@
+"""`neurec run` and `neurec sweep`: one sub-command an experiment, its flags generated from its `Params`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .. import papers
+from ..experiment import Experiment
+from ..params import BadInput
+from .inputs import DIR, WHERE, RunFailed, Whole, grid_from, say, word
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+SEED = click.Option(["--seed"], type=Whole("seed of every draw", 0), default=0, show_default=True, help="of every draw")
+
+
+class PerExperiment(click.Group):
+    """A command whose sub-commands are the experiments, each with flags of its own."""
+
+    def __init__(self, build: Callable[[Experiment], click.Command], **settings: Any) -> None:
+        super().__init__(**settings, subcommand_metavar="PAPER.EXPERIMENT [OPTIONS]")
+        self.build = build
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(papers.experiments())
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:
+        return self.build(papers.experiment(name))
+
+
+def field_options(experiment: Experiment) -> list[click.Option]:
+    """One flag a parameter; its text is read and checked by `Params`."""
+    return [
+        click.Option(
+            [f"--{d.name.replace('_', '-')}", d.name],
+            metavar="NAME" if d.kind in ("choice", "text") else d.kind.upper(),
+            help=f"{d.label}: {d.allowed}  [default: {word(d.default)}]",
+        )
+        for d in experiment.params.declared().values()
+    ]
+
+
+def _given(values: dict[str, Any], experiment: Experiment) -> dict[str, Any]:
+    return {name: values[name] for name in experiment.params.model_fields if values[name] is not None}
+
+
+def build_run(experiment: Experiment) -> click.Command:
+    """`neurec run` of one experiment."""
+
+    def run(trials: int, seed: int, as_json: bool, **values: Any) -> None:
+        params = experiment.params(**_given(values, experiment))
+        rows = experiment.rows(params, seed, range(trials))
+        if as_json:
+            for row in rows:
+                click.echo(json.dumps({k: None if v != v else v for k, v in row.items()}))
+        else:
+            _print_rows(experiment, rows)
+        if all(row[next(iter(experiment.columns))] is None for row in rows):
+            raise RunFailed(f"every trial failed: {rows[0]['status']} {rows[0]['detail']}".rstrip())
+
+    many = Whole("independent draws", 1)
+    options = [
+        click.Option(["--trials"], type=many, default=5, show_default=True, help="independent draws"),
+        SEED,
+        click.Option(["--json", "as_json"], is_flag=True, help="JSON lines, one row each"),
+    ]
+    params: list[click.Parameter] = [*field_options(experiment), *options]
+    return click.Command(experiment.name, callback=run, params=params, help=experiment.question)
+
+
+def _print_rows(experiment: Experiment, rows: list[dict[str, Any]]) -> None:
+    from .. import tables
+
+    table = tables.frame(tables.arrow(rows, experiment))
+    shown = table[["trial", *experiment.columns, "status", "seconds"]]
+    click.echo(shown.to_string(index=False, float_format=lambda v: f"{v:.3g}", na_rep="-"))
+    for detail in sorted({row["detail"] for row in rows} - {""}):
+        click.echo(f"  {detail}")
+    for name, column in experiment.columns.items():
+        if column.kind == "event":
+            r = tables.rate(table, name, []).iloc[0]
+            band = f"{r['rate']:.2f}  [{r['low']:.2f}, {r['high']:.2f}] (95 %)" if r["trials"] else "-"
+            failed = f", {r['failed']:.0f} failed" if r["failed"] else ""
+            click.echo(f"rate of {name}: {band}  of {r['trials']:.0f} trials{failed}")
+
+
+def build_sweep(experiment: Experiment) -> click.Command:
+    """`neurec sweep` of one experiment."""
+
+    def sweep(**values: Any) -> None:
+        from .. import sweep as sweeps
+
+        grid = grid_from(experiment, values["preset"], values["over"], _given(values, experiment), values["trials"])
+        jobs = values["jobs"] or (1 if values["scheduler"] else sweeps.cores())
+        if values["jobs"] and values["scheduler"] not in (None, "slurm"):
+            raise BadInput("--jobs (processes to start) does not go with the address of a running scheduler")
+        options = {"seed": values["seed"], "jobs": jobs, "scheduler": values["scheduler"], "warn": say}
+        try:
+            table = sweeps.sweep(experiment, grid, out=values["out"], **options)
+        except sweeps.SweepFailed as error:
+            raise RunFailed(str(error)) from None
+        except KeyboardInterrupt:
+            say(f"stopped; finished trials are kept in {values['out']}: run the same command again to go on")
+            raise
+        _print_statuses(table, values["out"])
+
+    named = f"a named grid: {', '.join(experiment.presets)}"
+    axis = "an axis of the grid: n=10:400:10 or design=gaussian,cubic"
+    options = [
+        click.Option(["--preset"], metavar="NAME", help=named),
+        click.Option(["--over"], multiple=True, metavar="FIELD=VALUES", help=axis),
+        click.Option(["--trials"], type=Whole("draws a cell", 1), help="draws a cell  [default: the preset's, or 10]"),
+        SEED,
+        click.Option(["--jobs"], type=Whole("processes", 1), help="processes; 1 stays in this one  [default: cores]"),
+        click.Option(["--scheduler"], metavar="WHERE", help=WHERE),
+        click.Option(["--out"], type=DIR, required=True, metavar="DIR", help="where results are kept; resumes there"),
+    ]
+    params: list[click.Parameter] = [*options, *field_options(experiment)]
+    return click.Command(experiment.name, callback=sweep, params=params, help=experiment.question)
+
+
+def _print_statuses(table: pd.DataFrame, out: Path) -> None:
+    counts = table["status"].value_counts()
+    ends = ", ".join(f"{count} {status}" for status, count in counts.items())
+    click.echo(f"{len(table)} trials in {out}: {ends}")
+
+
+run = PerExperiment(build_run, name="run", help="Run one point of an experiment.")
+sweep = PerExperiment(build_sweep, name="sweep", help="Run an experiment over a grid; resumable.")
