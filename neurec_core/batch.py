@@ -9,27 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from .params import BadInput, unknown
-
-# In a checkout the notebooks lie beside the package; a job may also run from a copy of the repository.
-FOLDERS = (Path.cwd() / "notebooks", Path(__file__).parents[1] / "notebooks")
+from .tables import notebooks_file
 
 
 class NotebookFailed(RuntimeError):
     """A cell raised; the message says where and what."""
-
-
-def find(paper: str) -> Path:
-    """The notebook of a paper.
-
-    Raises
-    ------
-    BadInput : the notebooks are not here
-    """
-    for folder in FOLDERS:
-        if (path := folder / f"{paper}.ipynb").is_file():
-            return path
-    looked = " or ".join(str(folder) for folder in FOLDERS)
-    raise BadInput(f"PAPER (whose notebook to run) has no {paper}.ipynb in {looked}; run inside a checkout of neurec")
 
 
 def execute(paper: str, parameters: dict[str, Any], out: str | Path) -> Path:
@@ -47,7 +31,7 @@ def execute(paper: str, parameters: dict[str, Any], out: str | Path) -> Path:
 
     Raises
     ------
-    BadInput : a parameter that the notebook does not have, or a folder that cannot be written to
+    BadInput : no such notebook, a parameter that it does not have, or a folder that cannot be written to
     NotebookFailed : a cell raised; the notebook as far as it came is kept as ``<paper>.failed.ipynb``
     """
     try:
@@ -56,7 +40,7 @@ def execute(paper: str, parameters: dict[str, Any], out: str | Path) -> Path:
     except ImportError:
         raise BadInput("notebook needs papermill: pip install 'neurec-core[lab]'") from None
 
-    source = find(paper).resolve()
+    source = notebooks_file(f"{paper}.ipynb").resolve()
     known = papermill.inspect_notebook(str(source))
     for name in parameters:
         if name not in known:

@@ -126,8 +126,8 @@ def unknown(what: str, got: object, known: Iterable[str]) -> str:
     """One line for a name that is not there, with the nearest one that is."""
     known = list(known)
     near = difflib.get_close_matches(str(got).replace("-", "_"), known, n=1, cutoff=0.5)
-    guess = f"did you mean {near[0]}? " if near else ""
-    return f"unknown {what} {str(got)!r}: {guess}(one of {', '.join(known)})"
+    guess = f": did you mean {near[0]}?" if near else ""
+    return f"unknown {what} {str(got)!r}{guess} (one of {', '.join(known)})"
 
 
 def _declaration(name: str, info: Any) -> Declaration:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -79,7 +80,8 @@ class Store:
                 if len(_files(self.folder, 0)) >= FILES_A_LEVEL:
                     compact(self.folder)
             except OSError as error:
-                raise StoreFailed(f"cannot write to {self.folder}: {error.strerror or error}") from None
+                reason = os.strerror(error.errno) if error.errno else error  # pyarrow wraps the system's words
+                raise StoreFailed(f"cannot write to {self.folder}: {reason}") from None
         self._take(part)
 
     def table(self, addresses: Iterable[Address]) -> pd.DataFrame:

@@ -10,7 +10,9 @@ import contextlib
 import itertools
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -28,6 +30,7 @@ from .store import Store, StoreFailed
 
 # Shards handed to a cluster at a time: enough to keep a big one busy, few enough to let go of at once.
 IN_FLIGHT = 1000
+PATIENCE_SECONDS = 20  # for a scheduler to answer
 # A shard whose worker died this often is given up: it is likely to be what kills them.
 RETRIES = 3
 
@@ -114,9 +117,9 @@ def collect(store: Store, results: Iterator[Done], shards: Sequence[Shard], tota
     """Store each finished shard and move the bar."""
     from tqdm.auto import tqdm
 
-    done_before = total - sum(len(shard.trials) for shard in shards)
+    kept = total - sum(len(shard.trials) for shard in shards)
     failed = 0
-    with tqdm(total=total, initial=done_before, unit="trial", disable=not progress, smoothing=0.1) as bar:
+    with tqdm(total=total, initial=kept, unit="trial", disable=not progress, smoothing=0.1) as bar:
         for done in results:
             if done.code != tables.fingerprint():
                 here = tables.fingerprint()
@@ -124,7 +127,8 @@ def collect(store: Store, results: Iterator[Done], shards: Sequence[Shard], tota
             try:
                 store.add(done.rows, about(store.experiment, done))
             except StoreFailed as error:
-                raise SweepFailed(f"{error}; {bar.n} of {total} trials are kept") from None
+                raise SweepFailed(f"{error}; {kept} of {total} trials are kept") from None
+            kept += len(done.rows)
             failed += sum(not Status(row["status"]).usable for row in done.rows)
             bar.set_postfix({"failed": failed} if failed else {}, refresh=False)
             bar.update(len(done.rows))
@@ -218,17 +222,32 @@ def connect(jobs: int, scheduler: str | None) -> Iterator[Any]:
         raise BadInput("jobs and scheduler need Dask: pip install 'neurec-core[scale]'") from None
     with contextlib.ExitStack() as stack:
         if scheduler is None:
-            address = stack.enter_context(_local(jobs))
+            with _deaf_to_ctrl_c():
+                address = stack.enter_context(_local(jobs))
         elif scheduler == "slurm":
             address = stack.enter_context(_slurm(jobs))
         else:
             address = scheduler
         try:
-            client = distributed.Client(address, timeout=20, set_as_default=False)
+            client = distributed.Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             what = "scheduler (tcp://HOST:PORT of a running Dask scheduler, or slurm)"
             raise BadInput(f"{what} does not answer, got {scheduler!r}: {error}") from None
         yield stack.enter_context(client)
+
+
+@contextlib.contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    # A terminal sends Ctrl-C to the workers, too, who would die with a traceback each. Processes started while
+    # the signal is ignored ignore it for good, and end when this process closes their cluster.
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may change a signal, and only there does Ctrl-C arrive
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _local(jobs: int) -> Any:

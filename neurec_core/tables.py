@@ -151,6 +151,30 @@ def load(path: str | Path) -> pd.DataFrame:
     return data
 
 
+def published(experiment: Experiment) -> Path:
+    """The committed table of an experiment at the paper's scale, ``notebooks/tables/<experiment>.parquet``.
+
+    Raises
+    ------
+    BadInput : the notebooks are not here, or there is no such table
+    """
+    return notebooks_file(f"tables/{experiment.name.partition('.')[2]}.parquet")
+
+
+def notebooks_file(name: str) -> Path:
+    """A file of the notebooks' folder: here, or of the checkout that this package runs from.
+
+    Raises
+    ------
+    BadInput : it is in neither
+    """
+    folders = [Path.cwd() / "notebooks", Path(__file__).parents[1] / "notebooks"]
+    for folder in folders:
+        if (path := folder / name).is_file():
+            return path
+    raise BadInput(f"{name} is in neither {' nor '.join(map(str, folders))}; run inside a checkout of neurec")
+
+
 def export(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table to ``.parquet``, or to ``.csv`` with its provenance in ``<name>.csv-metadata.json``.
 

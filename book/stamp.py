@@ -1,0 +1,37 @@
+"""Tell whether what the notebooks call is still what they were run with.
+
+``python book/stamp.py BUILD`` exits with 1 if neurec_core, the tables, the book's own code or the locked
+versions have changed since ``python book/stamp.py BUILD --write``. The notebook cache cannot know:
+it compares the cells only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+WATCHED = ("neurec_core/**/*.py", "book/*.py", "notebooks/tables/*", "constraints.txt", "pyproject.toml")
+
+
+def stamp() -> str:
+    """Hash of every watched file's name and content."""
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in WATCHED for path in ROOT.glob(pattern)):
+        digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def main(build: str, *flags: str) -> int:
+    """Compare with the stamp in folder `build`, or write it."""
+    kept = Path(build, "stamp")
+    if "--write" in flags:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(stamp())
+        return 0
+    return 0 if kept.is_file() and kept.read_text() == stamp() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

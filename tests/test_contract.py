@@ -1,0 +1,150 @@
+"""What every experiment must do; a new one is tested here by being there."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+from toys import TOY
+
+from neurec_core import papers, tables
+from neurec_core.draws import Draws
+from neurec_core.experiment import Experiment, Status
+from neurec_core.params import BadInput
+
+EXPERIMENTS = [TOY, *papers.experiments().values()]
+# Parameters that change what is solved or seen, never what is drawn.
+PAIRED = {"sigma": 0.3, "solver": "SCS", "patterns": 60}
+
+each = pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
+
+
+def points(experiment: Experiment):
+    return experiment.presets["tiny"].points(experiment.params)
+
+
+def content(row):
+    return {name: value for name, value in row.items() if name != "seconds"}
+
+
+@each
+def test_it_declares_the_presets_that_everything_relies_on(experiment):
+    wanted = {"tiny"} if experiment is TOY else {"tiny", "quick", "paper"}
+    assert wanted <= set(experiment.presets)
+    for grid in experiment.presets.values():
+        assert len(grid.points(experiment.params)) == grid.cells
+
+
+@each
+def test_parameters_are_described(experiment):
+    for name, d in experiment.params.declared().items():
+        assert d.label != name, f"{name} says what it means"
+        if d.slider:
+            low, high, step = d.slider
+            assert step > 0
+            experiment.params(**{name: d.default}).with_(**{name: low}).with_(**{name: high})
+
+
+@each
+def test_shapes(experiment):
+    for params in points(experiment):
+        problem, solution, scores = experiment.run(params, Draws(0, [0, 1, 2]))
+        assert problem.X.shape[0] == 3
+        assert problem.y.shape == problem.X.shape[:2]
+        assert len(solution.status) == 3
+        assert set(scores) == set(experiment.columns)
+        assert all(np.shape(values) == (3,) for values in scores.values())
+
+
+@each
+def test_rows_do_not_depend_on_batch_or_order(experiment):
+    for params in points(experiment):
+        together = experiment.rows(params, 0, [0, 1, 2])
+        alone = [row for trial in (2, 0, 1) for row in experiment.rows(params, 0, [trial])]
+        # To the bit: the same arithmetic on the same numbers, whatever stands beside them.
+        assert sorted(map(repr, map(content, together))) == sorted(map(repr, map(content, alone)))
+
+
+@each
+def test_more_trials_change_no_earlier_row(experiment):
+    for params in points(experiment):
+        two, three = experiment.rows(params, 0, range(2)), experiment.rows(params, 0, range(3))
+        assert list(map(repr, map(content, two))) == list(map(repr, map(content, three[:2])))
+
+
+@each
+def test_another_seed_is_another_draw(experiment):
+    (params, *_) = points(experiment)
+    one, other = (experiment.sample(params, Draws(seed, [0])).X for seed in (0, 1))
+    assert not np.array_equal(one, other)
+
+
+@each
+def test_solver_and_noise_see_the_same_data(experiment):
+    (params, *_) = points(experiment)
+    for name in PAIRED.keys() & experiment.params.model_fields.keys():
+        changed = params.with_(**{name: PAIRED[name]})
+        a, b = (experiment.sample(p, Draws(0, [0, 1])) for p in (params, changed))
+        assert np.array_equal(a.X, b.X)
+        assert repr(a.teacher) == repr(b.teacher)
+        assert (name == "sigma") != np.array_equal(a.y, b.y), "only noise changes the labels"
+
+
+@each
+def test_statuses_and_types_are_those_of_the_table(experiment):
+    for params in points(experiment):
+        rows = experiment.rows(params, 0, range(2))
+        assert {row["status"] for row in rows} <= {status.value for status in Status}
+        table = tables.arrow(rows, experiment)
+        assert table.to_pylist() == rows or repr(table.to_pylist()) == repr(rows)
+
+
+@each
+def test_points_and_rows_survive_json(experiment):
+    for params in points(experiment):
+        assert experiment.params(**json.loads(params.model_dump_json())) == params
+        for row in experiment.rows(params, 0, [0]):
+            assert repr(json.loads(json.dumps(row))) == repr(row)
+
+
+@each
+def test_it_travels_to_a_worker(experiment):
+    travelled = pickle.loads(pickle.dumps(experiment))
+    assert travelled.name == experiment.name
+    assert travelled.presets == experiment.presets
+
+
+@each
+def test_values_out_of_range_are_refused_by_name(experiment):
+    for name, d in experiment.params.declared().items():
+        if d.low is None:
+            continue
+        with pytest.raises(BadInput) as error:
+            experiment.params(**{name: d.low - 1})
+        assert str(error.value).startswith(f"{name} ({d.label}) must be {d.allowed}, got ")
+
+
+@each
+def test_guides_speak_of_its_own_parameters(experiment):
+    for guide in experiment.guides:
+        assert {guide.x, guide.y} <= set(experiment.params.model_fields)
+        assert np.shape(guide.curve(np.arange(1.0, 4.0))) == (3,)
+
+
+def test_a_trial_that_raises_is_a_row_and_its_neighbours_are_untouched():
+    plain = TOY.rows(TOY.params(), 0, range(4))
+    rows = TOY.rows(TOY.params(raises=2), 0, range(4))
+    assert rows[2]["status"] == Status.RAISED
+    assert rows[2]["detail"] == "ZeroDivisionError: as asked"
+    assert rows[2]["heads"] is None
+    assert rows[2]["size"] is None
+    for trial in (0, 1, 3):
+        assert (rows[trial]["heads"], rows[trial]["size"]) == (plain[trial]["heads"], plain[trial]["size"])
+
+
+def test_a_trial_that_its_solver_gives_up_has_no_measures():
+    rows = TOY.rows(TOY.params(fails=1), 0, range(3))
+    assert [row["status"] for row in rows] == [Status.SOLVED, Status.FAILED, Status.SOLVED]
+    assert rows[1]["size"] is None

@@ -1,0 +1,59 @@
+"""Parameters: checked at the door, in one line."""
+
+from __future__ import annotations
+
+import pytest
+from toys import Toy
+
+from neurec_core.papers.convex_recovery import SkipRecovery
+from neurec_core.params import BadInput, unknown
+
+CASES = [
+    ({"n": 0}, "n (training points) must be a whole number in [1, 100000], got 0"),
+    ({"n": "abc"}, "n (training points) must be a whole number in [1, 100000], got 'abc'"),
+    ({"n": 2.5}, "n (training points) must be a whole number in [1, 100000], got 2.5"),
+    ({"sigma": -1}, "sigma (noise level) must be a number in [0, 1000], got -1"),
+    ({"sigma": float("nan")}, "sigma (noise level) must be a number in [0, 1000], got nan"),
+    ({"sigm": 1}, "unknown parameter 'sigm': did you mean sigma? (one of n, d,"),
+    ({"design": "gausian"}, "one of gaussian, cubic, whitened, whitened_cubic, got 'gausian': did you mean gaussian?"),
+    ({"solver": "FOO"}, "solver (installed cone solver) must be one of CLARABEL"),
+    ({"patterns": 0}, "must be a whole number in [1, 1000000] or none, got 0"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), CASES, ids=lambda v: str(v)[:30])
+def test_bad_values_are_refused_in_one_line(values, message):
+    with pytest.raises(BadInput) as error:
+        SkipRecovery(**values)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_words_are_read_as_the_command_line_writes_them():
+    params = SkipRecovery(n="12", sigma="1e-1", patterns="none", solver="scs")
+    assert (params.n, params.sigma, params.patterns, params.solver) == (12, 0.1, None, "SCS")
+
+
+def test_names_take_dashes_or_underscores():
+    assert Toy.name_of("pause") == "pause"
+    with pytest.raises(BadInput, match="did you mean raises"):
+        Toy.name_of("raise")
+
+
+def test_a_changed_copy_is_checked():
+    assert SkipRecovery(n=10).with_(d=3) == SkipRecovery(n=10, d=3)
+    with pytest.raises(BadInput):
+        SkipRecovery().with_(d=0)
+
+
+def test_declarations_tell_kind_range_and_choices():
+    declared = SkipRecovery.declared()
+    assert declared["n"].kind == "int"
+    assert (declared["n"].low, declared["n"].high) == (1, 100_000)
+    assert declared["design"].choices == ("gaussian", "cubic", "whitened", "whitened_cubic")
+    assert declared["patterns"].optional
+    assert declared["sigma"].axis == "noise level σ (in units of the labels' norm)"
+
+
+def test_unknown_names_no_near_one_where_none_is_near():
+    assert unknown("preset", "zzz", ["tiny", "quick"]) == "unknown preset 'zzz' (one of tiny, quick)"

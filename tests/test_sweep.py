@@ -1,0 +1,279 @@
+"""Sweeps: the same table however it was run, whatever happened on the way."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from toys import OTHER, TOY
+
+from neurec_core import store, tables
+from neurec_core.experiment import Grid, Status
+from neurec_core.params import BadInput
+from neurec_core.sweep import SweepFailed, sweep
+
+GRID = Grid({"x": [0, 4, 8], "y": [1, 2]}, trials=3)
+NEUREC = [sys.executable, "-m", "neurec_core"]
+REAL = ["sweep", "convex_recovery.skip_recovery", "--over", "n=6:16:2", "--over", "d=2,4", "--trials", "4"]
+
+
+def same(a: pd.DataFrame, b: pd.DataFrame) -> None:
+    """Equal to the bit but for how long a trial took."""
+    pd.testing.assert_frame_equal(a.drop(columns="seconds"), b.drop(columns="seconds"), check_exact=True)
+
+
+def run(grid=GRID, experiment=TOY, **options):
+    return sweep(experiment, grid, **{"progress": False, **options})
+
+
+# ------------------------------------------------------------------------------------------- what is asked for
+
+
+def test_rows_come_in_the_order_of_the_grid():
+    table = run()
+    assert table[["x", "y", "trial"]].to_numpy().tolist() == [
+        [x, y, t] for x in (0, 4, 8) for y in (1, 2) for t in range(3)
+    ]
+
+
+def test_one_and_two_workers_give_identical_tables(tmp_path):
+    here = run()
+    same(run(jobs=2, out=tmp_path / "two"), here)
+    same(run(out=tmp_path / "one"), here)
+
+
+def test_a_running_scheduler_gives_the_same_table():
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        same(run(scheduler=cluster.scheduler_address), run())
+
+
+def test_a_sweep_does_only_what_is_missing(tmp_path):
+    run(Grid({"x": [0, 4]}, trials=2), out=tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.parquet")}
+    wide = Grid({"x": [0, 4, 8]}, trials=3)
+    same(run(wide, out=tmp_path), run(wide))
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.parquet")}
+    assert before.items() <= after.items()
+    assert sum(pq.read_metadata(path).num_rows for path in after) == 9, "no row was computed twice"
+    same(run(Grid({"x": [4]}, trials=1), out=tmp_path), run(Grid({"x": [4]}, trials=1)))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.parquet")} == after
+
+
+def test_a_shard_says_where_it_comes_from(tmp_path):
+    run(Grid({"x": [3]}, trials=1), out=tmp_path, seed=5)
+    _, about = tables.read(next(tmp_path.glob("*.parquet")))
+    assert about["params"]["x"] == 3
+    assert (about["seed"], about["trials"], about["experiment"]) == (5, [0], TOY.name)
+    assert {"versions", "git", "code", "wall_seconds", "cpu_seconds", "created"} <= about.keys()
+
+
+def test_small_shards_are_compacted(tmp_path):
+    grid = Grid({"x": list(range(10))}, trials=20)
+    same(run(grid, out=tmp_path), run(grid))
+    files = list(tmp_path.glob("*.parquet"))
+    assert len(files) < store.FILES_A_LEVEL
+    assert any(path.name.startswith("level-1-") for path in files)
+    assert store.read_table(tmp_path, pytest.fail).attrs["shards"] == 200
+
+
+def test_compaction_climbs_levels(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "FILES_A_LEVEL", 3)
+    grid = Grid({"x": list(range(9))}, trials=3)
+    same(run(grid, out=tmp_path), run(grid))
+    assert [path.name[:7] for path in tmp_path.glob("*.parquet")] == ["level-3"]
+
+
+def test_a_running_sweep_is_read_by_duckdb_and_pyarrow(tmp_path):
+    import duckdb
+    import pyarrow.dataset as ds
+
+    run(out=tmp_path)
+    (tmp_path / ".level-0-x.parquet.1234.tmp").write_bytes(b"half a file")
+    (count,) = duckdb.sql(f"select count(*) from '{tmp_path}/*.parquet' where status = 'solved'").fetchall()
+    assert count == (18,)
+    assert ds.dataset(tmp_path, format="parquet").count_rows() == 18
+
+
+# --------------------------------------------------------------------------------------------------- what goes wrong
+
+
+def test_a_trial_that_raises_does_not_stop_the_sweep(tmp_path):
+    table = run(Grid({"x": [5]}, trials=4, fixed={"raises": 2}), out=tmp_path, jobs=2)
+    assert table["status"].tolist() == ["solved", "solved", Status.RAISED, "solved"]
+    assert table["detail"][2] == "ZeroDivisionError: as asked"
+    assert table["heads"].isna().tolist() == [False, False, True, False]
+
+
+def test_a_killed_worker_loses_nothing(tmp_path):
+    marker = tmp_path / "killed"
+    grid = Grid({"x": [5, 6]}, trials=3, fixed={"kills": str(marker)})
+    table = run(grid, jobs=2, out=tmp_path / "out")
+    assert marker.exists(), "a worker was killed"
+    assert table["status"].eq("solved").all()
+    same(table, run(grid))
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text"])
+def test_a_damaged_file_is_reported_and_computed_again(tmp_path, damage):
+    whole = run(out=tmp_path)
+    victim = sorted(tmp_path.glob("*.parquet"))[0]
+    content = victim.read_bytes()
+    victim.write_bytes({"cut": content[:-9], "empty": b"", "text": b"hello"}[damage])
+    said: list[str] = []
+    same(run(out=tmp_path, warn=said.append), whole)
+    assert len(said) == 1
+    assert "cut short or damaged" in said[0]
+    assert victim.name in said[0]
+    said.clear()
+    same(run(out=tmp_path, warn=said.append), whole)
+    assert not said
+
+
+def test_a_foreign_file_is_reported_and_never_read(tmp_path):
+    whole = run(out=tmp_path)
+    whole.assign(heads=True).to_parquet(tmp_path / "level-0-mine.parquet")
+    said: list[str] = []
+    same(run(out=tmp_path, warn=said.append), whole)
+    assert "not written by neurec" in said[0]
+
+
+def test_rows_of_another_experiment_are_refused(tmp_path):
+    run(out=tmp_path)
+    with pytest.raises(BadInput, match=r"holds rows of toys\.coin, not of toys\.other; choose another folder"):
+        run(experiment=OTHER, out=tmp_path)
+
+
+def test_rows_of_other_code_are_refused(tmp_path, monkeypatch):
+    run(out=tmp_path)
+    monkeypatch.setattr(tables, "fingerprint", lambda: "0123456789ab")
+    with pytest.raises(BadInput, match=r"computed by other code .* choose another folder"):
+        run(out=tmp_path)
+
+
+def test_a_crash_while_merging_leaves_no_row_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "FILES_A_LEVEL", 100)
+    whole = run(out=tmp_path)
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path, copy)
+    monkeypatch.setattr(store, "FILES_A_LEVEL", 18)
+    store.compact(tmp_path)
+    for path in copy.glob("*.parquet"):  # as if the sources had not been removed yet
+        shutil.copy(path, tmp_path)
+    assert len(store.read_table(tmp_path, pytest.fail)) == 18
+    same(run(out=tmp_path), whole)
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.touch()
+    with pytest.raises(BadInput, match=r"out \(folder of the sweep\) cannot be written to, got .*: Not a directory"):
+        run(out=blocked / "folder")
+
+
+def test_a_full_disk_is_one_error_and_keeps_what_was_finished(tmp_path, monkeypatch):
+    written = tables.write
+
+    def fill_up(*args):
+        if len(list(tmp_path.glob("*.parquet"))) == 4:
+            # A real refusal of the system, as a full disk gives: files of this process may not grow any more.
+            monkeypatch.setattr(tables, "write", written)
+            limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+            try:
+                return written(*args)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        return written(*args)
+
+    monkeypatch.setattr(tables, "write", fill_up)
+    with pytest.raises(SweepFailed, match=r"cannot write to .*: File too large; 4 of 18 trials are kept"):
+        run(out=tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []
+    same(run(out=tmp_path), run())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"jobs": 0}, r"jobs \(processes\) must be a whole number in \[1, inf\), got 0"),
+        ({"seed": -1}, r"seed \(seed of every draw\) must be"),
+        ({"scheduler": "tcp://127.0.0.1:1"}, r"scheduler .* does not answer, got 'tcp://127.0.0.1:1'"),
+    ],
+)
+def test_bad_options_are_refused(options, message, monkeypatch):
+    monkeypatch.setattr("neurec_core.sweep.PATIENCE_SECONDS", 1)
+    with pytest.raises(BadInput, match=message):
+        run(**options)
+
+
+# -------------------------------------------------------------------------------------------- whole processes
+
+
+def start(words: list[str], **options) -> subprocess.Popen[str]:
+    return subprocess.Popen([*NEUREC, *words], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
+
+
+def wait_for_files(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 120
+    while len(list(folder.glob("*.parquet"))) < count:
+        assert time.monotonic() < end, "the sweep does not get on"
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> pd.DataFrame:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    subprocess.run([*NEUREC, *REAL, "--jobs", "1", "--out", str(folder)], check=True, capture_output=True)
+    return store.read_table(folder, pytest.fail)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_killed_sweep_goes_on_to_the_same_table(tmp_path, uninterrupted, jobs):
+    words = [*REAL, "--jobs", jobs, "--out", str(tmp_path)]
+    process = start(words, start_new_session=True)
+    wait_for_files(tmp_path, 5, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    kept = len(store.read_table(tmp_path, pytest.fail))
+    assert 5 <= kept < len(uninterrupted)
+    resumed = subprocess.run([*NEUREC, *words], check=True, capture_output=True, text=True)
+    assert f"{len(uninterrupted)} trials" in resumed.stdout
+    same(store.read_table(tmp_path, pytest.fail), uninterrupted)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_keeps_what_is_finished(tmp_path, jobs):
+    process = start([*REAL, "--trials", "40", "--jobs", jobs, "--out", str(tmp_path)], start_new_session=True)
+    wait_for_files(tmp_path, 3, process)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal interrupts the whole group, workers too
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "stopped; finished trials are kept in" in err
+    assert "Traceback" not in err
+    assert len(store.read_table(tmp_path, pytest.fail)) >= 3
+
+
+def test_two_processes_on_one_folder_do_not_corrupt_it(tmp_path):
+    code = (
+        "from toys import TOY; from neurec_core.sweep import sweep; from neurec_core.experiment import Grid;"
+        "grid = Grid({'x': range(10)}, trials=30, fixed={'pause': .002});"
+        f"sweep(TOY, grid, out={str(tmp_path)!r}, progress=False)"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in both:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    grid = Grid({"x": range(10)}, trials=30, fixed={"pause": 0.002})
+    same(run(grid, out=tmp_path, warn=pytest.fail), run(grid))

@@ -1,0 +1,136 @@
+"""Tables: stored whole, read whole, and summarised as textbooks do."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from toys import TOY
+
+from neurec_core import tables
+from neurec_core.experiment import Status
+from neurec_core.params import BadInput
+
+
+def events(x, outcomes, status=Status.SOLVED):
+    heads = pd.array(outcomes, dtype="boolean")
+    return pd.DataFrame({"x": x, "heads": heads, "size": np.arange(len(outcomes), dtype=float), "status": status.value})
+
+
+def test_rate_is_the_share_with_wilsons_band():
+    table = events([1] * 10, [True] * 7 + [False] * 3)
+    (row,) = tables.rate(table, "heads", ["x"]).itertuples()
+    z, n, p = 1.959963984540054, 10, 0.7
+    centre, half = (p + z**2 / 2 / n) / (1 + z**2 / n), z * np.sqrt(p * 0.3 / n + z**2 / 4 / n**2) / (1 + z**2 / n)
+    assert (row.rate, row.trials, row.failed) == (0.7, 10, 0)
+    assert (row.low, row.high) == pytest.approx((centre - half, centre + half), rel=1e-9)
+
+
+def test_failed_trials_are_counted_apart():
+    table = pd.concat([events([1] * 4, [True] * 4), events([1] * 2, [None] * 2, Status.FAILED)])
+    (row,) = tables.rate(table, "heads", ["x"]).itertuples()
+    assert (row.rate, row.trials, row.failed) == (1.0, 4, 2)
+    (row,) = tables.spread(table, "size", ["x"]).itertuples()
+    assert (row.trials, row.failed) == (4, 2)
+    (row,) = tables.rate(events([1], [None], Status.RAISED), "heads", ["x"]).itertuples()
+    assert np.isnan(row.rate)
+
+
+def test_spread_is_the_median_and_the_middle_80_percent():
+    (row,) = tables.spread(events([1] * 11, [True] * 11), "size", []).itertuples()
+    assert (row.low, row.median, row.high) == (1.0, 5.0, 9.0)
+
+
+def test_threshold_interpolates_and_brackets():
+    x = np.repeat([10, 20, 30, 40], 50)
+    outcomes = np.tile(np.arange(50), 4) < np.repeat([0, 10, 40, 50], 50)
+    (row,) = tables.threshold(events(x, outcomes), "heads", "x").itertuples()
+    assert row.threshold == pytest.approx(25)  # 0.2 at 20, 0.8 at 30
+    assert (row.low, row.high) == (20, 30)
+
+
+def test_threshold_is_monotone_in_spite_of_noise():
+    x = np.repeat([1, 2, 3, 4], 10)
+    outcomes = np.tile(np.arange(10), 4) < np.repeat([4, 2, 10, 9], 10)
+    (row,) = tables.threshold(events(x, outcomes), "heads", "x").itertuples()
+    assert row.threshold == pytest.approx(2 + (0.5 - 0.3) / (0.95 - 0.3))
+
+
+def test_threshold_beyond_the_grid_is_not_a_number():
+    (row,) = tables.threshold(events([1, 1, 2, 2], [True] * 4), "heads", "x").itertuples()
+    assert np.isnan(row.threshold)
+    assert np.isnan(row.low)
+
+
+@pytest.fixture
+def table():
+    rows = TOY.rows(TOY.params(fails=1), 0, range(3))
+    data = tables.frame(tables.arrow(rows, TOY))
+    data.attrs.update({"experiment": TOY.name, **tables.provenance()})
+    return data
+
+
+def test_a_table_comes_back_as_it_was_written(table, tmp_path):
+    tables.export(table, tmp_path / "t.parquet")
+    back = tables.load(tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(back, table)
+    assert back.attrs == table.attrs
+    assert back["heads"].dtype == "boolean"
+    assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"], "no temporary file is left"
+
+
+def test_a_csv_has_its_provenance_beside_it(table, tmp_path):
+    tables.export(table, tmp_path / "t.csv")
+    assert len(pd.read_csv(tmp_path / "t.csv")) == 3
+    about = json.loads((tmp_path / "t.csv-metadata.json").read_text())
+    assert about["experiment"] == TOY.name
+    assert about["versions"]["numpy"] == np.__version__
+
+
+@pytest.mark.parametrize("name", ["t.xls", "nowhere/t.csv", "nowhere/t.parquet"])
+def test_a_table_that_cannot_be_written_is_refused(table, tmp_path, name):
+    with pytest.raises(BadInput, match="FILE"):
+        tables.export(table, tmp_path / name)
+
+
+def test_damaged_and_foreign_tables_are_refused(table, tmp_path):
+    path = tmp_path / "t.parquet"
+    with pytest.raises(BadInput, match="cannot be read"):
+        tables.load(path)
+    tables.export(table, path)
+    whole = bytearray(path.read_bytes())
+    path.write_bytes(whole[:-20])
+    with pytest.raises(BadInput, match="cannot be read"):
+        tables.load(path)
+    pd.DataFrame({"a": [1]}).to_parquet(path)
+    with pytest.raises(BadInput, match="cannot be read"):
+        tables.load(path)
+
+
+def test_a_flipped_bit_in_the_data_is_seen(table, tmp_path):
+    path = tmp_path / "t.parquet"
+    tables.export(table, path)
+    whole = bytearray(path.read_bytes())
+    whole[60] ^= 0x10  # inside the first column's first page
+    path.write_bytes(whole)
+    with pytest.raises(BadInput, match="cannot be read"):
+        tables.load(path)
+
+
+def test_the_fingerprint_sees_code_and_not_words():
+    import ast
+
+    def seen(text):
+        return ast.dump(tables._without_docstrings(ast.parse(text)))
+
+    assert seen('def f():\n    """One."""\n    return 1  # a') == seen('def f():\n    """Two."""\n    return 1')
+    assert seen("def f():\n    return 1") != seen("def f():\n    return 2")
+    assert len(tables.fingerprint()) == 12
+
+
+def test_provenance_names_versions_and_code():
+    about = tables.provenance()
+    assert about["versions"]["numpy"] == np.__version__
+    assert about["code"] == tables.fingerprint()

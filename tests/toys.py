@@ -1,0 +1,59 @@
+"""Experiments that are quick, and that fail in the ways that real ones do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, Status
+from neurec_core.params import Params, param
+
+
+class Toy(Params):
+    """A coin that lands heads with probability x / 10."""
+
+    x: int = param(5, "tenths", ge=0, le=10, slider=(0, 10, 1))
+    y: int = param(1, "another number", ge=0, le=100)
+    pause: float = param(0.0, "how long a trial takes", unit="s", ge=0, le=60)
+    raises: int = param(-1, "trial that raises", ge=-1)
+    fails: int = param(-1, "trial that its solver gives up", ge=-1)
+    kills: str = param("", "file whose absence kills the worker, once")
+
+
+def sample(params: Toy, draws: Draws) -> Problem:
+    X = draws.normal("X", 3, 2)
+    return Problem(X, X.sum(axis=2), None)
+
+
+def solve(params: Toy, problem: Problem, draws: Draws) -> Solution:
+    time.sleep(params.pause * len(draws))
+    if params.raises in draws.trials:
+        raise ZeroDivisionError("as asked")
+    if params.kills and 1 in draws.trials and not Path(params.kills).exists():
+        Path(params.kills).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    status = [Status.FAILED if t == params.fails else Status.SOLVED for t in draws.trials]
+    return Solution(draws.normal("coin")[:], status)
+
+
+def score(params: Toy, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    return {"heads": solution.value < (params.x - 5) / 2, "size": problem.y[:, 0] * params.y}
+
+
+TOY = Experiment(
+    name="toys.coin",
+    question="Does the coin land heads?",
+    params=Toy,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns={"heads": Column("heads", "event"), "size": Column("size", "measure", "m")},
+    presets={"tiny": Grid({"x": [2, 8]}, trials=3)},
+    citation="none",
+)
+OTHER = Experiment(**{**vars(TOY), "name": "toys.other"})
