@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 # A run older than this is given up as soon as something newer is asked for. Shorter runs are let finish:
 # giving up every run that is overtaken would draw nothing until the hand rests.
@@ -49,6 +52,7 @@ class Worker:
             self._connection.send((function, args))
             ok, value = self._connection.recv()
         except (EOFError, OSError):
+            self._process.join()  # here only: of two threads that wait for a process, one is never told
             raise Cancelled from None
         if ok:
             return value
@@ -57,25 +61,22 @@ class Worker:
     def kill(self) -> None:
         """End the process, and with it the call that is under way."""
         self._process.kill()
-        self._process.join()
-
-    close = kill
 
 
 def _serve(connection: Connection) -> None:
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):  # small problems: more threads cost more than they bring
-        while True:
-            try:
-                function, args = connection.recv()
-            except (EOFError, KeyboardInterrupt):  # the kernel has ended, or its run was interrupted
-                return
-            try:
+    # Small problems: more threads cost more than they bring. The variables are for libraries not loaded yet.
+    os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+    while True:
+        try:
+            function, args = connection.recv()
+        except (EOFError, KeyboardInterrupt):  # the kernel has ended, or its run was interrupted
+            return
+        try:
+            with threadpool_limits(1):
                 answer = (True, function(*args))
-            except Exception as error:
-                answer = (False, error)
-            connection.send(answer)
+        except Exception as error:
+            answer = (False, error)
+        connection.send(answer)
 
 
 class Latest:
@@ -123,7 +124,7 @@ class Latest:
 
     def close(self) -> None:
         """End the worker process."""
-        self.worker.close()
+        self.worker.kill()
         self._thread.shutdown(wait=False)
 
     async def _drain(self) -> None:
@@ -141,6 +142,8 @@ class Latest:
                 self.tell("ready")
             except Cancelled:
                 self.counts["cancelled"] += 1
+                if self._waiting is None:  # the kill was meant for the run before, which had just ended
+                    self._waiting = request
             except Exception as error:
                 self.counts["failed"] += 1
                 self.tell(str(error) or type(error).__name__)

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from .background import Latest
 from .draws import Draws
 from .experiment import Experiment, Problem, Solution
-from .params import BadInput, Declaration, Params
+from .params import BadInput, Declaration
 from .plots import CONFIG
 
 CUBE = "application/vnd.neurec.cube+json"
@@ -64,11 +64,6 @@ def explore(
     return Explorer(experiment, view, names, dict(fixed or {}), seed)
 
 
-def compute(experiment: Experiment, params: Params, seed: int, trial: int) -> tuple[Problem, Solution, Scores]:
-    """One instance; run in the worker process."""
-    return experiment.run(params, Draws(seed, [trial]))
-
-
 # ------------------------------------------------------------------------------------------- the page
 
 
@@ -86,7 +81,7 @@ class Cube:
         start = {name: values[len(values) // 2] for name, values in axes.items()}
 
         def figure(point: Mapping[str, Any]) -> dict[str, Any]:
-            instance = compute(experiment, experiment.params(**fixed, **point), seed, 0)
+            instance = experiment.run(experiment.params(**fixed, **point), Draws(seed, [0]))
             return json.loads(_light(view(*instance)).to_json())
 
         self.figure = figure(start)
@@ -141,10 +136,10 @@ class Explorer(widgets.VBox):
         self.controls = {name: control(declared[name], getattr(first, name)) for name in names}
         self.draw = widgets.IntSlider(min=0, max=TRIALS - 1, description="draw", tooltip="another random draw")
         self.mark = widgets.HTML(_mark("ready"))
-        self.figure = go.FigureWidget(view(*compute(experiment, first, seed, 0)))
+        self.figure = go.FigureWidget(view(*experiment.run(first, Draws(seed, [0]))))
         self.figure._config = CONFIG
-        self.latest = Latest(compute, self._show, self._tell)
-        self.latest.warm(experiment, first, seed, 0)
+        self.latest = Latest(Experiment.run, self._show, self._tell)
+        self.latest.warm(experiment, first, Draws(seed, [0]))
         for widget in (*self.controls.values(), self.draw):
             widget.observe(self._request, "value")
         row = widgets.Box([*self.controls.values(), self.draw], layout=widgets.Layout(flex_flow="row wrap"))
@@ -157,7 +152,7 @@ class Explorer(widgets.VBox):
         except BadInput as error:
             self._tell(str(error))
         else:
-            self.latest.submit(self.experiment, params, self.seed, self.draw.value)
+            self.latest.submit(self.experiment, params, Draws(self.seed, [self.draw.value]))
 
     def _show(self, _: tuple[Any, ...], instance: tuple[Problem, Solution, Scores]) -> None:
         update(self.figure, self.view(*instance))

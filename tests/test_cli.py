@@ -1,0 +1,155 @@
+"""The `neurec` command as a user meets it: what it prints and how it ends."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from neurec_core import papers
+from neurec_core.__main__ import main
+
+NAME = "convex_recovery.skip_recovery"
+POINT = ["--n", "12", "--d", "3"]
+
+
+@pytest.fixture
+def neurec(capsys):
+    def call(*words: object) -> tuple[int, str, str]:
+        status = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sweep")
+    words = ["sweep", NAME, "--over", "n=6:14:4", "--over", "d=2,3", "--trials", "2", "--jobs", "1", "--out", str(path)]
+    assert main(words) == 0
+    return path
+
+
+def test_list_names_every_experiment_with_its_presets(neurec):
+    status, out, _ = neurec("list")
+    assert status == 0
+    for experiment in papers.experiments().values():
+        assert experiment.name in out
+        assert experiment.question in out
+        assert f"paper {experiment.presets['paper'].cells} x" in out
+
+
+def test_show_tells_all_that_is_declared(neurec):
+    status, out, _ = neurec("show", NAME)
+    experiment = papers.experiment(NAME)
+    assert status == 0
+    for name, d in experiment.params.declared().items():
+        assert name in out
+        assert d.label in out
+        assert d.allowed in out
+    for name, column in experiment.columns.items():
+        assert name in out
+        assert column.label in out
+    assert "n = 10:400:10, d = 10:100:10; 5 trials: 2000 rows" in out
+    assert "2209.15265" in out
+
+
+def test_run_prints_rows_and_the_rate_with_its_band(neurec):
+    status, out, _ = neurec("run", NAME, *POINT, "--trials", 3)
+    assert status == 0
+    assert "rate of recovered:" in out
+    assert "(95 %)  of 3 trials" in out
+
+
+def test_run_json_is_one_row_a_line(neurec):
+    status, out, _ = neurec("run", "convex-recovery.skip-recovery", *POINT, "--trials", 2, "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert status == 0
+    assert [row["trial"] for row in rows] == [0, 1]
+    assert {"recovered", "weight_distance", "all_ones", "isometry", "status"} <= rows[0].keys()
+
+
+def test_a_run_in_which_all_trials_fail_ends_with_1(neurec):
+    status, _, err = neurec("run", NAME, "--n", 20, "--d", 4, "--patterns", 1, "--sigma", 0.3, "--trials", 1)
+    assert status == 1
+    assert "every trial failed" in err
+
+
+BAD = [
+    (["run", NAME, "--n", "0"], "n (training points) must be a whole number in [1, 100000], got '0'"),
+    (["run", NAME, "--sigm", "1"], "unknown option '--sigm': did you mean --sigma?"),
+    (["run", NAME, "--design", "cubik"], "got 'cubik': did you mean cubic?"),
+    (["run", NAME, "--trials", "x"], "trials (independent draws) must be a whole number in [1, inf), got 'x'"),
+    (["run", "convex_recovery.skip"], f"did you mean {NAME}?"),
+    (["run"], "Usage"),
+    (["sweep", NAME, "--preset", "papr", "--out", "x"], "unknown preset 'papr': did you mean paper?"),
+    (["sweep", NAME, "--over", "m=1:3:1", "--out", "x"], "unknown parameter 'm'"),
+    (["sweep", NAME, "--over", "n=9:3:1", "--out", "x"], "STEP must be > 0 and STOP >= START"),
+    (["sweep", NAME, "--over", "n", "--out", "x"], "must be FIELD=START:STOP:STEP or FIELD=A,B,..., got 'n'"),
+    (["sweep", NAME, "--over", "n=1e9:2e9:1e-9", "--out", "x"], "more than 1000000 values"),
+    (["sweep", NAME, "--over", "n=5,0", "--out", "x"], "n (training points) must be"),
+    (["sweep", NAME, "--over", "n=5,6", "--n", "7", "--out", "x"], "n is both fixed (--n 7) and an axis"),
+    (["sweep", NAME, "--preset", "tiny"], "--out (where results are kept; resumes there) is required"),
+    (["sweep", NAME, "--jobs", "2", "--scheduler", "tcp://h:1", "--out", "x"], "--jobs (processes to start) does not"),
+    (["sweep", NAME, "--preset", "tiny", "--jobs", "1", "--out", "/dev/null/x"], "cannot be written to"),
+    (["plot", "nowhere"], "DIR (folder of a sweep) must hold rows of one experiment, 'nowhere' holds no finished"),
+    (["export", "nowhere", "x.csv"], "holds no finished shard"),
+    (["notebook", "convex", "--out", "x"], "unknown paper 'convex': did you mean convex_recovery?"),
+    (["notebook", "convex_recovery", "-p", "sede", "1", "--out", "x"], "unknown notebook parameter 'sede': did you"),
+    (["notebook", "convex_recovery", "--preset", "quik", "--out", "x"], "unknown preset 'quik': did you mean quick?"),
+    (["lst"], "No such command 'lst'. Did you mean 'list'?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "message"), BAD, ids=lambda v: " ".join(v)[:60] if isinstance(v, list) else "")
+def test_bad_input_is_one_line_and_ends_with_2(neurec, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = neurec(*words)
+    assert status == 2
+    assert message in err
+    assert message == "Usage" or len(err.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir()), "nothing was made"
+
+
+def test_sweep_presets_axes_and_fixed_values_combine(neurec, tmp_path):
+    words = ["--preset", "tiny", "--over", "sigma=0:0.3:0.1", "--n", 8, "--trials", 1, "--jobs", 1, "--out", tmp_path]
+    status, out, _ = neurec("sweep", NAME, *words)
+    assert status == 0
+    assert f"4 trials in {tmp_path}: 4 solved" in out
+
+
+def test_plot_writes_a_page_that_needs_no_network(neurec, folder, tmp_path):
+    status, out, _ = neurec("plot", folder, "--html", tmp_path / "f.html")
+    page = (tmp_path / "f.html").read_text()
+    assert status == 0
+    assert out.strip() == str(tmp_path / "f.html")
+    assert "<script src=" not in page
+    assert "predicted: n = 2d" in page
+    assert "measured 50 % point" in page
+
+
+def test_plot_without_a_file_writes_beside_the_rows(neurec, folder):
+    assert neurec("plot", folder, "--column", "isometry")[0] == 0
+    assert (folder / "figure.html").is_file()
+    assert neurec("plot", folder, "--column", "isometri")[0] == 2
+
+
+def test_export_writes_rows_with_provenance(neurec, folder, tmp_path):
+    assert neurec("export", folder, tmp_path / "t.csv")[0] == 0
+    assert neurec("export", folder, tmp_path / "t.parquet")[0] == 0
+    assert len(pd.read_csv(tmp_path / "t.csv")) == 12
+    about = json.loads((tmp_path / "t.csv-metadata.json").read_text())
+    assert about["experiment"] == NAME
+    assert neurec("plot", tmp_path / "t.parquet", "--html", tmp_path / "t.html")[0] == 0
+
+
+def test_a_png_needs_a_browser_and_says_so(neurec, folder, tmp_path, monkeypatch):
+    def no_browser(*_, **__):
+        raise RuntimeError("no browser\nat all")
+
+    monkeypatch.setattr("plotly.graph_objects.Figure.to_image", no_browser)
+    status, _, err = neurec("plot", folder, "--png", tmp_path / "f.png")
+    assert status == 1
+    assert "--png needs Chrome or Chromium (no browser); --html needs neither" in err

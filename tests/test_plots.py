@@ -1,0 +1,103 @@
+"""Figures draw what the table says, with labels, units and bands."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from toys import TOY
+
+from neurec_core import plots, tables
+from neurec_core.draws import Draws
+from neurec_core.experiment import Experiment, Grid, Guide
+from neurec_core.papers.convex_recovery import SKIP_RECOVERY
+from neurec_core.params import BadInput
+from neurec_core.sweep import sweep
+
+
+def table(grid):
+    return sweep(TOY, grid, progress=False)
+
+
+def titles(fig):
+    return [axis.title.text for axis in (*fig.select_xaxes(), *fig.select_yaxes()) if axis.title.text]
+
+
+def test_two_numbers_make_a_phase_diagram():
+    data = table(Grid({"x": range(0, 11, 2), "y": [1, 2, 3]}, trials=6))
+    guided = Experiment(**{**vars(TOY), "guides": (Guide("x", "y", np.sqrt, "root"),)})
+    fig = plots.plot(data, guided)
+    heat, guide, measured = fig.data
+    assert heat.z.shape == (3, 6)
+    cells = tables.rate(data, "heads", ["y", "x"])
+    assert np.allclose(heat.z.ravel(), cells["rate"])
+    assert np.allclose(heat.customdata[..., 0].ravel(), cells["low"]), "the band is in the hover text"
+    assert guide.name == "predicted: root"
+    assert np.allclose(guide.x, np.sqrt(guide.y))
+    points = tables.threshold(data, "heads", "x", ["y"])
+    assert np.allclose(measured.x, points["threshold"])
+    assert np.allclose(measured.error_x.array, points["high"] - points["threshold"], equal_nan=True)
+    assert titles(fig) == ["tenths x", "another number y"]
+
+
+def test_one_number_makes_curves_with_their_band():
+    data = table(Grid({"x": range(0, 11, 2)}, trials=6))
+    band, line = plots.plot(data, TOY).data
+    cells = tables.rate(data, "heads", ["x"])
+    assert np.allclose(line.y, cells["rate"])
+    assert np.allclose(band.y, [*cells["high"], *cells["low"][::-1]])
+    assert "95 % band" in plots.plot(data, TOY).layout.yaxis.title.text
+
+
+def test_a_measure_is_drawn_with_its_unit():
+    data = table(Grid({"x": [1, 2]}, trials=3))
+    assert plots.plot(data, TOY, "size").layout.yaxis.title.text == "median, middle 80 % (m)"
+
+
+def test_words_make_bars_and_lines():
+    designs = Grid({"design": ["gaussian", "whitened"]}, trials=2, fixed={"n": 8, "d": 3})
+    (bars,) = plots.plot(sweep(SKIP_RECOVERY, designs, progress=False), SKIP_RECOVERY).data
+    assert list(bars.x) == ["gaussian", "whitened"]
+    lines = Grid({"n": [4, 8], "design": ["gaussian", "whitened"]}, trials=2, fixed={"d": 3})
+    fig = plots.plot(sweep(SKIP_RECOVERY, lines, progress=False), SKIP_RECOVERY)
+    assert [trace.name for trace in fig.data if trace.showlegend] == ["design = gaussian", "design = whitened"]
+
+
+def test_a_third_parameter_makes_panels_and_a_fourth_is_refused():
+    data = table(Grid({"x": [0, 5], "y": [1, 2], "raises": [-1, 7]}, trials=2))
+    assert len(list(plots.plot(data, TOY).select_xaxes())) == 2
+    with pytest.raises(BadInput, match="at most three parameters"):
+        plots.plot(table(Grid({"x": [0, 5], "y": [1, 2], "raises": [-1, 7], "fails": [-1, 8]}, trials=1)), TOY)
+
+
+def test_failed_trials_are_told():
+    data = table(Grid({"x": [0, 5]}, trials=3, fixed={"raises": 1}))
+    assert "6 trials, 2 failed" in plots.plot(data, TOY).layout.title.text
+
+
+def test_every_figure_has_words_for_those_who_do_not_see_it():
+    data = table(Grid({"x": [0, 5]}, trials=2))
+    figures = [plots.plot(data, TOY), plots.plot(data, TOY, "size"), plots.bars(data, TOY, "x")]
+    figures.append(plots.recovery(*SKIP_RECOVERY.run(SKIP_RECOVERY.params(n=8, d=3), Draws(0, [0]))))
+    assert all(len(fig.layout.meta["alt"]) > 20 for fig in figures)
+
+
+def test_an_instance_shows_plant_solution_and_condition():
+    problem, solution, scores = SKIP_RECOVERY.run(SKIP_RECOVERY.params(n=20, d=4), Draws(0, [0]))
+    planted, found, norms, one = plots.recovery(problem, solution, scores).data
+    assert np.allclose(planted.y, problem.teacher.skip[0])
+    assert np.allclose(found.y, solution.value.skip[0])
+    assert np.max(norms.y) == pytest.approx(scores["isometry"][0])
+    assert set(one.y) == {1}
+    assert (np.diff(norms.y) <= 0).all()
+
+
+def test_a_failed_instance_says_so():
+    params = SKIP_RECOVERY.params(n=20, d=4, sigma=0.5, patterns=1)
+    fig = plots.recovery(*SKIP_RECOVERY.run(params, Draws(0, [0])))
+    assert fig.layout.title.text.startswith("no solution: ")
+
+
+def test_no_figure_offers_an_upload():
+    import plotly.io as pio
+
+    assert pio.renderers["plotly_mimetype"].config["showSendToCloud"] is False
