@@ -54,10 +54,11 @@ lab: sync  ## explore live in JupyterLab
 sync: $(READY)
 	@$(BIN)/jupytext --quiet --sync notebooks/*.py
 
-# The part of the paper's grid that the published program solves in about an hour of one core.
+# The part of the paper's grid that the published program solves in half an hour of one core.
 tables: $(READY)  ## compute the committed tables again (long; can be stopped and goes on)
 	$(BIN)/neurec sweep convex_recovery.skip_recovery --over n=10:250:10 --over d=10:60:10 --trials 5 --out runs/skip_recovery
 	$(BIN)/neurec export runs/skip_recovery notebooks/tables/skip_recovery.parquet
+	$(BIN)/neurec plot runs/skip_recovery --png book/_static/phase_transition.png
 
 bench: $(READY)  ## the published ways beside ours
 	$(BIN)/python -m benchmarks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ class Worker:
     """
 
     def __init__(self) -> None:
+        self._one_call = threading.Lock()
         self._start()
 
     def _start(self) -> None:
@@ -46,14 +48,15 @@ class Worker:
         ------
         Cancelled : the process was killed meanwhile
         """
-        if not self._process.is_alive():
-            self._start()
-        try:
-            self._connection.send((function, args))
-            ok, value = self._connection.recv()
-        except (EOFError, OSError):
-            self._process.join()  # here only: of two threads that wait for a process, one is never told
-            raise Cancelled from None
+        with self._one_call:
+            if not self._process.is_alive():
+                self._start()
+            try:
+                self._connection.send((function, args))
+                ok, value = self._connection.recv()
+            except (EOFError, OSError):
+                self._process.join()  # here only: of two threads that wait for a process, one is never told
+                raise Cancelled from None
         if ok:
             return value
         raise value
@@ -104,6 +107,7 @@ class Latest:
         self._waiting: tuple[Any, ...] | None = None
         self._task: asyncio.Task[None] | None = None
         self._since = 0.0
+        self._gave_up = False
 
     def submit(self, *request: Any) -> None:
         """Ask for a result; call it on the event loop."""
@@ -111,7 +115,12 @@ class Latest:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._drain())
         elif time.monotonic() - self._since > self.patience:
-            self.worker.kill()
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Kill what runs."""
+        self._gave_up = True
+        self.worker.kill()
 
     def warm(self, *request: Any) -> None:
         """Compute once and show nothing, so that imports are paid for before the first slider moves."""
@@ -141,15 +150,23 @@ class Latest:
                 self.counts["shown"] += 1
                 self.tell("ready")
             except Cancelled:
-                self.counts["cancelled"] += 1
-                if self._waiting is None:  # the kill was meant for the run before, which had just ended
-                    self._waiting = request
+                self._cancelled(request)
             except Exception as error:
                 self.counts["failed"] += 1
                 self.tell(str(error) or type(error).__name__)
             finally:
                 overdue.cancel()
 
+    def _cancelled(self, request: tuple[Any, ...]) -> None:
+        if not self._gave_up:
+            self.counts["failed"] += 1
+            self.tell("the computation's process died; was there enough memory?")
+            return
+        self._gave_up = False
+        self.counts["cancelled"] += 1
+        if self._waiting is None:  # the kill was meant for the run before, which had just ended
+            self._waiting = request
+
     def _give_up_if_overtaken(self) -> None:
         if self._waiting is not None:
-            self.worker.kill()
+            self.give_up()

@@ -23,6 +23,8 @@ CUBE = "application/vnd.neurec.cube+json"
 PLOTLY = "application/vnd.plotly.v1+json"
 TRIALS = 20  # other draws to look at
 
+LOOK: dict[str, Any] = {"style": {"description_width": "13em"}, "layout": {"width": "26em"}}
+
 Scores = dict[str, np.ndarray]
 View = Callable[[Problem, Solution, Scores], go.Figure]
 
@@ -105,11 +107,12 @@ def _light(fig: go.Figure) -> go.Figure:
 
 
 def _changes(start: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    def differing(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in b.items() if a.get(key) != value}
+    data = [_differing(a, b) for a, b in zip(start["data"], other["data"], strict=True)]
+    return {"data": data, "layout": _differing(start["layout"], other["layout"])}
 
-    data = [differing(a, b) for a, b in zip(start["data"], other["data"], strict=True)]
-    return {"data": data, "layout": differing(start["layout"], other["layout"])}
+
+def _differing(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in after.items() if before.get(key) != value}
 
 
 # ----------------------------------------------------------------------------------------- the kernel
@@ -134,7 +137,7 @@ class Explorer(widgets.VBox):
         first = experiment.params(**fixed)
         declared = experiment.params.declared()
         self.controls = {name: control(declared[name], getattr(first, name)) for name in names}
-        self.draw = widgets.IntSlider(min=0, max=TRIALS - 1, description="draw", tooltip="another random draw")
+        self.draw = widgets.IntSlider(min=0, max=TRIALS - 1, description="random draw", **LOOK)
         self.mark = widgets.HTML(_mark("ready"))
         self.figure = go.FigureWidget(view(*experiment.run(first, Draws(seed, [0]))))
         self.figure._config = CONFIG
@@ -142,8 +145,9 @@ class Explorer(widgets.VBox):
         self.latest.warm(experiment, first, Draws(seed, [0]))
         for widget in (*self.controls.values(), self.draw):
             widget.observe(self._request, "value")
-        row = widgets.Box([*self.controls.values(), self.draw], layout=widgets.Layout(flex_flow="row wrap"))
-        super().__init__([row, self.mark, self.figure])
+        columns = widgets.Layout(grid_template_columns="repeat(auto-fill, minmax(26em, 1fr))")
+        controls = widgets.GridBox([*self.controls.values(), self.draw], layout=columns)
+        super().__init__([controls, self.mark, self.figure])
 
     def _request(self, _: Any) -> None:
         chosen = {name: control.value for name, control in self.controls.items()}
@@ -163,8 +167,7 @@ class Explorer(widgets.VBox):
 
 def control(declared: Declaration, value: Any) -> widgets.Widget:
     """The widget that a parameter's declaration asks for."""
-    style = {"description_width": "initial"}
-    words = {"value": value, "description": declared.symbol, "tooltip": declared.axis, "style": style}
+    words = {"value": value, "description": f"{declared.label} {declared.symbol}", "tooltip": declared.axis, **LOOK}
     if declared.kind == "choice":
         return widgets.Dropdown(options=declared.choices, **words)
     if declared.slider is None:
@@ -175,11 +178,18 @@ def control(declared: Declaration, value: Any) -> widgets.Widget:
 
 
 def update(figure: go.FigureWidget, new: go.Figure) -> None:
-    """Redraw in place: the traces' values and the layout, in one message to the page."""
+    """Redraw in place, in one message to the page that holds what differs.
+
+    plotly checks every value that is set, down to each default of a template: setting all of them again
+    takes ten times as long as drawing.
+    """
+    before, after = figure.to_plotly_json(), new.to_plotly_json()
+    old, fresh = [*figure.data, figure.layout], [*new.data, new.layout]
+    pairs = zip([*before["data"], before["layout"]], [*after["data"], after["layout"]], strict=True)
+    changed = [_differing(a, b) for a, b in pairs]
     with figure.batch_update():
-        for old, fresh in zip(figure.data, new.data, strict=True):
-            old.update(fresh.to_plotly_json(), overwrite=True)
-        figure.layout.update(new.layout)
+        for part, now, names in zip(old, fresh, changed, strict=True):
+            part.update({name: now[name] for name in names}, overwrite=True)
 
 
 def _mark(state: str) -> str:

@@ -212,13 +212,21 @@ def _finish(fig: go.Figure, experiment: Experiment, column: str, table: pd.DataF
     return style(fig, title, alt=f"{alt}; {note}")
 
 
-def style(fig: go.Figure, title: str, alt: str, height: int = 460) -> go.Figure:
-    """The house's look; `alt` is what a reader who does not see the figure is told."""
+def style(fig: go.Figure, title: str, alt: str, height: int = 460, narrow: dict[str, Any] | None = None) -> go.Figure:
+    """The house's look.
+
+    Parameters
+    ----------
+    title : may hold a line of small print after ``<br><sup>``
+    alt : what a reader who does not see the figure is told
+    narrow : the layout that changes on a phone
+    """
+    meta = {"alt": alt} | ({"narrow": narrow} if narrow else {})
     legend = {"orientation": "h", "y": -0.22, "x": 0, "yanchor": "top"}
     margin = {"l": 64, "r": 24, "t": 96, "b": 64}
     fig.update_layout(
         title={"text": title, "x": 0, "xref": "paper"}, template="plotly_white", font=FONT, height=height,
-        legend=legend, margin=margin, colorway=COLORS, meta={"alt": alt},
+        legend=legend, margin=margin, colorway=COLORS, meta=meta,
     )  # fmt: skip
     return fig
 
@@ -250,15 +258,32 @@ def recovery(problem: Problem, solution: Solution, scores: dict[str, np.ndarray]
     fig.update_xaxes(title="pattern, by rank", col=2)
     fig.update_yaxes(title="weight", col=1)
     fig.update_yaxes(title="norm", col=2, rangemode="tozero")
-    verdict = _verdict(solution, scores)
+    verdict = _verdict(problem, solution, scores)
     title = f"{verdict}<br><sup>n/d = {n / d:.3g}, {len(norms)} patterns</sup>"
-    return style(fig, title, alt=f"Planted and found skip weights, and isometry norms against 1: {verdict}")
+    alt = f"Planted and found skip weights, and isometry norms against 1: {verdict}"
+    return style(fig, title, alt, narrow=_stacked(fig))
 
 
-def _verdict(solution: Solution, scores: dict[str, np.ndarray]) -> str:
+def _stacked(fig: go.Figure) -> dict[str, Any]:
+    """Two panels side by side, one above the other instead."""
+    titles = [a.to_plotly_json() for a in fig.layout.annotations]
+    tops = (1, 0.4)
+    return {
+        "height": 780,
+        "xaxis": {"domain": [0, 1]},
+        "yaxis": {"domain": [0.58, tops[0]]},
+        "xaxis2": {"domain": [0, 1]},
+        "yaxis2": {"domain": [0, tops[1]]},
+        "annotations": [{**title, "x": 0.5, "y": top} for title, top in zip(titles, tops, strict=True)],
+    }
+
+
+def _verdict(problem: Problem, solution: Solution, scores: dict[str, np.ndarray]) -> str:
     if not solution.status[0].usable:
         return f"no solution: {solution.status[0]}"
     found = "recovered" if scores["recovered"][0] else f"not recovered, {scores['weight_distance'][0]:.2g} away"
+    if not np.allclose(problem.y, problem.teacher(problem.X)):
+        return f"{found}: the noise is fitted, too"
     if scores["isometry_held"][0]:
         return f"{found}; the isometry condition holds"
     if scores["all_ones"][0]:

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from calls import die, echo, fail, threads
 from toys import TOY
 
 from neurec_core import explore, plots
@@ -18,15 +19,6 @@ from neurec_core.background import Cancelled, Latest, Worker
 from neurec_core.draws import Draws
 from neurec_core.papers.convex_recovery import SKIP_RECOVERY
 from neurec_core.params import BadInput
-
-
-def echo(value: float, seconds: float = 0.0) -> float:
-    time.sleep(seconds)
-    return value
-
-
-def fail(*_: object) -> None:
-    raise ValueError("as asked")
 
 
 @pytest.fixture
@@ -63,12 +55,6 @@ def test_a_call_that_is_killed_says_so(worker):
 
 def test_a_worker_keeps_to_one_thread(worker):
     assert worker.call(threads) <= {1}
-
-
-def threads() -> set[int]:
-    from threadpoolctl import threadpool_info
-
-    return {pool["num_threads"] for pool in threadpool_info()}
 
 
 async def drag(latest: Latest, requests: list[tuple], pause: float) -> None:
@@ -118,12 +104,19 @@ def test_a_kill_that_comes_too_late_loses_no_request():
         latest.worker.call(echo, 0)
         latest.submit(7, 0.3)
         await asyncio.sleep(0.1)
-        latest.worker.kill()  # nothing newer waits
+        latest.give_up()  # nothing newer waits
         await latest.settled()
         latest.close()
 
     asyncio.run(go())
     assert shown == [7]
+
+
+def test_a_process_that_dies_by_itself_is_told_once():
+    shown, told, counts = run_drag(die, [()])
+    assert not shown
+    assert "process died" in told[-1]
+    assert counts["started"] == counts["failed"] == 1
 
 
 def test_a_long_run_that_nothing_overtakes_is_finished():

@@ -1,0 +1,77 @@
+"""The notebook as a batch job: through papermill as it is, and through `neurec notebook`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from neurec_core import batch, tables
+from neurec_core.params import BadInput
+
+CELLS = """
+import os
+from pathlib import Path
+assert n < 10, "n is too large"
+Path(where, "seen").write_text(f"{n} {name} {os.environ['NEUREC_STATIC']}")
+"""
+
+
+@pytest.fixture
+def notebook(tmp_path, monkeypatch):
+    """A notebook of one cell, in place of a paper's."""
+    nb = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
+    )
+    declared = nbformat.v4.new_code_cell(
+        'n: int = 1\nname: str = None\nwhere: str = "."', metadata={"tags": ["parameters"]}
+    )
+    nb.cells = [declared, nbformat.v4.new_code_cell(CELLS)]
+    path = tmp_path / "paper.ipynb"
+    nbformat.write(nb, path)
+    monkeypatch.setattr(batch, "notebooks_file", lambda name: path)
+    monkeypatch.setenv("NEUREC_STATIC", "0")
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("default::DeprecationWarning")  # of papermill's and nbformat's own making
+def test_parameters_reach_the_notebook(notebook):
+    done = batch.execute("paper", {"n": "3", "name": "tcp://h:1", "where": str(notebook)}, notebook / "out")
+    assert done == notebook / "out/paper.ipynb"
+    assert (notebook / "seen").read_text() == "3 tcp://h:1 1"
+    assert [path.name for path in (notebook / "out").iterdir()] == ["paper.ipynb"]
+
+
+@pytest.mark.filterwarnings("default::DeprecationWarning")
+def test_a_cell_that_raises_is_told_and_kept(notebook):
+    with pytest.raises(batch.NotebookFailed, match=r"failed\.ipynb: AssertionError: n is too large"):
+        batch.execute("paper", {"n": "30"}, notebook / "out")
+    assert [path.name for path in (notebook / "out").iterdir()] == ["paper.failed.ipynb"]
+
+
+@pytest.mark.filterwarnings("default::DeprecationWarning")
+def test_an_unknown_parameter_is_refused(notebook):
+    with pytest.raises(BadInput, match=r"unknown notebook parameter 'nam': did you mean name\?"):
+        batch.execute("paper", {"nam": "1"}, notebook / "out")
+
+
+def test_a_notebook_that_is_not_here_is_refused():
+    with pytest.raises(BadInput, match="run inside a checkout"):
+        tables.notebooks_file("nothing.ipynb")
+
+
+def test_papermill_runs_the_papers_notebook_as_it_is(tmp_path, root):
+    source, done = root / "notebooks/convex_recovery.ipynb", tmp_path / "out.ipynb"
+    words = [sys.executable, "-m", "papermill", str(source), str(done), "-p", "preset", "tiny", "--no-progress-bar"]
+    environment = {**os.environ, "NEUREC_STATIC": "1"}
+    run = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert run.returncode == 0, run.stderr[-3000:]
+    cells = nbformat.read(done, as_version=4).cells
+    (injected,) = [cell for cell in cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    assert 'preset = "tiny"' in injected.source
+    text = Path(done).read_text()
+    assert "application/vnd.neurec.cube+json" in text

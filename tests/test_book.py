@@ -1,0 +1,84 @@
+"""The book's own code: what the strict build refuses, and when the notebook cache is dropped."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def load(path: str) -> ModuleType:
+    """A module of the book, which is not a package."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+site = load("book/_ext/neurec_site.py")
+stamp = load("book/stamp.py")
+
+
+def test_a_figure_without_words_is_a_fault():
+    assert list(site.faults({"data": [], "layout": {}})) == ["a figure needs words: set layout.meta.alt or a title"]
+    assert not list(site.faults({"data": [], "layout": {"title": {"text": "rate"}}}))
+    assert not list(site.faults({"data": [], "layout": {"meta": {"alt": "rate"}}}))
+
+
+def test_a_cube_with_a_missing_frame_is_a_fault():
+    cube = {"figure": {"layout": {}}, "axes": [{"name": "n", "values": [1, 2]}], "frames": [{}], "alt": "cube"}
+    assert list(site.faults(cube)) == ["a cube needs one frame a point of its grid: 2 points, 1 frames"]
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("a<br><sup>b</sup>", "a b"),
+        (r"$\|X w\| \le 1$", r"\|X w\| le 1"),
+        (r"noise $\sigma$", "noise sigma"),
+        (None, ""),
+    ],
+)
+def test_labels_become_plain_words(label, words):
+    assert site.plain(label) == words
+
+
+def test_descriptions_name_axes_series_and_controls():
+    figure = {"layout": {"xaxis": {"title": {"text": "n"}}, "yaxis": {"title": "rate"}}, "data": [{"name": "ours"}]}
+    cube = {"figure": figure, "axes": [{"name": "d", "label": "dimension d", "values": [1]}], "frames": [{}]}
+    assert site.description(cube) == "Axes: n; rate. Series: ours. Controls below: dimension d."
+
+
+def test_figures_cannot_end_the_script_that_holds_them():
+    node = site.figure_node({"data": [], "layout": {"title": "</script>"}}, "f")
+    assert "<" not in node["payload"]
+
+
+def test_the_api_page_finds_every_module():
+    names = site.public_modules("neurec_core")
+    assert {"neurec_core", "neurec_core.papers.convex_recovery", "neurec_core.convex.programs"} <= set(names)
+    assert "neurec_core.__main__" not in names
+
+
+def test_the_stamp_changes_with_what_it_watches(tmp_path, monkeypatch):
+    for folder in ("neurec_core", "notebooks/tables", "book"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.setattr(stamp, "ROOT", tmp_path)
+    build = str(tmp_path / "_build")
+    assert stamp.main(build) == 1, "never written"
+    assert stamp.main(build, "--write") == 0
+    assert stamp.main(build) == 0
+    for name in ("neurec_core/a.py", "notebooks/tables/t.parquet", "constraints.txt"):
+        (tmp_path / name).write_text("changed")
+        assert stamp.main(build) == 1, name
+        stamp.main(build, "--write")
+    (tmp_path / "README.md").write_text("changed")
+    assert stamp.main(build) == 0

@@ -1,0 +1,283 @@
+"""The house rules: layers, papers in three places, docstrings, notebooks, one list of versions."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.metadata
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import jupytext
+import pytest
+import yaml
+from jupytext.compare import compare_notebooks
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+import neurec_core
+from neurec_core import papers, tables
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "neurec_core"
+SOURCES = sorted(CORE.rglob("*.py"))
+MODULES = ["neurec_core", *(m.name for m in pkgutil.walk_packages(neurec_core.__path__, "neurec_core."))]
+PAPERS = papers.names()
+
+# Layer k imports from lower layers only; inside a layer, only what stands on its right here.
+LAYERS = {
+    "params": 0, "draws": 0, "experiment": 0,
+    "nets": 1, "data": 1, "patterns": 1, "compare": 1, "theory": 1, "convex": 1, "dynamics": 1,
+    "papers": 2,
+    "tables": 3, "store": 3, "sweep": 3, "batch": 3,
+    "plots": 4, "background": 4, "explore": 4,
+    "cli": 5, "__main__": 5,
+}  # fmt: skip
+WITHIN = {
+    "experiment": {"params", "draws"}, "data": {"nets"}, "compare": {"nets"},
+    "convex": {"nets", "patterns"}, "dynamics": {"nets", "patterns"},
+    "store": {"tables"}, "sweep": {"tables", "store"}, "batch": {"tables"},
+    "explore": {"plots", "background"}, "__main__": {"cli"},
+}  # fmt: skip
+# Where heavy or narrow packages may be imported; everything else is free of them.
+DOORS = {
+    "cvxpy": {"convex/programs.py"},
+    "torch": {"dynamics/descent.py", "dynamics/device.py"},
+    "plotly": {"plots.py", "explore.py"},
+    "ipywidgets": {"explore.py"},
+    "distributed": {"sweep.py"},
+    "dask_jobqueue": {"sweep.py"},
+    "papermill": {"batch.py"},
+    "click": {"__main__.py", "cli/inputs.py", "cli/runs.py", "cli/results.py"},
+}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(CORE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Every module imported, absolute names, wherever the import stands."""
+    package = ["neurec_core", *path.relative_to(CORE).parts[:-1]]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join([*package[: len(package) - node.level + 1], *filter(None, [node.module])])
+            base = base if node.level else str(node.module)
+            found |= {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(CORE)))
+def test_layers_import_downwards(path):
+    here = room(path)
+    if here == "__init__":
+        assert not imports(path)
+        return
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "neurec_core" or len(parts) < 2 or parts[1] == here:
+            continue
+        there = parts[1]
+        allowed = LAYERS[there] < LAYERS[here] or there in WITHIN.get(here, set())
+        assert allowed, f"{path.name} (layer {LAYERS[here]}) imports {there} (layer {LAYERS[there]})"
+    if LAYERS[here] in (3, 4):
+        assert not any(name.startswith("neurec_core.papers") for name in imports(path)), "gets an Experiment"
+
+
+@pytest.mark.parametrize("path", sorted((CORE / "papers").glob("*.py")), ids=lambda p: p.stem)
+def test_papers_do_not_import_one_another(path):
+    others = {f"neurec_core.papers.{name}" for name in PAPERS if name != path.stem}
+    assert not any(name.startswith(tuple(others)) for name in imports(path) if others)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(CORE)))
+def test_heavy_packages_have_one_door(path):
+    for package, doors in DOORS.items():
+        if any(name == package or name.startswith(f"{package}.") for name in imports(path)):
+            assert str(path.relative_to(CORE)) in doors, f"{package} is imported in {path.name}"
+
+
+@pytest.mark.parametrize("module", ["neurec_core", "neurec_core.papers.convex_recovery", "neurec_core.sweep"])
+def test_importing_is_light(module):
+    code = f"import sys, {module}; print([m for m in ('torch', 'cvxpy', 'plotly', 'distributed') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(CORE)))
+def test_modules_and_functions_stay_small(path):
+    text = path.read_text()
+    assert text.count("\n") <= 300, "does it still have one job?"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 60, f"{node.name} is long"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_public_names_have_docstrings(module):
+    loaded = importlib.import_module(module)
+    assert loaded.__doc__
+    for name, item in vars(loaded).items():
+        own = inspect.isfunction(item) or inspect.isclass(item)
+        if own and not name.startswith("_") and item.__module__ == module:
+            assert inspect.getdoc(item), f"{module}.{name}"
+            for attribute, member in vars(item).items() if inspect.isclass(item) else ():
+                if inspect.isfunction(member) and not attribute.startswith("_") and member.__module__ == module:
+                    # click and pydantic prescribe some methods and document them.
+                    assert inspect.getdoc(getattr(item, attribute)), f"{module}.{name}.{attribute}"
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_paper_stands_in_three_places(name):
+    toc = yaml.safe_load((ROOT / "book/_toc.yml").read_text())
+    pages = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    assert (ROOT / f"notebooks/{name}.py").is_file(), f"notebooks/{name}.py is missing"
+    assert (ROOT / f"notebooks/{name}.ipynb").is_file(), f"notebooks/{name}.ipynb is missing: run `make sync`"
+    assert f"notebooks/{name}" in pages, f"notebooks/{name} is missing in book/_toc.yml"
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_paper_says_which_function_is_which_equation(name):
+    module = papers.paper(name)
+    assert "arXiv" in module.__doc__
+    functions = re.findall(r"`(neurec_core[\w.]+)`", module.__doc__)
+    assert functions, "a table equation -> function"
+    for path in functions:
+        owner, _, function = path.rpartition(".")
+        assert callable(getattr(importlib.import_module(owner), function)), path
+    assert all(e.name.startswith(f"{name}.") and "arXiv" in e.citation for e in module.EXPERIMENTS)
+
+
+# ---------------------------------------------------------------------------------------------------- notebooks
+
+SECTIONS = [
+    "Claim",
+    "One instance",
+    "Small sweep",
+    "The paper's figure",
+    "Explore",
+    "What we checked, and where we differ",
+]
+
+
+@pytest.fixture(params=PAPERS)
+def notebook(request):
+    return request.param, jupytext.read(ROOT / f"notebooks/{request.param}.ipynb")
+
+
+def test_both_halves_of_a_notebook_agree(notebook):
+    name, cells = notebook
+    source = jupytext.read(ROOT / f"notebooks/{name}.py")
+    compare_notebooks(cells, source, fmt="py:percent", raise_on_first_difference=False)
+
+
+def test_notebooks_are_committed_without_outputs(notebook):
+    _, nb = notebook
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    assert "widgets" not in nb.metadata
+
+
+def test_notebooks_are_thin_and_explain_themselves(notebook):
+    _, nb = notebook
+    headings = re.findall(r"^## (.+)$", "\n".join(c.source for c in nb.cells if c.cell_type == "markdown"), re.M)
+    assert headings == SECTIONS
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in nb.cells) == 1
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            lines = cell.source.splitlines()
+            assert len(lines) <= 20, cell.source
+            assert not re.search(r"^\s*(import|from) (cvxpy|torch)\b", cell.source, re.M)
+            assert not re.search(r"^\s*(for|while) ", cell.source, re.M), "loops belong to the core"
+
+
+def test_notebooks_check_what_they_claim(notebook):
+    _, nb = notebook
+    code = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "code")
+    assert len(re.findall(r"^assert ", code, re.M)) >= 3
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_published_tables_can_be_computed_again(name):
+    for experiment in papers.paper(name).EXPERIMENTS:
+        table = tables.load(tables.published(experiment))
+        assert table.attrs["experiment"] == experiment.name
+        assert table.attrs["versions"]["numpy"]
+        cheap = table.nsmallest(3, "seconds")
+        fields = list(experiment.params.model_fields)
+        for row in cheap.to_dict("records"):
+            params = experiment.params(**{f: None if row[f] is None or row[f] != row[f] else row[f] for f in fields})
+            (again,) = experiment.rows(params, row["seed"], [row["trial"]])
+            for column, declared in experiment.columns.items():
+                if declared.kind == "event":
+                    assert again[column] == row[column]
+                else:
+                    # Another processor or version rounds differently; the solver stops at about 1e-8.
+                    assert again[column] == pytest.approx(row[column], abs=1e-5, nan_ok=True)
+
+
+# ------------------------------------------------------------------------------------------------- one list of versions
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PINS = {
+    canonical(name): version
+    for name, version in re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M)
+}
+REQUIREMENTS = [
+    requirement
+    for group in [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    for requirement in map(Requirement, group)
+    if requirement.name != PROJECT["name"]
+]
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda r: r.name)
+def test_constraints_hold_a_tested_version_of_every_requirement(requirement):
+    version = PINS[canonical(requirement.name)]
+    assert requirement.specifier.contains(Version(version), prereleases=True)
+
+
+def test_constraints_are_what_runs_here():
+    for name, version in PINS.items():
+        try:
+            installed = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # for another system
+        assert Version(installed).public == version, f"{name}: `make lock` writes what is installed"
+    assert not any("+" in version for version in PINS.values()), "a local label ties the file to one machine"
+
+
+def test_environment_yml_installs_the_same():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    plain = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
+    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert "pip" in plain, "conda asks for pip itself wherever there is a pip section"
+    assert pip == ["--constraint constraints.txt", "--editable .[all]"]
+    (python,) = [entry.split("=")[1] for entry in plain if entry.startswith("python=")]
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(f"{python}.0")
+
+
+def test_versions_agree():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == PROJECT["version"] == importlib.metadata.version("neurec-core")
+    assert PROJECT["license"] == citation["license"] == "MIT"
+
+
+def test_every_make_target_that_is_spoken_of_exists():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    for page in [ROOT / "README.md", *(ROOT / "book").glob("*.md")]:
+        spoken = set(re.findall(r"`make (\w+)`|^make (\w+)", page.read_text(), re.M))
+        assert {a or b for a, b in spoken} <= targets, page.name
