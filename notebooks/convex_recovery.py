@@ -155,17 +155,16 @@ def mean_square(plant, n=400, d=100):
     draws = Draws(seed, trials=range(3))
     X = data.design("gaussian", draws, n, d)
     found = patterns.sample(X, draws.normal("h", d, n))
-    norms, _ = certify.isometry(
-        X, found.D, data.linear_teacher(plant, X, draws).skip
-    )
+    w = data.linear_teacher(plant, X, draws).skip
+    norms, _ = certify.isometry(X, found.D, w)
     return np.mean(norms[found.real] ** 2)
 
 
+# %%
 isometry = pd.DataFrame({"plant": ["random", "smallest_singular"]})
 isometry["measured"] = isometry["plant"].map(mean_square)
-isometry["predicted"] = isometry["plant"].map(
-    lambda plant: float(theory.isometry_mean_square(4, plant))
-)
+predicted = [theory.isometry_mean_square(400 / 100, w) for w in isometry["plant"]]
+isometry["predicted"] = np.array(predicted)
 # 6 %: a limit; at d = 100 the smallest singular value is d^(-2/3) = 5 % off.
 assert np.allclose(isometry["measured"], isometry["predicted"], rtol=0.06)
 isometry.round(3)
@@ -235,27 +234,16 @@ explore(
 
 # %%
 ratio = half.loc[half["d"] >= 20, "ratio"].mean()
-always = ["always", "always", True]
-checked = pd.DataFrame(
-    [
-        ["all-ones pattern excludes recovery", *always],
-        ["isometry condition implies recovery", *always],
-        ["whitened: recovered = no all-ones pattern", *always],
-        [
-            "all-ones pattern: z against Wendel",
-            "0",
-            f"{z_all_ones:.2f}",
-            abs(z_all_ones) < 4,
-        ],
-        [
-            "50 % point, mean n/d for d >= 20",
-            "2",
-            f"{ratio:.2f}",
-            abs(ratio - 2) < 0.3,
-        ],
-    ],
-    columns=["claim", "theory", "ours", "agrees"],
-)
+always = ("always", "always", True)
+claims = {
+    "all-ones pattern excludes recovery": always,
+    "isometry condition implies recovery": always,
+    "whitened: recovered = no all-ones pattern": always,
+    "all-ones pattern: z": ("0", f"{z_all_ones:.2f}", abs(z_all_ones) < 4),
+    "50 % point, mean n/d, d >= 20": ("2", f"{ratio:.2f}", abs(ratio - 2) < 0.3),
+}
+columns = ["theory", "ours", "agrees"]
+checked = pd.DataFrame.from_dict(claims, orient="index", columns=columns)
 assert checked["agrees"].all()
 checked
 
