@@ -39,7 +39,7 @@ serve: book  ## show the site in a browser
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 
 test: site  ## all tests: units, faults, the built site and JupyterLab in a browser, the notebooks' claims
-	$(BIN)/python -m pytest tests notebooks
+	$(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 300
 
 check: $(READY)  ## lint, types, layers
 	$(BIN)/ruff check .
