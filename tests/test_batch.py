@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from distributed import LocalCluster
 
 from neurec_core import batch, tables
 from neurec_core.params import BadInput
@@ -66,9 +67,11 @@ def test_a_notebook_that_is_not_here_is_refused():
 
 def test_papermill_runs_the_papers_notebook_as_it_is(tmp_path, root):
     source, done = root / "notebooks/convex_recovery.ipynb", tmp_path / "out.ipynb"
-    words = [sys.executable, "-m", "papermill", str(source), str(done), "-p", "preset", "tiny", "--no-progress-bar"]
     environment = {**os.environ, "NEUREC_STATIC": "1"}
-    run = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        parameters = ["-p", "preset", "tiny", "-p", "scheduler", cluster.scheduler_address]
+        words = [sys.executable, "-m", "papermill", str(source), str(done), *parameters, "--no-progress-bar"]
+        run = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
     assert run.returncode == 0, run.stderr[-3000:]
     cells = nbformat.read(done, as_version=4).cells
     (injected,) = [cell for cell in cells if "injected-parameters" in cell.metadata.get("tags", [])]

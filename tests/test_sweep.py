@@ -58,6 +58,17 @@ def test_a_running_scheduler_gives_the_same_table():
         same(run(scheduler=cluster.scheduler_address), run())
 
 
+def slurm_is_missing() -> bool:
+    return not shutil.which("sinfo") or subprocess.run(["sinfo"], capture_output=True, check=False).returncode != 0
+
+
+@pytest.mark.skipif(slurm_is_missing(), reason="no Slurm controller answers here")
+def test_slurm_gives_the_same_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where Slurm leaves its logs
+    monkeypatch.setenv("DASK_JOBQUEUE__SLURM__MEMORY", "2GB")
+    same(run(scheduler="slurm"), run())
+
+
 def test_a_sweep_does_only_what_is_missing(tmp_path):
     run(Grid({"x": [0, 4]}, trials=2), out=tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.parquet")}
