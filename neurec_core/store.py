@@ -7,11 +7,12 @@ merged file and removing its sources leaves rows twice, which reading undoes.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class Store:
     Raises
     ------
     BadInput : a folder that cannot be written to, or that holds another experiment's rows or other code's
+    StoreFailed : a disk that is full
     """
 
     def __init__(self, experiment: Experiment, folder: str | Path | None, warn: Callable[[str], None]) -> None:
@@ -53,6 +55,7 @@ class Store:
         self.folder = None if folder is None else Path(folder)
         self.names = [*experiment.params.model_fields, "seed", "trial"]
         self.schema = tables.schema(experiment)
+        self.added = 0
         self.parts: list[Part] = []
         self.addresses: set[tuple[Any, ...]] = set()
         if self.folder is not None:
@@ -60,6 +63,8 @@ class Store:
             for part in read_folder(self.folder, warn, set_aside=True):
                 self._check(part[1])
                 self._take(part)
+            with _writing(self.folder):
+                compact(self.folder)
 
     def __contains__(self, address: Address) -> bool:
         params, seed, trial = address
@@ -75,13 +80,11 @@ class Store:
         part = (tables.arrow(rows, self.experiment), about)
         if self.folder is not None:
             address = json.dumps([about["params"], about["seed"], about["trials"]])
-            try:
+            with _writing(self.folder):
                 tables.write(part[0], _path(self.folder, 0, address), about)
-                if len(_files(self.folder, 0)) >= FILES_A_LEVEL:
+                self.added += 1
+                if self.added % FILES_A_LEVEL == 0:
                     compact(self.folder)
-            except OSError as error:
-                reason = os.strerror(error.errno) if error.errno else error  # pyarrow wraps the system's words
-                raise StoreFailed(f"cannot write to {self.folder}: {reason}") from None
         self._take(part)
 
     def table(self, addresses: Iterable[Address]) -> pd.DataFrame:
@@ -159,15 +162,25 @@ def compact(folder: Path) -> None:
         with FileLock(folder / ".compact.lock", timeout=0):
             level = 0
             while len(files := _files(folder, level)) >= FILES_A_LEVEL:
-                parts = [tables.read(path) for path in files]
-                path = _path(folder, level + 1, json.dumps([path.name for path in files]))
-                merged = pa.concat_tables([table for table, _ in parts])
-                tables.write(merged, path, summary([about for _, about in parts]))
-                for source in files:
+                parts = {path: part for path in files if (part := _whole(path))}
+                if len(parts) < 2:
+                    break
+                path = _path(folder, level + 1, json.dumps([path.name for path in parts]))
+                merged = pa.concat_tables([table for table, _ in parts.values()])
+                tables.write(merged, path, summary([about for _, about in parts.values()]))
+                for source in parts:
                     source.unlink(missing_ok=True)
                 level += 1
     except Timeout:
         pass
+
+
+def _whole(path: Path) -> Part | None:
+    """A file's content, or None for one that is not a table of ours; reading the folder reports it."""
+    try:
+        return tables.read(path)
+    except (OSError, pa.ArrowInvalid, KeyError, ValueError):
+        return None
 
 
 def summary(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -187,6 +200,15 @@ def summary(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error  # pyarrow wraps the system's words
+        raise StoreFailed(f"cannot write to {folder}: {reason}") from None
 
 
 def _check_writable(folder: Path) -> None:

@@ -17,11 +17,12 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from . import tables
 from .experiment import Experiment, Grid, Status
@@ -93,7 +94,10 @@ def sweep(
     _at_least("jobs", "processes", jobs, 1)
     _at_least("trials", "independent draws a cell", grid.trials, 1)
     points = list(dict.fromkeys(grid.points(experiment.params)))
-    store = Store(experiment, out, warn)
+    try:
+        store = Store(experiment, out, warn)
+    except StoreFailed as error:
+        raise SweepFailed(str(error)) from None
     shards = list(missing(store, points, seed, grid.trials, experiment.batch))
     with contextlib.closing(run_all(experiment, shards, jobs, scheduler)) as results:
         collect(store, results, shards, len(points) * grid.trials, progress)
@@ -154,9 +158,15 @@ def about(experiment: Experiment, done: Done) -> dict[str, Any]:
 def run_shard(experiment: Experiment, shard: Shard) -> Done:
     """Compute one shard on one thread, here or on a worker."""
     wall, cpu = time.perf_counter(), time.process_time()
-    with threadpool_limits(1), _one_torch_thread():
+    with _libraries(len(sys.modules)).limit(limits=1), _one_torch_thread():
         rows = experiment.rows(*shard)
     return Done(shard, rows, tables.fingerprint(), time.perf_counter() - wall, time.process_time() - cpu)
+
+
+@lru_cache(maxsize=1)
+def _libraries(modules: int) -> ThreadpoolController:
+    # Finding the libraries takes longer than many a trial; only an import can have brought another one.
+    return ThreadpoolController()
 
 
 @contextlib.contextmanager

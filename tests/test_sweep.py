@@ -151,6 +151,19 @@ def test_a_damaged_file_is_reported_and_computed_again(tmp_path, damage):
     assert not said
 
 
+def test_merging_passes_over_files_that_cannot_be_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "FILES_A_LEVEL", 4)
+    (tmp_path / "level-0-0cut.parquet").write_bytes(b"PAR1")
+    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "level-0-mine.parquet")
+    store.compact(tmp_path)
+    same(run(out=tmp_path, warn=lambda line: None), run())
+    assert {path.name for path in tmp_path.glob("level-0-*.*")} >= {
+        "level-0-mine.parquet",
+        "level-0-0cut.parquet.damaged",
+    }
+    assert len(store.read_table(tmp_path, lambda line: None)) == 18
+
+
 def test_a_foreign_file_is_reported_and_never_read(tmp_path):
     whole = run(out=tmp_path)
     whole.assign(heads=True).to_parquet(tmp_path / "level-0-mine.parquet")
