@@ -24,13 +24,15 @@ def stamp() -> str:
 
 
 def main(build: str, *flags: str) -> int:
-    """Compare with the stamp in folder `build`, or write it."""
-    kept = Path(build, "stamp")
+    """Compare with the stamp in folder `build`; after the build, ``--write`` keeps the one compared."""
+    kept, begun = Path(build, "stamp"), Path(build, "stamp.begun")
     if "--write" in flags:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(stamp())
+        begun.replace(kept)
         return 0
-    return 0 if kept.is_file() and kept.read_text() == stamp() else 1
+    # Taken before the build: what changes while the notebooks run was not what they ran with.
+    begun.parent.mkdir(parents=True, exist_ok=True)
+    begun.write_text(stamp())
+    return 0 if kept.is_file() and kept.read_text() == begun.read_text() else 1
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import threading
@@ -30,7 +31,9 @@ class Worker:
     """
 
     def __init__(self) -> None:
+        self.start_seconds = 0.0
         self._one_call = threading.Lock()
+        self._prepare: tuple[Any, ...] | None = None
         self._start()
 
     def _start(self) -> None:
@@ -40,6 +43,21 @@ class Worker:
         self._process = context.Process(target=_serve, args=(child,), daemon=True)
         self._process.start()
         child.close()
+        self._prepared = False
+
+    def prepare_with(self, function: Callable[..., Any], *args: Any) -> None:
+        """Have every new process run ``function(*args)`` first, for the imports that it brings."""
+        self._prepare = (function, args)
+
+    def ready(self) -> None:
+        """Return when a process stands by, its imports done; measures ``start_seconds``."""
+        with self._one_call:
+            if not self._process.is_alive():
+                self._start()
+            if not self._prepared:
+                begin = time.monotonic()
+                self._ask(*(self._prepare or (len, ((),))))
+                self.start_seconds, self._prepared = time.monotonic() - begin, True
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run ``function(*args)`` there; its exceptions are raised here.
@@ -48,18 +66,21 @@ class Worker:
         ------
         Cancelled : the process was killed meanwhile
         """
+        self.ready()
         with self._one_call:
-            if not self._process.is_alive():
-                self._start()
-            try:
-                self._connection.send((function, args))
-                ok, value = self._connection.recv()
-            except (EOFError, OSError):
-                self._process.join()  # here only: of two threads that wait for a process, one is never told
-                raise Cancelled from None
+            ok, value = self._ask(function, args)
         if ok:
             return value
         raise value
+
+    def _ask(self, function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[bool, Any]:
+        try:
+            self._connection.send((function, args))
+            answer: tuple[bool, Any] = self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join()  # here only: of two threads that wait for a process, one is never told
+            raise Cancelled from None
+        return answer
 
     def kill(self) -> None:
         """End the process, and with it the call that is under way."""
@@ -106,7 +127,7 @@ class Latest:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="neurec-explore")
         self._waiting: tuple[Any, ...] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._since = 0.0
+        self._since = float("inf")
         self._gave_up = False
 
     def submit(self, *request: Any) -> None:
@@ -114,8 +135,12 @@ class Latest:
         self._waiting = request
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._drain())
-        elif time.monotonic() - self._since > self.patience:
+        elif time.monotonic() - self._since > self._patience():
             self.give_up()
+
+    def _patience(self) -> float:
+        # A kill costs a new process; no run is given up for less than that.
+        return max(self.patience, self.worker.start_seconds)
 
     def give_up(self) -> None:
         """Kill what runs."""
@@ -123,8 +148,9 @@ class Latest:
         self.worker.kill()
 
     def warm(self, *request: Any) -> None:
-        """Compute once and show nothing, so that imports are paid for before the first slider moves."""
-        self._thread.submit(self.worker.call, self.compute, *request)
+        """Have every process compute this once and show nothing, so that imports are paid for beforehand."""
+        self.worker.prepare_with(self.compute, *request)
+        self._thread.submit(self.worker.ready)
 
     async def settled(self) -> None:
         """Return when nothing runs and nothing waits."""
@@ -139,11 +165,13 @@ class Latest:
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting is not None:
+            self.tell("computing")
+            with contextlib.suppress(Cancelled):  # killed a moment too late: the call starts a fresh process
+                await loop.run_in_executor(self._thread, self.worker.ready)
             request, self._waiting = self._waiting, None
             self._since = time.monotonic()
             self.counts["started"] += 1
-            self.tell("computing")
-            overdue = loop.call_later(self.patience, self._give_up_if_overtaken)
+            overdue = loop.call_later(self._patience(), self._give_up_if_overtaken)
             try:
                 result = await loop.run_in_executor(self._thread, self.worker.call, self.compute, *request)
                 self.show(request, result)
@@ -156,6 +184,7 @@ class Latest:
                 self.tell(str(error) or type(error).__name__)
             finally:
                 overdue.cancel()
+                self._since = float("inf")
 
     def _cancelled(self, request: tuple[Any, ...]) -> None:
         if not self._gave_up:

@@ -58,10 +58,12 @@ def execute(paper: str, parameters: dict[str, Any], out: str | Path) -> Path:
         try:
             papermill.execute_notebook(
                 str(source), str(failed), parameters={k: _read(v) for k, v in parameters.items()},
-                kernel_name="python3", cwd=str(source.parent), config=Config(KernelManager=ipc, AsyncKernelManager=ipc),
+                kernel_name="python3", config=Config(KernelManager=ipc, AsyncKernelManager=ipc),
             )  # fmt: skip
         except papermill.exceptions.PapermillExecutionError as error:
             raise NotebookFailed(f"cell {error.exec_count} of {failed}: {error.ename}: {error.evalue}") from None
+        except (OSError, RuntimeError) as error:  # a full disk; a kernel that died
+            raise NotebookFailed(f"{failed}: {error}") from None
     return failed.replace(done)
 
 

@@ -64,12 +64,16 @@ class Column(NamedTuple):
 
 
 class Guide(NamedTuple):
-    """A curve that theory predicts, drawn over a figure: `x` as a function of `y`, two parameters' names."""
+    """A curve that theory predicts: parameter `x` as a function of parameter `y`, where `holds` holds.
+
+    It is drawn only over tables in which each parameter named in `holds` takes one of the values there.
+    """
 
     x: str
     y: str
     curve: Callable[[np.ndarray], np.ndarray]
     label: str
+    holds: Mapping[str, Sequence[Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -146,23 +150,30 @@ class Experiment:
     def rows(self, params: Params, seed: int, trials: Sequence[int]) -> list[dict[str, Any]]:
         """One plain row a trial: parameters, seed, trial, scores, status, detail, seconds.
 
-        A trial that raises, or that its solver gives up, is a row with its status and no measures; the
-        trials beside it are not touched.
+        At most `batch` trials are computed together. A trial that raises, or that its solver gives up, is a
+        row with its status and no measures; the trials beside it are not touched.
         """
+        if len(trials) > self.batch:
+            parts = (trials[i : i + self.batch] for i in range(0, len(trials), self.batch))
+            return [row for part in parts for row in self.rows(params, seed, part)]
         start = time.perf_counter()
         try:
-            _, solution, scores = self.run(params, Draws(seed, trials))
+            ends = self._ends(params, Draws(seed, trials))
         except Exception as error:  # whatever an experiment raises, the sweep goes on
             if len(trials) > 1:
                 return [row for trial in trials for row in self.rows(params, seed, [trial])]
-            statuses, details = [Status.RAISED], [f"{type(error).__name__}: {error}"]
-            scores = {}
-        else:
-            statuses, details = list(solution.status), [""] * len(trials)
+            nothing = dict.fromkeys(self.columns)
+            ends = [{**nothing, "status": Status.RAISED.value, "detail": f"{type(error).__name__}: {error}"}]
         seconds = (time.perf_counter() - start) / len(trials)
-        rows = []
-        for b, (trial, status, detail) in enumerate(zip(trials, statuses, details, strict=True)):
-            measures = {name: scores[name][b].item() if status.usable else None for name in self.columns}
-            end = {"status": status.value, "detail": detail, "seconds": seconds}
-            rows.append({**params.model_dump(), "seed": seed, "trial": int(trial), **measures, **end})
-        return rows
+        address = {**params.model_dump(), "seed": seed}
+        return [
+            {**address, "trial": int(trial), **end, "seconds": seconds} for trial, end in zip(trials, ends, strict=True)
+        ]
+
+    def _ends(self, params: Params, draws: Draws) -> list[dict[str, Any]]:
+        _, solution, scores = self.run(params, draws)
+        return [
+            {name: scores[name][b].item() if status.usable else None for name in self.columns}
+            | {"status": status.value, "detail": ""}
+            for b, status in enumerate(solution.status)
+        ]

@@ -61,6 +61,8 @@ def explore(
     BadInput : a parameter or a value that the experiment does not have
     """
     names = [experiment.params.name_of(name) for name in cube]
+    if both := sorted(set(names) & set(fixed or {})):
+        raise BadInput(f"{both[0]} is both fixed and explored; leave it out of one of them")
     if static():
         return Cube(experiment, view, dict(zip(names, cube.values(), strict=True)), dict(fixed or {}), seed)
     return Explorer(experiment, view, names, dict(fixed or {}), seed)
@@ -101,7 +103,8 @@ def _light(fig: go.Figure) -> go.Figure:
     """Numbers to 5 digits: a figure needs no more, and a page carries hundreds."""
     for trace in fig.data:
         for axis in ("x", "y"):
-            if (values := getattr(trace, axis, None)) is not None:
+            values = getattr(trace, axis, None)
+            if values is not None and np.issubdtype(np.asarray(values).dtype, np.number):
                 setattr(trace, axis, [float(f"{v:.5g}") for v in values])
     return fig
 
@@ -148,6 +151,11 @@ class Explorer(widgets.VBox):
         columns = widgets.Layout(grid_template_columns="repeat(auto-fill, minmax(26em, 1fr))")
         controls = widgets.GridBox([*self.controls.values(), self.draw], layout=columns)
         super().__init__([controls, self.mark, self.figure])
+
+    def close(self) -> None:
+        """Remove the widget and end its process."""
+        self.latest.close()
+        super().close()
 
     def _request(self, _: Any) -> None:
         chosen = {name: control.value for name, control in self.controls.items()}

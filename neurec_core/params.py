@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+LARGEST = 2**63 - 1  # the largest whole number that a table holds
+
 
 class BadInput(ValueError):
     """Input refused at the door: one line with name, meaning, what is allowed and what came."""

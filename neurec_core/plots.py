@@ -95,7 +95,8 @@ def phase_diagram(
         for curve in _guides(part, experiment, x, y):
             fig.add_trace(curve.update(showlegend=i == 1), 1, i)
         if experiment.columns[column].kind == "event":
-            fig.add_trace(_thresholds(part, column, x, y).update(showlegend=i == 1), 1, i)
+            points = _thresholds(part, column, x, y)
+            fig.add_trace(points.update(showlegend=i == 1 and len(points.x) > 0), 1, i)
     declared = experiment.params.declared()
     span = [np.min(table[x]), np.max(table[x])]
     step = _step(table[x])
@@ -125,7 +126,8 @@ def _heatmap(table: pd.DataFrame, experiment: Experiment, x: str, y: str, column
 def _guides(table: pd.DataFrame, experiment: Experiment, x: str, y: str) -> list[go.Scatter]:
     lines = []
     for guide in experiment.guides:
-        if (guide.x, guide.y) == (x, y):
+        holds = all(table[name].isin(values).all() for name, values in guide.holds.items())
+        if (guide.x, guide.y) == (x, y) and holds:
             ys = np.linspace(table[y].min(), table[y].max(), 50)
             line = {"color": COLORS[3], "width": 3, "dash": "dash"}
             lines.append(go.Scatter(x=guide.curve(ys), y=ys, mode="lines", line=line, name=f"predicted: {guide.label}"))
@@ -141,7 +143,7 @@ def _thresholds(table: pd.DataFrame, event: str, x: str, y: str) -> go.Scatter:
         error_x={"symmetric": False, "color": "#D55E00", "thickness": 1.5, **reach},
         mode="markers",
         marker={"color": "#D55E00", "size": 9, "line": {"color": "white", "width": 1}},
-        name="measured 50 % point, 95 % band",
+        name="measured 50 % point, and what the 95 % bands leave open",
     )
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from . import tables
+from . import provenance, tables
 from .experiment import Experiment
 from .params import BadInput, Params
 
@@ -104,8 +104,8 @@ class Store:
         here = f"out (folder of the sweep) {str(self.folder)!r} holds rows"
         if about["experiment"] != self.experiment.name:
             raise BadInput(f"{here} of {about['experiment']}, not of {self.experiment.name}; choose another folder")
-        if about["code"] != tables.fingerprint():
-            versions = f"neurec_core {about['code']}, now {tables.fingerprint()}"
+        if about["code"] != (now := provenance.fingerprint(self.experiment.name)):
+            versions = f"neurec_core {about['code']}, now {now}"
             raise BadInput(f"{here} computed by other code ({versions}); choose another folder")
 
 
@@ -123,6 +123,9 @@ def read_folder(folder: Path, warn: Callable[[str], None], *, set_aside: bool = 
     while new := [path for path in sorted(folder.glob("*.parquet")) if path not in seen]:
         for path in new:
             seen.add(path)
+            if not path.name.startswith("level-"):
+                warn(f"{path} is not a shard of a sweep: not read")
+                continue
             try:
                 parts.append(tables.read(path))
             except FileNotFoundError:
@@ -166,13 +169,22 @@ def compact(folder: Path) -> None:
                 if len(parts) < 2:
                     break
                 path = _path(folder, level + 1, json.dumps([path.name for path in parts]))
-                merged = pa.concat_tables([table for table, _ in parts.values()])
+                merged = _without_repeats(pa.concat_tables([table for table, _ in parts.values()]))
                 tables.write(merged, path, summary([about for _, about in parts.values()]))
                 for source in parts:
                     source.unlink(missing_ok=True)
                 level += 1
     except Timeout:
         pass
+
+
+def _without_repeats(table: pa.Table) -> pa.Table:
+    """Each row once: two processes on one folder may both have computed it."""
+    names = table.column_names[: table.column_names.index("trial") + 1]
+    first: dict[tuple[Any, ...], int] = {}
+    for i, address in enumerate(zip(*(table[name].to_pylist() for name in names), strict=True)):
+        first.setdefault(address, i)
+    return table.take(list(first.values()))
 
 
 def _whole(path: Path) -> Part | None:
@@ -194,6 +206,10 @@ def summary(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         name: sorted({v for about in abouts for v in _listed(about["versions"].get(name))}) for name in packages
     }
     whole["created"] = [min(_listed(a["created"])[0] for a in abouts), max(_listed(a["created"])[-1] for a in abouts)]
+    fields = abouts[0]["params"]
+    whole["params"] = {name: sorted({v for a in abouts for v in _listed(a["params"][name])}) for name in fields}
+    for key in ("seed", "trials"):
+        whole[key] = sorted({v for about in abouts for v in _listed(about[key])})
     whole["shards"] = sum(about.get("shards", 1) for about in abouts)
     return whole | {key: sum(about[key] for about in abouts) for key in ("wall_seconds", "cpu_seconds")}
 

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
-import os
-import signal
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -24,16 +20,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 from threadpoolctl import ThreadpoolController
 
-from . import tables
+from . import provenance
+from .cluster import connect
 from .experiment import Experiment, Grid, Status
-from .params import BadInput, Params
+from .params import LARGEST, BadInput, Params
 from .store import Store, StoreFailed
 
 # Shards handed to a cluster at a time: enough to keep a big one busy, few enough to let go of at once.
 IN_FLIGHT = 1000
-PATIENCE_SECONDS = 20  # for a scheduler to answer
-# A shard whose worker died this often is given up: it is likely to be what kills them.
-RETRIES = 3
 
 
 class SweepFailed(RuntimeError):
@@ -49,11 +43,11 @@ class Shard(NamedTuple):
 
 
 class Done(NamedTuple):
-    """A shard's rows and what they cost; `code` tells which code a remote worker runs."""
+    """A shard's rows, what computed them (which may be a remote worker) and what they cost."""
 
     shard: Shard
     rows: list[dict[str, Any]]
-    code: str
+    provenance: dict[str, Any]
     wall_seconds: float
     cpu_seconds: float
 
@@ -105,8 +99,8 @@ def sweep(
 
 
 def _at_least(name: str, meaning: str, got: int, low: int) -> None:
-    if got < low:
-        raise BadInput(f"{name} ({meaning}) must be a whole number in [{low}, inf), got {got}")
+    if not low <= got <= LARGEST:
+        raise BadInput(f"{name} ({meaning}) must be a whole number in [{low}, {LARGEST}], got {got}")
 
 
 def missing(store: Store, points: Sequence[Params], seed: int, trials: int, batch: int) -> Iterator[Shard]:
@@ -125,9 +119,8 @@ def collect(store: Store, results: Iterator[Done], shards: Sequence[Shard], tota
     failed = 0
     with tqdm(total=total, initial=kept, unit="trial", disable=not progress, smoothing=0.1) as bar:
         for done in results:
-            if done.code != tables.fingerprint():
-                here = tables.fingerprint()
-                raise SweepFailed(f"a worker runs other code (neurec_core {done.code}, here {here}); install the same")
+            if (code := done.provenance["code"]) != (here := provenance.fingerprint(store.experiment.name)):
+                raise SweepFailed(f"a worker runs other code (neurec_core {code}, here {here}); install the same")
             try:
                 store.add(done.rows, about(store.experiment, done))
             except StoreFailed as error:
@@ -148,7 +141,7 @@ def about(experiment: Experiment, done: Done) -> dict[str, Any]:
         "wall_seconds": done.wall_seconds,
         "cpu_seconds": done.cpu_seconds,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        **tables.provenance(),
+        **done.provenance,
     }
 
 
@@ -160,7 +153,8 @@ def run_shard(experiment: Experiment, shard: Shard) -> Done:
     wall, cpu = time.perf_counter(), time.process_time()
     with _libraries(len(sys.modules)).limit(limits=1), _one_torch_thread():
         rows = experiment.rows(*shard)
-    return Done(shard, rows, tables.fingerprint(), time.perf_counter() - wall, time.process_time() - cpu)
+    about = provenance.provenance(experiment.name)
+    return Done(shard, rows, about, time.perf_counter() - wall, time.process_time() - cpu)
 
 
 @lru_cache(maxsize=1)
@@ -195,12 +189,12 @@ def run_all(experiment: Experiment, shards: Sequence[Shard], jobs: int, schedule
 
 
 def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) -> Iterator[Done]:
-    from distributed import as_completed
+    from distributed import KilledWorker, as_completed
 
     waiting = iter(shards)
 
     def submit(shard: Shard) -> Any:
-        return client.submit(run_shard, experiment, shard, pure=False, retries=RETRIES)
+        return client.submit(run_shard, experiment, shard, pure=False)
 
     first = [submit(shard) for shard in itertools.islice(waiting, IN_FLIGHT)]
     futures = as_completed(first, loop=client.loop)
@@ -211,80 +205,11 @@ def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) ->
         elif future.status == "cancelled":
             raise SweepFailed("the scheduler went away; run the same command again to go on")
         else:
-            lost.append(future.exception())
+            error = future.exception()
+            if not isinstance(error, KilledWorker):
+                raise SweepFailed(f"{type(error).__name__}: {error}") from error
+            lost.append(error)  # its workers died again and again: it is likely to be what kills them
         future.release()
         futures.update([submit(shard) for shard in itertools.islice(waiting, 1)])
     if lost:
-        raise SweepFailed(f"{len(lost)} of {len(shards)} shards were lost with their workers ({lost[0]}); run again")
-
-
-@contextlib.contextmanager
-def connect(jobs: int, scheduler: str | None) -> Iterator[Any]:
-    """A Dask client: of a local cluster, of a running scheduler, or of Slurm.
-
-    Raises
-    ------
-    BadInput : the packages are not installed, or nothing answers at that address
-    """
-    try:
-        import distributed
-    except ImportError:
-        raise BadInput("jobs and scheduler need Dask: pip install 'neurec-core[scale]'") from None
-    with contextlib.ExitStack() as stack:
-        if scheduler is None:
-            with _deaf_to_ctrl_c():
-                address = stack.enter_context(_local(jobs))
-        elif scheduler == "slurm":
-            address = stack.enter_context(_slurm(jobs))
-        else:
-            address = scheduler
-        try:
-            client = distributed.Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            what = "scheduler (tcp://HOST:PORT of a running Dask scheduler, or slurm)"
-            raise BadInput(f"{what} does not answer, got {scheduler!r}: {error}") from None
-        yield stack.enter_context(client)
-
-
-@contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    # A terminal sends Ctrl-C to the workers, too, who would die with a traceback each. Processes started while
-    # the signal is ignored ignore it for good, and end when this process closes their cluster.
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may change a signal, and only there does Ctrl-C arrive
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _local(jobs: int) -> Any:
-    """One single-thread process a core; spawned, since a forked one would inherit a solver's locks."""
-    from distributed import LocalCluster
-
-    quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
-    return LocalCluster(n_workers=jobs, threads_per_worker=1, processes=True, **quiet)
-
-
-def _slurm(jobs: int) -> Any:
-    """One single-thread worker a Slurm job; queue, memory and walltime as dask-jobqueue is configured."""
-    import dask
-    from dask_jobqueue import SLURMCluster
-
-    site = dask.config.get("jobqueue.slurm", {})
-    cluster = SLURMCluster(
-        cores=1,
-        processes=1,
-        memory=site.get("memory") or "4GB",
-        walltime=site.get("walltime") or "12:00:00",
-        scheduler_options={"dashboard_address": None},
-    )
-    cluster.scale(jobs=jobs)
-    return cluster
-
-
-def cores() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        raise SweepFailed(f"{len(lost)} of {len(shards)} shards killed their workers, all others are kept")

@@ -6,16 +6,10 @@ A table is a `pandas.DataFrame` with the parameters, ``seed``, ``trial``, the sc
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import hashlib
-import importlib.metadata
 import json
-import platform
-import subprocess
 import uuid
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,54 +24,7 @@ from .experiment import Experiment, Status
 from .params import BadInput
 
 KEY = b"neurec"  # the Parquet metadata entry that holds the provenance
-PACKAGES = ("neurec-core", "numpy", "scipy", "cvxpy", "clarabel", "torch", "pandas", "pyarrow")
-# What runs, keeps and shows rows but cannot change one; all other modules are part of the fingerprint.
-AROUND = ("__main__", "background", "batch", "cli", "explore", "plots", "store", "sweep", "tables")
 CONFIDENCE = 0.95
-
-# ------------------------------------------------------------------------------------- provenance
-
-
-@cache
-def fingerprint() -> str:
-    """Hash of the code that decides what a row holds; comments and docstrings do not count."""
-    root, digest = Path(__file__).parent, hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        if path.relative_to(root).parts[0].removesuffix(".py") not in AROUND:
-            digest.update(ast.dump(_without_docstrings(ast.parse(path.read_bytes()))).encode())
-    return digest.hexdigest()[:12]
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return tree
-
-
-@cache
-def provenance() -> dict[str, Any]:
-    """What computed a table: versions, git commit ("+" if the sources were changed since), code hash."""
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return {"versions": versions, "git": _commit(), "code": fingerprint()}
-
-
-def _commit() -> str | None:
-    def git(*words: str) -> str:
-        folder = str(Path(__file__).parent)
-        done = subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        # A package installed inside some other repository must not take that one's commit for its own.
-        tracked = git("ls-files", "--", Path(__file__).name)
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "") if tracked else None
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
 
 # ------------------------------------------------------------------------------------ store and load
 
@@ -254,31 +201,41 @@ def spread(table: pd.DataFrame, measure: str, by: Sequence[str]) -> pd.DataFrame
 
 
 def threshold(table: pd.DataFrame, event: str, x: str, by: Sequence[str] = ()) -> pd.DataFrame:
-    """Where along `x` an event becomes more likely than not, for rates that grow with `x`.
+    """Where along `x` an event becomes more (or less) likely than not, for rates that only grow (or only fall).
 
-    The rates are made non-decreasing (isotonic regression, weighted by trials) and interpolated at 1/2.
+    The rates are made monotone (isotonic regression, weighted by trials, in the direction that fits better)
+    and interpolated at 1/2.
 
     Returns
     -------
-    DataFrame with `by`, ``threshold`` and its band: ``low``, the last x up to which every rate's 95 %
-    band lies below 1/2; ``high``, the first x from which every band lies above it. NaN where the
-    grid does not reach that far.
+    DataFrame with `by`, ``threshold`` and the range that the data leave open: up to ``low`` every rate's
+    95 % band lies on one side of 1/2, from ``high`` on every band lies on the other. NaN where the grid
+    does not reach that far.
     """
     rows = []
     for key, group in _groups(table, by):
         rates = rate(group, event, [x]).dropna(subset="rate").sort_values(x)
-        xs, fit = rates[x].to_numpy(float), isotonic_regression(rates["rate"], weights=rates["trials"]).x
-        after = int(np.searchsorted(fit, 0.5))
-        crossing = np.nan
-        if 0 < after < len(fit):
-            left, right = fit[after - 1], fit[after]
-            crossing = xs[after - 1] + (0.5 - left) / (right - left) * (xs[after] - xs[after - 1])
-        below = np.logical_and.accumulate(rates["high"].to_numpy() < 0.5)
-        above = np.logical_and.accumulate(rates["low"].to_numpy()[::-1] > 0.5)[::-1]
-        low = xs[below].max() if below.any() else np.nan
-        high = xs[above].min() if above.any() else np.nan
-        rows.append(dict(zip(by, key, strict=True)) | {"threshold": crossing, "low": low, "high": high})
+        rows.append(dict(zip(by, key, strict=True)) | _crossing(rates.assign(x=rates[x].astype(float))))
     return pd.DataFrame(rows, columns=[*by, "threshold", "low", "high"])
+
+
+def _crossing(rates: pd.DataFrame) -> dict[str, float]:
+    values, weights = rates["rate"].to_numpy(), rates["trials"].to_numpy()
+    fits = [isotonic_regression(values, weights=weights, increasing=up).x for up in (True, False)]
+    growing = np.sum(weights * (fits[0] - values) ** 2) <= np.sum(weights * (fits[1] - values) ** 2)
+    if not growing:  # read from the right, it grows
+        rates = rates[::-1]
+    fit, xs = (fits[0], rates["x"].to_numpy()) if growing else (fits[1][::-1], rates["x"].to_numpy())
+    after = int(np.searchsorted(fit, 0.5))
+    crossing = np.nan
+    if 0 < after < len(fit):
+        share = (0.5 - fit[after - 1]) / (fit[after] - fit[after - 1])
+        crossing = xs[after - 1] + share * (xs[after] - xs[after - 1])
+    below = np.logical_and.accumulate(rates["high"].to_numpy() < 0.5)
+    above = np.logical_and.accumulate(rates["low"].to_numpy()[::-1] > 0.5)[::-1]
+    last, first = xs[below][-1] if below.any() else np.nan, xs[above][0] if above.any() else np.nan
+    low, high = (last, first) if growing else (first, last)
+    return {"threshold": crossing, "low": low, "high": high}
 
 
 def _groups(table: pd.DataFrame, by: Sequence[str]) -> Iterable[tuple[tuple[Any, ...], pd.DataFrame]]:

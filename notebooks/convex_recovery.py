@@ -109,9 +109,11 @@ plots.phase_diagram(small, SKIP_RECOVERY, "n", "d")
 # %%
 trials = usable(small)
 assert len(trials) >= 0.98 * len(small), "more than 2 % of the solves failed"
-# Exact theorems: not one exception. Solved to about 1e-7, judged at 1e-4.
-assert not (trials["all_ones"] & trials["recovered"]).any()
-assert not (trials["isometry_held"] & ~trials["recovered"]).any()
+# Exact theorems: not one exception. Solved to 1e-6 or better, judged at 1e-4.
+excludes = not (trials["all_ones"] & trials["recovered"]).any()
+implies = not (trials["isometry_held"] & ~trials["recovered"]).any()
+assert excludes
+assert implies
 pd.crosstab(trials["all_ones"], trials["recovered"])
 
 # %% [markdown]
@@ -141,7 +143,8 @@ designs = {
 white = Grid({"n": range(10, 41, 5), **designs}, trials=5, fixed={"d": 10})
 whitened = usable(sweep(SKIP_RECOVERY, white, seed=seed, progress=False))
 # Exact theorem: not one exception. n >= d throughout, as whitening needs.
-assert (whitened["recovered"] == ~whitened["all_ones"]).all()
+exact = bool((whitened["recovered"] == ~whitened["all_ones"]).all())
+assert exact
 rate(whitened, "recovered", ["n"])
 
 # %% [markdown]
@@ -172,19 +175,22 @@ isometry.round(3)
 # %% [markdown]
 # ## The paper's figure
 #
-# The committed table holds a part of the published grid ($n = 10, 20, \dots, 400$ and $d = 10, 20, \dots, 100$, five
+# Recovery probability of the relaxed program for a random plant and Gaussian inputs, the first panel of the paper's
+# figure 6, with an edge at $n = 2d$. The committed table holds a part of the published grid ($n = 10, 20, \dots, 400$ and $d = 10, 20, \dots, 100$, five
 # trials a cell): the part for which the published program can be solved in half an hour of one core. `make tables` computes it;
 # `neurec sweep convex_recovery.skip_recovery --preset paper --out DIR` computes the rest.
 
 # %%
 paper = load(table or published(SKIP_RECOVERY))
-failed = len(paper) - len(usable(paper))
 n, d = paper["n"].max(), paper["d"].max()
-print(f"{len(paper)} trials, {failed} failed; n up to {n}, d up to {d}")
+print(f"{len(paper)} trials, n up to {n}, d up to {d}")
+print(paper["status"].value_counts().to_string())
 plots.phase_diagram(paper, SKIP_RECOVERY, "n", "d")
 
 # %% [markdown]
-# The measured 50 % points follow the dashed line. The isometry condition is sufficient, not necessary. For a random
+# Reduced accuracy is the solver's own word for stopping short of its tolerance; the weights are then still within
+# $10^{-5}$ of the plant where it is recovered, ten times closer than the test asks. The measured 50 % points follow
+# the dashed line. The isometry condition is sufficient, not necessary. For a random
 # plant little is lost: its transition stands almost at the same place.
 
 # %%
@@ -203,6 +209,25 @@ step = 10 / half["d"]
 assert (half["low"] - step <= 2).all()
 assert (half["high"] + step >= 2).all()
 half.round(2)
+
+# %% [markdown]
+# The published scripts plant the direction that $X$ shrinks most, unless told otherwise (the paper's figures 4a and
+# 18). Then the isometry norms are larger, and the edge lies to the right of $2d$.
+
+# %%
+hard = Grid(
+    {"n": range(30, 91, 10)},
+    trials=8,
+    fixed={"d": 20, "plant": "smallest_singular"},
+)
+hardest = sweep(SKIP_RECOVERY, hard, seed=seed, progress=False)
+edge = threshold(hardest, "recovered", "n")["threshold"].item() / 20
+# Measured before at 2.5 to 2.75 for d >= 20; with 8 trials a point it moves by about 0.3.
+assert 2.1 < edge < 3.2
+plots.curves(hardest, SKIP_RECOVERY, "n")
+
+# %% [markdown]
+# The line crosses one half clearly later than at $n = 40 = 2d$, where a random plant does.
 
 # %% [markdown]
 # ## Explore
@@ -234,13 +259,14 @@ explore(
 
 # %%
 ratio = half.loc[half["d"] >= 20, "ratio"].mean()
-always = ("always", "always", True)
+yes = {True: "always", False: "not always"}
 claims = {
-    "all-ones pattern excludes recovery": always,
-    "isometry condition implies recovery": always,
-    "whitened: recovered = no all-ones pattern": always,
+    "all-ones pattern excludes recovery": ("always", yes[excludes], excludes),
+    "isometry condition implies recovery": ("always", yes[implies], implies),
+    "whitened: recovered = no all-ones": ("always", yes[exact], exact),
     "all-ones pattern: z": ("0", f"{z_all_ones:.2f}", abs(z_all_ones) < 4),
     "50 % point, mean n/d, d >= 20": ("2", f"{ratio:.2f}", abs(ratio - 2) < 0.3),
+    "the same, smallest singular": ("2.5-2.75", f"{edge:.2f}", 2.1 < edge < 3.2),
 }
 columns = ["theory", "ours", "agrees"]
 checked = pd.DataFrame.from_dict(claims, orient="index", columns=columns)

@@ -68,7 +68,7 @@ def test_a_notebook_that_is_not_here_is_refused():
 def test_papermill_runs_the_papers_notebook_as_it_is(tmp_path, root):
     source, done = root / "notebooks/convex_recovery.ipynb", tmp_path / "out.ipynb"
     environment = {**os.environ, "NEUREC_STATIC": "1"}
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
         parameters = ["-p", "preset", "tiny", "-p", "scheduler", cluster.scheduler_address]
         words = [sys.executable, "-m", "papermill", str(source), str(done), *parameters, "--no-progress-bar"]
         run = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)

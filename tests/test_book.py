@@ -79,6 +79,9 @@ def test_the_stamp_changes_with_what_it_watches(tmp_path, monkeypatch):
     for name in ("neurec_core/a.py", "notebooks/tables/t.parquet", "constraints.txt"):
         (tmp_path / name).write_text("changed")
         assert stamp.main(build) == 1, name
+        (tmp_path / "neurec_core/during.py").write_text(name)
+        stamp.main(build, "--write")
+        assert stamp.main(build) == 1, "what changed during the build was not built"
         stamp.main(build, "--write")
     (tmp_path / "README.md").write_text("changed")
     assert stamp.main(build) == 0

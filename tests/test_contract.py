@@ -129,7 +129,7 @@ def test_values_out_of_range_are_refused_by_name(experiment):
 @each
 def test_guides_speak_of_its_own_parameters(experiment):
     for guide in experiment.guides:
-        assert {guide.x, guide.y} <= set(experiment.params.model_fields)
+        assert {guide.x, guide.y, *guide.holds} <= set(experiment.params.model_fields)
         assert np.shape(guide.curve(np.arange(1.0, 4.0))) == (3,)
 
 

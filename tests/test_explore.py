@@ -112,6 +112,22 @@ def test_a_kill_that_comes_too_late_loses_no_request():
     assert shown == [7]
 
 
+def test_a_cold_start_is_not_counted_against_a_run():
+    shown = []
+
+    async def go():
+        latest = Latest(echo, lambda request, result: shown.append(result), lambda state: None, patience=0.2)
+        latest.warm(0, 1.5)  # a process that takes longer to start than anyone would wait for a run
+        await drag(latest, [(k, 0.01) for k in range(40)], pause=0.1)
+        latest.close()
+        return latest.counts
+
+    counts = asyncio.run(go())
+    assert counts["cancelled"] == 0
+    assert len(shown) > 5, "the figure moves under the hand as soon as the process stands"
+    assert shown[-1] == 39
+
+
 def test_a_process_that_dies_by_itself_is_told_once():
     shown, told, counts = run_drag(die, [()])
     assert not shown
@@ -159,7 +175,7 @@ def test_moving_a_slider_changes_the_figure_in_place(monkeypatch):
         live.draw.value = 3
         await live.latest.settled()
         assert not np.allclose(live.figure.data[0].y, expected.data[0].y), "another draw"
-        live.latest.close()
+        live.close()
 
     asyncio.run(go())
 
@@ -174,7 +190,7 @@ def test_controls_come_from_the_declarations(monkeypatch):
     assert n.value == declared["n"].default
     assert live.controls["plant"].options == declared["plant"].choices
     assert live.figure._config["showSendToCloud"] is False
-    live.latest.close()
+    live.close()
 
 
 def test_bad_input_is_one_line_beside_the_figure(monkeypatch):
@@ -185,7 +201,7 @@ def test_bad_input_is_one_line_beside_the_figure(monkeypatch):
     live.controls["n"].min, live.controls["n"].value = -5, -5
     assert "n (training points) must be a whole number in [1, 100000], got -5" in live.mark.value
     assert live.latest.counts == before
-    live.latest.close()
+    live.close()
 
 
 @pytest.mark.parametrize("static", ["0", "1"])
@@ -193,6 +209,11 @@ def test_an_unknown_parameter_is_refused(monkeypatch, static):
     monkeypatch.setenv("NEUREC_STATIC", static)
     with pytest.raises(BadInput, match="unknown parameter 'm'"):
         explore.explore(SKIP_RECOVERY, plots.recovery, {"m": [1]})
+
+
+def test_a_parameter_that_is_fixed_cannot_be_explored():
+    with pytest.raises(BadInput, match="n is both fixed and explored"):
+        explorer(fixed={"n": 8})
 
 
 def test_a_parameter_without_a_slider_is_refused(monkeypatch):

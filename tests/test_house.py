@@ -14,6 +14,7 @@ import tomllib
 from pathlib import Path
 
 import jupytext
+import pandas as pd
 import pytest
 import yaml
 from jupytext.compare import compare_notebooks
@@ -34,14 +35,14 @@ LAYERS = {
     "params": 0, "draws": 0, "experiment": 0,
     "nets": 1, "data": 1, "patterns": 1, "compare": 1, "theory": 1, "convex": 1, "dynamics": 1,
     "papers": 2,
-    "tables": 3, "store": 3, "sweep": 3, "batch": 3,
+    "provenance": 3, "tables": 3, "store": 3, "cluster": 3, "sweep": 3, "batch": 3,
     "plots": 4, "background": 4, "explore": 4,
     "cli": 5, "__main__": 5,
 }  # fmt: skip
 WITHIN = {
     "experiment": {"params", "draws"}, "data": {"nets"}, "compare": {"nets"},
     "convex": {"nets", "patterns"}, "dynamics": {"nets", "patterns"},
-    "store": {"tables"}, "sweep": {"tables", "store"}, "batch": {"tables"},
+    "store": {"provenance", "tables"}, "sweep": {"provenance", "store", "cluster", "tables"}, "batch": {"tables"},
     "explore": {"plots", "background"}, "__main__": {"cli"},
 }  # fmt: skip
 # Where heavy or narrow packages may be imported; everything else is free of them.
@@ -50,8 +51,8 @@ DOORS = {
     "torch": {"dynamics/descent.py", "dynamics/device.py"},
     "plotly": {"plots.py", "explore.py"},
     "ipywidgets": {"explore.py"},
-    "distributed": {"sweep.py"},
-    "dask_jobqueue": {"sweep.py"},
+    "distributed": {"sweep.py", "cluster.py"},
+    "dask_jobqueue": {"cluster.py"},
     "papermill": {"batch.py"},
     "click": {"__main__.py", "cli/inputs.py", "cli/runs.py", "cli/results.py"},
 }
@@ -211,7 +212,8 @@ def test_published_tables_can_be_computed_again(name):
         table = tables.load(tables.published(experiment))
         assert table.attrs["experiment"] == experiment.name
         assert table.attrs["versions"]["numpy"]
-        cheap = table.nsmallest(3, "seconds")
+        groups = table.groupby([c for c, d in experiment.columns.items() if d.kind == "event"])
+        cheap = pd.concat([rows.nsmallest(2, "seconds") for _, rows in groups])  # of each outcome
         fields = list(experiment.params.model_fields)
         for row in cheap.to_dict("records"):
             params = experiment.params(**{f: None if row[f] is None or row[f] != row[f] else row[f] for f in fields})

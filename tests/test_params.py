@@ -52,7 +52,7 @@ def test_declarations_tell_kind_range_and_choices():
     assert (declared["n"].low, declared["n"].high) == (1, 100_000)
     assert declared["design"].choices == ("gaussian", "cubic", "whitened", "whitened_cubic")
     assert declared["patterns"].optional
-    assert declared["sigma"].axis == "noise level σ (in units of the labels' norm)"
+    assert declared["sigma"].axis == "noise level σ (‖z‖ ≈ σ)"
 
 
 def test_unknown_names_no_near_one_where_none_is_near():

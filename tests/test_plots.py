@@ -39,6 +39,14 @@ def test_two_numbers_make_a_phase_diagram():
     assert titles(fig) == ["tenths x", "another number y"]
 
 
+def test_a_guide_is_drawn_only_where_it_holds():
+    data = table(Grid({"x": [0, 5], "y": [1, 2]}, trials=2))
+    for pauses, drawn in (([0.0], 1), ([1.0], 0)):
+        guided = Experiment(**{**vars(TOY), "guides": (Guide("x", "y", np.sqrt, "root", {"pause": pauses}),)})
+        names = [trace.name for trace in plots.plot(data, guided).data]
+        assert names.count("predicted: root") == drawn
+
+
 def test_one_number_makes_curves_with_their_band():
     data = table(Grid({"x": range(0, 11, 2)}, trials=6))
     band, line = plots.plot(data, TOY).data

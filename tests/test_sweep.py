@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from toys import OTHER, TOY
 
-from neurec_core import store, tables
+from neurec_core import provenance, store, tables
 from neurec_core.experiment import Grid, Status
 from neurec_core.params import BadInput
 from neurec_core.sweep import SweepFailed, sweep
@@ -54,7 +54,7 @@ def test_one_and_two_workers_give_identical_tables(tmp_path):
 def test_a_running_scheduler_gives_the_same_table():
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
         same(run(scheduler=cluster.scheduler_address), run())
 
 
@@ -135,6 +135,44 @@ def test_a_killed_worker_loses_nothing(tmp_path):
     same(table, run(grid))
 
 
+def test_a_shard_that_always_kills_its_worker_is_given_up_and_the_rest_is_kept(tmp_path):
+    with pytest.raises(SweepFailed, match="1 of 3 shards killed their workers, all others are kept"):
+        run(Grid({"x": [5]}, trials=3, fixed={"kills": "always"}), jobs=2, out=tmp_path)
+    assert len(store.read_table(tmp_path, pytest.fail)) == 2
+
+
+def test_compaction_keeps_provenance_and_drops_repeats(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "FILES_A_LEVEL", 100)
+    run(out=tmp_path)
+    (first, *_) = sorted(tmp_path.glob("level-0-*"))
+    shutil.copy(first, tmp_path / "level-0-again.parquet")
+    monkeypatch.setattr(store, "FILES_A_LEVEL", 19)
+    store.compact(tmp_path)
+    (merged,) = tmp_path.glob("*.parquet")
+    table, about = tables.read(merged)
+    assert table.num_rows == 18
+    assert (about["params"]["x"], about["seed"], about["trials"]) == ([0, 4, 8], [0], [0, 1, 2])
+
+
+def test_an_export_beside_the_shards_is_not_taken_for_one(tmp_path):
+    whole = run(out=tmp_path)
+    tables.export(whole, tmp_path / "all.parquet")
+    said: list[str] = []
+    same(run(out=tmp_path, warn=said.append), whole)
+    assert "all.parquet is not a shard of a sweep: not read" in said[0]
+    assert len(store.read_table(tmp_path, said.append)) == 18
+
+
+def test_slurm_that_refuses_or_is_not_there_is_bad_input(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BadInput, match=r"scheduler \(slurm\) needs sbatch on this machine"):
+        run(scheduler="slurm")
+    (tmp_path / "sbatch").write_text("#!/bin/sh\necho 'invalid partition' >&2; exit 1\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    with pytest.raises(BadInput, match=r"scheduler \(slurm\) refuses the job: invalid partition"):
+        run(scheduler="slurm")
+
+
 @pytest.mark.parametrize("damage", ["cut", "empty", "text"])
 def test_a_damaged_file_is_reported_and_computed_again(tmp_path, damage):
     whole = run(out=tmp_path)
@@ -180,7 +218,7 @@ def test_rows_of_another_experiment_are_refused(tmp_path):
 
 def test_rows_of_other_code_are_refused(tmp_path, monkeypatch):
     run(out=tmp_path)
-    monkeypatch.setattr(tables, "fingerprint", lambda: "0123456789ab")
+    monkeypatch.setattr(provenance, "fingerprint", lambda name: "0123456789ab")
     with pytest.raises(BadInput, match=r"computed by other code .* choose another folder"):
         run(out=tmp_path)
 
@@ -230,13 +268,14 @@ def test_a_full_disk_is_one_error_and_keeps_what_was_finished(tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"jobs": 0}, r"jobs \(processes\) must be a whole number in \[1, inf\), got 0"),
+        ({"jobs": 0}, r"jobs \(processes\) must be a whole number in \[1, 9223372036854775807\], got 0"),
         ({"seed": -1}, r"seed \(seed of every draw\) must be"),
+        ({"seed": 2**63}, r"seed \(seed of every draw\) must be"),
         ({"scheduler": "tcp://127.0.0.1:1"}, r"scheduler .* does not answer, got 'tcp://127.0.0.1:1'"),
     ],
 )
 def test_bad_options_are_refused(options, message, monkeypatch):
-    monkeypatch.setattr("neurec_core.sweep.PATIENCE_SECONDS", 1)
+    monkeypatch.setattr("neurec_core.cluster.PATIENCE_SECONDS", 1)
     with pytest.raises(BadInput, match=message):
         run(**options)
 

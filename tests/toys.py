@@ -35,7 +35,8 @@ def solve(params: Toy, problem: Problem, draws: Draws) -> Solution:
     if params.raises in draws.trials:
         raise ZeroDivisionError("as asked")
     if params.kills and 1 in draws.trials and not Path(params.kills).exists():
-        Path(params.kills).touch()
+        if params.kills != "always":
+            Path(params.kills).touch()
         os.kill(os.getpid(), signal.SIGKILL)
     status = [Status.FAILED if t == params.fails else Status.SOLVED for t in draws.trials]
     return Solution(draws.normal("coin")[:], status)

@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from ..experiment import Experiment, Grid
-from ..params import BadInput
+from ..params import LARGEST, BadInput
 
 MOST_VALUES = 1_000_000
 TRIALS = 10  # draws a cell where neither a preset nor the user says
@@ -47,9 +47,9 @@ class Whole(click.ParamType):  # type: ignore[type-arg, unused-ignore]
             number = int(value)
         except ValueError:
             number = self.low - 1
-        if number < self.low:
+        if not self.low <= number <= LARGEST:
             name = param.name if param else "value"
-            raise BadInput(f"{name} ({self.meaning}) must be a whole number in [{self.low}, inf), got {value!r}")
+            raise BadInput(f"{name} ({self.meaning}) must be a whole number in [{self.low}, {LARGEST}], got {value!r}")
         return number
 
 

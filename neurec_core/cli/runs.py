@@ -55,8 +55,10 @@ def build_run(experiment: Experiment) -> click.Command:
     """`neurec run` of one experiment."""
 
     def run(trials: int, seed: int, as_json: bool, **values: Any) -> None:
+        from ..sweep import Shard, run_shard
+
         params = experiment.params(**_given(values, experiment))
-        rows = experiment.rows(params, seed, range(trials))
+        rows = run_shard(experiment, Shard(params, seed, tuple(range(trials)))).rows
         if as_json:
             for row in rows:
                 click.echo(json.dumps({k: None if v != v else v for k, v in row.items()}))
@@ -95,10 +97,11 @@ def build_sweep(experiment: Experiment) -> click.Command:
     """`neurec sweep` of one experiment."""
 
     def sweep(**values: Any) -> None:
+        from .. import cluster, tables
         from .. import sweep as sweeps
 
         grid = grid_from(experiment, values["preset"], values["over"], _given(values, experiment), values["trials"])
-        jobs = values["jobs"] or (1 if values["scheduler"] else sweeps.cores())
+        jobs = values["jobs"] or (1 if values["scheduler"] else cluster.cores())
         if values["jobs"] and values["scheduler"] not in (None, "slurm"):
             raise BadInput("--jobs (processes to start) does not go with the address of a running scheduler")
         options = {"seed": values["seed"], "jobs": jobs, "scheduler": values["scheduler"], "warn": say}
@@ -110,6 +113,8 @@ def build_sweep(experiment: Experiment) -> click.Command:
             say(f"stopped; finished trials are kept in {values['out']}: run the same command again to go on")
             raise
         _print_statuses(table, values["out"])
+        if tables.usable(table).empty:
+            raise RunFailed("every trial failed")
 
     named = f"a named grid: {', '.join(experiment.presets)}"
     axis = "an axis of the grid: n=10:400:10 or design=gaussian,cubic"

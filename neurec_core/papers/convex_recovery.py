@@ -33,7 +33,6 @@ CITATION = (
 
 # The published test: every weight within 1e-4 of the plant (numpy's relative 1e-5 on top for the skip).
 RECOVERY_TOLERANCE = 1e-4
-OF_LABELS = "in units of the labels' norm"
 
 
 class SkipRecovery(Params):
@@ -42,7 +41,7 @@ class SkipRecovery(Params):
     n: int = param(60, "training points", ge=1, le=100_000, slider=(5, 120, 5))
     d: int = param(20, "input dimension", ge=1, le=10_000, slider=(2, 40, 2))
     sigma: float = param(
-        0.0, "noise level", symbol="σ", unit=OF_LABELS, ge=0, le=1e3,
+        0.0, "noise level", symbol="σ", unit="‖z‖ ≈ σ", ge=0, le=1e3,
         slider=(0, 0.5, 0.05),
     )  # fmt: skip
     design: Literal["gaussian", "cubic", "whitened", "whitened_cubic"] = param(
@@ -119,8 +118,8 @@ def score(params: SkipRecovery, problem: Problem, solution: Solution) -> dict[st
 COLUMNS = {
     "recovered": Column("recovered: all weights within 1e-4 of the plant", "event"),
     "weight_distance": Column("distance of the skip weights from the plant", "measure", "in units of the plant's norm"),
-    "test_distance": Column("distance from the plant on n fresh points, gated as fitted", "measure", OF_LABELS),
-    "test_distance_relu": Column("the same with ReLU in place of the gates, as published", "measure", OF_LABELS),
+    "test_distance": Column("distance from the plant on n fresh points, gated as fitted", "measure", "2-norm"),
+    "test_distance_relu": Column("the same with ReLU in place of the gates, as published", "measure", "2-norm"),
     "all_ones": Column("some direction is active on every point", "event"),
     "isometry": Column("largest norm of the isometry condition; NaN without a consistent dual vector", "measure"),
     "isometry_held": Column("isometry condition holds (all norms < 1)", "event"),
@@ -146,7 +145,7 @@ SKIP_RECOVERY = Experiment(
         "paper": Grid({"n": range(10, 401, 10), "d": range(10, 101, 10)}, trials=5),
     },
     citation=CITATION,
-    guides=(Guide("n", "d", twice, "n = 2d"),),
+    guides=(Guide("n", "d", twice, "n = 2d", {"plant": ["random"], "sigma": [0.0]}),),
 )
 
 EXPERIMENTS = (SKIP_RECOVERY,)
