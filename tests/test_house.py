@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 import pkgutil
 import re
+import socket
 import subprocess
 import sys
 import tomllib
@@ -283,3 +284,8 @@ def test_every_make_target_that_is_spoken_of_exists():
     for page in [ROOT / "README.md", *(ROOT / "book").glob("*.md")]:
         spoken = set(re.findall(r"`make (\w+)`|^make (\w+)", page.read_text(), re.M))
         assert {a or b for a, b in spoken} <= targets, page.name
+
+
+def test_tests_reach_no_other_machine():
+    with socket.socket() as out, pytest.raises(AssertionError, match="tests use no network"):
+        out.connect(("192.0.2.1", 80))  # an address kept for documentation
