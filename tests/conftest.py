@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 from pathlib import Path
 
+import psutil
 import pytest
 
 HERE = Path(__file__).parent
@@ -22,9 +22,8 @@ def root() -> Path:
     return ROOT
 
 
-OWN = {"localhost", "127.0.0.1", "::1", "0.0.0.0"}
-with contextlib.suppress(OSError):  # a machine need not know its own name
-    OWN |= {str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None)}
+# This machine's own addresses: a scheduler for other machines listens on all of them.
+OWN = {"localhost", "0.0.0.0", *(a.address for interface in psutil.net_if_addrs().values() for a in interface)}
 
 
 @pytest.fixture(autouse=True)

@@ -288,4 +288,4 @@ def test_every_make_target_that_is_spoken_of_exists():
 
 def test_tests_reach_no_other_machine():
     with socket.socket() as out, pytest.raises(AssertionError, match="tests use no network"):
-        out.connect(("192.0.2.1", 80))  # an address kept for documentation
+        out.connect(("203.0.113.1", 80))  # an address kept for documentation
