@@ -82,15 +82,16 @@ class Cube:
             {"name": name, "label": declared[name].axis, "values": list(values), "start": len(values) // 2}
             for name, values in axes.items()
         ]
-        start = {name: values[len(values) // 2] for name, values in axes.items()}
 
         def figure(point: Mapping[str, Any]) -> dict[str, Any]:
             instance = experiment.run(experiment.params(**fixed, **point), Draws(seed, [0]))
             return json.loads(_light(view(*instance)).to_json())
 
-        self.figure = figure(start)
-        points = (dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
-        self.frames = [_changes(self.figure, figure(point)) for point in points]
+        points = itertools.product(*axes.values())
+        figures = [figure(dict(zip(axes, point, strict=True))) for point in points]
+        shape = [len(values) for values in axes.values()]
+        self.figure = figures[np.ravel_multi_index([size // 2 for size in shape], shape)]
+        self.frames = [_changes(self.figure, other) for other in figures]
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         alt = self.figure["layout"]["meta"]["alt"]

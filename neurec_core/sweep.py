@@ -153,8 +153,8 @@ def run_shard(experiment: Experiment, shard: Shard) -> Done:
     wall, cpu = time.perf_counter(), time.process_time()
     with _libraries(len(sys.modules)).limit(limits=1), _one_torch_thread():
         rows = experiment.rows(*shard)
-    about = provenance.provenance(experiment.name)
-    return Done(shard, rows, about, time.perf_counter() - wall, time.process_time() - cpu)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Done(shard, rows, provenance.provenance(experiment.name), wall, cpu)
 
 
 @lru_cache(maxsize=1)
