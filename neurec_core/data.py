@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .draws import Draws
-from .nets import Net
+from .nets import Net, NormalizedNet
 
 # E[g^6] = 15 for a standard normal g, so that a cubed entry is brought back to unit variance by its root.
 CUBE_SCALE = 15**-0.5
@@ -84,3 +84,40 @@ def linear_teacher(kind: str, X: np.ndarray, draws: Draws) -> Net:
     draws : the randomness, used by "random" only
     """
     return Net.linear(PLANTS[kind](X, draws))
+
+
+def random_neurons(k: int, d: int, draws: Draws) -> np.ndarray:
+    """k independent directions, uniform on the sphere."""
+    g = draws.normal("w", d, k)
+    return g / np.linalg.norm(g, axis=1, keepdims=True)
+
+
+def axis_neurons(k: int, d: int, draws: Draws) -> np.ndarray:
+    """The first k coordinate axes, k <= d."""
+    return np.broadcast_to(np.eye(d)[:, :k], (len(draws), d, k))
+
+
+def opposite_neurons(k: int, d: int, draws: Draws) -> np.ndarray:
+    """A random direction and its opposite, k = 2."""
+    w = random_neurons(1, d, draws)
+    return np.concatenate([w, -w], axis=2)
+
+
+NEURONS = {"random": random_neurons, "axis": axis_neurons, "opposite": opposite_neurons}
+
+
+def normalized_teacher(kind: str, k: int, d: int, draws: Draws) -> NormalizedNet:
+    """k planted ReLU neurons of unit norm, each normalised over the points it is given.
+
+    Parameters
+    ----------
+    kind : a key of `NEURONS`
+    k : neurons; at most d for "axis", 2 for "opposite"
+    d : input dimension
+    draws : the randomness; not used by "axis"
+
+    **Source**: wang2025overparameterized, section on numerical experiments; differs: there data are drawn
+    again when a neuron is active on no point; here the labels are NaN and the trial ends with that status.
+    """
+    W = NEURONS[kind](k, d, draws)
+    return NormalizedNet(W, np.ones((len(W), k)))

@@ -30,6 +30,8 @@ class Status(StrEnum):
     UNBOUNDED = "unbounded"
     LIMIT = "stopped at a limit of the solver"
     FAILED = "the solver failed"
+    UNDECIDED = "undecided: no certificate either way"
+    EMPTY = "a planted neuron is active on no point"
     RAISED = "raised an error"
 
     @property

@@ -48,3 +48,25 @@ class GatedNet(NamedTuple):
     def as_relu(self) -> Net:
         """The same weights read as ReLU units: another function wherever a weight leaves its gate's cone."""
         return Net(self.W, np.ones(self.W[:, 0, :].shape), self.skip)
+
+
+class NormalizedNet(NamedTuple):
+    """f(X) = sum_j a_j (X W_j)_+ / ||(X W_j)_+||, each hidden unit normalised over the n points it is given.
+
+    The output at one point depends on the others: a test set has norms of its own. A unit that is active on
+    no point gives NaN. The scale of ``W`` does not matter.
+    """
+
+    W: np.ndarray
+    a: np.ndarray
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        """Outputs ``(B, n)`` at inputs ``X (B, n, d)``."""
+        return np.einsum("bnm,bm->bn", normalized_units(X, self.W), self.a)
+
+
+def normalized_units(X: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """Columns (X W_j)_+ / ||(X W_j)_+||, ``(B, n, m)``; NaN where a unit is active on no point."""
+    active = np.maximum(X @ W, 0)
+    norms = np.linalg.norm(active, axis=1, keepdims=True)
+    return np.divide(active, norms, out=np.full_like(active, np.nan), where=norms > 0)

@@ -19,12 +19,12 @@ from typing import Literal
 import numpy as np
 from pydantic import field_validator
 
-from .. import data, patterns
-from ..convex import certify
-from ..draws import Draws
-from ..experiment import Column, Experiment, Grid, Guide, Problem, Solution
-from ..nets import GatedNet
-from ..params import Params, param
+from ... import data, patterns
+from ...convex import certify
+from ...draws import Draws
+from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution
+from ...nets import GatedNet
+from ...params import Params, param
 
 CITATION = (
     "Wang, Hua, Candes, Pilanci: Overparameterized ReLU Neural Networks Learn the Simplest Models: "
@@ -58,7 +58,7 @@ class SkipRecovery(Params):
     def _installed(cls, name: str) -> str:
         if name == "CLARABEL":  # a requirement of this package; saves the import of cvxpy
             return name
-        from ..convex.programs import solvers
+        from ...convex.programs import solvers
 
         if name.upper() not in solvers():
             raise ValueError(f"must be one of {', '.join(solvers())} (those installed here), got {name!r}")
@@ -75,7 +75,7 @@ def sample(params: SkipRecovery, draws: Draws) -> Problem:
 
 def solve(params: SkipRecovery, problem: Problem, draws: Draws) -> Solution:
     """Eq. (15) over sampled patterns, trial by trial; the value is the gated net it fits."""
-    from ..convex import programs
+    from ...convex import programs
 
     X, y, _ = problem
     directions = draws.normal("h", params.d, params.patterns or max(params.n, 50))
