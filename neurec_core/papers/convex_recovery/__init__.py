@@ -14,6 +14,7 @@ existence of the all-ones pattern      `neurec_core.patterns.all_ones`
 
 from __future__ import annotations
 
-from .skip import SKIP_RECOVERY
+from .normalized import NORMALIZED_DISTANCE, NORMALIZED_RECOVERY
+from .skip import SKIP_DISTANCE, SKIP_RECOVERY
 
-EXPERIMENTS = (SKIP_RECOVERY,)
+EXPERIMENTS = (SKIP_RECOVERY, SKIP_DISTANCE, NORMALIZED_RECOVERY, NORMALIZED_DISTANCE)

@@ -1,16 +1,4 @@
-"""Convex recovery: when does the minimal-norm ReLU network find the planted model?
-
-Wang, Hua, Candes and Pilanci, "Overparameterized ReLU Neural Networks Learn the Simplest Models: Neural
-Isometry and Exact Recovery", IEEE Trans. Inf. Theory 71(3), 1926-1977, 2025 (arXiv 2209.15265).
-
-=====================================  ==============================================
-equation                               function
-=====================================  ==============================================
-eq. (15), relaxed minimal norm, skip   `neurec_core.convex.programs.min_norm_skip`
-Definition 2, isometry condition       `neurec_core.convex.certify.isometry`
-existence of the all-ones pattern      `neurec_core.patterns.all_ones`
-=====================================  ==============================================
-"""
+"""A linear neuron planted in the skip connection: when does the least norm find it, and how far off is it?"""
 
 from __future__ import annotations
 
@@ -19,31 +7,19 @@ from typing import Literal
 import numpy as np
 from pydantic import field_validator
 
-from ... import data, patterns
-from ...convex import certify
+from ... import data
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution
-from ...nets import GatedNet
 from ...params import Params, param
-
-CITATION = (
-    "Wang, Hua, Candes, Pilanci: Overparameterized ReLU Neural Networks Learn the Simplest Models: "
-    "Neural Isometry and Exact Recovery. IEEE Trans. Inf. Theory 71(3), 2025. arXiv 2209.15265"
-)
-
-# The published test: every weight within 1e-4 of the plant (numpy's relative 1e-5 on top for the skip).
-RECOVERY_TOLERANCE = 1e-4
+from . import instance
+from .instance import CITATION, OWN
 
 
 class SkipRecovery(Params):
     """A linear neuron is planted in the skip connection; the program is offered p gates besides."""
 
-    n: int = param(60, "training points", ge=1, le=100_000, slider=(5, 120, 5))
-    d: int = param(20, "input dimension", ge=1, le=10_000, slider=(2, 40, 2))
-    sigma: float = param(
-        0.0, "noise level", symbol="σ", unit="‖z‖ ≈ σ", ge=0, le=1e3,
-        slider=(0, 0.5, 0.05),
-    )  # fmt: skip
+    n: int = param(60, "training points", ge=1, le=100_000, slider=(10, 400, 10))
+    d: int = param(20, "input dimension", ge=1, le=10_000, slider=(5, 100, 5))
     design: Literal["gaussian", "cubic", "whitened", "whitened_cubic"] = param(
         "gaussian", "distribution of the inputs", symbol="X"
     )
@@ -51,78 +27,78 @@ class SkipRecovery(Params):
     patterns: int | None = param(
         None, "sampled gate directions (none: max(n, 50), as published)", symbol="m", ge=1, le=1_000_000
     )
-    solver: str = param("CLARABEL", "installed cone solver")
+    solver: str = param(OWN, "newton (ours, with proof) or an installed cone solver")
 
     @field_validator("solver")
     @classmethod
     def _installed(cls, name: str) -> str:
-        if name == "CLARABEL":  # a requirement of this package; saves the import of cvxpy
-            return name
-        from ...convex.programs import solvers
-
-        if name.upper() not in solvers():
-            raise ValueError(f"must be one of {', '.join(solvers())} (those installed here), got {name!r}")
-        return name.upper()
+        return instance.solver_name(name)
 
 
-def sample(params: SkipRecovery, draws: Draws) -> Problem:
+class SkipDistance(SkipRecovery):
+    """The same with noise on the labels, which the least-norm fit reproduces."""
+
+    plant: Literal["random", "smallest_singular"] = param("smallest_singular", "planted neuron", symbol="w*")
+    sigma: float = param(0.0, "noise level", symbol="σ", unit="‖z‖ ≈ σ", ge=0, le=1e3, slider=(0, 0.5, 0.05))
+
+
+def sample_recovery(params: SkipRecovery, draws: Draws) -> Problem:
+    """y = X w."""
+    return instance.sample_linear(params, draws, sigma=0.0)
+
+
+def sample_distance(params: SkipDistance, draws: Draws) -> Problem:
     """y = X w + z with z ~ N(0, sigma^2/n); X and w do not depend on sigma."""
-    X = data.design(params.design, draws, params.n, params.d)
-    teacher = data.linear_teacher(params.plant, X, draws)
-    noise = params.sigma * data.gaussian(draws.normal("z", params.n, 1))[..., 0]
-    return Problem(X, teacher(X) + noise, teacher)
+    return instance.sample_linear(params, draws, params.sigma)
 
 
-def solve(params: SkipRecovery, problem: Problem, draws: Draws) -> Solution:
-    """Eq. (15) over sampled patterns, trial by trial; the value is the gated net it fits."""
-    from ...convex import programs
-
-    X, y, _ = problem
-    directions = draws.normal("h", params.d, params.patterns or max(params.n, 50))
-    found = patterns.sample(X, directions)
-    W, skip = np.full(found.H.shape, np.nan), np.full(X.shape[::2], np.nan)
-    status = []
-    for b, p in enumerate(found.sizes):
-        program = programs.min_norm_skip(X[b], found.D[b, :, :p], y[b])
-        status.append(programs.solve(program, params.solver))
-        if status[b].usable:
-            W[b], skip[b] = 0, program.var_dict["w0"].value
-            W[b, :, :p] = program.var_dict["W"].value
-    norms, consistent = certify.isometry(X, found.D, problem.teacher.skip)
-    stats = {"D": found.D, "sizes": found.sizes, "all_ones": found.all_ones}
-    stats |= {"isometry": np.where(found.real, norms, np.nan), "consistent": consistent}
-    stats["X_test"] = data.design(params.design, draws, params.n, params.d, name="X_test")
-    return Solution(GatedNet(W, found.H, skip), status, stats)
+def decide(params: SkipRecovery, problem: Problem, draws: Draws) -> Solution:
+    """Eq. (15) over sampled patterns: is the plant the only solution?"""
+    return instance.run(params, problem, draws, instance.decide)
 
 
-def score(params: SkipRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
-    """Was the plant found, how far off, and did the isometry condition foretell it?"""
-    net, stats, w = solution.value, solution.stats, problem.teacher.skip
-    X_test = stats["X_test"]
+def solve(params: SkipDistance, problem: Problem, draws: Draws) -> Solution:
+    """Eq. (15) over sampled patterns, solved; the value is the gated net it fits."""
+    solution = instance.run(params, problem, draws, instance.solve)
+    X_test = data.design(params.design, draws, params.n, params.d, name="X_test")
+    return solution._replace(stats={**solution.stats, "X_test": X_test})
+
+
+def score_recovery(params: SkipRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Was the plant the only solution, by what margin, and did the isometry condition foretell it?"""
+    names = ("recovered", "unique", "margin", "all_ones", "isometry", "isometry_held")
+    return instance.pick(solution, *names)
+
+
+def score_distance(params: SkipDistance, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """How far off are the weights and the outputs on fresh points?"""
+    net, X_test = solution.value, solution.stats["X_test"]
     truth = problem.teacher(X_test)
-    same_skip = np.isclose(net.skip, w, atol=RECOVERY_TOLERANCE).all(axis=1)
-    no_gates = (np.abs(net.W) <= RECOVERY_TOLERANCE).all(axis=(1, 2))
-    # A pseudo-inverse always yields norms; without consistency they belong to no dual vector.
-    isometry = np.where(stats["consistent"], np.nanmax(stats["isometry"], axis=1), np.nan)
+    scores = instance.pick(solution, "distance", "stray", "unique", "gap", "all_ones")
     return {
-        "recovered": same_skip & no_gates,
-        "weight_distance": np.linalg.norm(net.skip - w, axis=1),
+        "weight_distance": scores.pop("distance"),
         "test_distance": np.linalg.norm(net(X_test) - truth, axis=1),
         "test_distance_relu": np.linalg.norm(net.as_relu()(X_test) - truth, axis=1),
-        "all_ones": stats["all_ones"],
-        "isometry": isometry,
-        "isometry_held": isometry < 1 - 1e-9,  # strict: a tie at 1 certifies nothing
+        **scores,
     }
 
 
-COLUMNS = {
-    "recovered": Column("recovered: all weights within 1e-4 of the plant", "event"),
-    "weight_distance": Column("distance of the skip weights from the plant", "measure", "in units of the plant's norm"),
-    "test_distance": Column("distance from the plant on n fresh points, gated as fitted", "measure", "2-norm"),
-    "test_distance_relu": Column("the same with ReLU in place of the gates, as published", "measure", "2-norm"),
+RECOVERY_COLUMNS = {
+    "recovered": Column("recovered: the plant is the only solution", "event"),
+    "unique": Column("no other net found that fits at the same cost", "event"),
+    "margin": Column("margin of the proof: 1 - largest norm, or the share of the cost saved", "measure"),
     "all_ones": Column("some direction is active on every point", "event"),
     "isometry": Column("largest norm of the isometry condition; NaN without a consistent dual vector", "measure"),
     "isometry_held": Column("isometry condition holds (all norms < 1)", "event"),
+}
+DISTANCE_COLUMNS = {
+    "weight_distance": Column("distance of the skip weights from the plant", "measure", "in units of the plant's norm"),
+    "test_distance": Column("distance from the plant on n fresh points, gated as fitted", "measure", "2-norm"),
+    "test_distance_relu": Column("the same with ReLU in place of the gates, as published", "measure", "2-norm"),
+    "stray": Column("norm of all weights outside the skip connection", "measure", "in units of the plant's norm"),
+    "unique": Column("the solution is the only one; else that of least Euclidean norm is measured", "event"),
+    "gap": Column("relative duality gap of the solution", "measure"),
+    "all_ones": Column("some direction is active on every point", "event"),
 }
 
 
@@ -131,21 +107,41 @@ def twice(d: np.ndarray) -> np.ndarray:
     return 2 * d
 
 
+PUBLISHED = {"n": range(10, 401, 10), "d": range(10, 101, 10)}
+EVERY_DESIGN = {"design": ["gaussian", "cubic", "whitened", "whitened_cubic"]}
+NOISE_LEVELS = [0.0, 0.05, 0.1, 0.2]
+
 SKIP_RECOVERY = Experiment(
     name="convex_recovery.skip_recovery",
     question="Does the minimal-norm ReLU network with a skip connection recover a planted linear neuron?",
     params=SkipRecovery,
-    sample=sample,
-    solve=solve,
-    score=score,
-    columns=COLUMNS,
+    sample=sample_recovery,
+    solve=decide,
+    score=score_recovery,
+    columns=RECOVERY_COLUMNS,
     presets={
         "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2),
-        "quick": Grid({"n": range(10, 101, 10), "d": range(5, 31, 5)}, trials=5),
-        "paper": Grid({"n": range(10, 401, 10), "d": range(10, 101, 10)}, trials=5),
+        "quick": Grid({"n": range(10, 101, 10), "d": range(5, 31, 5)}, trials=10),
+        "paper": Grid({**EVERY_DESIGN, "plant": ["random", "smallest_singular"], **PUBLISHED}, trials=5),
     },
     citation=CITATION,
-    guides=(Guide("n", "d", twice, "n = 2d", {"plant": ["random"], "sigma": [0.0]}),),
+    guides=(Guide("n", "d", twice, "n = 2d", {"plant": ["random"]}),),
+    batch=5,
 )
 
-EXPERIMENTS = (SKIP_RECOVERY,)
+SKIP_DISTANCE = Experiment(
+    name="convex_recovery.skip_distance",
+    question="How far from a planted linear neuron is the minimal-norm fit of noisy labels?",
+    params=SkipDistance,
+    sample=sample_distance,
+    solve=solve,
+    score=score_distance,
+    columns=DISTANCE_COLUMNS,
+    presets={
+        "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2, fixed={"sigma": 0.1}),
+        "quick": Grid({"n": range(10, 101, 10), "d": [20], "sigma": NOISE_LEVELS}, trials=10),
+        "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=5),
+    },
+    citation=CITATION,
+    batch=5,
+)

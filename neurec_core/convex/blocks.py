@@ -1,0 +1,161 @@
+"""The linear maps A_j of a group-sparse program, one block a pattern, and what solvers need of them.
+
+Every relaxed program here is: minimise sum_j c_j ||w_j|| subject to sum_j A_j w_j = y, and its dual:
+maximise y^T l subject to ||A_j^T l|| <= c_j. The blocks are A_j = D_j X for the plain network, the same
+with D_0 = I besides for the skip connection, and A_j = U_j, an orthonormal basis of the range of D_j X,
+for the normalised network. One trial at a time: trials differ in their number of patterns.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, lapack
+
+# A singular value below this share of the largest counts as zero.
+RANK_TOLERANCE = 1e-10
+
+
+class Blocks:
+    """A_j = D_j X P_j for patterns D_j, with P_j = I or the whitening map of D_j X.
+
+    Parameters
+    ----------
+    X : (n, d) array
+    D : (n, p) bool array, a pattern a column
+    whitened : whether A_j = U_j, the normalised network's blocks
+
+    Weights are (d, p) arrays, a block a column. A whitened block of rank r < d has its last d - r
+    columns zero, and so have its weights.
+    """
+
+    def __init__(self, X: np.ndarray, D: np.ndarray, whitened: bool = False) -> None:
+        self.X, self.whitened = X, whitened
+        self.D = np.ascontiguousarray(D, dtype=float)
+
+    @cached_property
+    def Pt(self) -> np.ndarray:
+        """(p, d, d), the transposes of the whitening maps P_j."""
+        return whitening(self.X, self.D)
+
+    @property
+    def prepared(self) -> bool:
+        """Whether nothing is left to be factorised."""
+        return not self.whitened or "Pt" in self.__dict__
+
+    def rows(self, active: np.ndarray, scales: np.ndarray | float = 1.0) -> np.ndarray:
+        """The maps of some patterns one below the other, (len(active) * d, n): [s_j A_j^T]."""
+        n, d = self.X.shape
+        gates = self.D.T[active] * np.reshape(scales, (-1, 1))
+        if not self.whitened:
+            return (gates[:, None, :] * self.X.T).reshape(-1, n)
+        rows = self.Pt[active].reshape(-1, d) @ self.X.T
+        blocks = rows.reshape(-1, d, n)
+        blocks *= gates[:, None, :]
+        return rows
+
+    def adjoint(self, dual: np.ndarray) -> np.ndarray:
+        """All A_j^T l, (d, p)."""
+        back = self.X.T @ (self.D * dual[:, None])
+        return np.matmul(self.Pt, back.T[:, :, None])[:, :, 0].T if self.whitened else back
+
+    def norms(self, dual: np.ndarray) -> np.ndarray:
+        """All ||A_j^T l||, (p,)."""
+        return np.linalg.norm(self.adjoint(dual), axis=0)
+
+    def forward(self, W: np.ndarray, active: np.ndarray | None = None) -> np.ndarray:
+        """sum_j A_j w_j, (n,), over the patterns `active` (all if omitted), of which W has the columns."""
+        D = self.D if active is None else self.D[:, active]
+        return np.einsum("np,np->n", D, self.X @ self.inputs(W, active))
+
+    def inputs(self, W: np.ndarray, active: np.ndarray | None = None) -> np.ndarray:
+        """The weights u_j = P_j w_j on the inputs, so that A_j w_j = D_j X u_j; (d, p)."""
+        if not self.whitened:
+            return W
+        Pt = self.Pt if active is None else self.Pt[active]
+        return np.matmul(W.T[:, None, :], Pt)[:, 0, :].T
+
+    def coordinates(self, inputs: np.ndarray) -> np.ndarray:
+        """The weights w_j of given weights u_j on the inputs, (d, p): A_j w_j = D_j X u_j."""
+        if not self.whitened:
+            return inputs
+        back = self.X.T @ (self.D * (self.X @ inputs))
+        return np.matmul(self.Pt, back.T[:, :, None])[:, :, 0].T
+
+    @cached_property
+    def XXt(self) -> np.ndarray:
+        """X X^T, (n, n)."""
+        return self.X @ self.X.T
+
+    def curvature(self, active: np.ndarray, flat: np.ndarray, along: np.ndarray, units: np.ndarray) -> np.ndarray:
+        """sum_j A_j (flat_j I + along_j e_j e_j^T) A_j^T over some patterns, e_j the columns of `units`; (n, n)."""
+        D = self.D[:, active]
+        rays = D * (self.X @ (self.inputs(units, active) * np.sqrt(along)))
+        if self.whitened:
+            Ut = self.rows(active, np.sqrt(flat))
+            return Ut.T @ Ut + rays @ rays.T
+        H: np.ndarray = (D * flat) @ D.T
+        H *= self.XXt
+        H += rays @ rays.T
+        return H
+
+    @cached_property
+    def _gram(self) -> tuple[np.ndarray, bool]:
+        p, d = self.D.shape[1], self.X.shape[1]
+        total = self.curvature(np.arange(p), np.ones(p), np.zeros(p), np.zeros((d, p)))
+        # Keeps the factor alive where some labels are out of every block's reach.
+        total.flat[:: len(total) + 1] += 1e-14 * np.trace(total) / len(total)
+        return cho_factor(total, lower=True, check_finite=False)
+
+    def least_squares_dual(self, y: np.ndarray) -> np.ndarray:
+        """l with sum_j A_j A_j^T l = y, (n,)."""
+        return cho_solve(self._gram, y, check_finite=False)
+
+    def correction(self, residual: np.ndarray) -> np.ndarray:
+        """The least-norm weights with sum_j A_j w_j = residual, (d, p)."""
+        return self.adjoint(self.least_squares_dual(residual))
+
+
+def whitening(X: np.ndarray, D: np.ndarray) -> np.ndarray:
+    """The transposes of P_j with D_j X P_j an orthonormal basis of the range of D_j X, (p, d, d).
+
+    Missing rank is zero rows. Inverse Cholesky factors of X^T D_j X, all from one product; where that
+    would lose digits, or the rank is short, the singular value decomposition.
+
+    Parameters
+    ----------
+    X : (n, d) array
+    D : (n, p) array of 0s and 1s
+    """
+    d, p = X.shape[1], D.shape[1]
+    i, j = np.triu_indices(d)
+    products = D.T @ (X[:, i] * X[:, j])
+    Pt, gram = np.zeros((p, d, d)), np.zeros((d, d))
+    for k, size in enumerate(D.sum(axis=0)):
+        gram[i, j] = products[k]
+        if size < d or not _inverse_factor(gram, Pt[k]):
+            Pt[k] = _from_svd(X[D[:, k] > 0])
+    return Pt
+
+
+def _inverse_factor(gram: np.ndarray, out: np.ndarray) -> bool:
+    """Write R^-T, where R^T R is the Gram matrix (its upper triangle); False if it is too near to singular."""
+    # The transposed view is in the order that LAPACK wants; its lower triangle is what is filled.
+    factor, failed = lapack.dpotrf(gram.T, lower=1, clean=1)
+    diagonal = factor.diagonal()
+    # Orthonormality is lost by about eps * cond^2, and the diagonal's ratio is close to cond.
+    if failed or diagonal.min() < 1e-3 * diagonal.max():
+        return False
+    out[:], failed = lapack.dtrtri(factor, lower=1)
+    return not failed
+
+
+def _from_svd(rows: np.ndarray) -> np.ndarray:
+    d = rows.shape[1]
+    Pt = np.zeros((d, d))
+    if len(rows):
+        _, values, Vt = np.linalg.svd(rows, full_matrices=False)
+        rank = int((values > RANK_TOLERANCE * values[0]).sum()) if values[0] > 0 else 0
+        Pt[:rank] = Vt[:rank] / values[:rank, None]
+    return Pt

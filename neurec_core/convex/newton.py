@@ -1,0 +1,106 @@
+"""Group-sparse programs by the proximal point method, each step by semismooth Newton on the n-dimensional dual.
+
+minimise  sum_j c_j ||w_j||  subject to  sum_j A_j w_j + ridge * l = y,  with l the dual vector: ridge = 0 is the
+minimal-norm program, ridge = beta/2 the training program beta * sum_j c_j ||w_j|| + ||sum_j A_j w_j - y||^2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from .blocks import Blocks
+
+# Chosen by counting Newton steps on instances of both models, recovered and not, with noise and without:
+# larger steps save proximal points and cost Newton steps within each.
+FIRST_STEP, GROWTH, LAST_STEP = 30.0, 3.0, 1e4
+FIRST_TOLERANCE, LAST_TOLERANCE = 1e-3, 1e-11
+NEWTON_LIMIT, HALVINGS = 60, 30
+ARMIJO = 1e-4  # the share of the slope that a step must bring
+
+
+class Iterate(NamedTuple):
+    """Where the method stands: weights (d, p), dual vector (n,), all A_j^T l (d, p), Newton steps so far."""
+
+    W: np.ndarray
+    dual: np.ndarray
+    back: np.ndarray
+    steps: int
+
+
+def proximal_points(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0) -> Iterator[Iterate]:
+    """The iterates, without end; the caller decides when one is good enough.
+
+    Parameters
+    ----------
+    blocks : the maps A_j, columns of X of norm about 1
+    y : (n,) labels, of norm about 1
+    cost : (p,) the weights c_j > 0
+    ridge : >= 0
+
+    **Source**: rockafellar1976monotone (the method), li2018highly (Newton steps on its dual subproblems).
+    """
+    now = start(blocks, y, cost)
+    step, tolerance = FIRST_STEP, FIRST_TOLERANCE
+    while True:
+        now = _Subproblem(blocks, y, cost, ridge, step, now).solve(tolerance)
+        yield now
+        step, tolerance = min(step * GROWTH, LAST_STEP), max(tolerance / 10, LAST_TOLERANCE)
+
+
+def start(blocks: Blocks, y: np.ndarray, cost: np.ndarray) -> Iterate:
+    """No weights, and the dual vector of the least-squares weights, scaled into the feasible set."""
+    dual = blocks.least_squares_dual(y)
+    back = blocks.adjoint(dual)
+    size = (np.linalg.norm(back, axis=0) / cost).max()
+    return Iterate(np.zeros_like(back), dual / size, back / size, 0)
+
+
+class _Subproblem:
+    """Minimise the objective plus ||w - W||^2 / (2 step); its dual is smooth, with a piecewise smooth gradient."""
+
+    def __init__(
+        self, blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float, step: float, anchor: Iterate
+    ) -> None:
+        self.blocks, self.y, self.cost, self.ridge, self.step, self.anchor = blocks, y, cost, ridge, step, anchor
+
+    def value(self, G: np.ndarray, dual: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """The dual function (up to a constant), ||g_j||, and the factor by which each g_j is shrunk."""
+        norms = np.sqrt(np.einsum("dp,dp->p", G, G))
+        excess = np.maximum(norms - self.step * self.cost, 0)
+        shrunk = np.divide(excess, norms, out=np.zeros_like(norms), where=excess > 0)
+        value = self.y @ dual - (excess @ excess) / (2 * self.step) - self.ridge * (dual @ dual) / 2
+        return float(value), norms, shrunk
+
+    def solve(self, tolerance: float) -> Iterate:
+        """Newton steps with backtracking until the labels are met to `tolerance`, or no step helps any more."""
+        W, dual, back, steps = self.anchor
+        G = W + self.step * back
+        value, norms, shrunk = self.value(G, dual)
+        for _ in range(NEWTON_LIMIT):
+            active = np.flatnonzero(shrunk)
+            gradient = self.y - self.blocks.forward(G[:, active] * shrunk[active], active) - self.ridge * dual
+            size = float(np.linalg.norm(gradient))
+            if size <= tolerance:
+                break
+            H = self.blocks.curvature(active, shrunk[active], 1 - shrunk[active], G[:, active] / norms[active])
+            H *= self.step
+            H.flat[:: len(H) + 1] += self.ridge + 1e-3 * min(1.0, size)
+            factor = cho_factor(H, lower=True, overwrite_a=True, check_finite=False)
+            direction = cho_solve(factor, gradient, check_finite=False)
+            toward = self.blocks.adjoint(direction)
+            steps, t = steps + 1, 1.0
+            for _ in range(HALVINGS):
+                ahead = G + t * self.step * toward
+                best = self.value(ahead, dual + t * direction)
+                if best[0] >= value + ARMIJO * t * (gradient @ direction):
+                    break
+                t /= 2
+            else:
+                break  # what is left is rounding
+            G, dual, back = ahead, dual + t * direction, back + t * toward
+            value, norms, shrunk = best
+        return Iterate(G * shrunk, dual, back, steps)

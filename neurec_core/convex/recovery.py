@@ -1,0 +1,223 @@
+"""Solving group-sparse programs and deciding whether a plant is their only solution, with certificates."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from .blocks import Blocks
+from .certify import EQUAL, STRICT, Isometry, Plant, Planted, isometry, largest_other, screened_norms
+from .newton import Iterate, proximal_points
+
+GAP = 1e-9  # relative duality gap of `solve`
+CHEAPER = 1e-7  # by which share a net must beat the plant to count as cheaper: far above rounding
+# A degenerate dual vector sits on the boundary though others do not. With the other blocks made cheaper by
+# this share, an optimal plant has a dual vector that stays clear of the boundary by as much.
+DISCOUNTS = (1e-4, 1e-6)
+PROXIMAL_LIMIT = 40
+TIGHT = 1e-6  # blocks with norms this near to 1 may take part in a solution
+
+
+class Answer(NamedTuple):
+    """A solution of minimise sum_j c_j ||w_j|| s.t. sum_j A_j w_j = y (or of the program with ridge).
+
+    W : (d, p) weights, exactly feasible up to rounding
+    dual : (n,) feasible dual vector
+    norms : (p,) ||A_j^T dual||, at most 1
+    gap : objective at W minus objective at dual, over the former: bounds the distance from the optimum
+    unique : whether W is the only solution, as far as the active blocks tell
+    converged : whether the gap was closed
+    """
+
+    W: np.ndarray
+    dual: np.ndarray
+    norms: np.ndarray
+    gap: float
+    unique: bool
+    converged: bool
+
+
+def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -> Answer:
+    """Solve to a relative duality gap.
+
+    Where there are several solutions the labels are shared out evenly: of all optimal weights those of least
+    Euclidean norm are returned, and `unique` is False.
+
+    Parameters
+    ----------
+    blocks : of the program
+    y : (n,) labels
+    ridge : 0 for minimal norm; beta/2 for training with ||residual||^2 + beta * sum_j ||w_j||
+    gap : relative
+
+    Returns
+    -------
+    Answer; not converged where labels are out of reach or rounding forbids the gap asked for
+    """
+    size = float(np.linalg.norm(y))
+    if size == 0:
+        W = np.zeros((blocks.X.shape[1], blocks.D.shape[1]))
+        return Answer(W, np.zeros_like(y), np.zeros(W.shape[1]), 0.0, True, True)
+    cost = np.ones(blocks.D.shape[1])
+    best = None
+    for k, point in enumerate(proximal_points(blocks, y / size, cost, ridge / size)):
+        W, dual, norms, left = _bounds(blocks, y / size, ridge / size, point)
+        if best is None or left < best[-1]:
+            best = (W, dual, norms, left)
+        if left <= gap or k == PROXIMAL_LIMIT:
+            break
+    assert best is not None
+    W, dual, norms, left = best
+    W, unique = evenly(blocks, W, dual, norms)
+    return Answer(W * size, dual, norms, left, unique, left <= gap)
+
+
+def _bounds(
+    blocks: Blocks, y: np.ndarray, ridge: float, point: Iterate
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Feasible weights, a feasible dual vector, its norms and the relative gap between the two objectives."""
+    norms = np.linalg.norm(point.back, axis=0)
+    outside = max(1.0, float(norms.max()))
+    dual, norms = point.dual / outside, norms / outside
+    residual = y - blocks.forward(point.W)
+    W = point.W if ridge else point.W + blocks.correction(residual)
+    primal = float(np.linalg.norm(W, axis=0).sum())
+    if ridge:
+        primal += float(residual @ residual) / (2 * ridge)
+    elif np.linalg.norm(y - blocks.forward(W)) > EQUAL:
+        return W, dual, norms, np.inf  # out of reach, or too badly conditioned to say
+    return W, dual, norms, (primal - float(y @ dual) + ridge * float(dual @ dual) / 2) / primal
+
+
+def evenly(blocks: Blocks, W: np.ndarray, dual: np.ndarray, norms: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Of all solutions the one of least Euclidean norm, and whether it is the only one.
+
+    Every solution has w_j = t_j A_j^T l / ||A_j^T l|| with t_j >= 0, and t_j = 0 unless ||A_j^T l|| = 1: a
+    solution is unique if the outputs of those units are linearly independent.
+    """
+    tight = np.flatnonzero(norms > 1 - TIGHT)
+    units = blocks.adjoint(dual)[:, tight] / norms[tight]
+    outputs = blocks.D[:, tight] * (blocks.X @ blocks.inputs(units, tight))
+    if not len(tight) or _independent(outputs):
+        return W, True
+    shares = np.linalg.norm(W[:, tight], axis=0)
+    target, kept = outputs @ shares, np.ones(len(tight), bool)
+    even = shares
+    while kept.any():
+        even = np.zeros(len(tight))
+        even[kept] = np.linalg.lstsq(outputs[:, kept], target, rcond=TIGHT)[0]
+        if (even >= -EQUAL).all():
+            break
+        kept &= even >= -EQUAL
+    even = np.maximum(even, 0)
+    if np.linalg.norm(outputs @ even - target) > TIGHT * np.linalg.norm(target):
+        return W, False  # no even split was found; there is more than one solution all the same
+    used = even > TIGHT * even.max()
+    unique = np.abs(even - shares).max() < 1e-4 * even.max() and _independent(outputs[:, used])
+    if unique:
+        return W, True
+    W = W.copy()
+    W[:, tight] += units * (even - shares)
+    return W, False
+
+
+def _independent(columns: np.ndarray) -> bool:
+    if columns.shape[1] > len(columns):
+        return False
+    values = np.linalg.svd(columns, compute_uv=False)
+    return bool(values[-1] > TIGHT * values[0])
+
+
+# ------------------------------------------------------------------------------------------- decide
+
+
+class Outcome(StrEnum):
+    """What is certain about a plant. A member is the message a user reads."""
+
+    UNIQUE = "the plant is the only solution"
+    CHEAPER = "another net fits at a lower cost"
+    TIED = "another net fits at the same cost"
+    UNDECIDED = "no certificate either way"
+
+
+class Decision(NamedTuple):
+    """An outcome with what proves it.
+
+    outcome : `Outcome`
+    margin : UNIQUE: 1 minus the largest norm of a block that is not planted; CHEAPER: the share of the
+        plant's cost that is saved; TIED: the other net's distance from the plant over the plant's norm
+    dual : (n,) UNIQUE: the dual vector
+    W : (d, p) CHEAPER, TIED: the other net's weights
+    isometry : the isometry condition, tried first
+    """
+
+    outcome: Outcome
+    margin: float
+    dual: np.ndarray | None
+    W: np.ndarray | None
+    isometry: Isometry
+
+
+def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
+    """Is the plant the only minimal-norm solution? Stops at the first certificate, of either answer.
+
+    In turn: two equal blocks of which one is planted (a tie by structure); the isometry condition; proximal
+    points, each of which is tried as a certificate of both kinds; the same with the other blocks discounted.
+
+    Parameters
+    ----------
+    blocks : of the program
+    y : (n,) labels, those of the plant without noise
+    plant : the planted blocks
+    """
+    condition = isometry(blocks, plant)
+    twin = _twin(blocks, plant)
+    if twin is not None:
+        return Decision(Outcome.TIED, 1.0, None, twin, condition)
+    if condition.held(plant):
+        return Decision(Outcome.UNIQUE, 1 - condition.largest(plant), condition.dual, None, condition)
+    planted = Planted(blocks, plant)
+    size = float(np.linalg.norm(y))
+    tie: np.ndarray | None = None
+    for discount in (0.0, *DISCOUNTS):
+        cost = np.full(blocks.D.shape[1], 1 - discount)
+        cost[plant.index] = 1
+        for k, point in enumerate(proximal_points(blocks, y / size, cost)):
+            dual = planted.corrected(point.dual)
+            if planted.independent and planted.consistent(dual):
+                largest = largest_other(screened_norms(blocks, dual), plant)
+                if largest < 1 - STRICT:
+                    return Decision(Outcome.UNIQUE, 1 - largest, dual, None, condition)
+            W = (point.W + blocks.correction(y / size - blocks.forward(point.W))) * size
+            saved = 1 - float(np.linalg.norm(W, axis=0).sum()) / plant.cost
+            feasible = np.linalg.norm(y - blocks.forward(W)) <= EQUAL * size
+            if feasible and saved > CHEAPER:
+                return Decision(Outcome.CHEAPER, saved, None, W, condition)
+            if k == PROXIMAL_LIMIT or _closed(point, cost, y / size, W / size):
+                break
+        away = float(np.linalg.norm(W - plant.weights(len(cost)))) / float(np.linalg.norm(plant.sizes))
+        if feasible and abs(saved) <= CHEAPER * 1e-2 and away > 1e-3:
+            tie = W
+    if tie is not None:
+        away = float(np.linalg.norm(tie - plant.weights(len(cost)))) / float(np.linalg.norm(plant.sizes))
+        return Decision(Outcome.TIED, away, None, tie, condition)
+    return Decision(Outcome.UNDECIDED, np.nan, None, None, condition)
+
+
+def _closed(point: Iterate, cost: np.ndarray, y: np.ndarray, W: np.ndarray) -> bool:
+    outside = max(1.0, float((np.linalg.norm(point.back, axis=0) / cost).max()))
+    primal = float(cost @ np.linalg.norm(W, axis=0))
+    return primal - float(y @ point.dual) / outside <= GAP * primal
+
+
+def _twin(blocks: Blocks, plant: Plant) -> np.ndarray | None:
+    """The plant moved, by half, into a block equal to a planted one; None without such a block."""
+    for s, unit, size in zip(plant.index, plant.units.T, plant.sizes, strict=True):
+        same = np.flatnonzero((blocks.D == blocks.D[:, [s]]).all(axis=0))
+        if len(same) > 1:
+            W = plant.weights(blocks.D.shape[1])
+            W[:, same] = (unit * size / len(same))[:, None]
+            return W
+    return None

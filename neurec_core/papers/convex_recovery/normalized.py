@@ -1,0 +1,153 @@
+"""k ReLU neurons planted behind a normalised layer: when does the least norm find them?"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import field_validator, model_validator
+
+from ...draws import Draws
+from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution
+from ...params import Params, param
+from . import instance
+from .instance import CITATION, OWN
+from .skip import NOISE_LEVELS, PUBLISHED
+
+
+class NormalizedRecovery(Params):
+    """k neurons are planted; the program is offered p gates, the planted ones among them."""
+
+    n: int = param(60, "training points", ge=1, le=100_000, slider=(10, 400, 10))
+    d: int = param(20, "input dimension", ge=1, le=10_000, slider=(5, 100, 5))
+    k: int = param(1, "planted neurons", ge=1, le=100, slider=(1, 3, 1))
+    design: Literal["gaussian", "cubic", "whitened", "whitened_cubic"] = param(
+        "gaussian", "distribution of the inputs", symbol="X"
+    )
+    plant: Literal["random", "axis", "opposite"] = param("random", "planted neurons", symbol="w*")
+    patterns: int | None = param(
+        None, "sampled gate directions (none: max(n, 50), as published)", symbol="m", ge=1, le=1_000_000
+    )
+    solver: str = param(OWN, "newton (ours, with proof) or an installed cone solver")
+
+    @field_validator("solver")
+    @classmethod
+    def _installed(cls, name: str) -> str:
+        return instance.solver_name(name)
+
+    @model_validator(mode="after")
+    def _plantable(self) -> NormalizedRecovery:
+        instance.check_plant(self.plant, self.k, self.d)
+        return self
+
+
+class NormalizedDistance(NormalizedRecovery):
+    """The same with noise on the labels, which the least-norm fit reproduces."""
+
+    sigma: float = param(0.0, "noise level", symbol="σ", unit="‖z‖ ≈ σ", ge=0, le=1e3, slider=(0, 0.5, 0.05))
+
+
+def sample_recovery(params: NormalizedRecovery, draws: Draws) -> Problem:
+    """y = sum_i (X w_i)_+ / ||(X w_i)_+||."""
+    return instance.sample_neurons(params, draws, sigma=0.0)
+
+
+def sample_distance(params: NormalizedDistance, draws: Draws) -> Problem:
+    """The same with noise z ~ N(0, sigma^2/n); X and w do not depend on sigma."""
+    return instance.sample_neurons(params, draws, params.sigma)
+
+
+def decide(params: NormalizedRecovery, problem: Problem, draws: Draws) -> Solution:
+    """Eq. (17) over sampled and planted patterns: is the plant the only solution?"""
+    return instance.run(params, problem, draws, instance.decide)
+
+
+def solve(params: NormalizedDistance, problem: Problem, draws: Draws) -> Solution:
+    """Eq. (17) over sampled and planted patterns, solved; the value is the gated net it fits."""
+    return instance.run(params, problem, draws, instance.solve)
+
+
+def score_recovery(params: NormalizedRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Was the plant the only solution, by what margin, and did the isometry condition foretell it?"""
+    return instance.pick(solution, *RECOVERY_COLUMNS)
+
+
+def score_distance(params: NormalizedDistance, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """How far off are the weights?"""
+    scores = instance.pick(solution, "distance", "stray", "unique", "gap")
+    return {"weight_distance": scores.pop("distance"), **scores}
+
+
+RECOVERY_COLUMNS = {
+    "recovered": Column("recovered: the plant is the only solution", "event"),
+    "unique": Column("no other net found that fits at the same cost", "event"),
+    "margin": Column("margin of the proof: 1 - largest norm, or the share of the cost saved", "measure"),
+    "isometry": Column("largest norm of the isometry condition; NaN without a consistent dual vector", "measure"),
+    "isometry_held": Column("isometry condition holds (all norms < 1)", "event"),
+}
+DISTANCE_COLUMNS = {
+    "weight_distance": Column("distance of the planted blocks' weights from the plant", "measure", "2-norm"),
+    "stray": Column("norm of the weights of all other blocks", "measure", "2-norm"),
+    "unique": Column("the solution is the only one; else that of least Euclidean norm is measured", "event"),
+    "gap": Column("relative duality gap of the solution", "measure"),
+}
+
+
+def counting(k: int) -> float:
+    """The multiple of d below which k neurons in general position cannot be consistent: k / (1 - 2^-k)."""
+    return k / (1 - 2.0**-k)
+
+
+def same(d: np.ndarray) -> np.ndarray:
+    """n = d, below which a block that is active on every point reaches every label."""
+    return d
+
+
+def two(d: np.ndarray) -> np.ndarray:
+    """n = 8d/3: the points on which at least one of two random neurons is active outnumber 2d."""
+    return counting(2) * d
+
+
+def three(d: np.ndarray) -> np.ndarray:
+    """n = 24d/7: the points on which at least one of three random neurons is active outnumber 3d."""
+    return counting(3) * d
+
+
+NORMALIZED_RECOVERY = Experiment(
+    name="convex_recovery.normalized_recovery",
+    question="Does the minimal-norm network with a normalised layer recover k planted neurons?",
+    params=NormalizedRecovery,
+    sample=sample_recovery,
+    solve=decide,
+    score=score_recovery,
+    columns=RECOVERY_COLUMNS,
+    presets={
+        "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2, fixed={"k": 2}),
+        "quick": Grid({"n": range(10, 101, 10), "d": [5, 10, 15, 20]}, trials=10),
+        "paper": Grid({"k": [1, 2, 3], **PUBLISHED}, trials=5),
+    },
+    citation=CITATION,
+    guides=(
+        Guide("n", "d", same, "n = d", {"k": [1]}),
+        Guide("n", "d", two, "necessary: n = 8d/3", {"k": [2], "plant": ["random"]}),
+        Guide("n", "d", three, "necessary: n = 24d/7", {"k": [3], "plant": ["random"]}),
+    ),
+    batch=5,
+)
+
+NORMALIZED_DISTANCE = Experiment(
+    name="convex_recovery.normalized_distance",
+    question="How far from k planted neurons is the minimal-norm fit of noisy labels behind a normalised layer?",
+    params=NormalizedDistance,
+    sample=sample_distance,
+    solve=solve,
+    score=score_distance,
+    columns=DISTANCE_COLUMNS,
+    presets={
+        "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2, fixed={"sigma": 0.1}),
+        "quick": Grid({"n": range(10, 101, 10), "d": [10], "sigma": NOISE_LEVELS}, trials=5),
+        "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=5),
+    },
+    citation=CITATION,
+    batch=5,
+)
