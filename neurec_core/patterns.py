@@ -6,6 +6,7 @@ of distinct patterns; arrays over patterns are padded with empty columns, which 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,15 +83,34 @@ def sample(X: np.ndarray, directions: np.ndarray) -> Patterns:
     active = X @ directions >= 0
     columns, gates = [], []
     for b in range(len(X)):
-        D, first = np.unique(active[b], axis=1, return_index=True)
-        H = directions[b][:, first]
+        first, _ = distinct(active[b])
+        D, H = active[b][:, first], directions[b][:, first]
         if present[b] and not D.all(axis=0).any():
             D, H = np.column_stack([D, np.ones(len(D), bool)]), np.column_stack([H, h[b]])
         columns.append(D)
         gates.append(H)
     sizes = np.array([D.shape[1] for D in columns])
-    return Patterns(_pad(columns, sizes.max()), _pad(gates, sizes.max()), sizes, present)
+    return Patterns(pad(columns, sizes.max()), pad(gates, sizes.max()), sizes, present)
 
 
-def _pad(arrays: list[np.ndarray], width: int) -> np.ndarray:
+def distinct(D: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct columns of D, in lexicographic order.
+
+    Parameters
+    ----------
+    D : (n, k) bool array
+
+    Returns
+    -------
+    first : (q,) where each distinct column stands first
+    which : (k,) which of the distinct columns each column is
+    """
+    # A column as one string of bytes sorts in the order of its bits, ten times as fast as by rows.
+    strings = np.ascontiguousarray(np.packbits(D, axis=0).T)
+    _, first, which = np.unique(strings.view((np.void, strings.shape[1])), return_index=True, return_inverse=True)
+    return first, which.ravel()
+
+
+def pad(arrays: Sequence[np.ndarray], width: int) -> np.ndarray:
+    """Arrays ``(n, k)`` of different k, stacked, with zero columns up to `width`."""
     return np.stack([np.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in arrays])

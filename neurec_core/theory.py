@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 
 def all_ones_probability(n: np.ndarray | int, d: np.ndarray | int) -> np.ndarray:
@@ -39,3 +39,42 @@ def isometry_mean_square(ratio: np.ndarray | float, plant: str) -> np.ndarray:
     r = 1 / np.asarray(ratio, float)
     spread = {"random": 1 - r, "smallest_singular": (1 - np.sqrt(r)) ** 2}[plant]
     return 0.25 + r / (4 * spread)
+
+
+def separation_probability(a: np.ndarray, s: np.ndarray | float, size: int) -> np.ndarray:
+    """Probability that every point of two Gaussian clusters lies on its own side of a hyperplane.
+
+    P = Phi(s a_1)^size Phi(s a_2)^size for centres at distances a_1, a_2 and noise of standard deviation 1/s.
+    Two unit centres at angle arccos(rho), separated midway, have a_1 = a_2 = sqrt((1 - rho)/2).
+
+    Parameters
+    ----------
+    a : (..., 2) array of distances, >= 0
+    s : inverse noise level, > 0
+    size : points in each cluster
+
+    **Source**: derived here: the points' signed distances are independent normals.
+    """
+    return np.exp(size * norm.logcdf(np.asarray(s)[..., None] * a).sum(axis=-1))
+
+
+def consistency_ratio(k: int) -> float:
+    """n/d below which k ReLU neurons in general position cannot be separated: k / (1 - 2^-k).
+
+    Only the points on which some neuron is active count, a share 1 - 2^-k of all, and k d of them are needed
+    for [A_s1 .. A_sk] to have rank k d.
+
+    **Source**: derived here.
+    """
+    return k / (1 - 2.0**-k)
+
+
+def active_points_probability(n: np.ndarray | int, d: np.ndarray | int) -> np.ndarray:
+    """Probability that a random neuron is active on at least d of n points: P[Bin(n, 1/2) >= d], 1/2 at n = 2d.
+
+    Over all patterns a single normalised neuron is the unique solution exactly then: with fewer points some
+    adjacent pattern holds its output in its range.
+
+    **Source**: derived here.
+    """
+    return binom.sf(np.asarray(d) - 1, np.asarray(n), 0.5)

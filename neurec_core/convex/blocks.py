@@ -44,6 +44,13 @@ class Blocks:
         """Whether nothing is left to be factorised."""
         return not self.whitened or "Pt" in self.__dict__
 
+    def part(self, index: np.ndarray) -> Blocks:
+        """Some of the blocks; what is factorised already is not factorised again."""
+        some = Blocks(self.X, self.D[:, index], self.whitened)
+        if self.whitened and self.prepared:
+            some.__dict__["Pt"] = self.Pt[index]
+        return some
+
     def rows(self, active: np.ndarray, scales: np.ndarray | float = 1.0) -> np.ndarray:
         """The maps of some patterns one below the other, (len(active) * d, n): [s_j A_j^T]."""
         n, d = self.X.shape
@@ -101,27 +108,42 @@ class Blocks:
         return H
 
     @cached_property
-    def _gram(self) -> tuple[np.ndarray, bool]:
-        p, d = self.D.shape[1], self.X.shape[1]
-        total = self.curvature(np.arange(p), np.ones(p), np.zeros(p), np.zeros((d, p)))
+    def _spanning(self) -> tuple[np.ndarray, tuple[np.ndarray, bool]]:
+        """Blocks that reach all labels that there are, and the factor of their sum_j A_j A_j^T."""
+        (n, d), p = self.X.shape, self.D.shape[1]
+        every = np.arange(p)
+        if self.whitened and 4 * n < p * d:
+            # A sum over all of these blocks costs more than the solve; a few, well spread, will do.
+            few = np.unique(np.linspace(0, p - 1, -(-4 * n // d)).astype(int))
+            factor = self._factor(few)
+            diagonal = factor[0].diagonal()
+            if diagonal.min() > 1e-3 * diagonal.max():
+                return few, factor
+        return every, self._factor(every)
+
+    def _factor(self, some: np.ndarray) -> tuple[np.ndarray, bool]:
+        total = self.curvature(some, np.ones(len(some)), np.zeros(len(some)), np.zeros((self.X.shape[1], len(some))))
         # Keeps the factor alive where some labels are out of every block's reach.
         total.flat[:: len(total) + 1] += 1e-14 * np.trace(total) / len(total)
         return cho_factor(total, lower=True, check_finite=False)
 
     def least_squares_dual(self, y: np.ndarray) -> np.ndarray:
-        """l with sum_j A_j A_j^T l = y, (n,)."""
-        return cho_solve(self._gram, y, check_finite=False)
+        """l with sum_j A_j A_j^T l = y over blocks that span the labels, (n,)."""
+        return cho_solve(self._spanning[1], y, check_finite=False)
 
     def correction(self, residual: np.ndarray) -> np.ndarray:
-        """The least-norm weights with sum_j A_j w_j = residual, (d, p)."""
-        return self.adjoint(self.least_squares_dual(residual))
+        """Small weights with sum_j A_j w_j = residual, (d, p)."""
+        some = self._spanning[0]
+        W = np.zeros((self.X.shape[1], self.D.shape[1]))
+        W[:, some] = self.part(some).adjoint(self.least_squares_dual(residual))
+        return W
 
 
 def whitening(X: np.ndarray, D: np.ndarray) -> np.ndarray:
     """The transposes of P_j with D_j X P_j an orthonormal basis of the range of D_j X, (p, d, d).
 
-    Missing rank is zero rows. Inverse Cholesky factors of X^T D_j X, all from one product; where that
-    would lose digits, or the rank is short, the singular value decomposition.
+    Missing rank is zero rows. Inverse Cholesky factors of X^T D_j X; where those would lose digits, or the
+    rank is short, the singular value decomposition.
 
     Parameters
     ----------
@@ -129,20 +151,17 @@ def whitening(X: np.ndarray, D: np.ndarray) -> np.ndarray:
     D : (n, p) array of 0s and 1s
     """
     d, p = X.shape[1], D.shape[1]
-    i, j = np.triu_indices(d)
-    products = D.T @ (X[:, i] * X[:, j])
-    Pt, gram = np.zeros((p, d, d)), np.zeros((d, d))
-    for k, size in enumerate(D.sum(axis=0)):
-        gram[i, j] = products[k]
-        if size < d or not _inverse_factor(gram, Pt[k]):
-            Pt[k] = _from_svd(X[D[:, k] > 0])
+    Pt = np.zeros((p, d, d))
+    for j in range(p):
+        rows = X[D[:, j] > 0]
+        if len(rows) < d or not _inverse_factor(rows.T @ rows, Pt[j]):
+            Pt[j] = _from_svd(rows)
     return Pt
 
 
 def _inverse_factor(gram: np.ndarray, out: np.ndarray) -> bool:
-    """Write R^-T, where R^T R is the Gram matrix (its upper triangle); False if it is too near to singular."""
-    # The transposed view is in the order that LAPACK wants; its lower triangle is what is filled.
-    factor, failed = lapack.dpotrf(gram.T, lower=1, clean=1)
+    """Write L^-1, where L L^T is the Gram matrix; False if it is too near to singular."""
+    factor, failed = lapack.dpotrf(gram, lower=1, clean=1)
     diagonal = factor.diagonal()
     # Orthonormality is lost by about eps * cond^2, and the diagonal's ratio is close to cond.
     if failed or diagonal.min() < 1e-3 * diagonal.max():

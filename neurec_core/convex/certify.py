@@ -24,7 +24,7 @@ STRICT = 1e-9
 class Plant(NamedTuple):
     """Planted blocks of a program: which, their unit directions (d, k), and their norms (k,)."""
 
-    index: np.ndarray
+    where: np.ndarray
     units: np.ndarray
     sizes: np.ndarray
 
@@ -46,7 +46,7 @@ class Plant(NamedTuple):
     def weights(self, p: int) -> np.ndarray:
         """All weights of the planted solution, (d, p)."""
         W = np.zeros((len(self.units), p))
-        W[:, self.index] = self.units * self.sizes
+        W[:, self.where] = self.units * self.sizes
         return W
 
 
@@ -54,14 +54,14 @@ class Planted:
     """The planted blocks side by side, A = [A_s], factored once: least-norm dual vectors and corrections."""
 
     def __init__(self, blocks: Blocks, plant: Plant) -> None:
-        part = Blocks(blocks.X, blocks.D[:, plant.index], blocks.whitened)
-        rows = part.rows(np.arange(len(plant.index)))
+        part = blocks.part(plant.where)
+        rows = part.rows(np.arange(len(plant.where)))
         kept = rows.any(axis=1)  # whitened blocks of short rank end in zeros
         self.At, self.target = rows[kept], plant.units.T.ravel()[kept]
         self._factor, failed = lapack.dpotrf(self.At @ self.At.T, lower=0)
         diagonal = np.abs(self._factor.diagonal())
         self._regular = not failed and bool(diagonal.min() > 1e-6 * diagonal.max())
-        each = np.arange(len(plant.index))
+        each = np.arange(len(plant.where))
         outputs = np.linalg.svd([part.forward(plant.units[:, [s]], each[[s]]) for s in each], compute_uv=False)
         self.independent = bool(outputs[-1] > RANK_TOLERANCE * outputs[0])
 
@@ -136,12 +136,26 @@ def screened_norms(blocks: Blocks, dual: np.ndarray) -> np.ndarray:
     norms = np.sqrt(blocks.D.T @ dual**2)
     open_ = np.flatnonzero(norms >= 1 - STRICT)
     if len(open_):
-        norms[open_] = Blocks(blocks.X, blocks.D[:, open_], whitened=True).norms(dual)
+        norms[open_] = blocks.part(open_).norms(dual)
     return norms
 
 
 def largest_other(norms: np.ndarray, plant: Plant) -> float:
     """The largest norm over the blocks that are not planted."""
     others = norms.copy()
-    others[plant.index] = 0
+    others[plant.where] = 0
     return float(others.max(initial=0))
+
+
+def published_isometry(blocks: Blocks, plant: Plant, condition: Isometry) -> bool:
+    """The condition as the published code checks it.
+
+    Consistency is not asked for, a pattern of short rank is measured with all min(n, d) left singular
+    vectors of D_j X, and only norms from 1 + 1e-10 on count against it.
+    """
+    norms = condition.norms.copy()
+    short = np.flatnonzero(blocks.D.sum(axis=0) < blocks.X.shape[1]) if blocks.whitened else ()
+    for j in short:
+        U = np.linalg.svd(blocks.D[:, [j]] * blocks.X, full_matrices=False)[0]
+        norms[j] = np.linalg.norm(U.T @ condition.dual)
+    return largest_other(norms, plant) < 1 + 1e-10

@@ -16,6 +16,7 @@ CHEAPER = 1e-7  # by which share a net must beat the plant to count as cheaper: 
 # A degenerate dual vector sits on the boundary though others do not. With the other blocks made cheaper by
 # this share, an optimal plant has a dual vector that stays clear of the boundary by as much.
 DISCOUNTS = (1e-4, 1e-6)
+REACH = 1e-6  # labels that least squares misses by more than this share are out of reach
 PROXIMAL_LIMIT = 40
 TIGHT = 1e-6  # blocks with norms this near to 1 may take part in a solution
 
@@ -54,12 +55,16 @@ def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -
 
     Returns
     -------
-    Answer; not converged where labels are out of reach or rounding forbids the gap asked for
+    Answer; the gap is infinite where the labels are out of reach, and above the one asked for where rounding
+    forbids it
     """
     size = float(np.linalg.norm(y))
+    W = np.zeros((blocks.X.shape[1], blocks.D.shape[1]))
+    nothing = Answer(W, np.zeros_like(y), np.zeros(W.shape[1]), 0.0, True, True)
     if size == 0:
-        W = np.zeros((blocks.X.shape[1], blocks.D.shape[1]))
-        return Answer(W, np.zeros_like(y), np.zeros(W.shape[1]), 0.0, True, True)
+        return nothing
+    if not ridge and np.linalg.norm(y - blocks.forward(blocks.correction(y))) > REACH * size:
+        return nothing._replace(gap=np.inf, unique=False, converged=False)
     cost = np.ones(blocks.D.shape[1])
     best = None
     for k, point in enumerate(proximal_points(blocks, y / size, cost, ridge / size)):
@@ -175,7 +180,7 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     condition = isometry(blocks, plant)
     twin = _twin(blocks, plant)
     if twin is not None:
-        return Decision(Outcome.TIED, 1.0, None, twin, condition)
+        return Decision(Outcome.TIED, _apart(twin, plant), None, twin, condition)
     if condition.held(plant):
         return Decision(Outcome.UNIQUE, 1 - condition.largest(plant), condition.dual, None, condition)
     planted = Planted(blocks, plant)
@@ -183,7 +188,7 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     tie: np.ndarray | None = None
     for discount in (0.0, *DISCOUNTS):
         cost = np.full(blocks.D.shape[1], 1 - discount)
-        cost[plant.index] = 1
+        cost[plant.where] = 1
         for k, point in enumerate(proximal_points(blocks, y / size, cost)):
             dual = planted.corrected(point.dual)
             if planted.independent and planted.consistent(dual):
@@ -197,13 +202,16 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
                 return Decision(Outcome.CHEAPER, saved, None, W, condition)
             if k == PROXIMAL_LIMIT or _closed(point, cost, y / size, W / size):
                 break
-        away = float(np.linalg.norm(W - plant.weights(len(cost)))) / float(np.linalg.norm(plant.sizes))
-        if feasible and abs(saved) <= CHEAPER * 1e-2 and away > 1e-3:
+        if feasible and abs(saved) <= EQUAL and _apart(W, plant) > 1e-3:
             tie = W
     if tie is not None:
-        away = float(np.linalg.norm(tie - plant.weights(len(cost)))) / float(np.linalg.norm(plant.sizes))
-        return Decision(Outcome.TIED, away, None, tie, condition)
+        return Decision(Outcome.TIED, _apart(tie, plant), None, tie, condition)
     return Decision(Outcome.UNDECIDED, np.nan, None, None, condition)
+
+
+def _apart(W: np.ndarray, plant: Plant) -> float:
+    """Distance of weights from the plant, over the plant's norm."""
+    return float(np.linalg.norm(W - plant.weights(W.shape[1])) / np.linalg.norm(plant.sizes))
 
 
 def _closed(point: Iterate, cost: np.ndarray, y: np.ndarray, W: np.ndarray) -> bool:
@@ -213,11 +221,20 @@ def _closed(point: Iterate, cost: np.ndarray, y: np.ndarray, W: np.ndarray) -> b
 
 
 def _twin(blocks: Blocks, plant: Plant) -> np.ndarray | None:
-    """The plant moved, by half, into a block equal to a planted one; None without such a block."""
-    for s, unit, size in zip(plant.index, plant.units.T, plant.sizes, strict=True):
-        same = np.flatnonzero((blocks.D == blocks.D[:, [s]]).all(axis=0))
-        if len(same) > 1:
+    """The plant with one unit shared with a block that can do the same at the same cost; None if no block can."""
+    part = blocks.part(plant.where)
+    for s, (place, size) in enumerate(zip(plant.where, plant.sizes, strict=True)):
+        output = part.forward(plant.units[:, [s]], np.array([s]))
+        if blocks.whitened:  # w_j costs what it puts out, so that reaching the output is enough
+            able = screened_norms(blocks, output) >= 1 - STRICT
+        else:
+            able = (blocks.D[:, [place]] == blocks.D).all(axis=0)
+        able[place] = False
+        if able.any():
+            other = int(able.argmax())
             W = plant.weights(blocks.D.shape[1])
-            W[:, same] = (unit * size / len(same))[:, None]
+            unit = blocks.part(np.array([other])).adjoint(output)[:, 0] if blocks.whitened else plant.units[:, s]
+            W[:, place] /= 2
+            W[:, other] += unit * size / 2
             return W
     return None

@@ -14,7 +14,9 @@ existence of the all-ones pattern      `neurec_core.patterns.all_ones`
 
 from __future__ import annotations
 
+from .clusters import CLUSTER_PATTERNS
+from .isometry import ISOMETRY
 from .normalized import NORMALIZED_DISTANCE, NORMALIZED_RECOVERY
 from .skip import SKIP_DISTANCE, SKIP_RECOVERY
 
-EXPERIMENTS = (SKIP_RECOVERY, SKIP_DISTANCE, NORMALIZED_RECOVERY, NORMALIZED_DISTANCE)
+EXPERIMENTS = (SKIP_RECOVERY, SKIP_DISTANCE, NORMALIZED_RECOVERY, NORMALIZED_DISTANCE, ISOMETRY, CLUSTER_PATTERNS)

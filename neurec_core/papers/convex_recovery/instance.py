@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ... import data, patterns
+from ... import arrangements, data, patterns
 from ...convex import certify, decode, recovery
 from ...convex.blocks import Blocks
 from ...convex.recovery import Decision, Outcome
@@ -21,6 +22,8 @@ CITATION = (
 )
 # The published test: every weight within 1e-4 of the plant.
 RECOVERY_TOLERANCE = 1e-4
+SEARCHES, KICKS, ROUNDS = 8, 20, 20  # of the search for adversarial patterns
+ACCEPTABLE_GAP = 1e-6  # what cone solvers call solved
 OWN = "newton"  # the name of the solver made for these programs
 
 
@@ -96,10 +99,8 @@ class Posed(NamedTuple):
 def pose(params: Any, problem: Problem, draws: Draws) -> list[Posed | None]:
     """The programs of all trials; None where a planted neuron is active on no point."""
     normalized = isinstance(problem.teacher, NormalizedNet)
-    X, directions = problem.X, draws.normal("h", params.d, params.patterns or max(params.n, 50))
-    if normalized:
-        directions = np.concatenate([problem.teacher.W, directions], axis=2)
-    found = patterns.sample(X, directions)
+    neurons = problem.teacher.W  # none for a linear teacher
+    found = offered(params, problem.X, neurons, draws)
     make = _pose_neurons if normalized else _pose_linear
     posed: list[Posed | None] = []
     for b, p in enumerate(found.sizes):
@@ -107,8 +108,25 @@ def pose(params: Any, problem: Problem, draws: Draws) -> list[Posed | None]:
             posed.append(None)
             continue
         D, H = found.D[b, :, :p], found.H[b, :, :p]
-        posed.append(make(X[b], problem.y[b], D, H, [part[b] for part in problem.teacher], bool(found.all_ones[b])))
+        net = [part[b] for part in problem.teacher]
+        posed.append(make(problem.X[b], problem.y[b], D, H, net, bool(found.all_ones[b])))
     return posed
+
+
+def offered(params: Any, X: np.ndarray, neurons: np.ndarray, draws: Draws) -> patterns.Patterns:
+    """The patterns that the program is offered; those of the planted neurons (B, d, k) are among them."""
+    if params.gates == "all":
+        return arrangements.enumerate(X)
+    directions = draws.normal("h", params.d, params.patterns or max(params.n, 50))
+    if params.gates == "adjacent":
+        near = [
+            np.column_stack([arrangements.neighbours(x, w)[1] for w in W.T]) for x, W in zip(X, neurons, strict=True)
+        ]
+        # Trials have different numbers of neighbours; a direction again adds no pattern.
+        width = max(some.shape[1] for some in near)
+        near = [np.pad(some, ((0, 0), (0, width - some.shape[1])), mode="edge") for some in near]
+        neurons = np.concatenate([neurons, np.stack(near)], axis=2)
+    return patterns.sample(X, np.concatenate([neurons, directions], axis=2))
 
 
 def _pose_linear(X: np.ndarray, y: np.ndarray, D: np.ndarray, H: np.ndarray, net: list[Any], all_ones: bool) -> Posed:
@@ -119,15 +137,60 @@ def _pose_linear(X: np.ndarray, y: np.ndarray, D: np.ndarray, H: np.ndarray, net
 
 
 def _pose_neurons(X: np.ndarray, y: np.ndarray, D: np.ndarray, H: np.ndarray, net: list[Any], all_ones: bool) -> Posed:
-    active = np.maximum(X @ net[0], 0)
-    outputs = active / np.linalg.norm(active, axis=0) * net[1]
-    same = (D[:, :, None] == (X @ net[0] >= 0)[:, None, :]).all(axis=0)
-    index = same.argmax(axis=0)
-    blocks = Blocks(X, D, whitened=True)
-    planted = Blocks(X, D[:, index], whitened=True)
-    # U_i^T (X w_i)_+ / ||.||: unit vectors, as the output lies in the range of its own block.
-    coordinates = np.einsum("kde,ek->dk", planted.Pt, X.T @ (D[:, index] * outputs))
-    return Posed(X, y, D, H, blocks, certify.Plant.of(index, coordinates), all_ones)
+    blocks, plant = planted_blocks(X, D, net[0], whitened=True)
+    return Posed(X, y, D, H, blocks, plant, all_ones)
+
+
+def planted_blocks(X: np.ndarray, D: np.ndarray, W: np.ndarray, whitened: bool) -> tuple[Blocks, certify.Plant]:
+    """The blocks of patterns D (n, p), and where among them the neurons W (d, k) are planted.
+
+    Plain neurons have the weights W; normalised ones put out (X w)_+ / ||(X w)_+||, with the weights that
+    do so in their own blocks.
+    """
+    blocks, gates = Blocks(X, D, whitened), X @ W >= 0
+    index = (D[:, :, None] == gates[:, None, :]).all(axis=0).argmax(axis=0)
+    if whitened:
+        outputs = X @ W * gates
+        back = X.T @ (outputs / np.linalg.norm(outputs, axis=0))
+        W = np.einsum("kde,ek->dk", blocks.part(index).Pt, back)
+    return blocks, certify.Plant.of(index, W)
+
+
+def harden(
+    posed: Posed, method: Callable[[Posed, str], Fit], solver: str, starts: np.ndarray, kicks: np.ndarray
+) -> tuple[Posed, Fit]:
+    """Add patterns that a local search finds to break the dual vector, until it finds none.
+
+    What is not recovered over some patterns is not recovered over more; what is may be, up to the search.
+    """
+    found = method(posed, solver)
+    for _ in range(ROUNDS):
+        if not np.isfinite(found.dual).all():
+            break
+
+        norms = functools.partial(_norms, posed.X, posed.blocks.whitened, found.dual)
+        D, H = arrangements.adversarial(posed.X, norms, starts, kicks)
+        tight = norms(D) >= 1 - certify.STRICT
+        wider = _with(posed, D[:, tight], H[:, tight])
+        if wider.D.shape == posed.D.shape:
+            break
+        posed = wider
+        found = method(posed, solver)
+    return posed, found
+
+
+def _norms(X: np.ndarray, whitened: bool, dual: np.ndarray, D: np.ndarray) -> np.ndarray:
+    return Blocks(X, D, whitened).norms(dual)
+
+
+def _with(posed: Posed, D: np.ndarray, H: np.ndarray) -> Posed:
+    """The same trial, offered those of the patterns D that it lacks besides."""
+    D, H = np.column_stack([posed.D, D]), np.column_stack([posed.H, H])
+    first = np.unique(patterns.distinct(D)[0])
+    old = np.arange(posed.D.shape[1])  # the skip connection may share its pattern, and stays
+    kept = np.union1d(old, first)
+    D, H = D[:, kept], H[:, kept]
+    return posed._replace(D=D, H=H, blocks=Blocks(posed.X, D, posed.blocks.whitened))
 
 
 # ------------------------------------------------------------------------------------ solve, decide
@@ -157,7 +220,12 @@ def solve(posed: Posed, solver: str) -> Fit:
     if solver != OWN:
         return _solve_listing(posed, solver)
     found = recovery.solve(posed.blocks, posed.y)
-    status = Status.SOLVED if found.converged else Status.INACCURATE
+    if found.converged:
+        status = Status.SOLVED
+    elif np.isfinite(found.gap):
+        status = Status.INACCURATE if found.gap < ACCEPTABLE_GAP else Status.LIMIT
+    else:
+        status = Status.INFEASIBLE
     return Fit(posed.blocks.inputs(found.W), found.dual, found.gap, found.unique, status)
 
 
@@ -167,9 +235,13 @@ def decide(posed: Posed, solver: str) -> Fit:
         return _solve_listing(posed, solver)
     proof = recovery.decide(posed.blocks, posed.y, posed.plant)
     status = Status.UNDECIDED if proof.outcome is Outcome.UNDECIDED else Status.SOLVED
-    W = posed.plant.weights(posed.D.shape[1]) if proof.W is None else proof.W
+    if proof.W is None:
+        W = np.zeros(posed.H.shape)
+        W[:, posed.plant.where] = posed.blocks.part(posed.plant.where).inputs(posed.plant.units * posed.plant.sizes)
+    else:
+        W = posed.blocks.inputs(proof.W)
     dual = np.full(len(posed.y), np.nan) if proof.dual is None else proof.dual
-    return Fit(posed.blocks.inputs(W), dual, np.nan, proof.outcome is not Outcome.TIED, status, proof)
+    return Fit(W, dual, np.nan, proof.outcome is not Outcome.TIED, status, proof)
 
 
 def _solve_listing(posed: Posed, solver: str) -> Fit:
@@ -196,13 +268,18 @@ def _solve_listing(posed: Posed, solver: str) -> Fit:
     return Fit(W, dual, (cost - float(y @ dual)) / cost, unique, status)
 
 
-def run(params: Any, problem: Problem, draws: Draws, method: Callable[[Posed, str], Fit]) -> Solution:
+def treat(params: Any, problem: Problem, draws: Draws, method: Callable[[Posed, str], Fit]) -> Solution:
     """Pose and treat every trial; the value is a gated net, the stats are what scores and figures read.
 
     Stats of a pattern are (B, p) arrays, NaN where a trial has fewer patterns; all others are (B,).
     """
     posed = pose(params, problem, draws)
     fits = [method(one, params.solver) if one else None for one in posed]
+    if params.gates == "adversarial":
+        starts, kicks = draws.normal("starts", params.d, SEARCHES), draws.normal("kicks", KICKS, params.d, SEARCHES)
+        for b, one in enumerate(posed):
+            if one:
+                posed[b], fits[b] = harden(one, method, params.solver, starts[b], kicks[b])
     looks = [_look(one, found) if one and found else {} for one, found in zip(posed, fits, strict=True)]
     B, (d, p) = len(posed), (params.d, max((one.D.shape[1] for one in posed if one), default=1))
     W, H = np.zeros((B, d, p)), np.zeros((B, d, p))
@@ -220,28 +297,26 @@ def run(params: Any, problem: Problem, draws: Draws, method: Callable[[Posed, st
 
 def _look(posed: Posed, found: Fit) -> dict[str, Any]:
     """What is read off one trial."""
-    blocks, plant = posed.blocks, posed.plant
     proof = found.decision
-    condition = proof.isometry if proof else certify.isometry(blocks, plant)
-    own = blocks.coordinates(found.W)
-    apart = own - plant.weights(own.shape[1])
-    planted = np.isin(np.arange(own.shape[1]), plant.index)
-    if proof:
-        recovered = proof.outcome is Outcome.UNIQUE
-    else:
-        recovered = bool((np.abs(apart) <= RECOVERY_TOLERANCE).all())
-    return {
-        "recovered": recovered,
+    condition = proof.isometry if proof else certify.isometry(posed.blocks, posed.plant)
+    look = {
         "unique": found.unique,
-        "margin": proof.margin if proof else np.nan,
+        "all_ones": posed.all_ones,
+        "isometry": condition.largest(posed.plant),
+        "isometry_held": condition.held(posed.plant),
+        "isometry_norms": condition.norms,
+    }
+    if proof:
+        return look | {"recovered": proof.outcome is Outcome.UNIQUE, "margin": proof.margin}
+    own = posed.blocks.coordinates(found.W)
+    apart = own - posed.plant.weights(own.shape[1])
+    planted = np.isin(np.arange(own.shape[1]), posed.plant.where)
+    return look | {
+        "recovered": (np.abs(apart) <= RECOVERY_TOLERANCE).all(),
         "gap": found.gap,
         "distance": np.linalg.norm(apart[:, planted]),
         "stray": np.linalg.norm(apart[:, ~planted]),
-        "all_ones": posed.all_ones,
-        "isometry": condition.largest(plant),
-        "isometry_held": condition.held(plant),
-        "isometry_norms": condition.norms,
-        "norms": certify.screened_norms(blocks, found.dual) if proof else blocks.norms(found.dual),
+        "norms": posed.blocks.norms(found.dual),
         "planted": planted,
     }
 

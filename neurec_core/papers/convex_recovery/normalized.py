@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import field_validator, model_validator
 
+from ... import theory
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution
 from ...params import Params, param
@@ -25,6 +26,9 @@ class NormalizedRecovery(Params):
         "gaussian", "distribution of the inputs", symbol="X"
     )
     plant: Literal["random", "axis", "opposite"] = param("random", "planted neurons", symbol="w*")
+    gates: Literal["sampled", "adjacent", "adversarial", "all"] = param(
+        "sampled", "patterns offered: sampled, with others added on purpose, or all (small n, d)"
+    )
     patterns: int | None = param(
         None, "sampled gate directions (none: max(n, 50), as published)", symbol="m", ge=1, le=1_000_000
     )
@@ -59,12 +63,12 @@ def sample_distance(params: NormalizedDistance, draws: Draws) -> Problem:
 
 def decide(params: NormalizedRecovery, problem: Problem, draws: Draws) -> Solution:
     """Eq. (17) over sampled and planted patterns: is the plant the only solution?"""
-    return instance.run(params, problem, draws, instance.decide)
+    return instance.treat(params, problem, draws, instance.decide)
 
 
 def solve(params: NormalizedDistance, problem: Problem, draws: Draws) -> Solution:
     """Eq. (17) over sampled and planted patterns, solved; the value is the gated net it fits."""
-    return instance.run(params, problem, draws, instance.solve)
+    return instance.treat(params, problem, draws, instance.solve)
 
 
 def score_recovery(params: NormalizedRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
@@ -93,11 +97,6 @@ DISTANCE_COLUMNS = {
 }
 
 
-def counting(k: int) -> float:
-    """The multiple of d below which k neurons in general position cannot be consistent: k / (1 - 2^-k)."""
-    return k / (1 - 2.0**-k)
-
-
 def same(d: np.ndarray) -> np.ndarray:
     """n = d, below which a block that is active on every point reaches every label."""
     return d
@@ -105,12 +104,12 @@ def same(d: np.ndarray) -> np.ndarray:
 
 def two(d: np.ndarray) -> np.ndarray:
     """n = 8d/3: the points on which at least one of two random neurons is active outnumber 2d."""
-    return counting(2) * d
+    return theory.consistency_ratio(2) * d
 
 
 def three(d: np.ndarray) -> np.ndarray:
     """n = 24d/7: the points on which at least one of three random neurons is active outnumber 3d."""
-    return counting(3) * d
+    return theory.consistency_ratio(3) * d
 
 
 NORMALIZED_RECOVERY = Experiment(
@@ -125,6 +124,8 @@ NORMALIZED_RECOVERY = Experiment(
         "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2, fixed={"k": 2}),
         "quick": Grid({"n": range(10, 101, 10), "d": [5, 10, 15, 20]}, trials=10),
         "paper": Grid({"k": [1, 2, 3], **PUBLISHED}, trials=5),
+        "paper_axis": Grid({"k": [2, 3], **PUBLISHED}, trials=5, fixed={"plant": "axis"}),
+        "paper_opposite": Grid({"k": [2], **PUBLISHED}, trials=5, fixed={"plant": "opposite"}),
     },
     citation=CITATION,
     guides=(
@@ -146,7 +147,9 @@ NORMALIZED_DISTANCE = Experiment(
     presets={
         "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2, fixed={"sigma": 0.1}),
         "quick": Grid({"n": range(10, 101, 10), "d": [10], "sigma": NOISE_LEVELS}, trials=5),
-        "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=5),
+        "paper": Grid({"k": [1, 2], "sigma": NOISE_LEVELS, **PUBLISHED}, trials=5),
+        "paper_axis": Grid({"k": [2, 3], "sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"plant": "axis"}),
+        "paper_opposite": Grid({"k": [2], "sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"plant": "opposite"}),
     },
     citation=CITATION,
     batch=5,

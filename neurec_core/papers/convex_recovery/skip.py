@@ -24,6 +24,9 @@ class SkipRecovery(Params):
         "gaussian", "distribution of the inputs", symbol="X"
     )
     plant: Literal["random", "smallest_singular"] = param("random", "planted neuron", symbol="w*")
+    gates: Literal["sampled", "adversarial", "all"] = param(
+        "sampled", "patterns offered: sampled, with others added on purpose, or all (small n, d)"
+    )
     patterns: int | None = param(
         None, "sampled gate directions (none: max(n, 50), as published)", symbol="m", ge=1, le=1_000_000
     )
@@ -54,12 +57,12 @@ def sample_distance(params: SkipDistance, draws: Draws) -> Problem:
 
 def decide(params: SkipRecovery, problem: Problem, draws: Draws) -> Solution:
     """Eq. (15) over sampled patterns: is the plant the only solution?"""
-    return instance.run(params, problem, draws, instance.decide)
+    return instance.treat(params, problem, draws, instance.decide)
 
 
 def solve(params: SkipDistance, problem: Problem, draws: Draws) -> Solution:
     """Eq. (15) over sampled patterns, solved; the value is the gated net it fits."""
-    solution = instance.run(params, problem, draws, instance.solve)
+    solution = instance.treat(params, problem, draws, instance.solve)
     X_test = data.design(params.design, draws, params.n, params.d, name="X_test")
     return solution._replace(stats={**solution.stats, "X_test": X_test})
 
