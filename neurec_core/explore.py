@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from .background import Latest
 from .draws import Draws
 from .experiment import Experiment, Problem, Solution
-from .params import BadInput, Declaration
+from .params import BadInput, Declaration, Params
 from .plots import CONFIG
 
 CUBE = "application/vnd.neurec.cube+json"
@@ -26,7 +26,7 @@ TRIALS = 20  # other draws to look at
 LOOK: dict[str, Any] = {"style": {"description_width": "13em"}, "layout": {"width": "26em"}}
 
 Scores = dict[str, np.ndarray]
-View = Callable[[Problem, Solution, Scores], go.Figure]
+View = Callable[[Params, Problem, Solution, Scores], go.Figure]
 
 
 def static() -> bool:
@@ -47,7 +47,7 @@ def explore(
     Parameters
     ----------
     experiment : whose parameters get sliders, with the ranges they declare
-    view : ``(problem, solution, scores) -> Figure``, always with the same number of traces
+    view : ``(params, problem, solution, scores) -> Figure``, always with the same number of traces
     cube : the parameters to explore and, for the static page, the values to compute beforehand
     fixed : values of other parameters
     seed : of the draws; a further slider chooses the trial
@@ -84,8 +84,8 @@ class Cube:
         ]
 
         def figure(point: Mapping[str, Any]) -> dict[str, Any]:
-            instance = experiment.run(experiment.params(**fixed, **point), Draws(seed, [0]))
-            return json.loads(_light(view(*instance)).to_json())
+            params = experiment.params(**fixed, **point)
+            return json.loads(_light(view(params, *experiment.run(params, Draws(seed, [0])))).to_json())
 
         points = itertools.product(*axes.values())
         figures = [figure(dict(zip(axes, point, strict=True))) for point in points]
@@ -143,7 +143,7 @@ class Explorer(widgets.VBox):
         self.controls = {name: control(declared[name], getattr(first, name)) for name in names}
         self.draw = widgets.IntSlider(min=0, max=TRIALS - 1, description="random draw", **LOOK)
         self.mark = widgets.HTML(_mark("ready"))
-        self.figure = go.FigureWidget(view(*experiment.run(first, Draws(seed, [0]))))
+        self.figure = go.FigureWidget(view(first, *experiment.run(first, Draws(seed, [0]))))
         self.figure._config = CONFIG
         self.latest = Latest(Experiment.run, self._show, self._tell)
         self.latest.warm(experiment, first, Draws(seed, [0]))
@@ -167,8 +167,9 @@ class Explorer(widgets.VBox):
         else:
             self.latest.submit(self.experiment, params, Draws(self.seed, [self.draw.value]))
 
-    def _show(self, _: tuple[Any, ...], instance: tuple[Problem, Solution, Scores]) -> None:
-        update(self.figure, self.view(*instance))
+    def _show(self, request: tuple[Any, ...], instance: tuple[Problem, Solution, Scores]) -> None:
+        _, params, _ = request
+        update(self.figure, self.view(params, *instance))
 
     def _tell(self, state: str) -> None:
         self.mark.value = _mark(state)

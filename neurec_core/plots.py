@@ -12,7 +12,7 @@ import plotly.io as pio
 from plotly.subplots import make_subplots
 
 from . import tables
-from .experiment import Experiment, Problem, Solution
+from .experiment import Experiment
 from .params import BadInput
 
 # Okabe and Ito's colours stay apart for colour-blind readers, on a light and on a dark page.
@@ -33,7 +33,7 @@ def plot(table: pd.DataFrame, experiment: Experiment, column: str | None = None)
     Parameters
     ----------
     table : rows of the experiment
-    column : a score; the headline event if omitted
+    column : a score; the headline if omitted
 
     Raises
     ------
@@ -55,9 +55,8 @@ def plot(table: pd.DataFrame, experiment: Experiment, column: str | None = None)
 
 
 def headline(experiment: Experiment) -> str:
-    """The first event among an experiment's columns, else its first column."""
-    events = [name for name, column in experiment.columns.items() if column.kind == "event"]
-    return (events or list(experiment.columns))[0]
+    """The first of an experiment's columns."""
+    return next(iter(experiment.columns))
 
 
 def summarise(table: pd.DataFrame, experiment: Experiment, column: str, by: Sequence[str]) -> pd.DataFrame:
@@ -84,7 +83,7 @@ def phase_diagram(
     Parameters
     ----------
     x, y : numeric parameters
-    column : a score; the headline event if omitted
+    column : a score; the headline if omitted
     panels : a parameter whose values get a panel each
     """
     column = column or headline(experiment)
@@ -231,63 +230,3 @@ def style(fig: go.Figure, title: str, alt: str, height: int = 460, narrow: dict[
         legend=legend, margin=margin, colorway=COLORS, meta=meta,
     )  # fmt: skip
     return fig
-
-
-# ------------------------------------------------------------------------------ one instance as a figure
-
-
-def recovery(problem: Problem, solution: Solution, scores: dict[str, np.ndarray]) -> go.Figure:
-    """One instance of a planted linear neuron: what was found, and why it had to be (or not).
-
-    Left, the planted and the found skip weights by coordinate. Right, each sampled pattern's norm in the
-    isometry condition, in falling order, against 1: all below certifies recovery.
-    """
-    n, d = problem.X.shape[1:]
-    planted, found = problem.teacher.skip[0], solution.value.skip[0]
-    norms = np.sort(solution.stats["isometry"][0][: solution.stats["sizes"][0]])[::-1]
-    fig = make_subplots(1, 2, subplot_titles=["skip weights", "isometry norm of each pattern"], horizontal_spacing=0.12)
-    coordinate = np.arange(1, d + 1)
-    ring = {"symbol": "circle-open", "size": 13, "color": COLORS[0], "line": {"width": 2}}
-    fig.add_trace(go.Scatter(x=coordinate, y=planted, mode="markers", marker=ring, name="planted w*"), 1, 1)
-    dot = {"size": 7, "color": COLORS[1]}
-    fig.add_trace(go.Scatter(x=coordinate, y=found, mode="markers", marker=dot, name="found w₀"), 1, 1)
-    rank = np.arange(1, len(norms) + 1)
-    line = {"color": COLORS[2]}
-    fig.add_trace(go.Scatter(x=rank, y=norms, mode="lines+markers", line=line, name="‖XᵀDⱼλ‖"), 1, 2)
-    limit = {"color": "gray", "dash": "dash"}
-    fig.add_trace(go.Scatter(x=[1, len(norms)], y=[1, 1], mode="lines", line=limit, name="1"), 1, 2)
-    fig.update_xaxes(title="coordinate", col=1)
-    fig.update_xaxes(title="pattern, by rank", col=2)
-    fig.update_yaxes(title="weight", col=1)
-    fig.update_yaxes(title="norm", col=2, rangemode="tozero")
-    verdict = _verdict(problem, solution, scores)
-    title = f"{verdict}<br><sup>n/d = {n / d:.3g}, {len(norms)} patterns</sup>"
-    alt = f"Planted and found skip weights, and isometry norms against 1: {verdict}"
-    return style(fig, title, alt, narrow=_stacked(fig))
-
-
-def _stacked(fig: go.Figure) -> dict[str, Any]:
-    """Two panels side by side, one above the other instead."""
-    titles = [a.to_plotly_json() for a in fig.layout.annotations]
-    tops = (1, 0.4)
-    return {
-        "height": 780,
-        "xaxis": {"domain": [0, 1]},
-        "yaxis": {"domain": [0.58, tops[0]]},
-        "xaxis2": {"domain": [0, 1]},
-        "yaxis2": {"domain": [0, tops[1]]},
-        "annotations": [{**title, "x": 0.5, "y": top} for title, top in zip(titles, tops, strict=True)],
-    }
-
-
-def _verdict(problem: Problem, solution: Solution, scores: dict[str, np.ndarray]) -> str:
-    if not solution.status[0].usable:
-        return f"no solution: {solution.status[0]}"
-    found = "recovered" if scores["recovered"][0] else f"not recovered, {scores['weight_distance'][0]:.2g} away"
-    if not np.allclose(problem.y, problem.teacher(problem.X)):
-        return f"{found}: the noise is fitted, too"
-    if scores["isometry_held"][0]:
-        return f"{found}; the isometry condition holds"
-    if scores["all_ones"][0]:
-        return f"{found}; one direction is active on every point"
-    return f"{found}; the isometry condition fails"

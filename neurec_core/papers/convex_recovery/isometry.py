@@ -21,6 +21,21 @@ from .skip import PUBLISHED
 MODELS = {"skip": tuple(data.PLANTS), "plain": tuple(data.NEURONS), "normalized": tuple(data.NEURONS)}
 
 
+def check_model(params: Any) -> None:
+    """Whether the model has such a plant, with that many neurons.
+
+    Raises
+    ------
+    ValueError : "plant (planted neurons) of the skip model is one of random, smallest_singular, got axis"
+    """
+    if params.plant not in MODELS[params.model]:
+        allowed = ", ".join(MODELS[params.model])
+        raise ValueError(f"plant (planted neurons) of the {params.model} model is one of {allowed}, got {params.plant}")
+    if params.model == "skip" and params.k != 1:
+        raise ValueError(f"k (planted neurons) of the skip model is 1, its one linear neuron, got {params.k}")
+    instance.check_plant(params.plant, params.k, params.d)
+
+
 class Isometry(Params):
     """Planted neurons and sampled patterns; is the least-norm dual vector a certificate?"""
 
@@ -38,12 +53,7 @@ class Isometry(Params):
 
     @model_validator(mode="after")
     def _plantable(self) -> Isometry:
-        if self.plant not in MODELS[self.model]:
-            allowed = ", ".join(MODELS[self.model])
-            raise ValueError(f"plant (planted neurons) of the {self.model} model is one of {allowed}, got {self.plant}")
-        if self.model == "skip" and self.k != 1:
-            raise ValueError(f"k (planted neurons) of the skip model is 1, its one linear neuron, got {self.k}")
-        instance.check_plant(self.plant, self.k, self.d)
+        check_model(self)
         return self
 
 

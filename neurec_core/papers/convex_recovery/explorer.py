@@ -1,0 +1,79 @@
+"""One planted instance of either model, for looking at: not an experiment of the paper, but all of them in one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import field_validator, model_validator
+
+from ...draws import Draws
+from ...experiment import Column, Experiment, Grid, Problem, Solution
+from ...params import Params, param
+from . import instance
+from .instance import CITATION, OWN
+from .isometry import check_model
+
+
+class Instance(Params):
+    """A linear neuron (skip) or k normalised neurons are planted; the relaxed program is solved."""
+
+    model: Literal["skip", "normalized"] = param("skip", "network")
+    n: int = param(60, "training points", ge=1, le=100_000, slider=(10, 400, 10))
+    d: int = param(20, "input dimension", ge=1, le=10_000, slider=(5, 100, 5))
+    sigma: float = param(0.0, "noise level", symbol="σ", unit="‖z‖ ≈ σ", ge=0, le=1e3, slider=(0, 0.5, 0.05))
+    design: Literal["gaussian", "cubic", "whitened", "whitened_cubic"] = param(
+        "gaussian", "distribution of the inputs", symbol="X"
+    )
+    plant: Literal["random", "smallest_singular", "axis", "opposite"] = param("random", "what is planted", symbol="w*")
+    k: int = param(1, "planted neurons", ge=1, le=100, slider=(1, 3, 1))
+    gates: Literal["sampled", "adjacent", "adversarial", "all"] = param("sampled", "patterns offered")
+    patterns: int | None = param(None, "sampled gate directions (none: max(n, 50))", symbol="m", ge=1, le=1_000_000)
+    solver: str = param(OWN, "newton (ours) or an installed cone solver")
+
+    @field_validator("solver")
+    @classmethod
+    def _installed(cls, name: str) -> str:
+        return instance.solver_name(name)
+
+    @model_validator(mode="after")
+    def _plantable(self) -> Instance:
+        check_model(self)
+        return self
+
+
+def sample(params: Instance, draws: Draws) -> Problem:
+    """The planted data of the model, with noise of norm about sigma."""
+    make = instance.sample_linear if params.model == "skip" else instance.sample_neurons
+    return make(params, draws, params.sigma)
+
+
+def solve(params: Instance, problem: Problem, draws: Draws) -> Solution:
+    """Eq. (15) or (17); the value is the gated net."""
+    return instance.treat(params, problem, draws, instance.solve)
+
+
+def score(params: Instance, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Was the plant found, and is what was found the only solution?"""
+    names = ("recovered", "unique", "distance", "stray", "all_ones", "isometry_held")
+    return instance.pick(solution, *names)
+
+
+INSTANCE = Experiment(
+    name="convex_recovery.instance",
+    question="What does the minimal-norm program make of one planted instance?",
+    params=Instance,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns={
+        "recovered": Column("recovered: all weights within 1e-4 of the plant", "event"),
+        "unique": Column("the solution is the only one", "event"),
+        "distance": Column("distance of the planted blocks' weights from the plant", "measure"),
+        "stray": Column("norm of the weights of all other blocks", "measure"),
+        "all_ones": Column("some direction is active on every point", "event"),
+        "isometry_held": Column("isometry condition holds (all norms < 1)", "event"),
+    },
+    presets={"tiny": Grid({"n": [6, 16], "d": [4], "model": ["skip", "normalized"]}, trials=1)},
+    citation=CITATION,
+)
