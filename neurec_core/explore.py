@@ -48,7 +48,8 @@ def explore(
     ----------
     experiment : whose parameters get sliders, with the ranges they declare
     view : ``(params, problem, solution, scores) -> Figure``, always with the same number of traces
-    cube : the parameters to explore and, for the static page, the values to compute beforehand
+    cube : the parameters to explore and, for the static page, the values to compute beforehand; with one
+        value only, a parameter moves where a kernel runs and stands still on the page
     fixed : values of other parameters
     seed : of the draws; a further slider chooses the trial
 
@@ -64,7 +65,10 @@ def explore(
     if both := sorted(set(names) & set(fixed or {})):
         raise BadInput(f"{both[0]} is both fixed and explored; leave it out of one of them")
     if static():
-        return Cube(experiment, view, dict(zip(names, cube.values(), strict=True)), dict(fixed or {}), seed)
+        axes = dict(zip(names, cube.values(), strict=True))
+        alone = {name: values[0] for name, values in axes.items() if len(values) == 1}
+        moving = {name: values for name, values in axes.items() if name not in alone}
+        return Cube(experiment, view, moving, {**(fixed or {}), **alone}, seed)
     return Explorer(experiment, view, names, dict(fixed or {}), seed)
 
 

@@ -83,7 +83,8 @@ def _compared(problem: Problem, solution: Solution) -> tuple[np.ndarray, np.ndar
     if hasattr(teacher, "skip"):
         return teacher.skip[0], net.skip[0]
     outputs = np.maximum(problem.X[0] @ teacher.W[0], 0)
-    planted = (teacher.W[0] / np.linalg.norm(outputs, axis=0)).T
+    with np.errstate(divide="ignore", invalid="ignore"):  # a neuron that is active on no point
+        planted = (teacher.W[0] / np.linalg.norm(outputs, axis=0)).T
     gates = problem.X[0] @ net.gates[0] >= 0
     same = (gates[:, :, None] == (outputs > 0)[:, None, :]).all(axis=0)
     return planted.ravel(), net.W[0][:, same.argmax(axis=0)].T.ravel()
@@ -93,7 +94,9 @@ def _norms(solution: Solution) -> list[dict[str, Any]]:
     norms, planted = solution.stats["norms"][0], solution.stats["planted"][0] == 1
     order = np.argsort(-np.where(planted, np.inf, norms))[: np.isfinite(norms).sum()]
     rank = np.arange(1, len(order) + 1)
-    dots = {"color": np.where(planted[order], *COLORS[:3:2]), "size": np.where(planted[order], 11, 5)}
+    # Lists: what is nested is compared whole when the explorer looks for what has changed.
+    color, size = np.where(planted[order], *COLORS[:3:2]), np.where(planted[order], 11, 5)
+    dots = {"color": color.tolist(), "size": size.tolist()}
     others = order[~planted[order]]
     condition = np.sort(solution.stats["isometry_norms"][0][others])[::-1]
     line = {"mode": "lines", "line": {"color": COLORS[4], "width": 1.5}}

@@ -14,10 +14,10 @@ import pytest
 from calls import die, echo, fail, threads
 from toys import TOY
 
-from neurec_core import explore, plots
+from neurec_core import explore, portrait
 from neurec_core.background import Cancelled, Latest, Worker
 from neurec_core.draws import Draws
-from neurec_core.papers.convex_recovery import SKIP_RECOVERY
+from neurec_core.papers.convex_recovery.explorer import INSTANCE
 from neurec_core.params import BadInput
 
 
@@ -148,11 +148,11 @@ def test_an_error_is_told_in_words_and_the_next_run_works():
     assert counts["failed"] == 1
 
 
-CUBE = {"n": [6, 12], "d": [2, 3], "plant": ["random", "smallest_singular"]}
+CUBE = {"n": [6, 12], "d": [2, 3], "model": ["skip", "normalized"], "plant": ["random"]}
 
 
 def explorer(**options):
-    return explore.explore(SKIP_RECOVERY, plots.recovery, CUBE, **options)
+    return explore.explore(INSTANCE, portrait.recovery, CUBE, **options)
 
 
 def test_moving_a_slider_changes_the_figure_in_place(monkeypatch):
@@ -162,12 +162,12 @@ def test_moving_a_slider_changes_the_figure_in_place(monkeypatch):
         live = explorer(fixed={"sigma": 0.1})
         figure, before = live.figure, np.array(live.figure.data[0].y)
         live.controls["n"].value = 10
-        live.controls["d"].value = 4
+        live.controls["d"].value = 5
         await live.latest.settled()
-        params = SKIP_RECOVERY.params(n=10, d=4, sigma=0.1)
-        expected = plots.recovery(*SKIP_RECOVERY.run(params, Draws(0, [0])))
+        params = INSTANCE.params(n=10, d=5, sigma=0.1)
+        expected = portrait.recovery(params, *INSTANCE.run(params, Draws(0, [0])))
         assert live.figure is figure
-        assert len(live.figure.data[0].y) == 4 != len(before)
+        assert len(live.figure.data[0].y) == 5 != len(before)
         for trace, wanted in zip(live.figure.data, expected.data, strict=True):
             assert np.allclose(trace.y, wanted.y)
         assert live.figure.layout.title.text == expected.layout.title.text
@@ -184,7 +184,7 @@ def test_controls_come_from_the_declarations(monkeypatch):
     monkeypatch.delenv("NEUREC_STATIC", raising=False)
 
     live = explorer()
-    declared = SKIP_RECOVERY.params.declared()
+    declared = INSTANCE.params.declared()
     n = live.controls["n"]
     assert (n.min, n.max, n.step) == declared["n"].slider
     assert n.value == declared["n"].default
@@ -208,7 +208,7 @@ def test_bad_input_is_one_line_beside_the_figure(monkeypatch):
 def test_an_unknown_parameter_is_refused(monkeypatch, static):
     monkeypatch.setenv("NEUREC_STATIC", static)
     with pytest.raises(BadInput, match="unknown parameter 'm'"):
-        explore.explore(SKIP_RECOVERY, plots.recovery, {"m": [1]})
+        explore.explore(INSTANCE, portrait.recovery, {"m": [1]})
 
 
 def test_a_parameter_that_is_fixed_cannot_be_explored():
@@ -226,12 +226,12 @@ def test_the_cube_holds_every_figure_of_its_grid(monkeypatch):
     monkeypatch.setenv("NEUREC_STATIC", "1")
     bundle = explorer()._repr_mimebundle_()
     cube = bundle[explore.CUBE]
-    assert [axis["name"] for axis in cube["axes"]] == list(CUBE)
+    assert [axis["name"] for axis in cube["axes"]] == ["n", "d", "model"], "one value is no slider"
     assert len(cube["frames"]) == 8
     assert cube["alt"]
     for frame, values in zip(cube["frames"], itertools.product(*CUBE.values()), strict=True):
-        params = SKIP_RECOVERY.params(**dict(zip(CUBE, values, strict=True)))
-        wanted = json.loads(explore._light(plots.recovery(*SKIP_RECOVERY.run(params, Draws(0, [0])))).to_json())
+        params = INSTANCE.params(**dict(zip(CUBE, values, strict=True)))
+        wanted = json.loads(explore._light(portrait.recovery(params, *INSTANCE.run(params, Draws(0, [0])))).to_json())
         shown = [{**start, **change} for start, change in zip(cube["figure"]["data"], frame["data"], strict=True)]
         assert shown == wanted["data"]
         assert {**cube["figure"]["layout"], **frame["layout"]} == wanted["layout"]
