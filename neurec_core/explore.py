@@ -120,7 +120,14 @@ def _changes(start: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def _differing(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in after.items() if before.get(key) != value}
+    return {key: value for key, value in after.items() if not _same(before.get(key), value)}
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two parts of a figure are equal; they may be or hold arrays."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    return np.array_equal(a, b) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else bool(a == b)
 
 
 # ----------------------------------------------------------------------------------------- the kernel

@@ -94,9 +94,7 @@ def _norms(solution: Solution) -> list[dict[str, Any]]:
     norms, planted = solution.stats["norms"][0], solution.stats["planted"][0] == 1
     order = np.argsort(-np.where(planted, np.inf, norms))[: np.isfinite(norms).sum()]
     rank = np.arange(1, len(order) + 1)
-    # Lists: what is nested is compared whole when the explorer looks for what has changed.
-    color, size = np.where(planted[order], *COLORS[:3:2]), np.where(planted[order], 11, 5)
-    dots = {"color": color.tolist(), "size": size.tolist()}
+    dots = {"color": np.where(planted[order], *COLORS[:3:2]), "size": np.where(planted[order], 11, 5)}
     others = order[~planted[order]]
     condition = np.sort(solution.stats["isometry_norms"][0][others])[::-1]
     line = {"mode": "lines", "line": {"color": COLORS[4], "width": 1.5}}
