@@ -38,3 +38,7 @@ class Draws:
     def normal(self, name: str, *shape: int) -> np.ndarray:
         """Independent standard normals, ``(B, *shape)``."""
         return np.stack([self._generator(t, name, shape).standard_normal(shape) for t in self.trials])
+
+    def uniform(self, name: str, *shape: int) -> np.ndarray:
+        """Independent uniforms on [0, 1), ``(B, *shape)``."""
+        return np.stack([self._generator(t, name, shape).random(shape) for t in self.trials])

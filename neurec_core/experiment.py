@@ -113,11 +113,13 @@ class Experiment:
     sample : ``(params, draws) -> Problem``
     solve : ``(params, problem, draws) -> Solution``
     score : ``(params, problem, solution) -> {column: (B,) array}``
-    columns : every score's `Column`; the first event is the headline
+    columns : every score's `Column`; the first is the headline
     presets : "tiny" (tests, seconds), "quick" (notebook, under a minute), "paper" (the published figure)
     citation : the paper, one line
     guides : predicted curves
     batch : trials solved together, which is also the most that an interrupted sweep loses a worker
+    sampled : parameters that only `sample` and `score` read; points that differ in these alone are solved
+        together, and everything in a `Problem` and a `Solution` then has a leading trial axis
     """
 
     name: str
@@ -131,6 +133,7 @@ class Experiment:
     citation: str
     guides: tuple[Guide, ...] = ()
     batch: int = 1
+    sampled: tuple[str, ...] = ()
 
     def preset(self, name: str) -> Grid:
         """The grid called `name`.
@@ -143,6 +146,10 @@ class Experiment:
             raise BadInput(unknown("preset", name, self.presets))
         return self.presets[name]
 
+    def solved_as(self, params: Params) -> tuple[Any, ...]:
+        """What `solve` reads of a point: points for which it is equal can be solved together."""
+        return tuple(value for name, value in params.model_dump().items() if name not in self.sampled)
+
     def run(self, params: Params, draws: Draws) -> tuple[Problem, Solution, dict[str, np.ndarray]]:
         """Sample, solve and score one point; an error of the experiment is raised."""
         problem = self.sample(params, draws)
@@ -150,32 +157,69 @@ class Experiment:
         return problem, solution, self.score(params, problem, solution)
 
     def rows(self, params: Params, seed: int, trials: Sequence[int]) -> list[dict[str, Any]]:
-        """One plain row a trial: parameters, seed, trial, scores, status, detail, seconds.
+        """One plain row a trial: parameters, seed, trial, scores, status, detail, seconds."""
+        return self.rows_together([(params, trial) for trial in trials], seed)
+
+    def rows_together(self, places: Sequence[tuple[Params, int]], seed: int) -> list[dict[str, Any]]:
+        """The rows of trials of points that differ in `sampled` only.
 
         At most `batch` trials are computed together. A trial that raises, or that its solver gives up, is a
         row with its status and no measures; the trials beside it are not touched.
+
+        Parameters
+        ----------
+        places : (point, trial) pairs, the trials of a point one after another
+        seed : the seed of every draw
         """
-        if len(trials) > self.batch:
-            parts = (trials[i : i + self.batch] for i in range(0, len(trials), self.batch))
-            return [row for part in parts for row in self.rows(params, seed, part)]
+        if len(places) > self.batch:
+            parts = (places[i : i + self.batch] for i in range(0, len(places), self.batch))
+            return [row for part in parts for row in self.rows_together(part, seed)]
         start = time.perf_counter()
         try:
-            ends = self._ends(params, Draws(seed, trials))
+            ends = self._ends(places, seed)
         except Exception as error:  # whatever an experiment raises, the sweep goes on
-            if len(trials) > 1:
-                return [row for trial in trials for row in self.rows(params, seed, [trial])]
+            if len(places) > 1:
+                return [row for place in places for row in self.rows_together([place], seed)]
             nothing = dict.fromkeys(self.columns)
             ends = [{**nothing, "status": Status.RAISED.value, "detail": f"{type(error).__name__}: {error}"}]
-        seconds = (time.perf_counter() - start) / len(trials)
-        address = {**params.model_dump(), "seed": seed}
+        seconds = (time.perf_counter() - start) / len(places)
         return [
-            {**address, "trial": int(trial), **end, "seconds": seconds} for trial, end in zip(trials, ends, strict=True)
+            {**params.model_dump(), "seed": seed, "trial": int(trial), **end, "seconds": seconds}
+            for (params, trial), end in zip(places, ends, strict=True)
         ]
 
-    def _ends(self, params: Params, draws: Draws) -> list[dict[str, Any]]:
-        _, solution, scores = self.run(params, draws)
-        return [
-            {name: scores[name][b].item() if status.usable else None for name in self.columns}
-            | {"status": status.value, "detail": ""}
-            for b, status in enumerate(solution.status)
-        ]
+    def _ends(self, places: Sequence[tuple[Params, int]], seed: int) -> list[dict[str, Any]]:
+        points = [(p, [trial for _, trial in own]) for p, own in itertools.groupby(places, key=lambda place: place[0])]
+        problems = [self.sample(params, Draws(seed, trials)) for params, trials in points]
+        # Randomness goes by address: a trial's draws are the same whatever point stands beside it.
+        solution = self.solve(points[0][0], _joined(problems), Draws(seed, [trial for _, trial in places]))
+        ends, first = [], 0
+        for (params, trials), problem in zip(points, problems, strict=True):
+            own = _cut(solution, slice(first, first + len(trials))) if len(points) > 1 else solution
+            scores = self.score(params, problem, own)
+            ends += [self._end(status, scores, b) for b, status in enumerate(own.status)]
+            first += len(trials)
+        return ends
+
+    def _end(self, status: Status, scores: Mapping[str, np.ndarray], b: int) -> dict[str, Any]:
+        measures = {name: scores[name][b].item() if status.usable else None for name in self.columns}
+        return {**measures, "status": status.value, "detail": ""}
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Arrays, and named tuples of arrays such as nets, one after another along the trial axis."""
+    first = parts[0]
+    if len(parts) == 1 or first is None:
+        return first
+    if isinstance(first, np.ndarray):
+        return np.concatenate(parts)
+    return type(first)(*map(_joined, zip(*parts, strict=True)))
+
+
+def _cut(whole: Any, trials: slice) -> Any:
+    """Some trials of an array or a list, or of all that a named tuple or a mapping holds."""
+    if isinstance(whole, Mapping):
+        return {name: _cut(part, trials) for name, part in whole.items()}
+    if isinstance(whole, tuple):
+        return type(whole)(*(_cut(part, trials) for part in whole))
+    return whole if whole is None else whole[trials]

@@ -79,7 +79,7 @@ class Store:
         """
         part = (tables.arrow(rows, self.experiment), about)
         if self.folder is not None:
-            address = json.dumps([about["params"], about["seed"], about["trials"]])
+            address = json.dumps([[row[name] for name in self.names] for row in rows])
             with _writing(self.folder):
                 tables.write(part[0], _path(self.folder, 0, address), about)
                 self.added += 1

@@ -35,11 +35,10 @@ class SweepFailed(RuntimeError):
 
 
 class Shard(NamedTuple):
-    """Trials of one point, computed and stored together."""
+    """Trials computed and stored together: (point, trial) pairs, the points such as are solved together."""
 
-    params: Params
+    places: tuple[tuple[Params, int], ...]
     seed: int
-    trials: tuple[int, ...]
 
 
 class Done(NamedTuple):
@@ -92,7 +91,7 @@ def sweep(
         store = Store(experiment, out, warn)
     except StoreFailed as error:
         raise SweepFailed(str(error)) from None
-    shards = list(missing(store, points, seed, grid.trials, experiment.batch))
+    shards = list(missing(store, points, seed, grid.trials))
     with contextlib.closing(run_all(experiment, shards, jobs, scheduler)) as results:
         collect(store, results, shards, len(points) * grid.trials, progress)
     return store.table([(p, seed, t) for p in points for t in range(grid.trials)])
@@ -103,19 +102,23 @@ def _at_least(name: str, meaning: str, got: int, low: int) -> None:
         raise BadInput(f"{name} ({meaning}) must be a whole number in [{low}, {LARGEST}], got {got}")
 
 
-def missing(store: Store, points: Sequence[Params], seed: int, trials: int, batch: int) -> Iterator[Shard]:
-    """The shards of the rows that are not stored yet, at most `batch` trials each."""
+def missing(store: Store, points: Sequence[Params], seed: int, trials: int) -> Iterator[Shard]:
+    """The shards of the rows that are not stored yet, each of trials that are solved together."""
+    together: dict[tuple[Any, ...], list[tuple[Params, int]]] = {}
     for params in points:
-        left = [t for t in range(trials) if (params, seed, t) not in store]
-        for start in range(0, len(left), batch):
-            yield Shard(params, seed, tuple(left[start : start + batch]))
+        left = [(params, t) for t in range(trials) if (params, seed, t) not in store]
+        together.setdefault(store.experiment.solved_as(params), []).extend(left)
+    batch = store.experiment.batch
+    for places in together.values():
+        for first in range(0, len(places), batch):
+            yield Shard(tuple(places[first : first + batch]), seed)
 
 
 def collect(store: Store, results: Iterator[Done], shards: Sequence[Shard], total: int, progress: bool) -> None:
     """Store each finished shard and move the bar."""
     from tqdm.auto import tqdm
 
-    kept = total - sum(len(shard.trials) for shard in shards)
+    kept = total - sum(len(shard.places) for shard in shards)
     failed = 0
     with tqdm(total=total, initial=kept, unit="trial", disable=not progress, smoothing=0.1) as bar:
         for done in results:
@@ -132,12 +135,14 @@ def collect(store: Store, results: Iterator[Done], shards: Sequence[Shard], tota
 
 
 def about(experiment: Experiment, done: Done) -> dict[str, Any]:
-    """A shard's provenance."""
+    """A shard's provenance; of a parameter that its points differ in, all values."""
+    points = [params.model_dump() for params in dict.fromkeys(params for params, _ in done.shard.places)]
+    values = {name: list(dict.fromkeys(point[name] for point in points)) for name in points[0]}
     return {
         "experiment": experiment.name,
-        "params": done.shard.params.model_dump(),
+        "params": {name: some if len(some) > 1 else some[0] for name, some in values.items()},
         "seed": done.shard.seed,
-        "trials": list(done.shard.trials),
+        "trials": sorted({trial for _, trial in done.shard.places}),
         "wall_seconds": done.wall_seconds,
         "cpu_seconds": done.cpu_seconds,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -151,8 +156,8 @@ def about(experiment: Experiment, done: Done) -> dict[str, Any]:
 def run_shard(experiment: Experiment, shard: Shard) -> Done:
     """Compute one shard on one thread, here or on a worker."""
     wall, cpu = time.perf_counter(), time.process_time()
-    with _libraries(len(sys.modules)).limit(limits=1), _one_torch_thread():
-        rows = experiment.rows(*shard)
+    with _libraries(len(sys.modules)).limit(limits=1):
+        rows = experiment.rows_together(*shard)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     return Done(shard, rows, provenance.provenance(experiment.name), wall, cpu)
 
@@ -161,19 +166,6 @@ def run_shard(experiment: Experiment, shard: Shard) -> Done:
 def _libraries(modules: int) -> ThreadpoolController:
     # Finding the libraries takes longer than many a trial; only an import can have brought another one.
     return ThreadpoolController()
-
-
-@contextlib.contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    torch = sys.modules.get("torch")  # an experiment that does not use torch must not pay for it
-    before = torch.get_num_threads() if torch else None
-    try:
-        if torch:
-            torch.set_num_threads(1)
-        yield
-    finally:
-        if torch:
-            torch.set_num_threads(before)
 
 
 def run_all(experiment: Experiment, shards: Sequence[Shard], jobs: int, scheduler: str | None) -> Generator[Done]:

@@ -7,14 +7,14 @@ import pickle
 
 import numpy as np
 import pytest
-from toys import TOY
+from toys import TOGETHER, TOY
 
 from neurec_core import papers, tables
 from neurec_core.draws import Draws
 from neurec_core.experiment import Experiment, Status
 from neurec_core.params import BadInput
 
-EXPERIMENTS = [TOY, *papers.experiments().values()]
+EXPERIMENTS = [TOY, TOGETHER, *papers.experiments().values()]
 # Parameters that change what is solved or seen, never what is drawn.
 PAIRED = {"sigma": 0.3, "solver": "SCS", "patterns": 60}
 
@@ -31,7 +31,7 @@ def content(row):
 
 @each
 def test_it_declares_the_presets_that_everything_relies_on(experiment):
-    wanted = {"tiny"} if experiment is TOY else {"tiny", "quick", "paper"}
+    wanted = {"tiny"} if experiment in (TOY, TOGETHER) else {"tiny", "quick", "paper"}
     assert wanted <= set(experiment.presets)
     for grid in experiment.presets.values():
         assert len(grid.points(experiment.params)) == grid.cells
@@ -65,6 +65,20 @@ def test_rows_do_not_depend_on_batch_or_order(experiment):
         alone = [row for trial in (2, 0, 1) for row in experiment.rows(params, 0, [trial])]
         # To the bit: the same arithmetic on the same numbers, whatever stands beside them.
         assert sorted(map(repr, map(content, together))) == sorted(map(repr, map(content, alone)))
+
+
+@each
+def test_rows_do_not_depend_on_the_points_solved_beside_them(experiment):
+    assert set(experiment.sampled) <= set(experiment.params.model_fields)
+    together: dict[tuple, list] = {}
+    for params in points(experiment):
+        together.setdefault(experiment.solved_as(params), []).append(params)
+    assert not experiment.sampled or any(len(group) > 1 for group in together.values()), "tiny shows it"
+    for group in together.values():
+        rows = experiment.rows_together([(params, trial) for params in group for trial in (1, 0)], 0)
+        alone = [row for params in group for trial in (1, 0) for row in experiment.rows(params, 0, [trial])]
+        # To the bit, as above.
+        assert list(map(repr, map(content, rows))) == list(map(repr, map(content, alone)))
 
 
 @each
@@ -133,9 +147,10 @@ def test_guides_speak_of_its_own_parameters(experiment):
         assert np.shape(guide.curve(np.arange(1.0, 4.0))) == (3,)
 
 
-def test_a_trial_that_raises_is_a_row_and_its_neighbours_are_untouched():
-    plain = TOY.rows(TOY.params(), 0, range(4))
-    rows = TOY.rows(TOY.params(raises=2), 0, range(4))
+@pytest.mark.parametrize("experiment", [TOY, TOGETHER], ids=lambda e: e.name)
+def test_a_trial_that_raises_is_a_row_and_its_neighbours_are_untouched(experiment):
+    plain = experiment.rows(experiment.params(), 0, range(4))
+    rows = experiment.rows(experiment.params(raises=2), 0, range(4))
     assert rows[2]["status"] == Status.RAISED
     assert rows[2]["detail"] == "ZeroDivisionError: as asked"
     assert rows[2]["heads"] is None

@@ -14,12 +14,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from toys import OTHER, TOY
+from toys import OTHER, TOGETHER, TOY
 
 from neurec_core import provenance, store, tables
 from neurec_core.experiment import Grid, Status
 from neurec_core.params import BadInput
-from neurec_core.sweep import SweepFailed, sweep
+from neurec_core.sweep import SweepFailed, missing, sweep
 
 GRID = Grid({"x": [0, 4, 8], "y": [1, 2]}, trials=3)
 NEUREC = [sys.executable, "-m", "neurec_core"]
@@ -87,6 +87,42 @@ def test_a_shard_says_where_it_comes_from(tmp_path):
     assert about["params"]["x"] == 3
     assert (about["seed"], about["trials"], about["experiment"]) == (5, [0], TOY.name)
     assert {"versions", "git", "code", "wall_seconds", "cpu_seconds", "created"} <= about.keys()
+
+
+def test_points_solved_together_give_the_same_table(tmp_path):
+    here = run()
+    same(run(experiment=TOGETHER, out=tmp_path), here)
+    assert store.read_table(tmp_path, pytest.fail).attrs["shards"] == 4, "18 trials, 5 at a time"
+
+
+def test_points_are_solved_together_where_solve_cannot_tell_them_apart():
+    points = Grid({"pause": [0.0, 0.1], "x": [0, 4]}, trials=1).points(TOGETHER.params)
+    empty = store.Store(TOGETHER, None, pytest.fail)
+    shards = [shard.places for shard in missing(empty, points, seed=0, trials=3)]
+    assert [[(p.pause, p.x, t) for p, t in places] for places in shards] == [
+        [(0.0, 0, 0), (0.0, 0, 1), (0.0, 0, 2), (0.0, 4, 0), (0.0, 4, 1)],
+        [(0.0, 4, 2)],
+        [(0.1, 0, 0), (0.1, 0, 1), (0.1, 0, 2), (0.1, 4, 0), (0.1, 4, 1)],
+        [(0.1, 4, 2)],
+    ]
+
+
+def test_a_shard_of_several_points_names_them_and_resumes(tmp_path):
+    run(Grid({"x": [3], "y": [1]}, trials=1), TOGETHER, out=tmp_path)
+    wide = Grid({"x": [3, 4], "y": [1]}, trials=2)
+    same(run(wide, TOGETHER, out=tmp_path), run(wide))
+    abouts = [tables.read(path)[1] for path in tmp_path.glob("*.parquet")]
+    named = [(about["params"]["x"], about["params"]["y"], about["trials"]) for about in abouts]
+    assert sorted(named, key=str) == [(3, 1, [0]), ([3, 4], 1, [0, 1])]
+    whole = store.read_table(tmp_path, pytest.fail).attrs
+    assert (whole["params"]["x"], whole["trials"]) == ([3, 4], [0, 1])
+
+
+def test_a_trial_that_raises_beside_other_points_is_a_row_alone():
+    grid = Grid({"x": [2, 8]}, trials=4, fixed={"raises": 2})
+    table = run(grid, TOGETHER)
+    same(table, run(grid))
+    assert table["status"].eq(Status.RAISED).tolist() == [False, False, True, False] * 2
 
 
 def test_small_shards_are_compacted(tmp_path):

@@ -58,3 +58,5 @@ TOY = Experiment(
     citation="none",
 )
 OTHER = Experiment(**{**vars(TOY), "name": "toys.other"})
+# Its points are solved together, and a batch of five cuts through the three trials of a point.
+TOGETHER = Experiment(**{**vars(TOY), "name": "toys.together", "sampled": ("x", "y"), "batch": 5})

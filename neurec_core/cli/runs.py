@@ -58,7 +58,7 @@ def build_run(experiment: Experiment) -> click.Command:
         from ..sweep import Shard, run_shard
 
         params = experiment.params(**_given(values, experiment))
-        rows = run_shard(experiment, Shard(params, seed, tuple(range(trials)))).rows
+        rows = run_shard(experiment, Shard(tuple((params, trial) for trial in range(trials)), seed)).rows
         if as_json:
             for row in rows:
                 click.echo(json.dumps({k: None if v != v else v for k, v in row.items()}))

@@ -3,13 +3,23 @@
 Wang, Hua, Candes and Pilanci, "Overparameterized ReLU Neural Networks Learn the Simplest Models: Neural
 Isometry and Exact Recovery", IEEE Trans. Inf. Theory 71(3), 1926-1977, 2025 (arXiv 2209.15265).
 
-=====================================  ==============================================
-equation                               function
-=====================================  ==============================================
-eq. (15), relaxed minimal norm, skip   `neurec_core.convex.programs.min_norm_skip`
-Definition 2, isometry condition       `neurec_core.convex.certify.isometry`
-existence of the all-ones pattern      `neurec_core.patterns.all_ones`
-=====================================  ==============================================
+=========================================  =====================================================
+equation                                   function
+=========================================  =====================================================
+eq. (15), minimal norm, gated, skip        `neurec_core.convex.programs.min_norm_skip`
+eq. (15) without w_0                       `neurec_core.convex.programs.min_norm_plain`
+eq. (17), minimal norm, gated, normalised  `neurec_core.convex.programs.min_norm_normalized`
+eq. (6), minimal norm, ReLU, skip          `neurec_core.convex.programs.min_norm_skip_exact`
+eq. (11), minimal norm, ReLU               `neurec_core.convex.programs.min_norm_plain_exact`
+eq. (16), minimal norm, ReLU, normalised   `neurec_core.convex.programs.min_norm_normalized_exact`
+eq. (211), weight decay, skip              `neurec_core.convex.programs.train_skip`
+eq. (212), weight decay, normalised        `neurec_core.convex.programs.train_normalized`
+the same, solved to a duality gap          `neurec_core.convex.recovery.solve`
+is the plant the only solution?            `neurec_core.convex.recovery.decide`
+Definitions 2 to 6, isometry conditions    `neurec_core.convex.certify.isometry`
+existence of the all-ones pattern          `neurec_core.patterns.all_ones`
+the networks themselves, trained           `neurec_core.dynamics.descent.descend`
+=========================================  =====================================================
 """
 
 from __future__ import annotations
@@ -18,5 +28,14 @@ from .clusters import CLUSTER_PATTERNS
 from .isometry import ISOMETRY
 from .normalized import NORMALIZED_DISTANCE, NORMALIZED_RECOVERY
 from .skip import SKIP_DISTANCE, SKIP_RECOVERY
+from .training import NETWORK_TRAINING
 
-EXPERIMENTS = (SKIP_RECOVERY, SKIP_DISTANCE, NORMALIZED_RECOVERY, NORMALIZED_DISTANCE, ISOMETRY, CLUSTER_PATTERNS)
+EXPERIMENTS = (
+    SKIP_RECOVERY,
+    SKIP_DISTANCE,
+    NORMALIZED_RECOVERY,
+    NORMALIZED_DISTANCE,
+    ISOMETRY,
+    NETWORK_TRAINING,
+    CLUSTER_PATTERNS,
+)

@@ -11,7 +11,9 @@ from ... import data
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
 from ...params import Params, param
-from .skip import CITATION
+from . import instance
+from .instance import CITATION
+from .skip import NOISE_LEVELS, PUBLISHED
 
 # Labels have norm 1 (skip) or about sqrt(k) (normalised): what is left is a thousandth of their square or less.
 FITTED = 1e-3
@@ -37,27 +39,20 @@ class NetworkTraining(Params):
 
     @model_validator(mode="after")
     def _plantable(self) -> Self:
-        fitting = tuple(data.PLANTS if self.model == "skip" else data.NEURONS)
-        if self.plant not in fitting:
-            allowed = f"one of {', '.join(fitting)} where model is {self.model}"
+        plants = tuple(data.PLANTS if self.model == "skip" else data.NEURONS)
+        if self.plant not in plants:
+            allowed = f"one of {', '.join(plants)} where model is {self.model}"
             raise ValueError(f"plant (planted weights) must be {allowed}, got {self.plant!r}")
-        most = 1 if self.model == "skip" else {"axis": self.d, "opposite": 2}.get(self.plant, self.k)
-        least = 2 if self.plant == "opposite" else 1
-        if not least <= self.k <= most:
-            where = f"model is {self.model}, plant {self.plant} and d {self.d}"
-            raise ValueError(f"k (planted neurons) must lie in [{least}, {most}] where {where}, got {self.k}")
+        if self.model == "skip" and self.k != 1:
+            raise ValueError(f"k (planted neurons) must be 1 where model is skip, got {self.k}")
+        instance.check_plant(self.plant, self.k, self.d)
         return self
 
 
 def sample(params: NetworkTraining, draws: Draws) -> Problem:
     """y = f*(X) + z with z ~ N(0, sigma^2/n); X and the plant f* do not depend on sigma, nor X on the model."""
-    X = data.design(params.design, draws, params.n, params.d)
-    if params.model == "skip":
-        teacher = data.linear_teacher(params.plant, X, draws)
-    else:
-        teacher = data.normalized_teacher(params.plant, params.k, params.d, draws)
-    noise = params.sigma * data.gaussian(draws.normal("z", params.n, 1))[..., 0]
-    return Problem(X, teacher(X) + noise, teacher)
+    planted = {"skip": instance.sample_linear, "normalized": instance.sample_neurons}
+    return planted[params.model](params, draws, params.sigma)
 
 
 def solve(params: NetworkTraining, problem: Problem, draws: Draws) -> Solution:
@@ -78,10 +73,8 @@ def solve(params: NetworkTraining, problem: Problem, draws: Draws) -> Solution:
         test=(X_test, teacher(X_test)), optimizer=params.optimizer, epochs=params.epochs,
         learning_rate=params.learning_rate, weight_decay=params.weight_decay,
     )  # fmt: skip
-    finite = np.isfinite(trained.losses[:, -1])
-    status = [
-        Status.EMPTY if not p else Status.SOLVED if f else Status.FAILED for p, f in zip(planted, finite, strict=True)
-    ]
+    ended = [Status.SOLVED if np.isfinite(loss) else Status.FAILED for loss in trained.losses[:, -1]]
+    status = [end if there else Status.EMPTY for end, there in zip(ended, planted, strict=True)]
     return Solution(trained.net, status, {"test_loss": trained.test_losses}, {"loss": trained.losses})
 
 
@@ -122,13 +115,22 @@ NETWORK_TRAINING = Experiment(
     score=score,
     columns=COLUMNS,
     presets={
-        "tiny": Grid({"model": ["skip", "normalized"], "n": [8, 13], "sigma": [0.0, 0.2]}, trials=2,
-                     fixed={"d": 3, "epochs": 20}),
-        "quick": Grid({"n": range(20, 201, 20), "d": range(10, 41, 10), "sigma": [0.0, 0.2]}, trials=5,
-                      fixed={"plant": "smallest_singular"}),
-        "paper": Grid({"n": range(10, 401, 10), "d": range(10, 101, 10), "sigma": [0.0, 0.05, 0.1, 0.2]}, trials=10,
-                      fixed={"plant": "smallest_singular"}),
+        "tiny": Grid(
+            {"model": ["skip", "normalized"], "n": [8, 13], "sigma": [0.0, 0.2]}, trials=2, fixed={"d": 3, "epochs": 20}
+        ),
+        "quick": Grid(
+            {"n": range(20, 201, 20), "d": range(10, 41, 10), "sigma": [0.0, 0.2]}, trials=5,
+            fixed={"plant": "smallest_singular"},
+        ),
+        "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=10, fixed={"plant": "smallest_singular"}),
+        **{
+            f"paper_{plant}": Grid(
+                {"sigma": NOISE_LEVELS, **PUBLISHED}, trials=10, fixed={"model": "normalized", "k": 2, "plant": plant}
+            )
+            for plant in ("random", "axis", "opposite")
+        },
     },
     citation=CITATION,
     batch=40,
+    sampled=("sigma", "plant"),
 )  # fmt: skip

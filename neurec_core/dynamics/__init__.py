@@ -1,0 +1,1 @@
+"""Training by gradients: full-batch descent of many networks at once."""
