@@ -1,13 +1,18 @@
-"""Run every benchmark and print one table each."""
+"""Run every benchmark and print one table each; names on the command line choose some."""
 
 from __future__ import annotations
 
 import os
+import sys
 
 # Before numpy is loaded: two busy cores would compare threads, not methods.
 os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
 
-from . import all_ones
+from . import all_ones, convex_programs, decisions
+
+TABLES = {"all_ones": all_ones, "convex_programs": convex_programs, "decisions": decisions}
 
 if __name__ == "__main__":
-    all_ones.main()
+    for name in sys.argv[1:] or TABLES:
+        TABLES[name].main()
+        print()

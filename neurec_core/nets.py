@@ -29,6 +29,10 @@ class Net(NamedTuple):
         hidden = np.einsum("bnm,bm->bn", np.maximum(X @ self.W, 0), self.a)
         return hidden + np.einsum("bnd,bd->bn", X, self.skip)
 
+    def as_relu(self) -> Net:
+        """Itself: its units are ReLU units."""
+        return self
+
 
 class GatedNet(NamedTuple):
     """f(x) = sum_j 1[x^T gates_j >= 0] x^T W_j + x^T skip: what a relaxed convex program fits.

@@ -11,6 +11,7 @@ from neurec_core import papers
 from neurec_core.__main__ import main
 
 NAME = "convex_recovery.skip_recovery"
+NOISY = "convex_recovery.skip_distance"
 POINT = ["--n", "12", "--d", "3"]
 
 
@@ -52,7 +53,7 @@ def test_show_tells_all_that_is_declared(neurec):
     for name, column in experiment.columns.items():
         assert name in out
         assert column.label in out
-    assert "n = 10:400:10, d = 10:100:10; 5 trials: 2000 rows" in out
+    assert "n = 10:400:10, d = 10:100:10; 5 trials: 16000 rows" in out
     assert "2209.15265" in out
 
 
@@ -68,18 +69,18 @@ def test_run_json_is_one_row_a_line(neurec):
     rows = [json.loads(line) for line in out.splitlines()]
     assert status == 0
     assert [row["trial"] for row in rows] == [0, 1]
-    assert {"recovered", "weight_distance", "all_ones", "isometry", "status"} <= rows[0].keys()
+    assert {"recovered", "margin", "all_ones", "isometry", "status"} <= rows[0].keys()
 
 
 def test_a_run_in_which_all_trials_fail_ends_with_1(neurec):
-    status, _, err = neurec("run", NAME, "--n", 20, "--d", 4, "--patterns", 1, "--sigma", 0.3, "--trials", 1)
+    status, _, err = neurec("run", NOISY, "--n", 20, "--d", 4, "--patterns", 1, "--sigma", 0.3, "--trials", 1)
     assert status == 1
     assert "every trial failed" in err
 
 
 BAD = [
     (["run", NAME, "--n", "0"], "n (training points) must be a whole number in [1, 100000], got '0'"),
-    (["run", NAME, "--sigm", "1"], "unknown option '--sigm': did you mean --sigma?"),
+    (["run", NOISY, "--sigm", "1"], "unknown option '--sigm': did you mean --sigma?"),
     (["run", NAME, "--design", "cubik"], "got 'cubik': did you mean cubic?"),
     (["run", NAME, "--trials", "x"], "trials (independent draws) must be a whole number in [1,"),
     (["run", "convex_recovery.skip"], f"did you mean {NAME}?"),
@@ -115,7 +116,7 @@ def test_bad_input_is_one_line_and_ends_with_2(neurec, tmp_path, monkeypatch, wo
 
 def test_sweep_presets_axes_and_fixed_values_combine(neurec, tmp_path):
     words = ["--preset", "tiny", "--over", "sigma=0:0.3:0.1", "--n", 8, "--trials", 1, "--jobs", 1, "--out", tmp_path]
-    status, out, _ = neurec("sweep", NAME, *words)
+    status, out, _ = neurec("sweep", NOISY, *words)
     assert status == 0
     assert f"4 trials in {tmp_path}: 4 solved" in out
 

@@ -9,6 +9,7 @@ from scipy.optimize import nnls
 
 from neurec_core import data, patterns
 from neurec_core.convex import certify, decode, programs
+from neurec_core.convex.blocks import Blocks
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 
@@ -255,23 +256,34 @@ def test_little_weight_decay_is_the_minimal_norm(listing, beta):
     assert all(np.allclose(values[name], least[name], atol=10 * beta + 1e-6) for name in least)
 
 
+def skip_isometry(X, D, w):
+    """The condition for the linear neuron w in the skip connection, which is the first block."""
+    plant = certify.Plant.of(np.array([0]), w[:, None])
+    return certify.isometry(Blocks(X, np.column_stack([np.ones(len(X), bool), D])), plant), plant
+
+
 def test_the_isometry_condition_is_a_dual_certificate():
     X, D, y, w = instance(40, 10)
-    norms, consistent = certify.isometry(X[None], D[None], w[None])
+    condition, plant = skip_isometry(X, D, w)
     dual = X @ np.linalg.solve(X.T @ X, w)
-    assert consistent.all()
-    assert np.allclose(norms[0], [np.linalg.norm(X.T @ (D[:, j] * dual)) for j in range(D.shape[1])])
+    assert condition.consistent
+    assert np.allclose(condition.dual, dual)
+    norms = [np.linalg.norm(X.T @ (D[:, j] * dual)) for j in range(D.shape[1])]
+    assert np.allclose(condition.norms, [1, *norms])
+    assert condition.largest(plant) == pytest.approx(max(norms))
+    assert condition.held(plant) == (max(norms) < 1)
     assert np.allclose(X.T @ dual, w)
     assert y @ dual == pytest.approx(1), "the dual value is the plant's norm"
 
 
 def test_the_isometry_condition_knows_when_it_says_nothing():
     X, D, _, w = instance(6, 10)
-    _, consistent = certify.isometry(X[None], D[None], w[None])
-    assert not consistent.any(), "a random plant leaves the row space"
+    condition, plant = skip_isometry(X, D, w)
+    assert not condition.consistent, "a random plant leaves the row space"
+    assert np.isnan(condition.largest(plant))
+    assert not condition.held(plant)
     X, D, _, w = instance(6, 10, plant="smallest_singular")
-    _, consistent = certify.isometry(X[None], D[None], w[None])
-    assert consistent.all()
+    assert skip_isometry(X, D, w)[0].consistent
 
 
 def test_an_infeasible_program_is_a_status():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from toys import Toy
 
-from neurec_core.papers.convex_recovery import SkipRecovery
+from neurec_core.papers.convex_recovery.skip import SkipDistance
 from neurec_core.params import BadInput, unknown
 
 CASES = [
@@ -16,7 +16,10 @@ CASES = [
     ({"sigma": float("nan")}, "sigma (noise level) must be a number in [0, 1000], got nan"),
     ({"sigm": 1}, "unknown parameter 'sigm': did you mean sigma? (one of n, d,"),
     ({"design": "gausian"}, "one of gaussian, cubic, whitened, whitened_cubic, got 'gausian': did you mean gaussian?"),
-    ({"solver": "FOO"}, "solver (installed cone solver) must be one of CLARABEL"),
+    (
+        {"solver": "FOO"},
+        "solver (newton (ours, with proof) or an installed cone solver) must be newton or one of CLARABEL",
+    ),
     ({"patterns": 0}, "must be a whole number in [1, 1000000] or none, got 0"),
 ]
 
@@ -24,13 +27,13 @@ CASES = [
 @pytest.mark.parametrize(("values", "message"), CASES, ids=lambda v: str(v)[:30])
 def test_bad_values_are_refused_in_one_line(values, message):
     with pytest.raises(BadInput) as error:
-        SkipRecovery(**values)
+        SkipDistance(**values)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_words_are_read_as_the_command_line_writes_them():
-    params = SkipRecovery(n="12", sigma="1e-1", patterns="none", solver="scs")
+    params = SkipDistance(n="12", sigma="1e-1", patterns="none", solver="scs")
     assert (params.n, params.sigma, params.patterns, params.solver) == (12, 0.1, None, "SCS")
 
 
@@ -41,13 +44,13 @@ def test_names_take_dashes_or_underscores():
 
 
 def test_a_changed_copy_is_checked():
-    assert SkipRecovery(n=10).with_(d=3) == SkipRecovery(n=10, d=3)
+    assert SkipDistance(n=10).with_(d=3) == SkipDistance(n=10, d=3)
     with pytest.raises(BadInput):
-        SkipRecovery().with_(d=0)
+        SkipDistance().with_(d=0)
 
 
 def test_declarations_tell_kind_range_and_choices():
-    declared = SkipRecovery.declared()
+    declared = SkipDistance.declared()
     assert declared["n"].kind == "int"
     assert (declared["n"].low, declared["n"].high) == (1, 100_000)
     assert declared["design"].choices == ("gaussian", "cubic", "whitened", "whitened_cubic")

@@ -15,6 +15,10 @@ from scipy.linalg import cho_factor, cho_solve, lapack
 
 # A singular value below this share of the largest counts as zero.
 RANK_TOLERANCE = 1e-10
+REACHED = 1e-9  # an output that is missed by less is reached; rounding is below 1e-12
+
+# For each block the rows of its cone that hold where its weights stand; None where weights are not confined.
+Faces = list[np.ndarray | None] | None
 
 
 class Blocks:
@@ -44,6 +48,11 @@ class Blocks:
         """Whether nothing is left to be factorised."""
         return not self.whitened or "Pt" in self.__dict__
 
+    @property
+    def gated(self) -> Blocks:
+        """The blocks with any weights: of a relaxed program, these."""
+        return self
+
     def part(self, index: np.ndarray) -> Blocks:
         """Some of the blocks; what is factorised already is not factorised again."""
         some = Blocks(self.X, self.D[:, index], self.whitened)
@@ -69,7 +78,22 @@ class Blocks:
 
     def norms(self, dual: np.ndarray) -> np.ndarray:
         """All ||A_j^T l||, (p,)."""
-        return np.linalg.norm(self.adjoint(dual), axis=0)
+        return self.support(self.adjoint(dual))
+
+    def support(self, G: np.ndarray) -> np.ndarray:
+        """For every block max g_j^T w over unit weights w that it may have: here ||g_j||, (p,)."""
+        return np.linalg.norm(G, axis=0)
+
+    def least_support(self, G: np.ndarray) -> np.ndarray | None:
+        """Lower bounds of the support, (p,), where they cost less than the support itself."""
+        return None
+
+    def project(self, G: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, Faces]:
+        """Norms of the nearest weights that the blocks may have, these weights, and their faces: here G itself.
+
+        Norms below `level` may be upper bounds, and their weights anything; here all are exact.
+        """
+        return np.sqrt(np.einsum("dp,dp->p", G, G)), G, None
 
     def forward(self, W: np.ndarray, active: np.ndarray | None = None) -> np.ndarray:
         """sum_j A_j w_j, (n,), over the patterns `active` (all if omitted), of which W has the columns."""
@@ -95,7 +119,9 @@ class Blocks:
         """X X^T, (n, n)."""
         return self.X @ self.X.T
 
-    def curvature(self, active: np.ndarray, flat: np.ndarray, along: np.ndarray, units: np.ndarray) -> np.ndarray:
+    def curvature(
+        self, active: np.ndarray, flat: np.ndarray, along: np.ndarray, units: np.ndarray, faces: Faces = None
+    ) -> np.ndarray:
         """sum_j A_j (flat_j I + along_j e_j e_j^T) A_j^T over some patterns, e_j the columns of `units`; (n, n)."""
         D = self.D[:, active]
         rays = D * (self.X @ (self.inputs(units, active) * np.sqrt(along)))
@@ -137,6 +163,20 @@ class Blocks:
         W = np.zeros((self.X.shape[1], self.D.shape[1]))
         W[:, some] = self.part(some).adjoint(self.least_squares_dual(residual))
         return W
+
+    def able(self, place: int, unit: np.ndarray) -> np.ndarray:
+        """Which other blocks can put out what unit weights in one block do, at the same cost; (p,) bool."""
+        if self.whitened:  # weights cost what they put out, so that reaching the output is enough
+            output = self.part(np.array([place])).forward(unit[:, None])
+            able: np.ndarray = np.sqrt(self.D.T @ output**2) >= 1 - REACHED
+            near = np.flatnonzero(able)
+            part = self.part(near)
+            put_out = part.D * (part.X @ part.inputs(part.adjoint(output)))
+            able[near] = np.linalg.norm(put_out - output[:, None], axis=0) < REACHED
+        else:
+            able = (self.D[:, [place]] == self.D).all(axis=0)
+        able[place] = False
+        return able
 
 
 def whitening(X: np.ndarray, D: np.ndarray) -> np.ndarray:

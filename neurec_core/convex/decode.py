@@ -32,6 +32,10 @@ class Factors(NamedTuple):
         """u_j = V_j S_j^-1 w_j as columns ``(..., d, p)``; past the rank w_j is a null-space coordinate."""
         return np.einsum("...pde,...pe->...dp", self.V, np.swapaxes(W, -1, -2) / self.S)
 
+    def coordinates(self, U: np.ndarray) -> np.ndarray:
+        """w_j = S_j V_j^T u_j as columns ``(..., d, p)``, the inverse of `weights`."""
+        return np.swapaxes(np.einsum("...pde,...dp->...pe", self.V, U) * self.S, -1, -2)
+
 
 def factors(X: np.ndarray, D: np.ndarray) -> Factors:
     """Factors of D_j X for every pattern.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from .blocks import Blocks
+from .blocks import Blocks, Faces
 
 # Chosen by counting Newton steps on instances of both models, recovered and not, with noise and without:
 # larger steps save proximal points and cost Newton steps within each.
@@ -43,7 +43,7 @@ def proximal_points(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: floa
 
     **Source**: rockafellar1976monotone (the method), li2018highly (Newton steps on its dual subproblems).
     """
-    now = start(blocks, y, cost)
+    now = start(blocks, y, cost, ridge)
     step, tolerance = FIRST_STEP, FIRST_TOLERANCE
     while True:
         now = _Subproblem(blocks, y, cost, ridge, step, now).solve(tolerance)
@@ -51,12 +51,26 @@ def proximal_points(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: floa
         step, tolerance = min(step * GROWTH, LAST_STEP), max(tolerance / 10, LAST_TOLERANCE)
 
 
-def start(blocks: Blocks, y: np.ndarray, cost: np.ndarray) -> Iterate:
-    """No weights, and the dual vector of the least-squares weights, scaled into the feasible set."""
-    dual = blocks.least_squares_dual(y)
+def start(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float) -> Iterate:
+    """No weights, and the dual vector of the least-squares weights, scaled into the feasible set.
+
+    With ridge the labels themselves: those that no block reaches would make the other one as large as rounding
+    allows.
+    """
+    dual = y if ridge else blocks.least_squares_dual(y)
     back = blocks.adjoint(dual)
-    size = (np.linalg.norm(back, axis=0) / cost).max()
+    size = (blocks.support(back) / cost).max()
     return Iterate(np.zeros_like(back), dual / size, back / size, 0)
+
+
+class _Shrunk(NamedTuple):
+    """The dual function; norms (p,) and the factors (p,) by which the points (d, p) are shrunk; their faces."""
+
+    value: float
+    norms: np.ndarray
+    factors: np.ndarray
+    points: np.ndarray
+    faces: Faces
 
 
 class _Subproblem:
@@ -67,26 +81,35 @@ class _Subproblem:
     ) -> None:
         self.blocks, self.y, self.cost, self.ridge, self.step, self.anchor = blocks, y, cost, ridge, step, anchor
 
-    def value(self, G: np.ndarray, dual: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """The dual function (up to a constant), ||g_j||, and the factor by which each g_j is shrunk."""
-        norms = np.sqrt(np.einsum("dp,dp->p", G, G))
+    def value(self, G: np.ndarray, dual: np.ndarray) -> _Shrunk:
+        """The dual function (up to a constant), and what is left of the g_j."""
+        norms, points, faces = self.blocks.project(G, self.step * self.cost)
         excess = np.maximum(norms - self.step * self.cost, 0)
-        shrunk = np.divide(excess, norms, out=np.zeros_like(norms), where=excess > 0)
+        factors = np.divide(excess, norms, out=np.zeros_like(norms), where=excess > 0)
         value = self.y @ dual - (excess @ excess) / (2 * self.step) - self.ridge * (dual @ dual) / 2
-        return float(value), norms, shrunk
+        return _Shrunk(float(value), norms, factors, points, faces)
+
+    def most(self, G: np.ndarray, dual: np.ndarray) -> float:
+        """An upper bound of the dual function, where that is cheaper than its value."""
+        least = self.blocks.least_support(G)
+        if least is None:
+            return np.inf
+        excess = np.maximum(least - self.step * self.cost, 0)
+        return float(self.y @ dual - (excess @ excess) / (2 * self.step) - self.ridge * (dual @ dual) / 2)
 
     def solve(self, tolerance: float) -> Iterate:
         """Newton steps with backtracking until the labels are met to `tolerance`, or no step helps any more."""
         W, dual, back, steps = self.anchor
         G = W + self.step * back
-        value, norms, shrunk = self.value(G, dual)
+        now = self.value(G, dual)
         for _ in range(NEWTON_LIMIT):
-            active = np.flatnonzero(shrunk)
-            gradient = self.y - self.blocks.forward(G[:, active] * shrunk[active], active) - self.ridge * dual
+            active = np.flatnonzero(now.factors)
+            points, factors = now.points[:, active], now.factors[active]
+            gradient = self.y - self.blocks.forward(points * factors, active) - self.ridge * dual
             size = float(np.linalg.norm(gradient))
             if size <= tolerance:
                 break
-            H = self.blocks.curvature(active, shrunk[active], 1 - shrunk[active], G[:, active] / norms[active])
+            H = self.blocks.curvature(active, factors, 1 - factors, points / now.norms[active], now.faces)
             H *= self.step
             # Flat directions get a little curvature, never less than what rounding needs.
             H.flat[:: len(H) + 1] += self.ridge + max(1e-3 * min(1.0, size), 1e-14 * np.trace(H))
@@ -96,12 +119,13 @@ class _Subproblem:
             steps, t = steps + 1, 1.0
             for _ in range(HALVINGS):
                 ahead = G + t * self.step * toward
-                best = self.value(ahead, dual + t * direction)
-                if best[0] >= value + ARMIJO * t * (gradient @ direction):
-                    break
+                wanted = now.value + ARMIJO * t * (gradient @ direction)
+                if self.most(ahead, dual + t * direction) >= wanted:
+                    best = self.value(ahead, dual + t * direction)
+                    if best.value >= wanted:
+                        break
                 t /= 2
             else:
                 break  # what is left is rounding
-            G, dual, back = ahead, dual + t * direction, back + t * toward
-            value, norms, shrunk = best
-        return Iterate(G * shrunk, dual, back, steps)
+            G, dual, back, now = ahead, dual + t * direction, back + t * toward, best
+        return Iterate(now.points * now.factors, dual, back, steps)

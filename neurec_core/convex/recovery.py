@@ -83,15 +83,16 @@ def _bounds(
     blocks: Blocks, y: np.ndarray, ridge: float, point: Iterate
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Feasible weights, a feasible dual vector, its norms and the relative gap between the two objectives."""
-    norms = np.linalg.norm(point.back, axis=0)
+    norms = blocks.support(point.back)
     outside = max(1.0, float(norms.max()))
     dual, norms = point.dual / outside, norms / outside
     residual = y - blocks.forward(point.W)
     W = point.W if ridge else point.W + blocks.correction(residual)
+    residual = y - blocks.forward(W)
     primal = float(np.linalg.norm(W, axis=0).sum())
     if ridge:
         primal += float(residual @ residual) / (2 * ridge)
-    elif np.linalg.norm(y - blocks.forward(W)) > EQUAL:
+    elif np.linalg.norm(residual) > EQUAL:
         return W, dual, norms, np.inf  # out of reach, or too badly conditioned to say
     return W, dual, norms, (primal - float(y @ dual) + ridge * float(dual @ dual) / 2) / primal
 
@@ -103,7 +104,8 @@ def evenly(blocks: Blocks, W: np.ndarray, dual: np.ndarray, norms: np.ndarray) -
     solution is unique if the outputs of those units are linearly independent.
     """
     tight = np.flatnonzero(norms > 1 - TIGHT)
-    units = blocks.adjoint(dual)[:, tight] / norms[tight]
+    points = blocks.project(blocks.adjoint(dual), np.full(len(norms), 1 - 2 * TIGHT))[1]
+    units = points[:, tight] / norms[tight]
     outputs = blocks.D[:, tight] * (blocks.X @ blocks.inputs(units, tight))
     if not len(tight) or _independent(outputs):
         return W, True
@@ -168,8 +170,8 @@ class Decision(NamedTuple):
 def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     """Is the plant the only minimal-norm solution? Stops at the first certificate, of either answer.
 
-    In turn: two equal blocks of which one is planted (a tie by structure); the isometry condition; proximal
-    points, each of which is tried as a certificate of both kinds; the same with the other blocks discounted.
+    In turn: two equal blocks of which one is planted (a tie by structure); the isometry condition, for exact
+    programs with the cones as well; proximal points, each of which is tried as a certificate of both kinds; the same with the other blocks discounted.
 
     Parameters
     ----------
@@ -177,12 +179,17 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     y : (n,) labels, those of the plant without noise
     plant : the planted blocks
     """
-    condition = isometry(blocks, plant)
+    # What the gated blocks certify holds for those with cones as well: their units are fewer.
+    condition = isometry(blocks.gated, plant)
     twin = _twin(blocks, plant)
     if twin is not None:
         return Decision(Outcome.TIED, _apart(twin, plant), None, twin, condition)
     if condition.held(plant):
         return Decision(Outcome.UNIQUE, 1 - condition.largest(plant), condition.dual, None, condition)
+    if blocks.gated is not blocks and condition.consistent and condition.independent:
+        largest = largest_other(blocks.norms(condition.dual), plant)
+        if largest < 1 - STRICT:
+            return Decision(Outcome.UNIQUE, 1 - largest, condition.dual, None, condition)
     planted = Planted(blocks, plant)
     size = float(np.linalg.norm(y))
     tie: np.ndarray | None = None
@@ -200,7 +207,7 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
             feasible = np.linalg.norm(y - blocks.forward(W)) <= EQUAL * size
             if feasible and saved > CHEAPER:
                 return Decision(Outcome.CHEAPER, saved, None, W, condition)
-            if k == PROXIMAL_LIMIT or _closed(point, cost, y / size, W / size):
+            if k == PROXIMAL_LIMIT or _closed(blocks, point, cost, y / size, W / size):
                 break
         if feasible and abs(saved) <= EQUAL and _apart(W, plant) > 1e-3:
             tie = W
@@ -214,8 +221,8 @@ def _apart(W: np.ndarray, plant: Plant) -> float:
     return float(np.linalg.norm(W - plant.weights(W.shape[1])) / np.linalg.norm(plant.sizes))
 
 
-def _closed(point: Iterate, cost: np.ndarray, y: np.ndarray, W: np.ndarray) -> bool:
-    outside = max(1.0, float((np.linalg.norm(point.back, axis=0) / cost).max()))
+def _closed(blocks: Blocks, point: Iterate, cost: np.ndarray, y: np.ndarray, W: np.ndarray) -> bool:
+    outside = max(1.0, float((blocks.support(point.back) / cost).max()))
     primal = float(cost @ np.linalg.norm(W, axis=0))
     return primal - float(y @ point.dual) / outside <= GAP * primal
 
@@ -224,15 +231,11 @@ def _twin(blocks: Blocks, plant: Plant) -> np.ndarray | None:
     """The plant with one unit shared with a block that can do the same at the same cost; None if no block can."""
     part = blocks.part(plant.where)
     for s, (place, size) in enumerate(zip(plant.where, plant.sizes, strict=True)):
-        output = part.forward(plant.units[:, [s]], np.array([s]))
-        if blocks.whitened:  # w_j costs what it puts out, so that reaching the output is enough
-            able = screened_norms(blocks, output) >= 1 - STRICT
-        else:
-            able = (blocks.D[:, [place]] == blocks.D).all(axis=0)
-        able[place] = False
+        able = blocks.able(place, plant.units[:, s])
         if able.any():
             other = int(able.argmax())
             W = plant.weights(blocks.D.shape[1])
+            output = part.forward(plant.units[:, [s]], np.array([s]))
             unit = blocks.part(np.array([other])).adjoint(output)[:, 0] if blocks.whitened else plant.units[:, s]
             W[:, place] /= 2
             W[:, other] += unit * size / 2

@@ -25,6 +25,7 @@ the networks themselves, trained           `neurec_core.dynamics.descent.descend
 from __future__ import annotations
 
 from .clusters import CLUSTER_PATTERNS
+from .convex_training import CONVEX_TRAINING
 from .isometry import ISOMETRY
 from .normalized import NORMALIZED_DISTANCE, NORMALIZED_RECOVERY
 from .skip import SKIP_DISTANCE, SKIP_RECOVERY
@@ -36,6 +37,7 @@ EXPERIMENTS = (
     NORMALIZED_RECOVERY,
     NORMALIZED_DISTANCE,
     ISOMETRY,
+    CONVEX_TRAINING,
     NETWORK_TRAINING,
     CLUSTER_PATTERNS,
 )

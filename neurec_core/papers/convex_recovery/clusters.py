@@ -37,10 +37,15 @@ def sample(params: ClusterPatterns, draws: Draws) -> Problem:
 
 
 def margins(mu: np.ndarray) -> np.ndarray:
-    """a_i = |mu_i^T u| / ||u|| for u = mu_1/||mu_1|| - mu_2/||mu_2||, (B, 2): distances from the gate's hyperplane."""
+    """a_i = |mu_i^T u| / ||u|| for u = mu_1/||mu_1|| - mu_2/||mu_2||, (B, 2): distances from the gate's hyperplane.
+
+    Centres in one direction have no such gate: u = 0 is open on both clusters, whatever the noise, and a_i = -inf.
+    """
     units = mu / np.linalg.norm(mu, axis=-1, keepdims=True)
     u = units[:, 0] - units[:, 1]
-    return np.abs(np.einsum("bid,bd->bi", mu, u)) / np.linalg.norm(u, axis=-1)[:, None]
+    size = np.linalg.norm(u, axis=-1)[:, None]
+    along = np.abs(np.einsum("bid,bd->bi", mu, u))
+    return np.divide(along, size, out=np.full_like(along, -np.inf), where=size > 1e-12)
 
 
 def simulate(params: ClusterPatterns, problem: Problem, draws: Draws) -> Solution:

@@ -10,13 +10,13 @@ from pydantic import field_validator, model_validator
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from ...params import Params, param
-from . import instance
+from . import instance, treat
 from .instance import CITATION, OWN
 from .isometry import check_model
 
 
 class Instance(Params):
-    """A linear neuron (skip) or k normalised neurons are planted; the relaxed program is solved."""
+    """A linear neuron (skip) or k normalised neurons are planted; the minimal-norm program is solved."""
 
     model: Literal["skip", "normalized"] = param("skip", "network")
     n: int = param(60, "training points", ge=1, le=100_000, slider=(10, 400, 10))
@@ -29,6 +29,7 @@ class Instance(Params):
     k: int = param(1, "planted neurons", ge=1, le=100, slider=(1, 3, 1))
     gates: Literal["sampled", "adjacent", "adversarial", "all"] = param("sampled", "patterns offered")
     patterns: int | None = param(None, "sampled gate directions (none: max(n, 50))", symbol="m", ge=1, le=1_000_000)
+    program: Literal["relaxed", "exact"] = param("relaxed", "gates alone (relaxed) or ReLU units (exact)")
     solver: str = param(OWN, "newton (ours) or an installed cone solver")
 
     @field_validator("solver")
@@ -44,19 +45,18 @@ class Instance(Params):
 
 def sample(params: Instance, draws: Draws) -> Problem:
     """The planted data of the model, with noise of norm about sigma."""
-    make = instance.sample_linear if params.model == "skip" else instance.sample_neurons
-    return make(params, draws, params.sigma)
+    return instance.SAMPLE[params.model](params, draws, params.sigma)
 
 
 def solve(params: Instance, problem: Problem, draws: Draws) -> Solution:
-    """Eq. (15) or (17); the value is the gated net."""
-    return instance.treat(params, problem, draws, instance.solve)
+    """Eq. (15) or (17), or of the exact programs (6) or (16); the value is the net."""
+    return treat.treat(params, problem, draws, treat.solve)
 
 
 def score(params: Instance, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Was the plant found, and is what was found the only solution?"""
     names = ("recovered", "unique", "distance", "stray", "all_ones", "isometry_held")
-    return instance.pick(solution, *names)
+    return treat.pick(solution, *names)
 
 
 INSTANCE = Experiment(

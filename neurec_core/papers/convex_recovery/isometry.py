@@ -12,7 +12,6 @@ from ...convex import certify
 from ...convex.blocks import Blocks
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
-from ...nets import Net
 from ...params import Params, param
 from . import instance
 from .instance import CITATION
@@ -59,15 +58,7 @@ class Isometry(Params):
 
 def sample(params: Isometry, draws: Draws) -> Problem:
     """Inputs and planted neurons; the labels are those of the planted net."""
-    X = data.design(params.design, draws, params.n, params.d)
-    if params.model == "skip":
-        teacher: Any = data.linear_teacher(params.plant, X, draws)
-    elif params.model == "normalized":
-        teacher = data.normalized_teacher(params.plant, params.k, params.d, draws)
-    else:
-        W = data.NEURONS[params.plant](params.k, params.d, draws)
-        teacher = Net(W, np.ones((len(X), params.k)), np.zeros((len(X), params.d)))
-    return Problem(X, teacher(X), teacher)
+    return instance.SAMPLE[params.model](params, draws, 0.0)
 
 
 def check(params: Isometry, problem: Problem, draws: Draws) -> Solution:

@@ -11,7 +11,7 @@ from ... import theory
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution
 from ...params import Params, param
-from . import instance
+from . import instance, treat
 from .instance import CITATION, OWN
 from .skip import NOISE_LEVELS, PUBLISHED
 
@@ -32,6 +32,7 @@ class NormalizedRecovery(Params):
     patterns: int | None = param(
         None, "sampled gate directions (none: max(n, 50), as published)", symbol="m", ge=1, le=1_000_000
     )
+    program: Literal["relaxed", "exact"] = param("relaxed", "gates alone (relaxed) or ReLU units (exact)")
     solver: str = param(OWN, "newton (ours, with proof) or an installed cone solver")
 
     @field_validator("solver")
@@ -63,22 +64,22 @@ def sample_distance(params: NormalizedDistance, draws: Draws) -> Problem:
 
 def decide(params: NormalizedRecovery, problem: Problem, draws: Draws) -> Solution:
     """Eq. (17) over sampled and planted patterns: is the plant the only solution?"""
-    return instance.treat(params, problem, draws, instance.decide)
+    return treat.treat(params, problem, draws, treat.decide)
 
 
 def solve(params: NormalizedDistance, problem: Problem, draws: Draws) -> Solution:
     """Eq. (17) over sampled and planted patterns, solved; the value is the gated net it fits."""
-    return instance.treat(params, problem, draws, instance.solve)
+    return treat.treat(params, problem, draws, treat.solve)
 
 
 def score_recovery(params: NormalizedRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Was the plant the only solution, by what margin, and did the isometry condition foretell it?"""
-    return instance.pick(solution, *RECOVERY_COLUMNS)
+    return treat.pick(solution, *RECOVERY_COLUMNS)
 
 
 def score_distance(params: NormalizedDistance, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """How far off are the weights?"""
-    scores = instance.pick(solution, "distance", "stray", "unique", "gap")
+    scores = treat.pick(solution, "distance", "stray", "unique", "gap")
     return {"weight_distance": scores.pop("distance"), **scores}
 
 

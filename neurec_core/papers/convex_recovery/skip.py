@@ -11,7 +11,7 @@ from ... import data
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution
 from ...params import Params, param
-from . import instance
+from . import instance, treat
 from .instance import CITATION, OWN
 
 
@@ -30,6 +30,7 @@ class SkipRecovery(Params):
     patterns: int | None = param(
         None, "sampled gate directions (none: max(n, 50), as published)", symbol="m", ge=1, le=1_000_000
     )
+    program: Literal["relaxed", "exact"] = param("relaxed", "gates alone (relaxed) or ReLU units (exact)")
     solver: str = param(OWN, "newton (ours, with proof) or an installed cone solver")
 
     @field_validator("solver")
@@ -57,12 +58,12 @@ def sample_distance(params: SkipDistance, draws: Draws) -> Problem:
 
 def decide(params: SkipRecovery, problem: Problem, draws: Draws) -> Solution:
     """Eq. (15) over sampled patterns: is the plant the only solution?"""
-    return instance.treat(params, problem, draws, instance.decide)
+    return treat.treat(params, problem, draws, treat.decide)
 
 
 def solve(params: SkipDistance, problem: Problem, draws: Draws) -> Solution:
     """Eq. (15) over sampled patterns, solved; the value is the gated net it fits."""
-    solution = instance.treat(params, problem, draws, instance.solve)
+    solution = treat.treat(params, problem, draws, treat.solve)
     X_test = data.design(params.design, draws, params.n, params.d, name="X_test")
     return solution._replace(stats={**solution.stats, "X_test": X_test})
 
@@ -70,14 +71,14 @@ def solve(params: SkipDistance, problem: Problem, draws: Draws) -> Solution:
 def score_recovery(params: SkipRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Was the plant the only solution, by what margin, and did the isometry condition foretell it?"""
     names = ("recovered", "unique", "margin", "all_ones", "isometry", "isometry_held")
-    return instance.pick(solution, *names)
+    return treat.pick(solution, *names)
 
 
 def score_distance(params: SkipDistance, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """How far off are the weights and the outputs on fresh points?"""
     net, X_test = solution.value, solution.stats["X_test"]
     truth = problem.teacher(X_test)
-    scores = instance.pick(solution, "distance", "stray", "unique", "gap", "all_ones")
+    scores = treat.pick(solution, "distance", "stray", "unique", "gap", "all_ones")
     return {
         "weight_distance": scores.pop("distance"),
         "test_distance": np.linalg.norm(net(X_test) - truth, axis=1),

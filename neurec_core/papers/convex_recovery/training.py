@@ -51,8 +51,7 @@ class NetworkTraining(Params):
 
 def sample(params: NetworkTraining, draws: Draws) -> Problem:
     """y = f*(X) + z with z ~ N(0, sigma^2/n); X and the plant f* do not depend on sigma, nor X on the model."""
-    planted = {"skip": instance.sample_linear, "normalized": instance.sample_neurons}
-    return planted[params.model](params, draws, params.sigma)
+    return instance.SAMPLE[params.model](params, draws, params.sigma)
 
 
 def solve(params: NetworkTraining, problem: Problem, draws: Draws) -> Solution:

@@ -1,0 +1,207 @@
+"""Posed programs solved or decided, trial by trial, and what is read off the solutions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ... import arrangements
+from ...convex import certify, decode, recovery
+from ...convex.blocks import Blocks
+from ...convex.cones import Cones
+from ...convex.recovery import Decision, Outcome
+from ...draws import Draws
+from ...experiment import Problem, Solution, Status
+from ...nets import GatedNet, Net, NormalizedNet
+from .instance import OWN, Posed, model_of, pose, wider
+
+# The published test: every weight within 1e-4 of the plant.
+RECOVERY_TOLERANCE = 1e-4
+SEARCHES, KICKS, ROUNDS = 8, 20, 20  # of the search for adversarial patterns
+ACCEPTABLE_GAP = 1e-6  # what cone solvers call solved
+
+
+class Fit(NamedTuple):
+    """What was found for one trial.
+
+    W : (d, q) weights on the inputs, a column a block
+    dual : (n,) dual vector; NaN where the proof needs none
+    gap : relative duality gap
+    unique : whether the solution is the only one
+    status : how it ended
+    decision : the proof, where one was asked for
+    """
+
+    W: np.ndarray
+    dual: np.ndarray
+    gap: float
+    unique: bool
+    status: Status
+    decision: Decision | None = None
+
+
+def solve(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
+    """Solve the minimal-norm program, or for beta > 0 the training program, by our own solver or as a listing."""
+    if solver != OWN:
+        return _solve_listing(posed, solver, beta)
+    found = recovery.solve(posed.blocks, posed.y, ridge=beta / 2)
+    if found.converged:
+        status = Status.SOLVED
+    elif np.isfinite(found.gap):
+        status = Status.INACCURATE if found.gap < ACCEPTABLE_GAP else Status.LIMIT
+    else:
+        status = Status.INFEASIBLE
+    return Fit(posed.blocks.inputs(found.W), found.dual, found.gap, found.unique, status)
+
+
+def decide(posed: Posed, solver: str) -> Fit:
+    """Prove that the plant is, or is not, the only solution; the weights are those of the proof."""
+    if solver != OWN:
+        return _solve_listing(posed, solver)
+    proof = recovery.decide(posed.blocks, posed.y, posed.plant)
+    status = Status.UNDECIDED if proof.outcome is Outcome.UNDECIDED else Status.SOLVED
+    W = posed.plant.weights(posed.blocks.D.shape[1]) if proof.W is None else proof.W
+    dual = np.full(len(posed.y), np.nan) if proof.dual is None else proof.dual
+    return Fit(posed.blocks.inputs(W), dual, np.nan, proof.outcome is not Outcome.TIED, status, proof)
+
+
+def _solve_listing(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
+    from ...convex import programs
+
+    name = f"{'train' if beta else 'min_norm'}_{posed.model}{'_exact' if posed.exact and not beta else ''}"
+    program = getattr(programs, name)(posed.X, posed.D[:, posed.free :], posed.y, *[beta][: beta > 0])
+    status = programs.solve(program, solver)
+    blocks, y = posed.blocks, posed.y
+    if not status.usable:
+        return Fit(np.full((len(posed.H), blocks.D.shape[1]), np.nan), np.full(len(y), np.nan), np.nan, False, status)
+    found = {variable: value.value for variable, value in program.var_dict.items()}
+    signed = [found[variable] for variable in ("W", "U", "V", "W_plus", "W_minus") if variable in found]
+    if blocks.whitened:
+        U = decode.factors(posed.X, posed.D)
+        signed = [U.weights(W) for W in signed]
+    signed[1:] = [-W for W in signed[1:]]
+    W = np.column_stack([found["w0"], *signed] if posed.free else signed)
+    dual = program.constraints[0].dual_value
+    dual = dual if y @ dual > 0 else -dual  # the sign of an equality's multiplier is the solver's choice
+    own = blocks.coordinates(W)
+    unique = recovery.evenly(blocks, own, dual, blocks.norms(dual))[1]
+    primal = float(np.linalg.norm(own, axis=0).sum())
+    value = float(y @ dual)
+    if beta:
+        residual = y - blocks.forward(own)
+        primal, value = primal + float(residual @ residual) / beta, value - beta * float(dual @ dual) / 4
+    return Fit(W, dual, (primal - value) / primal, unique, status)
+
+
+def harden(
+    posed: Posed, method: Callable[[Posed, str], Fit], solver: str, starts: np.ndarray, kicks: np.ndarray
+) -> tuple[Posed, Fit]:
+    """Add patterns that a local search finds to break the dual vector, until it finds none.
+
+    What is not recovered over some patterns is not recovered over more; what is may be, up to the search.
+    """
+    found = method(posed, solver)
+    for _ in range(ROUNDS):
+        if not np.isfinite(found.dual).all():
+            break
+        norms = functools.partial(_norms, posed.X, posed.blocks.whitened, found.dual)
+        D, H = arrangements.adversarial(posed.X, norms, starts, kicks)
+        sizes = Cones(Blocks(posed.X, D, posed.blocks.whitened), H).norms(found.dual) if posed.exact else norms(D)
+        tight = (sizes.reshape(-1, D.shape[1]) >= 1 - certify.STRICT).any(axis=0)
+        more = wider(posed, D[:, tight], H[:, tight])
+        if more.D.shape == posed.D.shape:
+            break
+        posed = more
+        found = method(posed, solver)
+    return posed, found
+
+
+def _norms(X: np.ndarray, whitened: bool, dual: np.ndarray, D: np.ndarray) -> np.ndarray:
+    return Blocks(X, D, whitened).norms(dual)
+
+
+def treat(params: Any, problem: Problem, draws: Draws, method: Callable[[Posed, str], Fit]) -> Solution:
+    """Pose and treat every trial; the value is a net, the stats are what scores and figures read.
+
+    Stats of a pattern are (B, p) arrays, NaN where a trial has fewer patterns; all others are (B,).
+    """
+    posed = pose(params, problem, draws)
+    fits = [method(one, params.solver) if one else None for one in posed]
+    if params.gates == "adversarial":
+        starts, kicks = draws.normal("starts", params.d, SEARCHES), draws.normal("kicks", KICKS, params.d, SEARCHES)
+        for b, one in enumerate(posed):
+            if one:
+                posed[b], fits[b] = harden(one, method, params.solver, starts[b], kicks[b])
+    looks = [_look(one, found) if one and found else {} for one, found in zip(posed, fits, strict=True)]
+    B, p = len(posed), max((one.D.shape[1] for one in posed if one), default=1)
+    stats = {name: np.full((B, p) if name in OF_PATTERNS else B, np.nan) for name in LOOKS}
+    for b, look in enumerate(looks):
+        for name, value in look.items():
+            stats[name][(b, slice(np.size(value))) if name in OF_PATTERNS else b] = value
+    status = [found.status if found else Status.EMPTY for found in fits]
+    return Solution(_net(model_of(problem.teacher), params.program == "exact", posed, fits, p), status, stats)
+
+
+def _net(
+    model: str, exact: bool, posed: Sequence[Posed | None], fits: Sequence[Fit | None], p: int
+) -> GatedNet | Net | NormalizedNet:
+    """The nets that were fitted: gated ones for a relaxed program, ReLU nets for an exact one."""
+    (n, d), free = next((one.X.shape for one in posed if one), (1, 1)), int(model == "skip")
+    X, D = np.zeros((len(posed), n, d)), np.zeros((len(posed), n, p), bool)
+    H, plus, minus = np.zeros((3, len(posed), d, p))
+    for b, (one, found) in enumerate(zip(posed, fits, strict=True)):
+        if one and found:
+            q = one.D.shape[1]
+            X[b], D[b, :, :q], H[b, :, :q], plus[b, :, :q] = one.X, one.D, one.H, found.W[:, :q]
+            if exact:
+                minus[b, :, free:q] = -found.W[:, q:]
+    skip = plus[:, :, 0] if free else np.zeros((len(posed), d))
+    if not exact:
+        return GatedNet(plus[:, :, free:], H[:, :, free:], skip)
+    if model != "normalized":
+        return decode.balanced(plus[:, :, free:], minus[:, :, free:], skip)
+    back = decode.factors(X, D)
+    return decode.normalized(X, D, back.coordinates(plus), back.coordinates(minus))
+
+
+def _look(posed: Posed, found: Fit) -> dict[str, Any]:
+    """What is read off one trial."""
+    proof = found.decision
+    condition = proof.isometry if proof else certify.isometry(posed.blocks.gated, posed.plant)
+    look = {
+        "unique": found.unique,
+        "all_ones": posed.all_ones,
+        "isometry": condition.largest(posed.plant),
+        "isometry_held": condition.held(posed.plant),
+        "isometry_norms": condition.norms,
+    }
+    if proof:
+        return look | {"recovered": proof.outcome is Outcome.UNIQUE, "margin": proof.margin}
+    own = posed.blocks.coordinates(found.W)
+    apart = own - posed.plant.weights(own.shape[1])
+    planted = np.isin(np.arange(own.shape[1]), posed.plant.where)
+    return look | {
+        "recovered": (np.abs(apart) <= RECOVERY_TOLERANCE).all(),
+        "gap": found.gap,
+        "distance": np.linalg.norm(apart[:, planted]),
+        "stray": np.linalg.norm(apart[:, ~planted]),
+        "residual": np.linalg.norm(posed.y - posed.blocks.forward(own)),
+        "norms": posed.of_patterns(posed.blocks.norms(found.dual)),
+        "planted": planted[: posed.D.shape[1]],
+    }
+
+
+OF_PATTERNS = ("isometry_norms", "norms", "planted")
+LOOKS = (
+    "recovered", "unique", "margin", "gap", "distance", "stray", "residual", "all_ones", "isometry", "isometry_held",
+    *OF_PATTERNS,
+)  # fmt: skip
+
+
+def pick(solution: Solution, *names: str) -> dict[str, np.ndarray]:
+    """Stats as scores; those that are true or false as booleans."""
+    events = {"recovered", "unique", "all_ones", "isometry_held"}
+    return {name: solution.stats[name] == 1 if name in events else solution.stats[name] for name in names}
