@@ -63,12 +63,12 @@ def sample_distance(params: NormalizedDistance, draws: Draws) -> Problem:
 
 
 def decide(params: NormalizedRecovery, problem: Problem, draws: Draws) -> Solution:
-    """Eq. (17) over sampled and planted patterns: is the plant the only solution?"""
+    """Eq. (17), or (16) if exact, over sampled and planted patterns: is the plant the only solution?"""
     return treat.treat(params, problem, draws, treat.decide)
 
 
 def solve(params: NormalizedDistance, problem: Problem, draws: Draws) -> Solution:
-    """Eq. (17) over sampled and planted patterns, solved; the value is the gated net it fits."""
+    """Eq. (17), or (16) if exact, over sampled and planted patterns, solved; the value is the net it fits."""
     return treat.treat(params, problem, draws, treat.solve)
 
 

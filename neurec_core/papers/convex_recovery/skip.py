@@ -57,12 +57,12 @@ def sample_distance(params: SkipDistance, draws: Draws) -> Problem:
 
 
 def decide(params: SkipRecovery, problem: Problem, draws: Draws) -> Solution:
-    """Eq. (15) over sampled patterns: is the plant the only solution?"""
+    """Eq. (15), or (6) if exact, over sampled patterns: is the plant the only solution?"""
     return treat.treat(params, problem, draws, treat.decide)
 
 
 def solve(params: SkipDistance, problem: Problem, draws: Draws) -> Solution:
-    """Eq. (15) over sampled patterns, solved; the value is the gated net it fits."""
+    """Eq. (15), or (6) if exact, over sampled patterns, solved; the value is the net it fits."""
     solution = treat.treat(params, problem, draws, treat.solve)
     X_test = data.design(params.design, draws, params.n, params.d, name="X_test")
     return solution._replace(stats={**solution.stats, "X_test": X_test})
@@ -127,6 +127,7 @@ SKIP_RECOVERY = Experiment(
         "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2),
         "quick": Grid({"n": range(10, 101, 10), "d": range(5, 31, 5)}, trials=10),
         "paper": Grid({**EVERY_DESIGN, "plant": ["random", "smallest_singular"], **PUBLISHED}, trials=5),
+        "paper_exact": Grid(PUBLISHED, trials=5, fixed={"plant": "smallest_singular", "program": "exact"}),
     },
     citation=CITATION,
     guides=(Guide("n", "d", twice, "n = 2d", {"plant": ["random"]}),),
@@ -145,6 +146,7 @@ SKIP_DISTANCE = Experiment(
         "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2, fixed={"sigma": 0.1}),
         "quick": Grid({"n": range(10, 101, 10), "d": [20], "sigma": NOISE_LEVELS}, trials=10),
         "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=5),
+        "paper_exact": Grid(PUBLISHED, trials=5, fixed={"program": "exact"}),
     },
     citation=CITATION,
     batch=5,
