@@ -170,8 +170,9 @@ class Decision(NamedTuple):
 def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     """Is the plant the only minimal-norm solution? Stops at the first certificate, of either answer.
 
-    In turn: two equal blocks of which one is planted (a tie by structure); the isometry condition, for exact
-    programs with the cones as well; proximal points, each of which is tried as a certificate of both kinds; the same with the other blocks discounted.
+    In turn: two equal blocks of which one is planted (a tie by structure); the isometry condition, for an exact
+    program with the cones as well; proximal points, each of which is tried as a certificate of both kinds; the
+    same with the other blocks discounted.
 
     Parameters
     ----------

@@ -109,9 +109,7 @@ CONVEX_TRAINING = Experiment(
             {"n": range(10, 51, 10), "d": [5, 10], "sigma": [0.0, 0.1]}, trials=5, fixed={"plant": "smallest_singular"}
         ),
         "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"plant": "smallest_singular"}),
-        "paper_normalized": Grid(
-            {"sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"model": "normalized", "k": 2}
-        ),
+        "paper_normalized": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"model": "normalized", "k": 2}),
     },
     citation=CITATION,
     batch=5,
