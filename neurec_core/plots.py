@@ -80,6 +80,8 @@ def phase_diagram(
 ) -> go.Figure:
     """Rate (or median) over two parameters, the measured 50 % points with their band, the predicted curves.
 
+    The colours of medians end at their 2 and 98 % quantiles.
+
     Parameters
     ----------
     x, y : numeric parameters
@@ -104,6 +106,11 @@ def phase_diagram(
     fig.update_coloraxes(colorscale=SCALE, colorbar=_colorbar(experiment, column))
     if experiment.columns[column].kind == "event":
         fig.update_coloraxes(cmin=0, cmax=1)
+    else:  # a few extreme cells would leave one colour for all others
+        low, high = np.nanquantile(
+            np.concatenate([h.z.ravel() for h in fig.select_traces({"type": "heatmap"})]), [0.02, 0.98]
+        )
+        fig.update_coloraxes(cmin=low, cmax=high)
     words = f"{experiment.columns[column].label}, over {declared[x].label} and {declared[y].label}"
     return _finish(fig, experiment, column, table, alt=words)
 

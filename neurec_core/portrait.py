@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from .experiment import Problem, Solution
+from .nets import GatedNet
 from .params import Params
 from .plots import COLORS, style
 
@@ -82,12 +83,19 @@ def _compared(problem: Problem, solution: Solution) -> tuple[np.ndarray, np.ndar
     net, teacher = solution.value, problem.teacher
     if hasattr(teacher, "skip"):
         return teacher.skip[0], net.skip[0]
-    outputs = np.maximum(problem.X[0] @ teacher.W[0], 0)
+    X = problem.X[0]
+    outputs = np.maximum(X @ teacher.W[0], 0)
     with np.errstate(divide="ignore", invalid="ignore"):  # a neuron that is active on no point
         planted = (teacher.W[0] / np.linalg.norm(outputs, axis=0)).T
-    gates = problem.X[0] @ net.gates[0] >= 0
+    if isinstance(net, GatedNet):
+        gates, W = X @ net.gates[0] >= 0, net.W[0]
+    else:
+        active = net.a[0] > 0
+        gates, W = (X @ net.W[0] >= 0)[:, active], (net.W[0] * net.a[0])[:, active]
+        W = W / np.linalg.norm(np.maximum(X @ net.W[0][:, active], 0), axis=0)
     same = (gates[:, :, None] == (outputs > 0)[:, None, :]).all(axis=0)
-    return planted.ravel(), net.W[0][:, same.argmax(axis=0)].T.ravel()
+    found = [W[:, which.argmax()] if which.any() else np.zeros(len(W)) for which in same.T]
+    return planted.ravel(), np.ravel(found)
 
 
 def _norms(solution: Solution) -> list[dict[str, Any]]:

@@ -17,9 +17,10 @@ def drawn(edges=None, **values):
     return portrait.recovery(params, *instance, edges=edges), *instance
 
 
+@pytest.mark.parametrize("program", ["relaxed", "exact"])
 @pytest.mark.parametrize("model", ["skip", "normalized"])
-def test_an_instance_shows_plant_solution_and_certificate(model):
-    fig, problem, _, scores = drawn(model=model, n=40, d=6)
+def test_an_instance_shows_plant_solution_and_certificate(model, program):
+    fig, problem, _, scores = drawn(model=model, n=40, d=6, program=program)
     planted, found, norms, condition, one, _, _, place = fig.data
     assert scores["recovered"][0]
     assert np.allclose(planted.y, found.y, atol=1e-6)  # solved to a gap of 1e-9

@@ -142,23 +142,23 @@ def treat(params: Any, problem: Problem, draws: Draws, method: Callable[[Posed, 
         for name, value in look.items():
             stats[name][(b, slice(np.size(value))) if name in OF_PATTERNS else b] = value
     status = [found.status if found else Status.EMPTY for found in fits]
-    return Solution(_net(model_of(problem.teacher), params.program == "exact", posed, fits, p), status, stats)
+    return Solution(_net(problem, params.program == "exact", posed, fits, p), status, stats)
 
 
 def _net(
-    model: str, exact: bool, posed: Sequence[Posed | None], fits: Sequence[Fit | None], p: int
+    problem: Problem, exact: bool, posed: Sequence[Posed | None], fits: Sequence[Fit | None], p: int
 ) -> GatedNet | Net | NormalizedNet:
     """The nets that were fitted: gated ones for a relaxed program, ReLU nets for an exact one."""
-    (n, d), free = next((one.X.shape for one in posed if one), (1, 1)), int(model == "skip")
-    X, D = np.zeros((len(posed), n, d)), np.zeros((len(posed), n, p), bool)
-    H, plus, minus = np.zeros((3, len(posed), d, p))
+    X, model = problem.X, model_of(problem.teacher)
+    (B, n, d), free = X.shape, int(model == "skip")
+    D, (H, plus, minus) = np.zeros((B, n, p), bool), np.zeros((3, B, d, p))
     for b, (one, found) in enumerate(zip(posed, fits, strict=True)):
         if one and found:
             q = one.D.shape[1]
-            X[b], D[b, :, :q], H[b, :, :q], plus[b, :, :q] = one.X, one.D, one.H, found.W[:, :q]
+            D[b, :, :q], H[b, :, :q], plus[b, :, :q] = one.D, one.H, found.W[:, :q]
             if exact:
                 minus[b, :, free:q] = -found.W[:, q:]
-    skip = plus[:, :, 0] if free else np.zeros((len(posed), d))
+    skip = plus[:, :, 0] if free else np.zeros((B, d))
     if not exact:
         return GatedNet(plus[:, :, free:], H[:, :, free:], skip)
     if model != "normalized":
