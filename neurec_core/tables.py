@@ -7,9 +7,10 @@ A table is a `pandas.DataFrame` with the parameters, ``seed``, ``trial``, the sc
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,7 @@ def export(table: pd.DataFrame, path: str | Path) -> None:
 
 def usable(table: pd.DataFrame) -> pd.DataFrame:
     """The rows whose measures mean something."""
-    return table[table["status"].isin([s.value for s in Status if s.usable])]
+    return table[_usable(table)]
 
 
 def varying(table: pd.DataFrame, names: Iterable[str]) -> list[str]:
@@ -172,16 +173,25 @@ def rate(table: pd.DataFrame, event: str, by: Sequence[str]) -> pd.DataFrame:
 
     **Source**: wilson1927probable, as in `scipy.stats.binomtest`.
     """
-    rows = []
-    for key, group in _groups(table, by):
-        good = usable(group)[event].dropna()
-        row = dict(zip(by, key, strict=True)) | {"trials": len(good), "failed": len(group) - len(good)}
-        if len(good):
-            test = binomtest(int(good.sum()), len(good))
-            band = test.proportion_ci(CONFIDENCE, method="wilson")
-            row |= {"rate": test.statistic, "low": band.low, "high": band.high}
-        rows.append(row)
-    return pd.DataFrame(rows, columns=[*by, "rate", "low", "high", "trials", "failed"])
+    happened = table[event].astype("boolean")
+    good = _usable(table) & happened.notna().to_numpy()
+    hits = good & happened.fillna(False).to_numpy(bool)
+    counted = _grouped(table, by, {"good": good, "hits": hits}).sum()
+    cells = counted.index.to_frame(index=False)
+    found, trials = counted["hits"].to_numpy(int), counted["good"].to_numpy(int)
+    bands = [_wilson(k, n) for k, n in zip(found, trials, strict=True)]
+    cells["rate"] = np.divide(found, trials, out=np.full(len(cells), np.nan), where=trials > 0)
+    cells["low"], cells["high"] = np.reshape(bands, (-1, 2)).T
+    cells["trials"], cells["failed"] = trials, _sizes(table, by) - trials
+    return cells[[*by, "rate", "low", "high", "trials", "failed"]]
+
+
+@functools.cache
+def _wilson(hits: int, trials: int) -> tuple[float, float]:
+    if not trials:
+        return np.nan, np.nan
+    band = binomtest(int(hits), int(trials)).proportion_ci(CONFIDENCE, method="wilson")
+    return band.low, band.high
 
 
 def spread(table: pd.DataFrame, measure: str, by: Sequence[str]) -> pd.DataFrame:
@@ -191,13 +201,13 @@ def spread(table: pd.DataFrame, measure: str, by: Sequence[str]) -> pd.DataFrame
     -------
     DataFrame with `by`, ``median``, ``low`` (10 %), ``high`` (90 %), ``trials`` and ``failed``
     """
-    rows = []
-    for key, group in _groups(table, by):
-        good = usable(group)[measure].dropna().astype(float)
-        low, median, high = good.quantile([0.1, 0.5, 0.9]) if len(good) else (np.nan,) * 3
-        counts = {"trials": len(good), "failed": len(group) - len(good)}
-        rows.append(dict(zip(by, key, strict=True)) | {"median": median, "low": low, "high": high} | counts)
-    return pd.DataFrame(rows, columns=[*by, "median", "low", "high", "trials", "failed"])
+    values = table[measure].astype(float).where(_usable(table))
+    cells = _grouped(table, by, {"value": values.to_numpy()})["value"]
+    found = cells.quantile([0.1, 0.5, 0.9]).unstack().set_axis(["low", "median", "high"], axis=1)
+    found["trials"] = cells.count().to_numpy()
+    found["failed"] = _sizes(table, by) - found["trials"].to_numpy()
+    found = found.index.to_frame(index=False).join(found.reset_index(drop=True))
+    return found[[*by, "median", "low", "high", "trials", "failed"]]
 
 
 def threshold(table: pd.DataFrame, event: str, x: str, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -212,11 +222,12 @@ def threshold(table: pd.DataFrame, event: str, x: str, by: Sequence[str] = ()) -
     95 % band lies on one side of 1/2, from ``high`` on every band lies on the other. NaN where the grid
     does not reach that far.
     """
-    rows = []
-    for key, group in _groups(table, by):
-        rates = rate(group, event, [x]).dropna(subset="rate").sort_values(x)
-        rows.append(dict(zip(by, key, strict=True)) | _crossing(rates.assign(x=rates[x].astype(float))))
-    return pd.DataFrame(rows, columns=[*by, "threshold", "low", "high"])
+    rates = rate(table, event, [*by, x]).dropna(subset="rate")
+    rates["x"] = rates[x].astype(float)
+    if not by:
+        return pd.DataFrame([_crossing(rates)], columns=["threshold", "low", "high"])
+    found = [dict(zip(by, key, strict=True)) | _crossing(r) for key, r in rates.groupby(list(by), dropna=False)]
+    return pd.DataFrame(found, columns=[*by, "threshold", "low", "high"])
 
 
 def _crossing(rates: pd.DataFrame) -> dict[str, float]:
@@ -238,5 +249,15 @@ def _crossing(rates: pd.DataFrame) -> dict[str, float]:
     return {"threshold": crossing, "low": low, "high": high}
 
 
-def _groups(table: pd.DataFrame, by: Sequence[str]) -> Iterable[tuple[tuple[Any, ...], pd.DataFrame]]:
-    return table.groupby(list(by), sort=True, dropna=False) if by else [((), table)]
+def _usable(table: pd.DataFrame) -> np.ndarray:
+    return table["status"].isin([s.value for s in Status if s.usable]).to_numpy()
+
+
+def _grouped(table: pd.DataFrame, by: Sequence[str], columns: Mapping[str, np.ndarray]) -> Any:
+    """Columns grouped by others, in one frame of their own: pandas copies a table's provenance at every step."""
+    keys = {name: table[name].to_numpy() for name in by} or {"all": np.zeros(len(table), int)}
+    return pd.DataFrame({**keys, **columns}).groupby(list(keys), sort=True, dropna=False)
+
+
+def _sizes(table: pd.DataFrame, by: Sequence[str]) -> np.ndarray:
+    return _grouped(table, by, {}).size().to_numpy()

@@ -344,15 +344,15 @@ figure(decayed, paper.CONVEX_TRAINING, "test_distance", model="skip")
 figure(decayed, paper.CONVEX_TRAINING, model="normalized")
 
 # %% [markdown]
-# How small is small? With only the skip connection active the optimum is the plant, shrunk so that the residual is in balance:
-# by $\beta/2 \cdot \hat w^\top (X^\top X)^{-1} \hat w$.
+# How small is small? Where only the skip connection is active, the optimum is the plant moved by
+# $\frac{\beta}{2} (X^\top X)^{-1} \hat w$, in proportion to $\beta$:
 
 # %%
-decays = Grid({"beta": [1e-6, 1e-4, 1e-2]}, 5, {"n": 60, "d": 10})
+decays = Grid({"beta": [1e-6, 1e-5, 1e-4]}, 5, {"n": 60, "d": 10})
 shrunk = sweep(paper.CONVEX_TRAINING, decays, seed=seed, progress=False)
 shrunk = shrunk.groupby("beta")[["weight_distance", "residual"]].median()
 steady = shrunk.div(shrunk.index, axis=0)
-assert np.allclose(steady, steady.iloc[0], rtol=1e-3)  # linear in beta
+assert np.allclose(steady, steady.iloc[0], rtol=1e-2)  # linear in beta
 shrunk
 
 # %% [markdown]
@@ -479,7 +479,12 @@ losses
 # %%
 clusters = load(published(paper.CLUSTER_PATTERNS))
 unit = clusters[clusters["centres"] == "unit"]
-plots.curves(unit, paper.CLUSTER_PATTERNS, "s", lines="d")
+fig = plots.curves(unit, paper.CLUSTER_PATTERNS, "s", lines="d")
+s = np.linspace(1, 8.5, 151)
+right_angle = theory.separation_probability(np.full((151, 2), 0.5**0.5), s, 50)
+fig.add_scatter(
+    x=s, y=right_angle, name="predicted, centres at right angles", line_dash="dash"
+)
 
 # %%
 inside = clusters[clusters["predicted"].between(0.01, 0.99)]

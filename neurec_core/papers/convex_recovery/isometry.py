@@ -15,6 +15,7 @@ from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
 from ...params import Params, param
 from . import instance
 from .instance import CITATION
+from .normalized import NECESSARY
 from .skip import PUBLISHED
 
 MODELS = {"skip": tuple(data.PLANTS), "plain": tuple(data.NEURONS), "normalized": tuple(data.NEURONS)}
@@ -127,5 +128,6 @@ ISOMETRY = Experiment(
         "paper": Grid(PUBLISHED, trials=50),
     },
     citation=CITATION,
+    guides=NECESSARY,
     batch=10,
 )

@@ -13,7 +13,7 @@ from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution
 from ...params import Params, param
 from . import instance, treat
 from .instance import CITATION, OWN
-from .skip import NOISE_LEVELS, PUBLISHED
+from .skip import NOISE_LEVELS, PUBLISHED, twice
 
 
 class NormalizedRecovery(Params):
@@ -113,6 +113,14 @@ def three(d: np.ndarray) -> np.ndarray:
     return theory.consistency_ratio(3) * d
 
 
+GENERAL = ["random", "axis"]
+NECESSARY = (
+    Guide("n", "d", two, "necessary: n = 8d/3", {"k": [2], "plant": GENERAL}),
+    Guide("n", "d", three, "necessary: n = 24d/7", {"k": [3], "plant": GENERAL}),
+    Guide("n", "d", twice, "necessary: n = 2d", {"plant": ["opposite"]}),
+)
+GUIDES = (Guide("n", "d", same, "n = d", {"k": [1]}), *NECESSARY)
+
 NORMALIZED_RECOVERY = Experiment(
     name="convex_recovery.normalized_recovery",
     question="Does the minimal-norm network with a normalised layer recover k planted neurons?",
@@ -129,11 +137,7 @@ NORMALIZED_RECOVERY = Experiment(
         "paper_opposite": Grid({"k": [2], **PUBLISHED}, trials=5, fixed={"plant": "opposite"}),
     },
     citation=CITATION,
-    guides=(
-        Guide("n", "d", same, "n = d", {"k": [1]}),
-        Guide("n", "d", two, "necessary: n = 8d/3", {"k": [2], "plant": ["random"]}),
-        Guide("n", "d", three, "necessary: n = 24d/7", {"k": [3], "plant": ["random"]}),
-    ),
+    guides=GUIDES,
     batch=5,
 )
 
@@ -153,5 +157,6 @@ NORMALIZED_DISTANCE = Experiment(
         "paper_opposite": Grid({"k": [2], "sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"plant": "opposite"}),
     },
     citation=CITATION,
+    guides=GUIDES,
     batch=5,
 )

@@ -111,6 +111,20 @@ def twice(d: np.ndarray) -> np.ndarray:
     return 2 * d
 
 
+def typical(d: np.ndarray) -> np.ndarray:
+    """n = (1 + 3^(-1/2))^2 d = 2.49d, where the mean squared norm of `theory.isometry_mean_square` reaches 1."""
+    return (1 + 3**-0.5) ** 2 * d
+
+
+WHITENED = ["whitened", "whitened_cubic"]
+GUIDES = (
+    Guide("n", "d", twice, "n = 2d", {"plant": ["random"], "program": ["relaxed"]}),
+    Guide("n", "d", twice, "n = 2d", {"plant": ["smallest_singular"], "design": WHITENED, "program": ["relaxed"]}),
+    Guide(
+        "n", "d", typical, "a typical gate's norm is 1: n = 2.49d",
+        {"plant": ["smallest_singular"], "design": ["gaussian", "cubic"], "program": ["relaxed"]},
+    ),
+)  # fmt: skip
 PUBLISHED = {"n": range(10, 401, 10), "d": range(10, 101, 10)}
 EVERY_DESIGN = {"design": ["gaussian", "cubic", "whitened", "whitened_cubic"]}
 NOISE_LEVELS = [0.0, 0.05, 0.1, 0.2]
@@ -130,7 +144,7 @@ SKIP_RECOVERY = Experiment(
         "paper_exact": Grid(PUBLISHED, trials=5, fixed={"plant": "smallest_singular", "program": "exact"}),
     },
     citation=CITATION,
-    guides=(Guide("n", "d", twice, "n = 2d", {"plant": ["random"]}),),
+    guides=GUIDES,
     batch=5,
 )
 
@@ -149,5 +163,6 @@ SKIP_DISTANCE = Experiment(
         "paper_exact": Grid(PUBLISHED, trials=5, fixed={"program": "exact"}),
     },
     citation=CITATION,
+    guides=GUIDES,
     batch=5,
 )
