@@ -203,7 +203,7 @@ def spread(table: pd.DataFrame, measure: str, by: Sequence[str]) -> pd.DataFrame
     """
     values = table[measure].astype(float).where(_usable(table))
     cells = _grouped(table, by, {"value": values.to_numpy()})["value"]
-    found = cells.quantile([0.1, 0.5, 0.9]).unstack().set_axis(["low", "median", "high"], axis=1)
+    found = pd.DataFrame({"low": cells.quantile(0.1), "median": cells.median(), "high": cells.quantile(0.9)})
     found["trials"] = cells.count().to_numpy()
     found["failed"] = _sizes(table, by) - found["trials"].to_numpy()
     found = found.index.to_frame(index=False).join(found.reset_index(drop=True))

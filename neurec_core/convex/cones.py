@@ -205,8 +205,9 @@ def _from_face(
             m = np.zeros(len(rows))
             m[face] = own
             return p, m, face
-        if len(wrong) + len(kept) > len(g):
-            wrong = wrong[np.argsort(out[wrong])[: max((len(g) - len(kept)) // 2, 1)]]
+        # All at once would overshoot: the worst half, and no more rows than dimensions.
+        few = min(max(len(wrong) // 2, 3), max(len(g) - len(kept), 1))
+        wrong = wrong[np.argsort(out[wrong])[:few]]
         face = np.sort(np.concatenate([kept, wrong]))
         if face.tobytes() in seen or len(face) > len(g):
             return None
