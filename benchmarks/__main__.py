@@ -8,9 +8,15 @@ import sys
 # Before numpy is loaded: two busy cores would compare threads, not methods.
 os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
 
-from . import all_ones, convex_programs, decisions
+from . import all_ones, convex_programs, decisions, network_training, sweeps
 
-TABLES = {"all_ones": all_ones, "convex_programs": convex_programs, "decisions": decisions}
+TABLES = {
+    "all_ones": all_ones,
+    "convex_programs": convex_programs,
+    "decisions": decisions,
+    "sweeps": sweeps,
+    "network_training": network_training,
+}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or TABLES:

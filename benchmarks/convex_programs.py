@@ -16,9 +16,11 @@ import pandas as pd
 
 from neurec_core.convex import recovery
 from neurec_core.convex.blocks import Blocks
-from neurec_core.papers.convex_recovery.instance import RECOVERY_TOLERANCE, Posed, planted_blocks
+from neurec_core.convex.cones import Cones
+from neurec_core.papers.convex_recovery.instance import Posed
+from neurec_core.papers.convex_recovery.treat import RECOVERY_TOLERANCE, listing
 
-from .decisions import REFERENCE, draw, furthest, listing
+from .decisions import REFERENCE, draw, furthest
 
 # The last takes the cone solver a minute a trial.
 CASES: list[tuple[str, int, int, int, dict[str, Any]]] = [
@@ -27,26 +29,25 @@ CASES: list[tuple[str, int, int, int, dict[str, Any]]] = [
     ("skip", 130, 50, 3, {"plant": "smallest_singular"}),
     ("normalized", 200, 50, 3, {"k": 1}),
     ("normalized", 200, 50, 3, {"k": 2}),
+    ("skip", 60, 30, 3, {"plant": "smallest_singular", "program": "exact"}),
+    ("skip", 100, 40, 1, {"plant": "smallest_singular", "program": "exact"}),
     ("skip", 400, 100, 1, {}),
 ]
 
 
-def fresh(one: Posed, neurons: np.ndarray | None) -> Posed:
-    """The same trial, with nothing factorised but the planted blocks, which give the plant its coordinates."""
-    if neurons is None:
-        return one._replace(blocks=Blocks(one.X, one.D))
-    blocks, plant = planted_blocks(one.X, one.D, neurons, whitened=True)
-    return one._replace(blocks=blocks, plant=plant)
+def fresh(one: Posed) -> Posed:
+    """The same trial with nothing factorised."""
+    blocks = Blocks(one.X, one.D, one.blocks.whitened)
+    return one._replace(blocks=Cones(blocks, one.H, one.free) if one.exact else blocks)
 
 
 def ours(one: Posed) -> dict[str, Any]:
     """Both of our answers and what they cost."""
-    neurons = one.H[:, one.plant.where] if one.blocks.whitened else None
     begin = time.process_time()
-    proof_of = fresh(one, neurons)
+    proof_of = fresh(one)
     proof = recovery.decide(proof_of.blocks, one.y, proof_of.plant)
     middle = time.process_time()
-    answer = recovery.solve(fresh(one, neurons).blocks, one.y)
+    answer = recovery.solve(fresh(one).blocks, one.y)
     end = time.process_time()
     return {
         "decide": middle - begin,

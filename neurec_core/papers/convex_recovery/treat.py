@@ -68,22 +68,33 @@ def decide(posed: Posed, solver: str) -> Fit:
     return Fit(posed.blocks.inputs(W), dual, np.nan, proof.outcome is not Outcome.TIED, status, proof)
 
 
-def _solve_listing(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
+def listing(posed: Posed, beta: float = 0.0) -> Any:
+    """The program as a CVXPY listing: relaxed or exact minimal norm, or with beta the training program."""
     from ...convex import programs
 
     name = f"{'train' if beta else 'min_norm'}_{posed.model}{'_exact' if posed.exact and not beta else ''}"
-    program = getattr(programs, name)(posed.X, posed.D[:, posed.free :], posed.y, *[beta][: beta > 0])
-    status = programs.solve(program, solver)
-    blocks, y = posed.blocks, posed.y
-    if not status.usable:
-        return Fit(np.full((len(posed.H), blocks.D.shape[1]), np.nan), np.full(len(y), np.nan), np.nan, False, status)
-    found = {variable: value.value for variable, value in program.var_dict.items()}
-    signed = [found[variable] for variable in ("W", "U", "V", "W_plus", "W_minus") if variable in found]
-    if blocks.whitened:
+    return getattr(programs, name)(posed.X, posed.D[:, posed.free :], posed.y, *[beta][: beta > 0])
+
+
+def listed_weights(posed: Posed, program: Any) -> np.ndarray:
+    """A solved listing's weights on the inputs, in the order of the blocks, (d, q)."""
+    found = {name: variable.value for name, variable in program.var_dict.items()}
+    signed = [found[name] for name in ("W", "U", "V", "W_plus", "W_minus") if name in found]
+    if posed.blocks.whitened:
         U = decode.factors(posed.X, posed.D)
         signed = [U.weights(W) for W in signed]
     signed[1:] = [-W for W in signed[1:]]
-    W = np.column_stack([found["w0"], *signed] if posed.free else signed)
+    return np.column_stack([found["w0"], *signed] if posed.free else signed)
+
+
+def _solve_listing(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
+    from ...convex import programs
+
+    program, blocks, y = listing(posed, beta), posed.blocks, posed.y
+    status = programs.solve(program, solver)
+    if not status.usable:
+        return Fit(np.full((len(posed.H), blocks.D.shape[1]), np.nan), np.full(len(y), np.nan), np.nan, False, status)
+    W = listed_weights(posed, program)
     dual = program.constraints[0].dual_value
     dual = dual if y @ dual > 0 else -dual  # the sign of an equality's multiplier is the solver's choice
     own = blocks.coordinates(W)
