@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 PORT   ?= 8000
+JOBS   ?= 1
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SITE   := _build/html
@@ -10,7 +11,7 @@ SITE   := _build/html
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup book site serve test check lab sync tables bench lock clean
+.PHONY: help setup book site serve test check lab sync tables picture bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -54,11 +55,22 @@ lab: sync  ## explore live in JupyterLab
 sync: $(READY)
 	@$(BIN)/jupytext --quiet --sync notebooks/*.py
 
-# The part of the paper's grid that the published program solves in half an hour of one core.
-tables: $(READY)  ## compute the committed tables again (long; can be stopped and goes on)
-	$(BIN)/neurec sweep convex_recovery.skip_recovery --over n=10:250:10 --over d=10:60:10 --trials 5 --out runs/skip_recovery
-	$(BIN)/neurec export runs/skip_recovery notebooks/tables/skip_recovery.parquet
-	$(BIN)/neurec plot runs/skip_recovery --png book/_static/phase_transition.png
+# experiment:preset:trials as committed; more trials go on where these end.
+TABLES := skip_recovery:paper:5 skip_recovery:paper_exact:5 skip_distance:paper:5 skip_distance:paper_exact:2 \
+	normalized_recovery:paper:5 normalized_recovery:paper_axis:5 normalized_recovery:paper_opposite:5 \
+	normalized_distance:paper:1 normalized_distance:paper_axis:1 normalized_distance:paper_opposite:1 \
+	isometry:paper:10 convex_training:part:1 convex_training:part_normalized:1 cluster_patterns:paper:20 \
+	network_training:paper:2 network_training:paper_random:2 network_training:paper_axis:2 \
+	network_training:paper_opposite:2
+
+tables: $(READY)  ## compute the committed tables again (hours; can be stopped and goes on; JOBS=2 for two processes)
+	@set -e; for table in $(TABLES); do set -- $$(echo $$table | tr : ' '); \
+	  $(BIN)/neurec sweep convex_recovery.$$1 --preset $$2 --trials $$3 --jobs $(JOBS) --out runs/$$1; \
+	  $(BIN)/neurec export runs/$$1 notebooks/tables/$$1.parquet; done
+
+picture: $(READY)  ## draw the picture of the README again
+	$(BIN)/neurec sweep convex_recovery.skip_recovery --over n=10:400:10 --over d=10:100:10 --trials 5 --out runs/picture
+	$(BIN)/neurec plot runs/picture --png book/_static/phase_transition.png
 
 bench: $(READY)  ## the published ways beside ours
 	$(BIN)/python -m benchmarks

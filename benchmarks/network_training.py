@@ -36,7 +36,7 @@ def one_by_one(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> fl
         adamw.zero_grad()
         loss().backward()
         adamw.step()
-    return float(loss())
+    return loss().item()
 
 
 def compare(n: int, d: int, trials: int) -> dict[str, object]:

@@ -108,9 +108,17 @@ CONVEX_TRAINING = Experiment(
         "quick": Grid(
             {"n": range(10, 51, 10), "d": [5, 10], "sigma": [0.0, 0.1]}, trials=5, fixed={"plant": "smallest_singular"}
         ),
+        "part": Grid(
+            {"sigma": NOISE_LEVELS, "n": range(10, 161, 10), "d": range(10, 41, 10)}, trials=1,
+            fixed={"plant": "smallest_singular"},
+        ),
+        "part_normalized": Grid(
+            {"sigma": [0.0, 0.1], "n": range(10, 121, 10), "d": range(10, 31, 10)}, trials=1,
+            fixed={"model": "normalized", "k": 2},
+        ),
         "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"plant": "smallest_singular"}),
         "paper_normalized": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"model": "normalized", "k": 2}),
     },
     citation=CITATION,
     batch=5,
-)
+)  # fmt: skip
