@@ -107,10 +107,10 @@ def phase_diagram(
     if experiment.columns[column].kind == "event":
         fig.update_coloraxes(cmin=0, cmax=1)
     else:  # a few extreme cells would leave one colour for all others
-        low, high = np.nanquantile(
-            np.concatenate([h.z.ravel() for h in fig.select_traces({"type": "heatmap"})]), [0.02, 0.98]
-        )
-        fig.update_coloraxes(cmin=low, cmax=high)
+        medians = np.concatenate([panel.z.ravel() for panel in fig.select_traces({"type": "heatmap"})])
+        if np.isfinite(medians).any():
+            low, high = np.nanquantile(medians, [0.02, 0.98])
+            fig.update_coloraxes(cmin=low, cmax=high)
     words = f"{experiment.columns[column].label}, over {declared[x].label} and {declared[y].label}"
     return _finish(fig, experiment, column, table, alt=words)
 

@@ -172,7 +172,7 @@ assert nested
 every.round(3)
 
 # %% [markdown]
-# ## Beside a cone solver
+# ### Beside a cone solver
 #
 # The published scripts hand each program to a cone solver and compare the weights with the plant to $10^{-4}$. Any
 # installed cone solver still can do it, on the same instances:
@@ -186,7 +186,7 @@ assert same_answers
 pair.groupby("solver")[["seconds"]].median().round(4)
 
 # %% [markdown]
-# ## The paper's figures
+# ## The paper's figure
 #
 # The tables below cover the published grids, $n = 10, 20, \dots, 400$ and $d = 10, 20, \dots, 100$; how many rows each holds is in
 # its title. `make tables` computes them again.
@@ -199,9 +199,8 @@ pair.groupby("solver")[["seconds"]].median().round(4)
 # %%
 def figure(table, experiment, column=None, panels="sigma", **where):
     """The phase diagram of the rows that have the values in `where`."""
-    for name, value in where.items():
-        table = table[table[name] == value]
-    return plots.phase_diagram(table, experiment, "n", "d", column, panels=panels)
+    rows = (table[list(where)] == pd.Series(where)).all(axis=1)
+    return plots.phase_diagram(table[rows], experiment, "n", "d", column, panels)
 
 
 def ratios(table, event, by):
@@ -280,7 +279,7 @@ figure(programs, paper.SKIP_RECOVERY, panels="program")
 
 # %%
 by_program = ratios(programs, "recovered", ["program"])
-assert by_program.loc["exact", "high"] <= 2.05
+assert by_program.loc["exact", "threshold"] <= 2.05
 # The same draws: what the gated program recovers, the exact one does.
 keys = ["n", "d", "trial"]
 nets = programs.pivot(index=keys, columns="program", values="recovered").dropna()
