@@ -5,53 +5,36 @@ from __future__ import annotations
 from typing import Literal, Self
 
 import numpy as np
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from ... import data
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from ...nets import GatedNet
-from ...params import Params, param
+from ...params import param
 from . import instance, treat
-from .instance import CITATION, OWN
+from .instance import CITATION, OWN, Offered
 from .isometry import check_model
 from .skip import NOISE_LEVELS, PUBLISHED
 
 
-class ConvexTraining(Params):
+class ConvexTraining(Offered):
     """A linear neuron (skip) or k neurons are planted; the network is trained to global optimality."""
 
-    model: Literal["skip", "plain", "normalized"] = param("skip", "network and planted neurons")
     n: int = param(40, "training points", ge=1, le=100_000, slider=(10, 200, 10))
     d: int = param(10, "input dimension", ge=1, le=10_000, slider=(5, 50, 5))
+    program: Literal["relaxed", "exact"] = param("exact", "gates alone (relaxed) or ReLU units (exact)")
+    model: Literal["skip", "plain", "normalized"] = param("skip", "network and planted neurons")
     k: int = param(1, "planted neurons, 1 for the skip model", ge=1, le=100)
+    plant: Literal["random", "smallest_singular", "axis", "opposite"] = param("random", "planted weights", symbol="w*")
     beta: float = param(1e-6, "weight decay on the sum of norms, beside the squared residual", symbol="β", gt=0, le=10)
     sigma: float = param(0.0, "noise level", symbol="σ", unit="‖z‖ ≈ σ", ge=0, le=1e3, slider=(0, 0.5, 0.05))
-    design: Literal["gaussian", "cubic", "whitened", "whitened_cubic"] = param(
-        "gaussian", "distribution of the inputs", symbol="X"
-    )
-    plant: Literal["random", "smallest_singular", "axis", "opposite"] = param("random", "planted weights", symbol="w*")
-    gates: Literal["sampled", "adjacent", "adversarial", "all"] = param(
-        "sampled", "patterns offered: sampled, with others added on purpose, or all (small n, d)"
-    )
-    patterns: int | None = param(
-        None, "sampled gate directions (none: max(n, 50), as published)", symbol="m", ge=1, le=1_000_000
-    )
-    program: Literal["relaxed", "exact"] = param("exact", "gates alone (relaxed) or ReLU units (exact)")
-    solver: str = param(OWN, "newton (ours) or an installed cone solver")
-
-    @field_validator("solver")
-    @classmethod
-    def _installed(cls, name: str) -> str:
-        return instance.solver_name(name)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         check_model(self)
         if self.solver != OWN and self.program == "relaxed":
             raise ValueError(f"solver (of the program) must be {OWN} where program is relaxed, got {self.solver}")
-        if self.model == "skip" and self.gates == "adjacent":
-            raise ValueError("gates (patterns offered) must not be adjacent where model is skip: no pattern is planted")
         return self
 
 

@@ -5,37 +5,23 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
-from ...params import Params, param
+from ...params import param
 from . import instance, treat
-from .instance import CITATION, OWN
+from .instance import CITATION, Offered
 from .isometry import check_model
 
 
-class Instance(Params):
+class Instance(Offered):
     """A linear neuron (skip) or k normalised neurons are planted; the minimal-norm program is solved."""
 
     model: Literal["skip", "normalized"] = param("skip", "network")
-    n: int = param(60, "training points", ge=1, le=100_000, slider=(10, 400, 10))
-    d: int = param(20, "input dimension", ge=1, le=10_000, slider=(5, 100, 5))
     sigma: float = param(0.0, "noise level", symbol="σ", unit="‖z‖ ≈ σ", ge=0, le=1e3, slider=(0, 0.5, 0.05))
-    design: Literal["gaussian", "cubic", "whitened", "whitened_cubic"] = param(
-        "gaussian", "distribution of the inputs", symbol="X"
-    )
     plant: Literal["random", "smallest_singular", "axis", "opposite"] = param("random", "what is planted", symbol="w*")
     k: int = param(1, "planted neurons", ge=1, le=100, slider=(1, 3, 1))
-    gates: Literal["sampled", "adjacent", "adversarial", "all"] = param("sampled", "patterns offered")
-    patterns: int | None = param(None, "sampled gate directions (none: max(n, 50))", symbol="m", ge=1, le=1_000_000)
-    program: Literal["relaxed", "exact"] = param("relaxed", "gates alone (relaxed) or ReLU units (exact)")
-    solver: str = param(OWN, "newton (ours) or an installed cone solver")
-
-    @field_validator("solver")
-    @classmethod
-    def _installed(cls, name: str) -> str:
-        return instance.solver_name(name)
 
     @model_validator(mode="after")
     def _plantable(self) -> Instance:

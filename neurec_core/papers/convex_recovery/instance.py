@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from pydantic import field_validator
 
 from ... import arrangements, data, patterns
 from ...convex import certify
@@ -13,6 +14,7 @@ from ...convex.cones import Cones
 from ...draws import Draws
 from ...experiment import Problem
 from ...nets import Net, NormalizedNet
+from ...params import Params, param
 
 CITATION = (
     "Wang, Hua, Candes, Pilanci: Overparameterized ReLU Neural Networks Learn the Simplest Models: "
@@ -35,6 +37,29 @@ def solver_name(name: str) -> str:
     if name.upper() not in solvers():
         raise ValueError(f"must be {OWN} or one of {', '.join(solvers())} (those installed here), got {name!r}")
     return name.upper()
+
+
+class Offered(Params):
+    """The data's shape, the patterns that a program is offered, and how it is solved."""
+
+    n: int = param(60, "training points", ge=1, le=100_000, slider=(10, 400, 10))
+    d: int = param(20, "input dimension", ge=1, le=10_000, slider=(5, 100, 5))
+    design: Literal["gaussian", "cubic", "whitened", "whitened_cubic"] = param(
+        "gaussian", "distribution of the inputs", symbol="X"
+    )
+    gates: Literal["sampled", "adjacent", "adversarial", "all"] = param(
+        "sampled", "patterns offered: sampled, with others added on purpose, or all (small n, d)"
+    )
+    patterns: int | None = param(
+        None, "sampled gate directions (none: max(n, 50), as published)", symbol="m", ge=1, le=1_000_000
+    )
+    program: Literal["relaxed", "exact"] = param("relaxed", "gates alone (relaxed) or ReLU units (exact)")
+    solver: str = param(OWN, "newton (ours, with proof) or an installed cone solver")
+
+    @field_validator("solver")
+    @classmethod
+    def _installed(cls, name: str) -> str:
+        return solver_name(name)
 
 
 # ------------------------------------------------------------------------------------------- sample

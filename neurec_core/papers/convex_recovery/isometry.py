@@ -22,7 +22,7 @@ MODELS = {"skip": tuple(data.PLANTS), "plain": tuple(data.NEURONS), "normalized"
 
 
 def check_model(params: Any) -> None:
-    """Whether the model has such a plant, with that many neurons.
+    """Whether the model has such a plant, with that many neurons, and patterns next to it.
 
     Raises
     ------
@@ -33,6 +33,8 @@ def check_model(params: Any) -> None:
         raise ValueError(f"plant (planted neurons) of the {params.model} model is one of {allowed}, got {params.plant}")
     if params.model == "skip" and params.k != 1:
         raise ValueError(f"k (planted neurons) of the skip model is 1, its one linear neuron, got {params.k}")
+    if params.model == "skip" and getattr(params, "gates", None) == "adjacent":
+        raise ValueError("gates (patterns offered) must not be adjacent where model is skip: no pattern is planted")
     instance.check_plant(params.plant, params.k, params.d)
 
 

@@ -5,40 +5,22 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from ... import theory
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution
-from ...params import Params, param
+from ...params import param
 from . import instance, treat
-from .instance import CITATION, OWN
+from .instance import CITATION, Offered
 from .skip import NOISE_LEVELS, PUBLISHED, twice
 
 
-class NormalizedRecovery(Params):
+class NormalizedRecovery(Offered):
     """k neurons are planted; the program is offered p gates, the planted ones among them."""
 
-    n: int = param(60, "training points", ge=1, le=100_000, slider=(10, 400, 10))
-    d: int = param(20, "input dimension", ge=1, le=10_000, slider=(5, 100, 5))
     k: int = param(1, "planted neurons", ge=1, le=100, slider=(1, 3, 1))
-    design: Literal["gaussian", "cubic", "whitened", "whitened_cubic"] = param(
-        "gaussian", "distribution of the inputs", symbol="X"
-    )
     plant: Literal["random", "axis", "opposite"] = param("random", "planted neurons", symbol="w*")
-    gates: Literal["sampled", "adjacent", "adversarial", "all"] = param(
-        "sampled", "patterns offered: sampled, with others added on purpose, or all (small n, d)"
-    )
-    patterns: int | None = param(
-        None, "sampled gate directions (none: max(n, 50), as published)", symbol="m", ge=1, le=1_000_000
-    )
-    program: Literal["relaxed", "exact"] = param("relaxed", "gates alone (relaxed) or ReLU units (exact)")
-    solver: str = param(OWN, "newton (ours, with proof) or an installed cone solver")
-
-    @field_validator("solver")
-    @classmethod
-    def _installed(cls, name: str) -> str:
-        return instance.solver_name(name)
 
     @model_validator(mode="after")
     def _plantable(self) -> NormalizedRecovery:
