@@ -13,6 +13,8 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, lapack
 
+from ..params import BadInput
+
 # A singular value below this share of the largest counts as zero.
 RANK_TOLERANCE = 1e-10
 REACHED = 1e-9  # an output that is missed by less is reached; rounding is below 1e-12
@@ -32,9 +34,14 @@ class Blocks:
 
     Weights are (d, p) arrays, a block a column. A whitened block of rank r < d has its last d - r
     columns zero, and so have its weights.
+
+    Raises
+    ------
+    BadInput : "X (training points) must be finite, got 1 of 60 entries that are not"
     """
 
     def __init__(self, X: np.ndarray, D: np.ndarray, whitened: bool = False) -> None:
+        check_finite("X", "training points", X)
         self.X, self.whitened = X, whitened
         self.D = np.ascontiguousarray(D, dtype=float)
 
@@ -143,14 +150,14 @@ class Blocks:
             few = np.unique(np.linspace(0, p - 1, -(-4 * n // d)).astype(int))
             factor = self._factor(few)
             diagonal = factor[0].diagonal()
-            if diagonal.min() > 1e-3 * diagonal.max():
+            if self.Pt[few].any() and diagonal.min() > 1e-3 * diagonal.max():
                 return few, factor
         return every, self._factor(every)
 
     def _factor(self, some: np.ndarray) -> tuple[np.ndarray, bool]:
         total = self.curvature(some, np.ones(len(some)), np.zeros(len(some)), np.zeros((self.X.shape[1], len(some))))
-        # Keeps the factor alive where some labels are out of every block's reach.
-        total.flat[:: len(total) + 1] += 1e-14 * np.trace(total) / len(total)
+        # Keeps the factor alive where some labels are out of every block's reach, or all of them.
+        total.flat[:: len(total) + 1] += 1e-14 * np.trace(total) / len(total) or 1.0
         return cho_factor(total, lower=True, check_finite=False)
 
     def least_squares_dual(self, y: np.ndarray) -> np.ndarray:
@@ -177,6 +184,17 @@ class Blocks:
             able = (self.D[:, [place]] == self.D).all(axis=0)
         able[place] = False
         return able
+
+
+def check_finite(name: str, meaning: str, array: np.ndarray) -> None:
+    """Whether an array can be computed with.
+
+    Raises
+    ------
+    BadInput : "y (labels) must be finite, got 1 of 12 entries that are not"
+    """
+    if wrong := np.sum(~np.isfinite(array)):
+        raise BadInput(f"{name} ({meaning}) must be finite, got {wrong} of {array.size} entries that are not")
 
 
 def whitening(X: np.ndarray, D: np.ndarray) -> np.ndarray:

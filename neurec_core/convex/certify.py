@@ -60,10 +60,11 @@ class Planted:
         self.At, self.target = rows[kept], plant.units.T.ravel()[kept]
         self._factor, failed = lapack.dpotrf(self.At @ self.At.T, lower=0)
         diagonal = np.abs(self._factor.diagonal())
-        self._regular = not failed and bool(diagonal.min() > 1e-6 * diagonal.max())
+        self._regular = not failed and bool(len(diagonal) and diagonal.min() > 1e-6 * diagonal.max())
         each = np.arange(len(plant.where))
-        outputs = np.linalg.svd([part.forward(plant.units[:, [s]], each[[s]]) for s in each], compute_uv=False)
-        self.independent = bool(outputs[-1] > RANK_TOLERANCE * outputs[0])
+        outputs = np.reshape([part.forward(plant.units[:, [s]], each[[s]]) for s in each], (len(each), len(blocks.X)))
+        values = np.linalg.svd(outputs, compute_uv=False)
+        self.independent = len(values) == len(each) and bool((values > RANK_TOLERANCE * values.max(initial=0)).all())
 
     def least_norm(self, values: np.ndarray) -> np.ndarray:
         """The shortest l with A^T l = values, (n,); in the least-squares sense where there is none."""

@@ -59,7 +59,7 @@ def start(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float) -> Iter
     """
     dual = y if ridge else blocks.least_squares_dual(y)
     back = blocks.adjoint(dual)
-    size = (blocks.support(back) / cost).max()
+    size = (blocks.support(back) / cost).max() or 1.0  # 0 where no block puts out anything
     return Iterate(np.zeros_like(back), dual / size, back / size, 0)
 
 

@@ -96,7 +96,7 @@ def _check(params: Isometry, X: np.ndarray, D: np.ndarray, planted: list[np.ndar
         "held": condition.held(plant),
         "held_published": params.n >= params.d and certify.published_isometry(blocks, plant, condition),
         "largest": condition.largest(plant),
-        "mean_square": np.nan if blocks.whitened else np.mean(others**2),
+        "mean_square": np.nan if blocks.whitened or not len(others) else np.mean(others**2),
         "consistent": condition.consistent,
     }
 
