@@ -29,15 +29,18 @@ class Cones(Blocks):
     inside : (d, p) directions on the inputs that make the patterns; those of free blocks are not read
     free : how many blocks have no cone and one sign
 
-    Coordinates of a whitened block past the rank of D_j X stay 0, as in the paper's program.
+    Coordinates of a whitened block past the rank of D_j X stay 0, as in the paper's program: it may lack units that
+    the network has, but `norms` does not, so that `recovery.decide` certifies nothing of less than the network.
     """
 
     def __init__(self, gated: Blocks, inside: np.ndarray, free: int = 0) -> None:
         p = gated.D.shape[1]
         self.pattern = np.concatenate([np.arange(p), np.arange(free, p)])
         super().__init__(gated.X, gated.D[:, self.pattern], gated.whitened)
+        self._short: np.ndarray = np.zeros(len(self.pattern), bool)
         if gated.whitened:
             self.__dict__["Pt"] = gated.Pt[self.pattern]
+            self._short |= (self.Pt == 0).all(axis=2).any(axis=1)
         self._gated, self.free = gated, free
         self._sides = (2 * self.D - 1) * np.repeat([1.0, -1.0], [p, p - free])
         self._rows_of: dict[int, np.ndarray] = {}
@@ -55,6 +58,21 @@ class Cones(Blocks):
     def adjoint(self, dual: np.ndarray) -> np.ndarray:
         """All A_j^T l, (d, 2p - free)."""
         return self.gated.adjoint(dual)[:, self.pattern]
+
+    def norms(self, dual: np.ndarray) -> np.ndarray:
+        """All max (A_j^T l)^T w over unit weights in the cones, (2p - free,); of a block of short rank a bound.
+
+        The network's units move in the null space of D_j X at no cost, which leaves only the rows of D_j X in their
+        way: the bound holds for these, too.
+        """
+        G = self.adjoint(dual)
+        norms = self.support(G)
+        sizes = np.linalg.norm(G, axis=0)
+        norms[self._short] = sizes[self._short]
+        for j in map(int, np.flatnonzero(self._short & (sizes >= SURE))):
+            held = self.D[:, j] > 0
+            norms[j] = nnls((self._rows(j)[held] * self._sides[held, j, None]).T, -G[:, j])[1]
+        return norms
 
     def least_squares_dual(self, y: np.ndarray) -> np.ndarray:
         """As for the blocks without cones, (n,)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import nnls
 
 from ..nets import GatedNet, Net, NormalizedNet
 
@@ -136,6 +137,30 @@ def normalized(
     norms = _active(np.concatenate(sizes, axis=1), tolerance)
     strongest = np.take_along_axis(directions, norms.argmax(axis=1)[:, None, None], axis=2)
     return NormalizedNet(np.where(norms[:, None, :] > 0, directions, strongest), _signs(W_plus.shape[2]) * norms)
+
+
+def into_cones(X: np.ndarray, D: np.ndarray, U: np.ndarray) -> np.ndarray:
+    """Weights moved in the null spaces of D_j X, which changes no D_j X u_j, to where a ReLU unit has pattern j.
+
+    The shortest such moves; weights for which there is none stay where they are.
+
+    Parameters
+    ----------
+    X : (n, d) array
+    D : (n, p) bool array of patterns
+    U : (d, p) array, with X u_j >= 0 where pattern j is active
+    """
+    moved = U.copy()
+    for j in np.flatnonzero(((X @ U > 0) & ~D).any(axis=0)):
+        found = factors(X, D[:, [j]])
+        closed, null = X[~D[:, j]], found.V[0][:, ~found.kept[0]]
+        # min ||z|| s.t. closed (u + null z) <= 0, as non-negative least squares (Lawson and Hanson, ch. 23).
+        rows = np.vstack([-(closed @ null).T, closed @ U[:, j]])
+        last = np.append(np.zeros(null.shape[1]), 1.0)
+        left = last - rows @ nnls(rows, last)[0]
+        if left[-1] > 1e-9:
+            moved[:, j] -= null @ (left[:-1] / left[-1])
+    return moved
 
 
 def _active(norms: np.ndarray, tolerance: float) -> np.ndarray:

@@ -63,9 +63,12 @@ def decide(posed: Posed, solver: str) -> Fit:
         return _solve_listing(posed, solver)
     proof = recovery.decide(posed.blocks, posed.y, posed.plant)
     status = Status.UNDECIDED if proof.outcome is Outcome.UNDECIDED else Status.SOLVED
-    W = posed.plant.weights(posed.blocks.D.shape[1]) if proof.W is None else proof.W
+    where = posed.plant.where
+    W = posed.blocks.inputs(posed.plant.weights(posed.blocks.D.shape[1]) if proof.W is None else proof.W)
+    if posed.exact and posed.blocks.whitened:  # whose planted weights leave out what they have in null spaces
+        W[:, where] = decode.into_cones(posed.X, posed.D[:, where], W[:, where])
     dual = np.full(len(posed.y), np.nan) if proof.dual is None else proof.dual
-    return Fit(posed.blocks.inputs(W), dual, np.nan, proof.outcome is not Outcome.TIED, status, proof)
+    return Fit(W, dual, np.nan, proof.outcome is not Outcome.TIED, status, proof)
 
 
 def listing(posed: Posed, beta: float = 0.0) -> Any:
@@ -98,7 +101,7 @@ def _solve_listing(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
     dual = program.constraints[0].dual_value
     dual = dual if y @ dual > 0 else -dual  # the sign of an equality's multiplier is the solver's choice
     own = blocks.coordinates(W)
-    unique = recovery.evenly(blocks, own, dual, blocks.norms(dual))[1]
+    unique = recovery.evenly(blocks, own, dual, blocks.support(blocks.adjoint(dual)))[1]
     primal = float(np.linalg.norm(own, axis=0).sum())
     value = float(y @ dual)
     if beta:
@@ -200,7 +203,7 @@ def _look(posed: Posed, found: Fit) -> dict[str, Any]:
         "distance": np.linalg.norm(apart[:, planted]),
         "stray": np.linalg.norm(apart[:, ~planted]),
         "residual": np.linalg.norm(posed.y - posed.blocks.forward(own)),
-        "norms": posed.of_patterns(posed.blocks.norms(found.dual)),
+        "norms": posed.of_patterns(posed.blocks.support(posed.blocks.adjoint(found.dual))),
         "planted": planted[: posed.D.shape[1]],
     }
 
