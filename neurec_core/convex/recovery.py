@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blocks import Blocks
+from ..params import BadInput
+from .blocks import Blocks, check_finite
 from .certify import EQUAL, STRICT, Isometry, Plant, Planted, isometry, largest_other, screened_norms
 from .newton import Iterate, proximal_points
 
 GAP = 1e-9  # relative duality gap of `solve`
-CHEAPER = 1e-7  # by which share a net must beat the plant to count as cheaper: far above rounding
+CHEAPER = 1e-8  # by which share a net must beat the plant to count as cheaper: what fits to `EQUAL` may err by less
 # A degenerate dual vector sits on the boundary though others do not. With the other blocks made cheaper by
 # this share, an optimal plant has a dual vector that stays clear of the boundary by as much.
 DISCOUNTS = (1e-4, 1e-6)
@@ -57,7 +58,12 @@ def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -
     -------
     Answer; the gap is infinite where the labels are out of reach, and above the one asked for where rounding
     forbids it
+
+    Raises
+    ------
+    BadInput : "y (labels) must be finite, got 1 of 12 entries that are not"
     """
+    _check_labels(blocks, y)
     size = float(np.linalg.norm(y))
     W = np.zeros((blocks.X.shape[1], blocks.D.shape[1]))
     nothing = Answer(W, np.zeros_like(y), np.zeros(W.shape[1]), 0.0, True, True)
@@ -77,6 +83,12 @@ def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -
     W, dual, norms, left = best
     W, unique = evenly(blocks, W, dual, norms)
     return Answer(W * size, dual, norms, left, unique, left <= gap)
+
+
+def _check_labels(blocks: Blocks, y: np.ndarray) -> None:
+    if y.shape != (n := len(blocks.X),):
+        raise BadInput(f"y (labels) must be an array of shape (n,) = ({n},), got {y.shape}")
+    check_finite("y", "labels", y)
 
 
 def _bounds(
@@ -178,8 +190,17 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     ----------
     blocks : of the program
     y : (n,) labels, those of the plant without noise
-    plant : the planted blocks
+    plant : the planted blocks; none for labels that are zero
+
+    Raises
+    ------
+    BadInput : "y (labels) must be what the plant puts out, got labels 0.3 away from it"
     """
+    _check_labels(blocks, y)
+    size, part = float(np.linalg.norm(y)), blocks.part(plant.where)
+    off = float(np.linalg.norm(y - part.forward(plant.units * plant.sizes)))
+    if off > REACH * size:
+        raise BadInput(f"y (labels) must be what the plant puts out, got labels {off:.3g} away from it")
     # What the gated blocks certify holds for those with cones as well: their units are fewer.
     condition = isometry(blocks.gated, plant)
     twin = _twin(blocks, plant)
@@ -188,11 +209,10 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     if condition.held(plant):
         return Decision(Outcome.UNIQUE, 1 - condition.largest(plant), condition.dual, None, condition)
     if blocks.gated is not blocks and condition.consistent and condition.independent:
-        largest = largest_other(blocks.norms(condition.dual), plant)
+        largest = largest_other(screened_norms(blocks, condition.dual), plant)
         if largest < 1 - STRICT:
             return Decision(Outcome.UNIQUE, 1 - largest, condition.dual, None, condition)
     planted = Planted(blocks, plant)
-    size = float(np.linalg.norm(y))
     tie: np.ndarray | None = None
     for discount in (0.0, *DISCOUNTS):
         cost = np.full(blocks.D.shape[1], 1 - discount)
