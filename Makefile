@@ -60,8 +60,7 @@ TABLES := skip_recovery:paper:5 skip_recovery:paper_exact:5 skip_distance:paper:
 	normalized_recovery:paper:5 normalized_recovery:paper_axis:5 normalized_recovery:paper_opposite:5 \
 	normalized_distance:paper:1 normalized_distance:paper_axis:1 normalized_distance:paper_opposite:1 \
 	isometry:paper:10 convex_training:part:1 convex_training:part_normalized:1 cluster_patterns:paper:20 \
-	network_training:paper:2 network_training:paper_random:2 network_training:paper_axis:2 \
-	network_training:paper_opposite:2
+	network_training:part:2 network_training:part_normalized:2
 
 tables: $(READY)  ## compute the committed tables again (hours; can be stopped and goes on; JOBS=2 for two processes)
 	@set -e; for table in $(TABLES); do set -- $$(echo $$table | tr : ' '); \

@@ -17,6 +17,8 @@ from .skip import NOISE_LEVELS, PUBLISHED
 
 # Labels have norm 1 (skip) or about sqrt(k) (normalised): what is left is a thousandth of their square or less.
 FITTED = 1e-3
+# Distances vary slowly over the plane, and a network at its far end takes half a second.
+EVERY_FOURTH = {"n": range(40, 401, 40), "d": range(20, 101, 20)}
 
 
 class NetworkTraining(Params):
@@ -120,6 +122,11 @@ NETWORK_TRAINING = Experiment(
         "quick": Grid(
             {"n": range(20, 201, 20), "d": range(10, 41, 10), "sigma": [0.0, 0.2]}, trials=5,
             fixed={"plant": "smallest_singular"},
+        ),
+        "part": Grid({"sigma": NOISE_LEVELS, **EVERY_FOURTH}, trials=2, fixed={"plant": "smallest_singular"}),
+        "part_normalized": Grid(
+            {"plant": list(data.NEURONS), "sigma": NOISE_LEVELS, **EVERY_FOURTH}, trials=2,
+            fixed={"model": "normalized", "k": 2},
         ),
         "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=10, fixed={"plant": "smallest_singular"}),
         **{
