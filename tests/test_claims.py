@@ -12,6 +12,7 @@ from neurec_core.experiment import Experiment, Problem, Solution, Status
 from neurec_core.nets import GatedNet, Net
 from neurec_core.papers.convex_recovery import (
     CLUSTER_PATTERNS,
+    CONVEX_TRAINING,
     ISOMETRY,
     NORMALIZED_DISTANCE,
     NORMALIZED_RECOVERY,
@@ -21,6 +22,7 @@ from neurec_core.papers.convex_recovery import (
     skip,
     treat,
 )
+from neurec_core.params import BadInput
 
 
 def scores(experiment: Experiment, count=12, **values):
@@ -183,6 +185,78 @@ def test_the_normalised_isometry_condition_implies_recovery():
     assert found["isometry_held"].any()
     assert found["recovered"][found["isometry_held"]].all()
     assert (found["recovered"] & ~found["isometry_held"]).any(), "it is sufficient only"
+
+
+# ---------------------------------------------------------------------------- ReLU units, and weight decay
+
+
+@pytest.mark.parametrize("n", [8, 12, 16])
+@pytest.mark.parametrize("design", ["whitened", "whitened_cubic"])
+def test_whitened_inputs_are_always_recovered_by_relu_units(design, n):
+    found = scores(SKIP_RECOVERY, n=n, d=8, design=design, program="exact")
+    # From n = d on, where gates alone fail by their all-ones pattern; as a ReLU unit that would need X w >= 0.
+    assert found["recovered"].all()
+    assert found["all_ones"].any()
+
+
+@pytest.mark.parametrize("program", ["relaxed", "exact"])
+@pytest.mark.parametrize("beta", [1.0, 0.1, 1e-4])
+@pytest.mark.parametrize("model", ["skip", "normalized"])
+def test_weight_decay_shrinks_a_recovered_plant_by_half_of_it(model, beta, program):
+    values = {"model": model, "program": program, "n": 30, "d": 4, "beta": beta, "design": "whitened"}
+    problem, solution, found = CONVEX_TRAINING.run(CONVEX_TRAINING.params(**values), Draws(11, range(6)))
+    held = solution.stats["isometry_held"] == 1
+    assert held.any()
+    # Orthonormal outputs U w of unit norm: ||U w - U v||^2 + beta ||v|| is least at v = (1 - beta/2) w, and grows by
+    # the square of the distance; the solver stops within 1e-9 of its least value over beta.
+    near = 2 * (1e-9 * beta) ** 0.5
+    for name in ("weight_distance", "residual"):
+        assert np.allclose(found[name][held], beta / 2, rtol=0, atol=near)
+    assert np.allclose(found["stray"][held], 0, atol=near)
+    if model == "skip":
+        apart = np.linalg.norm(problem.teacher(solution.stats["X_test"]), axis=1) * beta / 2
+        assert np.allclose(found["test_distance"][held], apart[held], rtol=0, atol=near)
+
+
+@pytest.mark.parametrize("program", ["relaxed", "exact"])
+@pytest.mark.parametrize(("model", "experiment"), [("skip", SKIP_DISTANCE), ("normalized", NORMALIZED_DISTANCE)])
+def test_little_weight_decay_is_the_minimal_norm(model, experiment, program):
+    values = {"n": 14, "d": 6, "sigma": 0.2, "patterns": 20, "program": program, "plant": "random"}
+    decays = [(experiment, {}), *((CONVEX_TRAINING, {"model": model, "beta": beta}) for beta in (1e-4, 1e-5))]
+    least, more, less = (scores(some, 4, **values, **decay)["weight_distance"] for some, decay in decays)
+    moved = np.abs(more - least) > 1e-6
+    # The same data, patterns and noise; the answer moves in proportion to beta.
+    assert np.allclose((more - least)[moved] / (less - least)[moved], 10, rtol=0.02)
+    assert moved.sum() >= 3
+    assert np.abs(more - least).max() < 1e-2
+
+
+def test_scores_of_training_by_hand(by_hand):
+    params, (problem, solution) = CONVEX_TRAINING.params(), by_hand
+    solution = solution._replace(stats={**solution.stats, "residual": np.array([0.2])})
+    found = CONVEX_TRAINING.score(params, problem, solution)
+    # As in the distances above: plant 2.2 and 1.0, fit 2.6 and 0.4.
+    assert found["test_distance"][0] == pytest.approx(np.hypot(0.4, 0.6))
+    assert (found["weight_distance"][0], found["stray"][0], found["residual"][0]) == (0.3, 0.5, 0.2)
+    gated = CONVEX_TRAINING.score(params.with_(model="normalized"), problem, solution)
+    assert np.isnan(gated["test_distance"]).all(), "gates behind a normalised layer have no outputs elsewhere"
+
+
+REFUSED = {
+    "solver (of the program) must be newton where program is relaxed": {"program": "relaxed", "solver": "CLARABEL"},
+    "gates (patterns offered) must not be adjacent where model is skip": {"gates": "adjacent"},
+    "k (planted neurons) of the skip model is 1, its one linear neuron, got 2": {"k": 2},
+    "plant (planted neurons) of the skip model is one of random, smallest_singular, got axis": {"plant": "axis"},
+    "plant (planted neurons) opposite needs k = 2, got k = 1": {"model": "plain", "plant": "opposite"},
+    "beta (weight decay on the sum of norms, beside the squared residual) must be a number in (0, 10]": {"beta": 0},
+}
+
+
+@pytest.mark.parametrize("said", REFUSED)
+def test_training_that_makes_no_sense_is_refused(said):
+    with pytest.raises(BadInput) as refused:
+        CONVEX_TRAINING.params(**REFUSED[said])
+    assert str(refused.value).startswith(said)
 
 
 # ------------------------------------------------------------------------------------------ two clusters
