@@ -327,7 +327,7 @@ right.round(4)
 #
 # Training with weight decay $\beta$ to global optimality is a convex program as well, their eq. (211): the squared residual
 # plus $\beta$ times the sum of norms, with ReLU units. At the published $\beta = 10^{-6}$ it is all but the least norm. These
-# programs have a cone for each pattern and sign and take longer: a part of the published grid.
+# programs have a cone for each pattern and sign and take longer: the tables stop at $n = 160$ and $n = 120$.
 
 # %%
 decayed = load(published(paper.CONVEX_TRAINING))
@@ -432,8 +432,8 @@ nnic
 # %% [markdown]
 # ### Networks trained by gradient descent (figures 8, 25 and 30 to 32)
 #
-# The network itself, $n + 1$ hidden units, trained on the same data for 400 epochs: its distance on fresh points. A linear
-# neuron in the network with a skip connection (figure 8):
+# The network itself, $n + 1$ hidden units, trained on the same data for 400 epochs: its distance on fresh points, at every
+# fourth $n$ and every second $d$ of the published grid. A linear neuron in the network with a skip connection (figure 8):
 
 # %%
 trained = load(published(paper.NETWORK_TRAINING))

@@ -224,10 +224,10 @@ def test_little_weight_decay_is_the_minimal_norm(model, experiment, program):
     values = {"n": 14, "d": 6, "sigma": 0.2, "patterns": 20, "program": program, "plant": "random"}
     decays = [(experiment, {}), *((CONVEX_TRAINING, {"model": model, "beta": beta}) for beta in (1e-4, 1e-5))]
     least, more, less = (scores(some, 4, **values, **decay)["weight_distance"] for some, decay in decays)
-    moved = np.abs(more - least) > 1e-6
-    # The same data, patterns and noise; the answer moves in proportion to beta.
-    assert np.allclose((more - least)[moved] / (less - least)[moved], 10, rtol=0.02)
-    assert moved.sum() >= 3
+    # The same data, patterns and noise; the answer moves in proportion to beta. A gap of 1e-9 leaves a distance
+    # within some 1e-6, here times ten.
+    assert np.allclose(more - least, 10 * (less - least), rtol=0.02, atol=3e-5)
+    assert np.abs(more - least).max() > 2e-4
     assert np.abs(more - least).max() < 1e-2
 
 

@@ -149,10 +149,14 @@ class Blocks:
             # A sum over all of these blocks costs more than the solve; a few, well spread, will do.
             few = np.unique(np.linspace(0, p - 1, -(-4 * n // d)).astype(int))
             factor = self._factor(few)
-            diagonal = factor[0].diagonal()
-            if self.Pt[few].any() and diagonal.min() > 1e-3 * diagonal.max():
+            if self.Pt[few].any() and _regular(factor):
                 return few, factor
         return every, self._factor(every)
+
+    @property
+    def spanning(self) -> bool:
+        """Whether the blocks reach every label, and not by a hair."""
+        return bool(self.D.any()) and _regular(self._spanning[1])
 
     def _factor(self, some: np.ndarray) -> tuple[np.ndarray, bool]:
         total = self.curvature(some, np.ones(len(some)), np.zeros(len(some)), np.zeros((self.X.shape[1], len(some))))
@@ -184,6 +188,11 @@ class Blocks:
             able = (self.D[:, [place]] == self.D).all(axis=0)
         able[place] = False
         return able
+
+
+def _regular(factor: tuple[np.ndarray, bool]) -> bool:
+    diagonal = factor[0].diagonal()
+    return bool(diagonal.min() > 1e-3 * diagonal.max())
 
 
 def check_finite(name: str, meaning: str, array: np.ndarray) -> None:

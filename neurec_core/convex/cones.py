@@ -102,16 +102,24 @@ class Cones(Blocks):
             room[:, j] = np.where(rows.any(axis=1), slack, np.inf)  # a zero row confines nothing
         return inside, room
 
-    @cached_property
-    def _roomy(self) -> np.ndarray:
-        """Patterns whose direction lies inside their cone by more than rounding."""
-        return np.flatnonzero(self._room.min(axis=0) > 1e-9)
+    def signed(self, W: np.ndarray) -> np.ndarray:
+        """Weights (d, p) of the gated blocks as weights of the signed ones; 0 for those that are in neither cone."""
+        signed = np.zeros((len(W), len(self.pattern)))
+        signed[:, : self.free] = W[:, : self.free]
+        for j in range(self.free, W.shape[1]):
+            slack = self._sides[:, j] * (self._rows(j) @ W[:, j])
+            if slack.min() >= 0:
+                signed[:, j] = W[:, j]
+            elif slack.max() <= 0:
+                signed[:, j + W.shape[1] - self.free] = W[:, j]
+        return signed
 
     def correction(self, residual: np.ndarray) -> np.ndarray:
-        """Small weights with sum_j A_j w_j = residual over cones with an interior, (d, 2p - free)."""
+        """Small weights with sum_j A_j w_j = residual, inside the widest cones; (d, 2p - free)."""
         W = np.zeros((self.X.shape[1], len(self.pattern)))
-        W[:, self._roomy] = self._reaching.correction(residual)
-        for j in map(int, self._roomy[self._roomy >= self.free]):
+        widest, blocks = self._widest
+        W[:, widest] = blocks.correction(residual)
+        for j in map(int, widest[widest >= self.free]):
             minus = j + self._gated.D.shape[1] - self.free
             out = np.maximum(-self._sides[:, j] * (self._rows(j) @ W[:, j]) / self._room[:, j], 0).max()
             # u + t h and v + t h put out what u and v do.
@@ -120,8 +128,17 @@ class Cones(Blocks):
         return W
 
     @cached_property
-    def _reaching(self) -> Blocks:
-        return self.gated.part(self._roomy)
+    def _widest(self) -> tuple[np.ndarray, Blocks]:
+        """A few patterns with wide cones that reach all labels that there are, and their gated blocks.
+
+        A correction costs its size over the width of its cone, and most cones are narrow.
+        """
+        room = self._room.min(axis=0)
+        wide = np.argsort(-room)[: np.count_nonzero(room > 1e-9)]
+        count = -(-2 * len(self.X) // self.X.shape[1]) + self.free
+        while count < len(wide) and not self.gated.part(wide[:count]).spanning:
+            count *= 2
+        return wide[:count], self.gated.part(wide[:count])
 
     # ------------------------------------------------------------------------------------ projection
 

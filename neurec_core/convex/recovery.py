@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from ..params import BadInput
 from .blocks import Blocks, check_finite
 from .certify import EQUAL, STRICT, Isometry, Plant, Planted, isometry, largest_other, screened_norms
+from .cones import Cones
 from .newton import Iterate, proximal_points
 
 GAP = 1e-9  # relative duality gap of `solve`
@@ -18,7 +20,7 @@ CHEAPER = 1e-8  # by which share a net must beat the plant to count as cheaper: 
 # this share, an optimal plant has a dual vector that stays clear of the boundary by as much.
 DISCOUNTS = (1e-4, 1e-6)
 REACH = 1e-6  # labels that least squares misses by more than this share are out of reach
-PROXIMAL_LIMIT = 40
+PROXIMAL_LIMIT, STALLED = 40, 6  # proximal points: in all, and without a smaller gap
 TIGHT = 1e-6  # blocks with norms this near to 1 may take part in a solution
 
 
@@ -72,17 +74,27 @@ def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -
     if not ridge and np.linalg.norm(y - blocks.forward(blocks.correction(y))) > REACH * size:
         return nothing._replace(gap=np.inf, unique=False, converged=False)
     cost = np.ones(blocks.D.shape[1])
-    best = None
-    for k, point in enumerate(proximal_points(blocks, y / size, cost, ridge / size)):
-        W, dual, norms, left = _bounds(blocks, y / size, ridge / size, point)
-        if best is None or left < best[-1]:
-            best = (W, dual, norms, left)
-        if left <= gap or k == PROXIMAL_LIMIT:
+    least, W, most, dual, norms, left, since = np.inf, W, -np.inf, nothing.dual, nothing.norms, np.inf, 0
+    for k, point in enumerate(_points(blocks, y / size, cost, ridge / size)):
+        near, primal, candidate, sizes, bound = _bounds(blocks, y / size, ridge / size, point)
+        if primal < least:
+            least, W = primal, near
+        if bound > most:
+            most, dual, norms = bound, candidate, sizes
+        last, left = left, (least - most) / least if least < np.inf else np.inf
+        since = 0 if left < last else since + 1
+        if left <= gap or since == STALLED or k == PROXIMAL_LIMIT:
             break
-    assert best is not None
-    W, dual, norms, left = best
     W, unique = evenly(blocks, W, dual, norms)
     return Answer(W * size, dual, norms, left, unique, left <= gap)
+
+
+def _points(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float) -> Iterator[Iterate]:
+    """Proximal points; of an exact program first the relaxed solution, which solves it if it lies in the cones."""
+    if isinstance(blocks, Cones):
+        relaxed = solve(blocks.gated, y, ridge)
+        yield Iterate(blocks.signed(relaxed.W), relaxed.dual, blocks.adjoint(relaxed.dual), 0)
+    yield from proximal_points(blocks, y, cost, ridge)
 
 
 def _check_labels(blocks: Blocks, y: np.ndarray) -> None:
@@ -93,8 +105,8 @@ def _check_labels(blocks: Blocks, y: np.ndarray) -> None:
 
 def _bounds(
     blocks: Blocks, y: np.ndarray, ridge: float, point: Iterate
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Feasible weights, a feasible dual vector, its norms and the relative gap between the two objectives."""
+) -> tuple[np.ndarray, float, np.ndarray, np.ndarray, float]:
+    """Feasible weights and their objective; a feasible dual vector, its norms and its objective."""
     norms = blocks.support(point.back)
     outside = max(1.0, float(norms.max()))
     dual, norms = point.dual / outside, norms / outside
@@ -105,8 +117,8 @@ def _bounds(
     if ridge:
         primal += float(residual @ residual) / (2 * ridge)
     elif np.linalg.norm(residual) > EQUAL:
-        return W, dual, norms, np.inf  # out of reach, or too badly conditioned to say
-    return W, dual, norms, (primal - float(y @ dual) + ridge * float(dual @ dual) / 2) / primal
+        primal = np.inf  # out of reach, or too badly conditioned to say
+    return W, primal, dual, norms, float(y @ dual) - ridge * float(dual @ dual) / 2
 
 
 def evenly(blocks: Blocks, W: np.ndarray, dual: np.ndarray, norms: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -201,14 +213,18 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     off = float(np.linalg.norm(y - part.forward(plant.units * plant.sizes)))
     if off > REACH * size:
         raise BadInput(f"y (labels) must be what the plant puts out, got labels {off:.3g} away from it")
-    # What the gated blocks certify holds for those with cones as well: their units are fewer.
+    if isinstance(blocks, Cones):
+        # What the gated blocks certify holds with cones as well: they have fewer units.
+        relaxed = decide(blocks.gated, y, plant)
+        if relaxed.outcome is Outcome.UNIQUE:
+            return relaxed
     condition = isometry(blocks.gated, plant)
     twin = _twin(blocks, plant)
     if twin is not None:
         return Decision(Outcome.TIED, _apart(twin, plant), None, twin, condition)
     if condition.held(plant):
         return Decision(Outcome.UNIQUE, 1 - condition.largest(plant), condition.dual, None, condition)
-    if blocks.gated is not blocks and condition.consistent and condition.independent:
+    if isinstance(blocks, Cones) and condition.consistent and condition.independent:
         largest = largest_other(screened_norms(blocks, condition.dual), plant)
         if largest < 1 - STRICT:
             return Decision(Outcome.UNIQUE, 1 - largest, condition.dual, None, condition)
