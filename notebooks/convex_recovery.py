@@ -403,7 +403,7 @@ figure(far, paper.NORMALIZED_DISTANCE, plant="opposite")
 figure(far, paper.NORMALIZED_DISTANCE, plant="random", k=2)
 
 # %% [markdown]
-# Two and three neurons on coordinate axes (figures 28 and 29):
+# Two and three neurons on coordinate axes (figures 28 and 29), at every fourth $n$ and every second $d$:
 
 # %%
 figure(far, paper.NORMALIZED_DISTANCE, plant="axis", k=2)

@@ -13,7 +13,7 @@ from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution
 from ...params import param
 from . import instance, treat
 from .instance import CITATION, Offered
-from .skip import NOISE_LEVELS, PUBLISHED, twice
+from .skip import EVERY_FOURTH, NOISE_LEVELS, PUBLISHED, twice
 
 
 class NormalizedRecovery(Offered):
@@ -134,6 +134,7 @@ NORMALIZED_DISTANCE = Experiment(
     presets={
         "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2, fixed={"sigma": 0.1}),
         "quick": Grid({"n": range(10, 101, 10), "d": [10], "sigma": NOISE_LEVELS}, trials=5),
+        "part_axis": Grid({"k": [2, 3], "sigma": NOISE_LEVELS, **EVERY_FOURTH}, trials=1, fixed={"plant": "axis"}),
         "paper": Grid({"k": [1, 2], "sigma": NOISE_LEVELS, **PUBLISHED}, trials=5),
         "paper_axis": Grid({"k": [2, 3], "sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"plant": "axis"}),
         "paper_opposite": Grid({"k": [2], "sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"plant": "opposite"}),

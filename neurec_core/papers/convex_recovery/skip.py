@@ -110,6 +110,8 @@ GUIDES = (
     ),
 )  # fmt: skip
 PUBLISHED = {"n": range(10, 401, 10), "d": range(10, 101, 10)}
+# For distances, which vary slowly over the plane.
+EVERY_FOURTH = {"n": range(40, 401, 40), "d": range(20, 101, 20)}
 EVERY_DESIGN = {"design": ["gaussian", "cubic", "whitened", "whitened_cubic"]}
 NOISE_LEVELS = [0.0, 0.05, 0.1, 0.2]
 

@@ -13,12 +13,10 @@ from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
 from ...params import Params, param
 from . import instance
 from .instance import CITATION
-from .skip import NOISE_LEVELS, PUBLISHED
+from .skip import EVERY_FOURTH, NOISE_LEVELS, PUBLISHED
 
 # Labels have norm 1 (skip) or about sqrt(k) (normalised): what is left is a thousandth of their square or less.
 FITTED = 1e-3
-# Distances vary slowly over the plane, and a network at its far end takes half a second.
-EVERY_FOURTH = {"n": range(40, 401, 40), "d": range(20, 101, 20)}
 
 
 class NetworkTraining(Params):
