@@ -177,11 +177,13 @@ class Decision(NamedTuple):
     """An outcome with what proves it.
 
     outcome : `Outcome`
-    margin : UNIQUE: 1 minus the largest norm of a block that is not planted; CHEAPER: the share of the
-        plant's cost that is saved; TIED: the other net's distance from the plant over the plant's norm
+    margin : how clear it is, as told below
     dual : (n,) UNIQUE: the dual vector
     W : (d, p) CHEAPER, TIED: the other net's weights
     isometry : the isometry condition, tried first
+
+    The margin of UNIQUE is 1 minus the largest norm of a block that is not planted, that of CHEAPER the share of the
+    plant's cost that is saved, that of TIED the other net's distance from the plant over the plant's norm.
     """
 
     outcome: Outcome
