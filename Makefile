@@ -56,7 +56,7 @@ sync: $(READY)
 	@$(BIN)/jupytext --quiet --sync notebooks/*.py
 
 # experiment:preset:trials as committed; more trials go on where these end.
-TABLES := skip_recovery:paper:5 skip_recovery:paper_exact:3 skip_distance:paper:5 skip_distance:paper_exact:1 \
+TABLES := skip_recovery:paper:5 skip_recovery:paper_exact:5 skip_distance:paper:5 skip_distance:paper_exact:1 \
 	normalized_recovery:paper:5 normalized_recovery:paper_axis:5 normalized_recovery:paper_opposite:5 \
 	normalized_distance:paper:1 normalized_distance:part_axis:1 normalized_distance:paper_opposite:1 \
 	isometry:paper:10 convex_training:part:1 convex_training:part_normalized:1 cluster_patterns:paper:20 \

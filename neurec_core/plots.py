@@ -90,7 +90,10 @@ def phase_diagram(
     """
     column = column or headline(experiment)
     parts = _parts(table, panels)
-    fig = make_subplots(1, len(parts), shared_yaxes=True, subplot_titles=[title for title, _ in parts])
+    crowded = len(parts) > 3
+    words_alone = crowded and not pd.api.types.is_numeric_dtype(table[panels])
+    titles = [title.removeprefix(f"{panels} = ") if words_alone else title for title, _ in parts]
+    fig = make_subplots(1, len(parts), shared_yaxes=True, subplot_titles=titles)
     for i, (_, part) in enumerate(parts, start=1):
         fig.add_trace(_heatmap(part, experiment, x, y, column), 1, i)
         for curve in _guides(part, experiment, x, y):
@@ -103,6 +106,7 @@ def phase_diagram(
     step = _step(table[x])
     fig.update_xaxes(title=declared[x].axis, range=[span[0] - step / 2, span[1] + step / 2])
     fig.update_yaxes(title=declared[y].axis, col=1)
+    fig.update_xaxes(tickangle=0, nticks=5 if crowded else None)
     fig.update_coloraxes(colorscale=SCALE, colorbar=_colorbar(experiment, column))
     if experiment.columns[column].kind == "event":
         fig.update_coloraxes(cmin=0, cmax=1)

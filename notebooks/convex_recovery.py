@@ -414,8 +414,7 @@ figure(far, paper.NORMALIZED_DISTANCE, plant="axis", k=3)
 # %% [markdown]
 # ### How often the isometry condition holds (figure 10)
 #
-# Two random normalised neurons, $2n$ sampled patterns, nothing solved. Left the condition as the paper defines it, right
-# as its code checks it.
+# Two random normalised neurons, $2n$ sampled patterns, nothing solved:
 
 # %%
 conditions = load(published(paper.ISOMETRY))
@@ -423,6 +422,7 @@ plots.phase_diagram(conditions, paper.ISOMETRY, "n", "d", "held")
 
 # %%
 both = conditions.groupby("n")[["held", "held_published", "consistent"]].mean()
+# The paper's code does not ask whether the dual vector meets its equations.
 false_alarms = conditions["held_published"] & ~conditions["held"]
 assert not (conditions["held"] & ~conditions["consistent"]).any()
 nnic = ratios(conditions.assign(model="normalized"), "held", ["model"])

@@ -80,10 +80,10 @@ RECOVERY_COLUMNS = {
     "isometry_held": Column("isometry condition holds (all norms < 1)", "event"),
 }
 DISTANCE_COLUMNS = {
-    "weight_distance": Column("distance of the skip weights from the plant", "measure", "in units of the plant's norm"),
+    "weight_distance": Column("distance of the skip weights from the plant", "measure", "2-norm"),
     "test_distance": Column("distance from the plant on n fresh points, gated as fitted", "measure", "2-norm"),
     "test_distance_relu": Column("the same with ReLU in place of the gates, as published", "measure", "2-norm"),
-    "stray": Column("norm of all weights outside the skip connection", "measure", "in units of the plant's norm"),
+    "stray": Column("norm of all weights outside the skip connection", "measure", "2-norm"),
     "unique": Column("the solution is the only one; else that of least Euclidean norm is measured", "event"),
     "gap": Column("relative duality gap of the solution", "measure"),
     "all_ones": Column("some direction is active on every point", "event"),
