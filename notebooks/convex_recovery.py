@@ -510,9 +510,10 @@ edges = edges.assign(model="skip", k=1)
 more = tables.threshold(normalized, "recovered", "n", ["plant", "k", "d"])
 edges = pd.concat([edges, more.assign(model="normalized", design="gaussian")])
 edges = edges.rename(columns={"threshold": "n"})
-view = functools.partial(
-    portrait.recovery, edges=edges.drop(columns=["low", "high"])
-)
+edges = edges.drop(columns=["low", "high"])
+
+# %%
+view = functools.partial(portrait.recovery, edges=edges)
 sliders = {
     "n": [20, 40, 60, 80, 120, 200],
     "d": [10, 20, 40],
@@ -536,21 +537,18 @@ def claim(predicted, row, low, high):
     return predicted, band, bool(low <= row["threshold"] <= high)
 
 
+# %%
+gaussian, sufficient = harder.loc["gaussian"], condition.loc["gaussian"]
 points = {
     "whitened, random: n/d": claim("2", measured.loc["whitened"], 1.8, 2.4),
     "gaussian, random": claim("2 to 2.2", measured.loc["gaussian"], 1.8, 2.4),
-    "gaussian, smallest singular": claim(
-        "2.5-2.75", harder.loc["gaussian"], 2.3, 3
-    ),
-    "with ReLU units, the same": claim(
-        "1.75-2", by_program.loc["exact"], 1.4, 2.05
-    ),
-    "isometry condition, the same": claim(
-        "2.9-3.25", condition.loc["gaussian"], 2.7, 3.6
-    ),
-    "normalised, k = 1": claim("1 (sampled)", neurons.loc[("random", 1)], 1, 1.5),
+    "gaussian, smallest singular": claim("2.5-2.75", gaussian, 2.3, 3),
+    "the same, isometry condition": claim("2.9-3.25", sufficient, 2.7, 3.6),
+    "the same, ReLU": claim("1.75-2", by_program.loc["exact"], 1.4, 2.05),
+    "normalised, k = 1": claim("1", neurons.loc[("random", 1)], 1, 1.5),
     "normalised, k = 2": claim("3.5-4.5", neurons.loc[("random", 2)], 3.3, 4.7),
-    "its isometry condition": claim("4.2-5.5", nnic.loc["normalized"], 4, 6),
+    "normalised, k = 3": claim("about 6", neurons.loc[("random", 3)], 5, 6.5),
+    "k = 2, isometry condition": claim("4.2-5.5", nnic.loc["normalized"], 4, 6),
 }
 
 # %%
@@ -570,6 +568,8 @@ statements = {
         0.85 < z_clusters < 1.15,
     ),
 }
+
+# %%
 columns = ["theory", "ours", "agrees"]
 checked = pd.DataFrame.from_dict({**statements, **points}, "index", columns=columns)
 assert checked["agrees"].all()
