@@ -221,7 +221,28 @@ def _finish(fig: go.Figure, experiment: Experiment, column: str, table: pd.DataF
     failed = len(table) - len(trials)
     note = f"{len(table)} trials" + (f", {failed} failed" if failed else "")
     title = f"{experiment.columns[column].label}<br><sup>{note}</sup>"
-    return style(fig, title, alt=f"{alt}; {note}")
+    panels = len(fig.layout.annotations)
+    narrow = stacked(fig, height=160 + 320 * panels) if panels > 1 else None
+    return style(fig, title, alt=f"{alt}; {note}", narrow=narrow)
+
+
+def stacked(fig: go.Figure, height: int) -> dict[str, Any]:
+    """The layout, `height` pixels in all, in which the panels of a row stand one above the other: for a phone.
+
+    Parameters
+    ----------
+    fig : panels with a title each, as `make_subplots` makes them
+    """
+    titles = [title.to_plotly_json() for title in fig.layout.annotations]
+    gap = 110 / (height - 160)  # for a panel's title and the axis above it
+    tall = (1 - gap * (len(titles) - 1)) / len(titles)
+    layout: dict[str, Any] = {"height": height, "annotations": []}
+    for i, title in enumerate(titles):
+        top, axis = 1 - i * (tall + gap), str(i + 1) if i else ""
+        layout[f"xaxis{axis}"] = {"domain": [0, 1]}
+        layout[f"yaxis{axis}"] = {"domain": [max(top - tall, 0), top], "showticklabels": True}
+        layout["annotations"].append({**title, "x": 0.5, "y": top})
+    return layout
 
 
 def style(fig: go.Figure, title: str, alt: str, height: int = 460, narrow: dict[str, Any] | None = None) -> go.Figure:

@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 from .experiment import Problem, Solution
 from .nets import GatedNet
 from .params import Params
-from .plots import COLORS, style
+from .plots import COLORS, stacked, style
 
 Scores = dict[str, np.ndarray]
 GRAY = {"color": "gray", "dash": "dash"}
@@ -60,7 +60,7 @@ def _frame() -> dict[str, Any]:
     fig.update_yaxes(title="norm", rangemode="tozero", col=2)
     fig.update_xaxes(title="training points n", col=3)
     fig.update_yaxes(title="input dimension d", col=3)
-    return style(fig, "", "", height=480, narrow=_stacked(fig)).to_plotly_json()["layout"]
+    return style(fig, "", "", height=480, narrow=stacked(fig, height=1080)).to_plotly_json()["layout"]
 
 
 def _dots(panel: int, x: Any, y: Any, name: str, **look: Any) -> dict[str, Any]:
@@ -128,16 +128,6 @@ def _place(params: Params, n: int, d: int, edges: pd.DataFrame | None) -> list[d
         _dots(3, 2 * reach, reach, "n = 2d", mode="lines", line=GRAY),
         _dots(3, [n], [d], "this instance", marker=star),
     ]
-
-
-def _stacked(fig: go.Figure) -> dict[str, Any]:
-    """The panels one above the other."""
-    titles = [a.to_plotly_json() for a in fig.layout.annotations]
-    tops = (1, 0.63, 0.26)
-    axes: dict[str, Any] = {f"xaxis{i}": {"domain": [0, 1]} for i in ("", 2, 3)}
-    axes |= {f"yaxis{i}": {"domain": [top - 0.26, top]} for i, top in zip(("", 2, 3), tops, strict=True)}
-    places = [{**title, "x": 0.5, "y": top} for title, top in zip(titles, tops, strict=True)]
-    return {"height": 1080, **axes, "annotations": places}
 
 
 def _verdict(problem: Problem, solution: Solution, scores: Scores) -> str:

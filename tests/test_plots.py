@@ -38,6 +38,19 @@ def test_two_numbers_make_a_phase_diagram():
     assert titles(fig) == ["tenths x", "another number y"]
 
 
+def test_panels_stand_one_above_the_other_on_a_phone():
+    data = table(Grid({"x": [0, 5], "y": [1, 2], "pause": [0.0, 0.001, 0.002]}, trials=2))
+    narrow = plots.phase_diagram(data, TOY, "x", "y", panels="pause").layout.meta["narrow"]
+    spans = [narrow[axis]["domain"] for axis in ("yaxis3", "yaxis2", "yaxis")]
+    edges = np.ravel(spans)
+    assert edges[0] == pytest.approx(0, abs=1e-9)
+    assert edges[-1] == 1
+    assert (np.diff(edges) > 0).all(), "from the bottom to the top, apart"
+    assert all(narrow[axis]["domain"] == [0, 1] for axis in ("xaxis", "xaxis2", "xaxis3"))
+    assert [title["y"] for title in narrow["annotations"]] == [high for _, high in spans[::-1]]
+    assert "narrow" not in plots.phase_diagram(data, TOY, "x", "y").layout.meta
+
+
 def test_a_guide_is_drawn_only_where_it_holds():
     data = table(Grid({"x": [0, 5], "y": [1, 2]}, trials=2))
     for pauses, drawn in (([0.0], 1), ([1.0], 0)):
