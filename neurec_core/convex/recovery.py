@@ -215,18 +215,17 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     off = float(np.linalg.norm(y - part.forward(plant.units * plant.sizes)))
     if off > REACH * size:
         raise BadInput(f"y (labels) must be what the plant puts out, got labels {off:.3g} away from it")
-    if isinstance(blocks, Cones):
-        # What the gated blocks certify holds with cones as well: they have fewer units.
-        relaxed = decide(blocks.gated, y, plant)
-        if relaxed.outcome is Outcome.UNIQUE:
-            return relaxed
-    condition = isometry(blocks.gated, plant)
+    # What the gated blocks certify holds with cones as well: they have fewer units.
+    relaxed = decide(blocks.gated, y, plant) if isinstance(blocks, Cones) else None
+    if relaxed and relaxed.outcome is Outcome.UNIQUE:
+        return relaxed
+    condition = relaxed.isometry if relaxed else isometry(blocks, plant)
     twin = _twin(blocks, plant)
     if twin is not None:
         return Decision(Outcome.TIED, _apart(twin, plant), None, twin, condition)
     if condition.held(plant):
         return Decision(Outcome.UNIQUE, 1 - condition.largest(plant), condition.dual, None, condition)
-    if isinstance(blocks, Cones) and condition.consistent and condition.independent:
+    if relaxed and condition.consistent and condition.independent:
         largest = largest_other(screened_norms(blocks, condition.dual), plant)
         if largest < 1 - STRICT:
             return Decision(Outcome.UNIQUE, 1 - largest, condition.dual, None, condition)

@@ -166,15 +166,13 @@ def pose(params: Any, problem: Problem, draws: Draws) -> list[Posed | None]:
     posed: list[Posed | None] = []
     for b, p in enumerate(found.sizes):
         net = [part[b] for part in problem.teacher]
-        if model != "skip" and not (problem.X[b] @ net[0] > 0).any(axis=0).all():
+        if idle(problem.X[b], net[0]):
             posed.append(None)
             continue
         D, H = found.D[b, :, :p], found.H[b, :, :p]
+        D, blocks, plant = blocks_of(model, problem.X[b], D, net)
         if model == "skip":
-            D, H = np.column_stack([np.ones(len(D), bool), D]), np.column_stack([np.zeros(len(H)), H])
-            blocks, plant = Blocks(problem.X[b], D), certify.Plant.of(np.array([0]), net[2][:, None])
-        else:
-            blocks, plant = planted_blocks(problem.X[b], D, net[0], whitened=model == "normalized")
+            H = np.column_stack([np.zeros(len(H)), H])
         if exact:
             blocks = Cones(blocks, H, free=int(model == "skip"))
         posed.append(Posed(problem.X[b], problem.y[b], D, H, blocks, plant, bool(found.all_ones[b]), model))
@@ -195,6 +193,24 @@ def offered(params: Any, X: np.ndarray, neurons: np.ndarray, draws: Draws) -> pa
         near = [np.pad(some, ((0, 0), (0, width - some.shape[1])), mode="edge") for some in near]
         neurons = np.concatenate([neurons, np.stack(near)], axis=2)
     return patterns.sample(X, np.concatenate([neurons, directions], axis=2))
+
+
+def idle(X: np.ndarray, W: np.ndarray) -> bool:
+    """Whether some neuron, a column of W (d, k), is active on no point."""
+    return not (X @ W > 0).any(axis=0).all()
+
+
+def blocks_of(
+    model: str, X: np.ndarray, D: np.ndarray, net: list[np.ndarray]
+) -> tuple[np.ndarray, Blocks, certify.Plant]:
+    """The patterns of a model's blocks, these blocks, and where among them the planted net is.
+
+    The skip connection comes first, as the pattern that is all ones.
+    """
+    if model == "skip":
+        D = np.column_stack([np.ones(len(D), bool), D])
+        return D, Blocks(X, D), certify.Plant.of(np.array([0]), net[2][:, None])
+    return D, *planted_blocks(X, D, net[0], whitened=model == "normalized")
 
 
 def planted_blocks(X: np.ndarray, D: np.ndarray, W: np.ndarray, whitened: bool) -> tuple[Blocks, certify.Plant]:

@@ -9,7 +9,6 @@ from pydantic import model_validator
 
 from ... import data, patterns
 from ...convex import certify
-from ...convex.blocks import Blocks
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
 from ...params import Params, param
@@ -67,13 +66,11 @@ def sample(params: Isometry, draws: Draws) -> Problem:
 def check(params: Isometry, problem: Problem, draws: Draws) -> Solution:
     """NIC (linear neuron), NIC-k (plain) or NNIC-k (normalised) over sampled and planted patterns."""
     directions = draws.normal("h", params.d, params.patterns or max(2 * params.n, 50))
-    if params.model != "skip":
-        directions = np.concatenate([problem.teacher.W, directions], axis=2)
-    found = patterns.sample(problem.X, directions)
+    found = patterns.sample(problem.X, np.concatenate([problem.teacher.W, directions], axis=2))
     status, looks = [], []
     for b, p in enumerate(found.sizes):
         planted = [part[b] for part in problem.teacher]
-        empty = params.model != "skip" and not (problem.X[b] @ planted[0] > 0).any(axis=0).all()
+        empty = instance.idle(problem.X[b], planted[0])
         status.append(Status.EMPTY if empty else Status.SOLVED)
         looks.append(
             dict.fromkeys(LOOKS, np.nan) if empty else _check(params, problem.X[b], found.D[b, :, :p], planted)
@@ -85,11 +82,7 @@ LOOKS = ("held", "held_published", "largest", "mean_square", "consistent")
 
 
 def _check(params: Isometry, X: np.ndarray, D: np.ndarray, planted: list[np.ndarray]) -> dict[str, Any]:
-    if params.model == "skip":
-        D = np.column_stack([np.ones(len(X), bool), D])
-        blocks, plant = Blocks(X, D), certify.Plant.of(np.array([0]), planted[2][:, None])
-    else:
-        blocks, plant = instance.planted_blocks(X, D, planted[0], whitened=params.model == "normalized")
+    _, blocks, plant = instance.blocks_of(params.model, X, D, planted)
     condition = certify.isometry(blocks, plant)
     others = np.delete(condition.norms, plant.where)
     return {
