@@ -32,6 +32,7 @@ class Status(StrEnum):
     FAILED = "the solver failed"
     UNDECIDED = "undecided: no certificate either way"
     EMPTY = "a planted neuron is active on no point"
+    DIVERGED = "the iterates diverged"
     RAISED = "raised an error"
 
     @property
@@ -41,11 +42,15 @@ class Status(StrEnum):
 
 
 class Problem(NamedTuple):
-    """What is given: inputs ``X (B, n, d)``, labels ``y (B, n)`` and the net that was planted."""
+    """What is given: inputs ``X (B, n, d)``, labels ``y (B, n)``, the net that was planted, shares of the points.
+
+    ``weights (B, n)`` sum to 1; None where every point counts the same.
+    """
 
     X: np.ndarray
     y: np.ndarray
-    teacher: Any
+    teacher: Any = None
+    weights: np.ndarray | None = None
 
 
 class Solution(NamedTuple):

@@ -52,6 +52,7 @@ DOORS = {
     "torch": {"dynamics/descent.py", "dynamics/device.py"},
     "plotly": {"plots.py", "portrait.py", "explore.py"},
     "ipywidgets": {"explore.py"},
+    "numba": {"dynamics/grouped.py", "dynamics/neurons.py", "dynamics/star.py", "dynamics/certificate.py"},
     "distributed": {"sweep.py", "cluster.py"},
     "dask_jobqueue": {"cluster.py"},
     "papermill": {"batch.py"},
@@ -109,7 +110,8 @@ def test_heavy_packages_have_one_door(path):
 
 @pytest.mark.parametrize("module", ["neurec_core", "neurec_core.papers.convex_recovery", "neurec_core.sweep"])
 def test_importing_is_light(module):
-    code = f"import sys, {module}; print([m for m in ('torch', 'cvxpy', 'plotly', 'distributed') if m in sys.modules])"
+    heavy = ("torch", "cvxpy", "numba", "plotly", "distributed")
+    code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
