@@ -1,0 +1,58 @@
+"""The published random stream: the same networks as the paper's Monte-Carlo experiment, digit for digit.
+
+The authors' code seeds NumPy's old global generator, draws a seed for each of 627 tasks, and each task draws its data
+and its networks from one stream. The same list of tasks serves every shift, step rule and criterion.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+MASTER = 1234567890
+WIDTHS = tuple(2**k for k in range(4, 12))
+NETWORKS = 10_000  # of each width
+
+
+class Task(NamedTuple):
+    """Networks drawn from one stream: shares (B, 6) twice, a and w (B, m), and the stream, to be drawn from further."""
+
+    weights: np.ndarray
+    validation: np.ndarray
+    a: np.ndarray
+    w: np.ndarray
+    state: Any
+
+
+@lru_cache(maxsize=1)
+def tasks() -> dict[int, list[tuple[int, int, int]]]:
+    """For each width, (seed, first network, networks) of every task."""
+    master = np.random.RandomState(MASTER)
+    master.randn(1000)
+    found: dict[int, list[tuple[int, int, int]]] = {}
+    for k, m in enumerate(WIDTHS, start=4):
+        size = min(2 ** max(16 - k, 3), NETWORKS)
+        found[m] = [
+            (int(master.randint(2**30)), first, min(size, NETWORKS - first)) for first in range(0, NETWORKS, size)
+        ]
+    return found
+
+
+@lru_cache(maxsize=2)
+def task(m: int, number: int, swapped: bool = False) -> Task:
+    """A task of width m; its stream is left where training begins."""
+    seed, _, nets = tasks()[m][number]
+    stream = np.random.RandomState(seed)
+    weights, validation = (stream.multinomial(m * m, np.full(6, 1 / 6), size=nets) / m**2 for _ in range(2))
+    deviations = (2**0.5, (2 / m) ** 0.5)
+    first, second = deviations[::-1] if swapped else deviations
+    a, w = first * stream.randn(nets, 1, m)[:, 0], second * stream.randn(nets, 1, m)[:, 0]
+    return Task(weights, validation, a, w, stream.get_state(legacy=True))
+
+
+def place(m: int, trial: int) -> tuple[int, int]:
+    """(task, network in it) of a trial, which numbers the networks of a width in the order of the tasks."""
+    size = tasks()[m][0][2]
+    return trial // size, trial % size
