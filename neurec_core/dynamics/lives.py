@@ -18,7 +18,7 @@ from scipy.spatial import ConvexHull, QhullError
 from . import lanes
 from .certificate import converged, roots
 from .lanes import Checks, squared_error, waited
-from .sides import CROSSED, DONE, LEFT, Group, Neurons, Sides, advance, line, pull
+from .sides import CROSSED, DONE, LEFT, Group, Neurons, Sides, advance, line, pull, track
 
 
 class Outcome(IntEnum):
@@ -187,7 +187,7 @@ class Follower:
         """The steps up to the next check, and the check: how it ended if it did, and after how many steps."""
         M, u = batch or (points.M[None], points.u[None])
         ended, at = self.advance(M, u, points.h, points.reach, checks.interval)
-        return (self._check(points, checks) if ended is None else ended), at
+        return (self.check(points, checks) if ended is None else ended), at
 
     def advance(self, M: np.ndarray, u: np.ndarray, h: float, reach: float, steps: int) -> tuple[Outcome | None, int]:
         """Some steps; how it ended if it did, and after how many of them.
@@ -206,6 +206,14 @@ class Follower:
             if (why := self._sort_out(reach)) is not None:
                 return why, done
         return None, done
+
+    def track(self, points: Points, outer: np.ndarray, side: np.ndarray, moved: np.ndarray, steps: int) -> bool:
+        """`advance` by full gradient steps that also keeps the largest movements, as `sides.track` does.
+
+        False where a neuron has left its side or the iterates are not finite.
+        """
+        data = (points.M[None], points.u[None], points.h, points.reach, steps, outer, side, moved)
+        return track(self.group, *data)[0] == DONE
 
     def _sort_out(self, reach: float) -> Outcome | None:
         """Some neurons have left their side: has one stopped on the way, or are all on the other side by now?"""
@@ -229,7 +237,8 @@ class Follower:
         self.group, self.coordinates, self.verge = new.group, new.coordinates, new.verge
         return None
 
-    def _check(self, points: Points, checks: Checks) -> Outcome | None:
+    def check(self, points: Points, checks: Checks) -> Outcome | None:
+        """What a check says now: stopped early, converged, or neither."""
         group = self.group
         lines = np.array([line(group.basis, group.T, group.c[0], group.singles, s) for s in (0, 1)])
         if checks.patience and waited(points.best, points.wait, squared_error(points.V, lines), checks.patience):
@@ -254,12 +263,17 @@ def _nothing(k: int) -> tuple[Any, ...]:
 
 def corners(coordinates: np.ndarray) -> np.ndarray:
     """Indices of the neurons of one side that decide: the vertices of the convex hull of (b/a, w/a)."""
-    if len(coordinates) < 3:
-        return np.arange(len(coordinates))
     ratios = coordinates[:, 1:] / coordinates[:, :1]
-    if ratios.shape[1] == 1 or not np.ptp(ratios[:, 0]):
+    if len(ratios) and (ratios.shape[1] == 1 or not np.ptp(ratios[:, 0])):
         return np.unique([ratios[:, -1].argmin(), ratios[:, -1].argmax()])
+    return hull(ratios)
+
+
+def hull(points: np.ndarray) -> np.ndarray:
+    """Indices of the vertices of the convex hull of points (N, 2); of all points where they lie on one line."""
+    if len(points) < 3:
+        return np.arange(len(points))
     try:
-        return ConvexHull(ratios).vertices
-    except QhullError:  # all on one line, or nearly: every neuron may be a vertex
-        return np.arange(len(coordinates))
+        return ConvexHull(points).vertices
+    except QhullError:
+        return np.arange(len(points))

@@ -211,34 +211,63 @@ def _largest(group, reach):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST)
+def step(group, M, u, row, h):  # type: ignore[no-untyped-def]
+    """One step in place; whether all is finite."""
+    basis, singles, c = group.basis, group.singles, group.c
+    p, q = line(basis, group.T, c[0], singles, 0)
+    r0, s0 = pull(M, u, row, 0, p, q)
+    p, q = line(basis, group.T, c[0], singles, 1)
+    r1, s1 = pull(M, u, row, 1, p, q)
+    for i in range(len(singles)):
+        r, s = (h * r0, h * s0) if singles[i, 0] > 0 else (h * r1, h * s1)
+        a, b, w = singles[i, 0], singles[i, 1], singles[i, 2]
+        singles[i, 0], singles[i, 1], singles[i, 2] = a + r * w, b + s * w, w + r * a + s * b
+    _turn(basis, 0, h * r0, h * s0)
+    _turn(basis, 1, h * r1, h * s1)
+    c[0] += h * (s0 + s1)
+    return np.isfinite(c[0] + r0 + r1)
+
+
+@njit(fastmath=FAST)
 def advance(group, M, u, h, reach, steps):  # type: ignore[no-untyped-def]
     """Up to `steps` steps in place; how it ended, and after how many steps.
 
     ``M (R, 2, 3)`` and ``u (R, 2, 2)`` are used in turn: one row for gradient descent, one a step for minibatches.
     """
-    basis, singles, c = group.basis, group.singles, group.c
     for k in range(steps):
-        row = k % len(M)
-        p, q = line(basis, group.T, c[0], singles, 0)
-        r0, s0 = pull(M, u, row, 0, p, q)
-        p, q = line(basis, group.T, c[0], singles, 1)
-        r1, s1 = pull(M, u, row, 1, p, q)
-        for i in range(len(singles)):
-            r, s = (h * r0, h * s0) if singles[i, 0] > 0 else (h * r1, h * s1)
-            a, b, w = singles[i, 0], singles[i, 1], singles[i, 2]
-            singles[i, 0], singles[i, 1], singles[i, 2] = a + r * w, b + s * w, w + r * a + s * b
-        _turn(basis, 0, h * r0, h * s0)
-        _turn(basis, 1, h * r1, h * s1)
-        c[0] += h * (s0 + s1)
-        if not np.isfinite(c[0] + r0 + r1):
+        if not step(group, M, u, k % len(M), h):
             return BROKEN, k + 1
         kink = _largest(group, reach)
         if kink == np.inf:
             return LEFT, k + 1
-        for i in range(len(singles)):
-            kink = max(kink, abs(singles[i, 1] / singles[i, 0]))
+        for i in range(len(group.singles)):
+            kink = max(kink, abs(group.singles[i, 1] / group.singles[i, 0]))
         if kink > group.kink[0]:
             group.kink[0] = kink
         if not kink < reach:
             return CROSSED, k + 1
+    return DONE, steps
+
+
+@njit(fastmath=FAST)
+def track(group, M, u, h, reach, steps, outer, side, moved):  # type: ignore[no-untyped-def]
+    """`advance` without singles that keeps the largest movement of any neuron since the start, ``moved (4,)``.
+
+    They are \\|a - a(0)\\|, \\|b\\|, \\|w - w(0)\\| and \\|c\\|. Each is linear in (a(0), w(0)): the vertices of
+    the convex hull of these pairs, ``outer (V, 2)`` on sides ``side (V,)``, decide.
+    """
+    basis = group.basis
+    for k in range(steps):
+        if not step(group, M, u, 0, h):
+            return BROKEN, k + 1
+        kink = _largest(group, reach)
+        if kink == np.inf:
+            return LEFT, k + 1
+        group.kink[0] = max(group.kink[0], kink)
+        for v in range(len(side)):
+            s, a, w = side[v], outer[v, 0], outer[v, 1]
+            moved[0] = max(moved[0], abs((basis[s, 0, 0] - 1) * a + basis[s, 0, 1] * w))
+            moved[1] = max(moved[1], abs(basis[s, 1, 0] * a + basis[s, 1, 1] * w))
+            moved[2] = max(moved[2], abs(basis[s, 2, 0] * a + (basis[s, 2, 1] - 1) * w))
+        moved[3] = max(moved[3], abs(group.c[0]))
     return DONE, steps

@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from .crossing import CROSSING_PROBABILITY
+from .events import EVENT_ESTIMATION
+from .movement import MOVEMENT_EXPONENTS
 
-EXPERIMENTS = (CROSSING_PROBABILITY,)
+EXPERIMENTS = (CROSSING_PROBABILITY, EVENT_ESTIMATION, MOVEMENT_EXPONENTS)

@@ -61,11 +61,11 @@ class Training(Params):
 
 def sample(params: Training, draws: Draws) -> Problem:
     """The six points of Example 1, their labels shifted; each network has its own shares of them."""
-    from . import starts
+    from . import initial
 
     B = len(draws)
     X, y = np.tile(X_SIX[:, None], (B, 1, 1)), np.tile(Y_SIX + params.shift, (B, 1))
-    return Problem(X, y, weights=starts.shares(params, draws, "weights"))
+    return Problem(X, y, weights=initial.shares(params, draws, "weights"))
 
 
 def solve(params: Training, problem: Problem, draws: Draws) -> Solution:

@@ -8,13 +8,14 @@ from functools import lru_cache
 import numpy as np
 
 from ...draws import Draws
-from ...dynamics.certificate import largest_step
+from ...dynamics.certificate import largest_step, roots
 from ...dynamics.lanes import Checks
-from ...dynamics.lives import Lives, Minibatches, live
-from ...dynamics.sides import Neurons, Sides, split
+from ...dynamics.lives import Follower, Lives, Minibatches, Outcome, Points, hull, live
+from ...dynamics.sides import Neurons, Sides, gather, split
 from ...experiment import Problem
-from . import published, starts
+from . import initial, published
 from .crossing import Training, sample
+from .movement import MovementExponents
 
 PATIENCE = 10
 BATCH = 16
@@ -31,10 +32,10 @@ def train(params: Training, problem: Problem, draws: Draws) -> tuple[Lives, np.n
 
 def _train(params: Training, problem: Problem, draws: Draws, batches: Minibatches | None) -> tuple[Lives, np.ndarray]:
     points = split(problem.X[:, :, 0], problem.y, _shares(problem))
-    neurons = starts.neurons(params, draws)
+    neurons = initial.neurons(params, draws)
     h = step_size(params, points, neurons)
     watched = params.criterion in ("early_stopping", "both")
-    validation = split(problem.X[:, :, 0], problem.y, starts.shares(params, draws, "validation")) if watched else None
+    validation = split(problem.X[:, :, 0], problem.y, initial.shares(params, draws, "validation")) if watched else None
     checks = Checks(
         params.interval, params.limit, params.criterion in ("sufficient", "both"), params.constant == "sharp",
         PATIENCE if watched else 0,
@@ -96,3 +97,30 @@ def _moments(problem: Problem) -> Callable[[np.ndarray], tuple[np.ndarray, np.nd
     squares = sides * np.concatenate([lines * x[:, None, None], lines[..., 1:]], axis=2)
     products = sides * lines * y[:, None, None]
     return lambda counts: (np.tensordot(counts / BATCH, squares, 1), np.tensordot(counts / BATCH, products, 1))
+
+
+def movements(params: MovementExponents, problem: Problem, draws: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Largest movements (B, 4) of a, b, w and c, largest kinks (B,), and whether all neurons stay on their sides."""
+    B, asked = len(draws), params.training()
+    sides = split(problem.X[:, :, 0], problem.y, _shares(problem))
+    a, w = initial.weights(asked, draws)
+    neurons = gather(a, w)
+    h = step_size(asked, sides, neurons)
+    unused = np.full((B, 2, 6), np.nan), np.zeros((B, 1)), np.zeros((B, 1))
+    points = Points(sides.M, sides.u, *roots(sides.M), h, sides.reach, *unused)
+    checks = Checks(params.interval, params.limit, sufficient=True, sharp=True, patience=0)
+    moved, kink, stayed = np.zeros((B, 4)), np.zeros(B), np.zeros(B, bool)
+    for b in range(B):
+        one = Follower.start(neurons, b)
+        pairs = [np.stack([a[b], w[b]], axis=1)[s] for s in (a[b] > 0, a[b] < 0)]
+        outer = [pair[hull(pair)] for pair in pairs]
+        side = np.repeat([0, 1], [len(vertices) for vertices in outer])
+        data, vertices = points.of(b), np.concatenate(outer)
+        for _ in range(0, params.limit, params.interval):
+            if not one.track(data, vertices, side, moved[b], params.interval):
+                break
+            if one.check(data, checks) is Outcome.CONVERGED:
+                stayed[b] = True
+                break
+        kink[b] = one.group.kink[0]
+    return moved, kink, stayed
