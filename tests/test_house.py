@@ -49,10 +49,10 @@ WITHIN = {
 # Where heavy or narrow packages may be imported; everything else is free of them.
 DOORS = {
     "cvxpy": {"convex/programs.py"},
-    "torch": {"dynamics/descent.py", "dynamics/device.py"},
+    "torch": {"dynamics/descent.py", "dynamics/device.py", "dynamics/wide.py"},
     "plotly": {"plots.py", "portrait.py", "explore.py"},
     "ipywidgets": {"explore.py"},
-    "numba": {"dynamics/grouped.py", "dynamics/neurons.py", "dynamics/star.py", "dynamics/certificate.py"},
+    "numba": {"dynamics/grouped.py", "dynamics/neuron_kernels.py", "dynamics/star.py", "dynamics/certificate.py"},
     "distributed": {"sweep.py", "cluster.py"},
     "dask_jobqueue": {"cluster.py"},
     "papermill": {"batch.py"},
