@@ -120,28 +120,36 @@ def fit(
     update, number = named(optimizer, "optimizer", OPTIMIZERS), named(dtype, "dtype", DTYPES)
     _check(start, train, watched, epochs, every, batch)
     place, (inner, outer) = torch_device(device), map(float, scales)
-
-    def tensors(X: np.ndarray, y: np.ndarray) -> Points:
-        # The bias is the weight of one more input.
-        X = np.concatenate([inner * X, np.ones_like(X[..., :1])], axis=2)
-        return torch.tensor(X, dtype=number, device=place), torch.tensor(y, dtype=number, device=place)
-
     looked = [np.concatenate(parts, axis=1) for parts in zip(*watched, strict=True)]
-    m, idle = start.w.shape[1], (0, -start.w.shape[1] % LANES)
-    theta = np.pad(np.concatenate([start.a, start.b[:, None]], axis=1), ((0, 0), (0, 0), idle))
     with one_thread(), torch.no_grad():
-        weights = theta, np.pad(start.w, ((0, 0), idle)), start.c[:, None]
-        net = [torch.tensor(part, dtype=number, device=place) for part in weights]
-        step = _Steps(net, outer, update, rate, batch)
-        points, watching, losses = tensors(*train), tensors(*looked), []
+        points, watching = (_points(X, y, inner, number, place) for X, y in (train, looked))
+        net, losses = _weights(start, number, place), []
+        steps = _Steps(net, outer, update, rate, batch)
         for epoch in range(epochs):
-            step.through(*_shuffled(*points, draws, epoch, batch))
+            steps.through(*_shuffled(*points, draws, epoch, batch))
             if (epoch + 1) % every == 0:
                 losses.append(_squares(*watching, net, outer).unflatten(1, (len(watched), -1)).mean(2))
         train_loss = _array(_squares(*points, net, outer).mean(1))
         trace = _array(torch.stack(losses, 2)) if losses else np.empty((len(train_loss), len(watched), 0))
-        theta, w, c = map(_array, net)
-    return Fit(Layers(theta[:, :-1, :m], theta[:, -1, :m], w[:, :m], c[:, 0]), train_loss, trace)
+        return Fit(_read(net, start.w.shape[1]), train_loss, trace)
+
+
+def _points(X: np.ndarray, y: np.ndarray, inner: float, number: torch.dtype, place: torch.device) -> Points:
+    # The bias is the weight of one more input.
+    X = np.concatenate([inner * X, np.ones_like(X[..., :1])], axis=2)
+    return torch.tensor(X, dtype=number, device=place), torch.tensor(y, dtype=number, device=place)
+
+
+def _weights(start: Layers, number: torch.dtype, place: torch.device) -> Net:
+    idle = (0, -start.w.shape[1] % LANES)
+    theta = np.pad(np.concatenate([start.a, start.b[:, None]], axis=1), ((0, 0), (0, 0), idle))
+    weights = theta, np.pad(start.w, ((0, 0), idle)), start.c[:, None]
+    return [torch.tensor(part, dtype=number, device=place) for part in weights]
+
+
+def _read(net: Net, m: int) -> Layers:
+    theta, w, c = map(_array, net)
+    return Layers(theta[:, :-1, :m], theta[:, -1, :m], w[:, :m], c[:, 0])
 
 
 class _Steps:
