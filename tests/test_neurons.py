@@ -255,6 +255,7 @@ def test_a_net_that_diverges_is_told_and_harms_no_other(method):
     again = neurons.advance(run, SIX, LABELS, steps=10, rate=rates, method=method)
     assert again.diverged[1] == run.diverged[1]
     assert np.array_equal(again.theta[1], run.theta[1])
+    assert np.isfinite(neurons.outputs(run.neurons, SIX)).all(axis=1)[[0, 2]].all()
     alone = neurons.advance(run.pick(np.array([0, 2])), SIX, LABELS, steps=10, rate=0.02, method=method)
     assert np.array_equal(again.theta[[0, 2]], alone.theta)
 

@@ -22,8 +22,10 @@ def named(name: str, what: str, known: Mapping[str, Any]) -> Any:
     return known[name]
 
 
-def shaped(name: str, meaning: str, array: np.ndarray, wanted: str, shape: tuple[int | None, ...]) -> None:
-    """Refuse an array of another shape (None: any), without entries, or with entries that are not finite.
+def shaped(
+    name: str, meaning: str, array: np.ndarray, wanted: str, shape: tuple[int | None, ...], *, finite: bool = True
+) -> None:
+    """Refuse an array of another shape (None: any), without entries, or, if asked to, with any that is not finite.
 
     Raises
     ------
@@ -33,5 +35,5 @@ def shaped(name: str, meaning: str, array: np.ndarray, wanted: str, shape: tuple
     if not fits or 0 in array.shape:
         letters = f"{wanted} = {shape}".replace("None", "any")
         raise BadInput(f"{name} ({meaning}) must be an array of shape {letters}, got {array.shape}")
-    if wrong := np.sum(~np.isfinite(array)):
+    if finite and (wrong := np.sum(~np.isfinite(array))):
         raise BadInput(f"{name} ({meaning}) must be finite, got {wrong} of {array.size} entries that are not")

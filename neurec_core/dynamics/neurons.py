@@ -40,12 +40,12 @@ def _split(theta: np.ndarray) -> Neurons:
     return Neurons(theta[..., :m], theta[..., m : 2 * m], theta[..., 2 * m : 3 * m], theta[..., 3 * m])
 
 
-def _joined(neurons: Neurons) -> np.ndarray:
+def _joined(neurons: Neurons, finite: bool) -> np.ndarray:
     a, b, w, c = (np.asarray(part, float) for part in neurons)
-    shaped("a", "slopes", a, "(B, m)", (None, None))
-    shaped("b", "biases", b, "(B, m)", a.shape)
-    shaped("w", "output weights", w, "(B, m)", a.shape)
-    shaped("c", "output biases", c, "(B,)", a.shape[:1])
+    shaped("a", "slopes", a, "(B, m)", (None, None), finite=finite)
+    shaped("b", "biases", b, "(B, m)", a.shape, finite=finite)
+    shaped("w", "output weights", w, "(B, m)", a.shape, finite=finite)
+    shaped("c", "output biases", c, "(B,)", a.shape[:1], finite=finite)
     return np.concatenate([a, b, w, c[:, None]], axis=1)
 
 
@@ -90,7 +90,7 @@ def begin(neurons: Neurons) -> Run:
     ------
     BadInput : "b (biases) must be an array of shape (B, m) = (3, 16), got (3, 15)", or entries that are not finite
     """
-    theta = _joined(neurons)
+    theta = _joined(neurons, finite=True)
     B = len(theta)
     never = np.full(B, -1)
     shots = np.empty((B, 0, theta.shape[1]))
@@ -174,7 +174,7 @@ def outputs(neurons: Neurons, x: np.ndarray, *, scales: tuple[float, float] = (1
 
     Parameters
     ----------
-    neurons : B nets
+    neurons : B nets; one that has diverged has outputs that are not finite
     x : (n,) or (B, n) array; points that ascend save their sorting
     scales : alpha_1, alpha_2
 
@@ -184,9 +184,9 @@ def outputs(neurons: Neurons, x: np.ndarray, *, scales: tuple[float, float] = (1
 
     Raises
     ------
-    BadInput : as `begin`
+    BadInput : "x (points) must be an array of shape (B, n) = (3, any), got (2, 6)"
     """
-    theta = _joined(neurons)
+    theta = _joined(neurons, finite=False)
     x = _broad("x", "points", x, len(theta))
     inner, outer = map(float, scales)
     order = None if _ascend(x) else np.argsort(x, axis=1, kind="stable")
