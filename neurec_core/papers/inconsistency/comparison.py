@@ -79,10 +79,11 @@ class Predictor(NamedTuple):
     scaling: Scaling
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
-        """Outputs at X (B, n, d), (B, n)."""
+        """Outputs at X (B, n, d), (B, n); of a net that has diverged they are not finite."""
         Z, _ = self.scaling.of(X, np.zeros(1))
-        units = np.maximum(np.einsum("bnd,bdm->bnm", Z, self.a) + self.b[:, None], 0)
-        f = np.einsum("bnm,bm->bn", units, self.w) + self.c[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            units = np.maximum(np.einsum("bnd,bdm->bnm", Z, self.a) + self.b[:, None], 0)
+            f = np.einsum("bnm,bm->bn", units, self.w) + self.c[:, None]
         return self.scaling.y_mean + self.scaling.y_std * f
 
 
