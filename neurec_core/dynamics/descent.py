@@ -1,4 +1,4 @@
-"""Full-batch AdamW of many independent networks at once: arrays in, arrays out. Only this module imports torch.
+"""Full-batch AdamW of many independent networks at once: arrays in, arrays out.
 
 The networks stand side by side on a leading axis B. AdamW changes every weight by itself, so that one
 optimiser over the stacked weights is B optimisers. The gradients are written out, in terms of activation
@@ -11,9 +11,7 @@ a GPU the sums of a matrix product may be ordered by the size of the batch).
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,11 +19,11 @@ import torch
 
 from ..draws import Draws
 from ..nets import Net, NormalizedNet
-from ..params import BadInput, unknown
+from .checks import named, shaped
+from .device import DTYPES, one_thread, torch_device
 
 # Whether the optimiser is made anew in every epoch, which loses its moments.
 OPTIMIZERS = {"adamw": False, "adamw_recreated": True}
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
 # Whole vectors of every processor: the fused update rounds the elements left over after them differently.
 LANES = 16
 SMALLEST_NORM = 1e-12
@@ -144,7 +142,7 @@ def start(model: str, draws: Draws, d: int, m: int) -> Weights:
     **Source**: wang2025overparameterized, training code (the default of the library's linear layers);
     differs: there nothing is seeded.
     """
-    return _named(model, "model", MODELS).start(draws, d, m)
+    return named(model, "model", MODELS).start(draws, d, m)
 
 
 def descend(
@@ -185,17 +183,17 @@ def descend(
     **Source**: wang2025overparameterized, training code: float32, 400 epochs, both networks; differs:
     there the optimiser is made anew in every epoch, here that is "adamw_recreated".
     """
-    network = _named(model, "model", MODELS)
-    recreated = _named(optimizer, "optimizer", OPTIMIZERS)
-    number = _named(dtype, "dtype", DTYPES)
+    network = named(model, "model", MODELS)
+    recreated = named(optimizer, "optimizer", OPTIMIZERS)
+    number = named(dtype, "dtype", DTYPES)
     _check(X, y, weights, test)
-    place = _device(device)
+    place = torch_device(device)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.tensor(array, dtype=number, device=place)
 
     m = weights[1].shape[1]
-    with _one_thread(), torch.no_grad():
+    with one_thread(), torch.no_grad():
         padded = [tensor(np.pad(w, [(0, 0)] * (w.ndim - 1) + [(0, -m % LANES)])) for w in weights]
         adamw = torch.optim.AdamW(padded, lr=learning_rate, weight_decay=weight_decay, fused=True)
         losses = _run(network, tensor(X), tensor(y), adamw, epochs, recreated)
@@ -225,49 +223,13 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.cpu().numpy().astype(np.float64)
 
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _device(name: str | None) -> torch.device:
-    name = name or os.environ.get("NEUREC_DEVICE") or "cpu"
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadInput(
-            f"device (where torch computes) must be one that torch can use, got {name!r}: {reason}"
-        ) from None
-
-
-def _named(name: str, what: str, known: dict[str, Any]) -> Any:
-    if name not in known:
-        raise BadInput(unknown(what, name, known))
-    return known[name]
-
-
 def _check(X: np.ndarray, y: np.ndarray, weights: Weights, test: tuple[np.ndarray, np.ndarray] | None) -> None:
-    _shaped("X", "inputs", X, "(B, n, d)", (None, None, None))
+    shaped("X", "inputs", X, "(B, n, d)", (None, None, None))
     B, n, d = X.shape
-    _shaped("y", "labels", y, "(B, n)", (B, n))
-    _shaped("weights", "hidden ones to start from", weights[0], "(B, d, m)", (B, d, None))
+    shaped("y", "labels", y, "(B, n)", (B, n))
+    shaped("weights", "hidden ones to start from", weights[0], "(B, d, m)", (B, d, None))
     for a in weights[1:]:
-        _shaped("weights", "outer ones to start from", a, "(B, m)", (B, weights[0].shape[2]))
+        shaped("weights", "outer ones to start from", a, "(B, m)", (B, weights[0].shape[2]))
     if test:
-        _shaped("test", "inputs to test on", test[0], "(B, n', d)", (B, None, d))
-        _shaped("test", "labels to test on", np.nan_to_num(test[1]), "(B, n')", test[0].shape[:2])
-
-
-def _shaped(name: str, meaning: str, array: np.ndarray, wanted: str, shape: tuple[int | None, ...]) -> None:
-    fits = len(array.shape) == len(shape) and all(s in (None, got) for s, got in zip(shape, array.shape, strict=True))
-    if not fits or 0 in array.shape:
-        letters = f"{wanted} = {shape}".replace("None", "any")
-        raise BadInput(f"{name} ({meaning}) must be an array of shape {letters}, got {array.shape}")
-    if wrong := np.sum(~np.isfinite(array)):
-        raise BadInput(f"{name} ({meaning}) must be finite, got {wrong} of {array.size} entries that are not")
+        shaped("test", "inputs to test on", test[0], "(B, n', d)", (B, None, d))
+        shaped("test", "labels to test on", np.nan_to_num(test[1]), "(B, n')", test[0].shape[:2])

@@ -8,14 +8,18 @@ from functools import lru_cache
 import numpy as np
 
 from ...draws import Draws
+from ...dynamics import neurons as neurons_
 from ...dynamics.certificate import largest_step, roots
 from ...dynamics.lanes import Checks
-from ...dynamics.lives import Follower, Lives, Minibatches, Outcome, Points, hull, live
+from ...dynamics.lives import Follower, Lives, Outcome, Points, hull, live
 from ...dynamics.sides import Neurons, Sides, gather, split
 from ...experiment import Problem
 from . import initial, published
 from .crossing import Training, sample
 from .movement import MovementExponents
+
+# (network, step) -> how often each point is drawn in each step up to the next check, (interval, 6).
+Counts = Callable[[int, int], np.ndarray]
 
 PATIENCE = 10
 BATCH = 16
@@ -23,14 +27,15 @@ BATCH = 16
 
 def train(params: Training, problem: Problem, draws: Draws) -> tuple[Lives, np.ndarray]:
     """Outcome and steps of each network, and the step sizes."""
-    if params.optimizer == "sgd" and params.rng == "published":
+    if params.optimizer == "gd":
+        return _by_side(params, problem, draws, None)
+    if params.rng == "published":
         found = [_of_task(params, *published.place(params.m, trial)) for trial in draws.trials]
         return Lives(*(np.array(part) for part in list(zip(*found, strict=True))[:3])), np.array([f[3] for f in found])
-    batches = by_address(params, problem, draws) if params.optimizer == "sgd" else None
-    return _train(params, problem, draws, batches)
+    return TRAINED[params.optimizer](params, problem, draws, by_address(params, problem, draws))
 
 
-def _train(params: Training, problem: Problem, draws: Draws, batches: Minibatches | None) -> tuple[Lives, np.ndarray]:
+def _by_side(params: Training, problem: Problem, draws: Draws, counts: Counts | None) -> tuple[Lives, np.ndarray]:
     points = split(problem.X[:, :, 0], problem.y, _shares(problem))
     neurons = initial.neurons(params, draws)
     h = step_size(params, points, neurons)
@@ -40,7 +45,42 @@ def _train(params: Training, problem: Problem, draws: Draws, batches: Minibatche
         params.interval, params.limit, params.criterion in ("sufficient", "both"), params.constant == "sharp",
         PATIENCE if watched else 0,
     )  # fmt: skip
-    return live(points, neurons, h, checks, validation, batches), h
+    if counts is None:
+        return live(points, neurons, h, checks, validation), h
+    moments = _moments(problem)
+    return live(points, neurons, h, checks, validation, lambda b, step: moments(counts(b, step))), h
+
+
+def _by_neuron(params: Training, problem: Problem, draws: Draws, counts: Counts) -> tuple[Lives, np.ndarray]:
+    """Adam gives every weight a step size of its own, so that neurons of a side part ways: each is followed."""
+    x, y, B = problem.X[:, :, 0], problem.y, len(draws)
+    a, w = initial.weights(params, draws)
+    h = step_size(params, split(x, y, _shares(problem)), gather(a, w))
+    validation = initial.shares(params, draws, "validation")
+    ends = Lives(np.zeros(B, np.int64), np.zeros(B, np.int64), np.full(B, -1))
+    best, wait = np.full(B, np.inf), np.zeros(B, int)
+    run, who = neurons_.begin(neurons_.Neurons(a, np.zeros_like(a), w, np.zeros(B))), np.arange(B)
+    while len(who):
+        nu = np.stack([counts(b, run.step) / BATCH for b in who.tolist()])
+        run = neurons_.advance(
+            run, x[who], y[who], steps=params.interval, rate=h[who], weights=nu, optimizer="adam",
+            reach=np.abs(x[who]).min(1),
+        )  # fmt: skip
+        ends.steps[who], ends.left[who] = run.step, run.reached
+        loss = (validation[who] * (y[who] - neurons_.outputs(run.neurons, x[who])) ** 2).sum(1)
+        better = loss < best[who] - 1e-8
+        wait[who] = np.where(better, 0, wait[who] + 1)
+        best[who] = np.where(better, loss, best[who])
+        if params.criterion == "early_stopping":
+            ends.outcome[who[wait[who] >= PATIENCE]] = Outcome.STOPPED
+        ends.outcome[who[run.reached >= 0]] = Outcome.CROSSED
+        ends.outcome[who[(run.diverged >= 0) & (run.reached < 0)]] = Outcome.DIVERGED
+        left = (ends.outcome[who] == Outcome.UNFINISHED) & (run.step < params.limit)
+        run, who = run.pick(left), who[left]
+    return ends, h
+
+
+TRAINED = {"sgd": _by_side, "adam": _by_neuron}
 
 
 def _of_task(params: Training, number: int, i: int) -> tuple[int, int, int, float]:
@@ -56,12 +96,12 @@ def _whole_task(params: Training, number: int) -> tuple[Lives, np.ndarray]:
     problem = sample(params, draws)
     stream = np.random.RandomState()
     stream.set_state(published.task(params.m, number, params.init == "swapped").state)
-    moments, weights = _moments(problem), _shares(problem)
+    weights = _shares(problem)
 
-    def batches(b: int, step: int) -> tuple[np.ndarray, np.ndarray]:
-        return moments(stream.multinomial(BATCH, weights[b], params.interval))
+    def counts(b: int, step: int) -> np.ndarray:
+        return stream.multinomial(BATCH, weights[b], params.interval)
 
-    return _train(params, problem, draws, batches)
+    return TRAINED[params.optimizer](params, problem, draws, counts)
 
 
 def step_size(params: Training, points: Sides, neurons: Neurons) -> np.ndarray:
@@ -73,15 +113,15 @@ def step_size(params: Training, points: Sides, neurons: Neurons) -> np.ndarray:
     return params.step * largest_step(points.M, S)
 
 
-def by_address(params: Training, problem: Problem, draws: Draws) -> Minibatches:
-    """Moments of the points in minibatches of 16, drawn with replacement, by address."""
-    moments, weights = _moments(problem), _shares(problem)
+def by_address(params: Training, problem: Problem, draws: Draws) -> Counts:
+    """Minibatches of 16 points, drawn with replacement, by address."""
+    weights = _shares(problem)
 
-    def batches(b: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+    def counts(b: int, step: int) -> np.ndarray:
         one = Draws(draws.seed, [draws.trials[b]])
-        return moments(one.multinomial(f"minibatches from {step}", BATCH, weights[b], params.interval)[0])
+        return one.multinomial(f"minibatches from {step}", BATCH, weights[b], params.interval)[0]
 
-    return batches
+    return counts
 
 
 def _shares(problem: Problem) -> np.ndarray:

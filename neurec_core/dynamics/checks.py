@@ -1,0 +1,39 @@
+"""What the doors of this package refuse: names that are not known, arrays that do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..params import BadInput, unknown
+
+
+def named(name: str, what: str, known: Mapping[str, Any]) -> Any:
+    """What goes by a name.
+
+    Raises
+    ------
+    BadInput : "unknown optimizer 'adm': did you mean adam? (one of gd, momentum, adam)"
+    """
+    if name not in known:
+        raise BadInput(unknown(what, name, known))
+    return known[name]
+
+
+def shaped(
+    name: str, meaning: str, array: np.ndarray, wanted: str, shape: tuple[int | None, ...], *, finite: bool = True
+) -> None:
+    """Refuse an array of another shape (None: any), without entries, or, if asked to, with any that is not finite.
+
+    Raises
+    ------
+    BadInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)"
+    """
+    fits = len(array.shape) == len(shape) and all(s in (None, got) for s, got in zip(shape, array.shape, strict=True))
+    if not fits or 0 in array.shape:
+        letters = f"{wanted} = {shape}".replace("None", "any")
+        raise BadInput(f"{name} ({meaning}) must be an array of shape {letters}, got {array.shape}")
+    if finite and (wrong := np.sum(~np.isfinite(array))):
+        raise BadInput(f"{name} ({meaning}) must be finite, got {wrong} of {array.size} entries that are not")

@@ -1,0 +1,152 @@
+"""Minibatch training of many nets against a tape, one net at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from neurec_core.draws import Draws
+from neurec_core.dynamics import wide
+from neurec_core.dynamics.wide import Layers
+from neurec_core.params import BadInput
+
+B, N, D, M, BATCH = 3, 24, 3, 10, 8
+SCALES = (0.8, 0.3)
+OPTIMIZERS = list(wide.OPTIMIZERS)
+each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+
+
+def nets(count=B, d=D, m=M, seed=0):
+    rng = np.random.default_rng(seed)
+    a, b, w, c = (rng.standard_normal(shape) for shape in ((count, d, m), (count, m), (count, m), count))
+    return Layers(a, b, w, c)
+
+
+def sample(n, count=B, d=D, seed=1):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((count, n, d)), rng.standard_normal((count, n))
+
+
+def one(many, b):
+    return type(many)(*(part[b : b + 1] for part in many)) if isinstance(many, Layers) else [p[b : b + 1] for p in many]
+
+
+def outputs(X, net):
+    a, b, w, c = net
+    return SCALES[1] * torch.relu(SCALES[0] * X @ a + b) @ w + c
+
+
+def published(start, train, watched, draws, optimizer, rate, epochs, every, batch):
+    """One net, a tape and torch's optimiser."""
+    net = [torch.tensor(part[0], requires_grad=True) for part in start]
+    X, y = (torch.tensor(part[0]) for part in train)
+    made = {
+        "gd": lambda: torch.optim.SGD(net, lr=rate),
+        "momentum": lambda: torch.optim.SGD(net, lr=rate, momentum=0.9),
+        "adam": lambda: torch.optim.Adam(net, lr=rate),
+    }
+    descent, looks = made[optimizer](), []
+    for epoch in range(epochs):
+        order = np.arange(len(y)) if batch == len(y) else np.argsort(draws.uniform(f"order_{epoch}", len(y))[0])
+        for some in order.reshape(-1, batch):
+            descent.zero_grad()
+            ((outputs(X[some], net) - y[some]) ** 2).mean().backward()
+            descent.step()
+        if (epoch + 1) % every == 0:
+            looks.append(
+                [((outputs(torch.tensor(P[0]), net) - torch.tensor(q[0])) ** 2).mean().item() for P, q in watched]
+            )
+    loss = ((outputs(X, net) - y) ** 2).mean().item()
+    return [part.detach().numpy() for part in net], loss, np.array(looks).T
+
+
+@pytest.mark.parametrize("batch", [BATCH, N])
+@each_optimizer
+def test_training_is_the_published_loop(optimizer, batch):
+    start, train, watched = nets(), sample(N), [sample(40, seed=2), sample(40, seed=3)]
+    options = {"optimizer": optimizer, "rate": 0.02, "epochs": 40, "every": 8, "batch": batch}
+    fit = wide.fit(start, train, watched, Draws(0, range(B)), scales=SCALES, dtype="float64", **options)
+    for b in range(B):
+        alone = [one(pair, b) for pair in watched]
+        net, loss, looks = published(one(start, b), one(train, b), alone, Draws(0, [b]), **options)
+        for found, wanted in zip(fit.net, net, strict=True):
+            # Up to 120 steps in double precision, the sums in another order.
+            assert np.allclose(found[b], wanted, rtol=0, atol=1e-11)
+        assert fit.train_loss[b] == pytest.approx(loss, rel=1e-11)
+        assert np.allclose(fit.losses[b], looks, rtol=1e-11)
+    assert fit.losses.shape == (B, 2, 5)
+
+
+@each_optimizer
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("d", "m", "batch"), [(2, 5, 8), (4, 64, 16), (7, 33, 48)])
+def test_a_net_does_not_depend_on_those_beside_it(optimizer, dtype, d, m, batch):
+    start, train, watched = nets(5, d, m), sample(48, 5, d), [sample(30, 5, d, seed=2)]
+    options = {"optimizer": optimizer, "rate": 0.01, "epochs": 4, "batch": batch, "dtype": dtype}
+    together = wide.fit(start, train, watched, Draws(0, range(5)), **options)
+    for b in range(5):
+        alone = wide.fit(one(start, b), one(train, b), [one(watched[0], b)], Draws(0, [b]), **options)
+        # To the bit, on one machine.
+        assert np.array_equal(alone.losses[0], together.losses[b])
+        assert alone.train_loss[0] == together.train_loss[b]
+        assert all(np.array_equal(p[0], q[b]) for p, q in zip(alone.net, together.net, strict=True))
+
+
+def test_single_precision_is_near_double():
+    start, train, watched = nets(), sample(N), [sample(40, seed=2)]
+    single, double = (
+        wide.fit(start, train, watched, Draws(0, range(B)), rate=0.02, epochs=20, batch=BATCH, dtype=dtype)
+        for dtype in ("float32", "float64")
+    )
+    # 60 steps with rounding errors of 2^-24.
+    assert np.allclose(single.losses, double.losses, rtol=1e-4)
+    assert not np.array_equal(single.losses, double.losses)
+
+
+def test_a_net_that_diverges_harms_no_other():
+    start, train, watched = nets(), sample(N), [sample(40, seed=2)]
+    wild = start._replace(w=start.w * np.array([1, 1e6, 1])[:, None])
+    options = {"rate": 0.02, "epochs": 30, "batch": BATCH}
+    calm, mixed = (wide.fit(s, train, watched, Draws(0, range(B)), **options) for s in (start, wild))
+    assert not np.isfinite(mixed.train_loss[1])
+    assert np.array_equal(mixed.train_loss[[0, 2]], calm.train_loss[[0, 2]])
+
+
+def test_no_epochs_is_the_start():
+    start = nets()
+    fit = wide.fit(
+        start, sample(N), [sample(4, seed=2)], Draws(0, range(B)), rate=1.0, epochs=0, batch=N, dtype="float64"
+    )
+    assert all(np.array_equal(p, q) for p, q in zip(fit.net, start, strict=True))
+    assert fit.losses.shape == (B, 1, 0)
+
+
+def test_threads_are_left_as_they_were():
+    before = torch.get_num_threads()
+    wide.fit(nets(), sample(N), [sample(4, seed=2)], Draws(0, range(B)), rate=0.1, epochs=1, batch=N)
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'"),
+        ({"dtype": "float16"}, "unknown dtype 'float16'"),
+        ({"batch": 7}, r"batch \(points a step\) must divide n = 24, got 7"),
+        ({"epochs": -1}, r"epochs \(passes\) must be a whole number in \[0, inf\), got -1"),
+        ({"every": 0}, r"every \(epochs between looks\) must be a whole number in \[1, inf\), got 0"),
+        ({"train": (sample(N)[0], np.ones((B, 3)))}, r"y \(labels\) must be an array of shape \(B, n\) = \(3, 24\)"),
+        ({"start": nets(d=2)}, r"a \(hidden weights\) must be an array of shape \(B, d, m\) = \(3, 3, any\)"),
+        ({"start": nets()._replace(c=np.full(B, np.nan))}, r"c \(output biases\) must be finite"),
+        (
+            {"watched": [sample(4), sample(5)]},
+            r"X \(inputs watched\) must be an array of shape \(B, n', d\) = \(3, 4, 3\)",
+        ),
+        ({"device": "abacus"}, r"device \(where torch computes\) must be one that torch can use, got 'abacus'"),
+    ],
+)
+def test_bad_input_is_refused(change, message):
+    given = {"start": nets(), "train": sample(N), "watched": [sample(4)], "draws": Draws(0, range(B)), "rate": 0.1}
+    with pytest.raises(BadInput, match=message):
+        wide.fit(**{**given, "epochs": 1, "batch": N, **change})
