@@ -49,7 +49,7 @@ WITHIN = {
 # Where heavy or narrow packages may be imported; everything else is free of them.
 DOORS = {
     "cvxpy": {"convex/programs.py"},
-    "torch": {"dynamics/descent.py", "dynamics/device.py", "dynamics/wide.py"},
+    "torch": {"dynamics/descent.py", "dynamics/device.py", "dynamics/wide.py", "papers/inconsistency/published.py"},
     "plotly": {"plots.py", "portrait.py", "explore.py"},
     "ipywidgets": {"explore.py"},
     "numba": {"dynamics/compiled.py"},

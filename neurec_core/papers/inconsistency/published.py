@@ -56,3 +56,23 @@ def place(m: int, trial: int) -> tuple[int, int]:
     """(task, network in it) of a trial, which numbers the networks of a width in the order of the tasks."""
     size = tasks()[m][0][2]
     return trial // size, trial % size
+
+
+def example_points(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The points of figures 1 and 2 before their intercepts are removed, (n,) each, from torch's stream of seed 5."""
+    import torch  # their stream is that of its generator
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        size = torch.distributions.Beta(torch.tensor(5.0), torch.tensor(2.0)).sample((n,))
+        sign = 2 * torch.bernoulli(torch.full((n,), 0.5)) - 1
+        noise = torch.randn(n)
+        x = (196 / 105) ** 0.5 * sign * size
+        y = (torch.cos(7 * torch.pi * (x - x / torch.sqrt(1 + x**2))) + 0.2 * x**2 + 0.074 + 0.1 * noise) / 0.727
+    return x.double().numpy(), y.double().numpy()
+
+
+def example_weights(m: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """a and w of a network of figures 1 and 2, (m,) each."""
+    stream = np.random.RandomState(seed)
+    return 2**0.5 * stream.randn(m), (2 / m) ** 0.5 * stream.randn(m)
