@@ -51,6 +51,8 @@ def neurons(params: Any, draws: Draws, keep: int = 16) -> Neurons:
     """Moments and ends of the networks, from all their weights or from the law."""
     if params.rng == "law":
         return from_law(params, draws)
+    if len(draws) * params.m <= ENTRIES:
+        return gather(*weights(params, draws), keep)
     some = max(1, ENTRIES // params.m)
     parts = [draws.trials[i : i + some] for i in range(0, len(draws), some)]
     found = [gather(*weights(params, Draws(draws.seed, part)), keep) for part in parts]

@@ -11,7 +11,7 @@ from ...draws import Draws
 from ...dynamics import neurons as neurons_
 from ...dynamics.certificate import largest_step, roots
 from ...dynamics.lanes import Checks
-from ...dynamics.lives import Follower, Lives, Outcome, Points, hull, live
+from ...dynamics.lives import Follower, Lives, Minibatches, Outcome, Points, hull, live
 from ...dynamics.sides import Neurons, Sides, gather, split
 from ...experiment import Problem
 from . import initial, published
@@ -36,7 +36,7 @@ def train(params: Training, problem: Problem, draws: Draws) -> tuple[Lives, np.n
 
 
 def _by_side(params: Training, problem: Problem, draws: Draws, counts: Counts | None) -> tuple[Lives, np.ndarray]:
-    points = split(problem.X[:, :, 0], problem.y, _shares(problem))
+    points = split(problem.X[:, :, 0], problem.y, shares(problem))
     neurons = initial.neurons(params, draws)
     h = step_size(params, points, neurons)
     watched = params.criterion in ("early_stopping", "both")
@@ -47,15 +47,14 @@ def _by_side(params: Training, problem: Problem, draws: Draws, counts: Counts | 
     )  # fmt: skip
     if counts is None:
         return live(points, neurons, h, checks, validation), h
-    moments = _moments(problem)
-    return live(points, neurons, h, checks, validation, lambda b, step: moments(counts(b, step))), h
+    return live(points, neurons, h, checks, validation, in_moments(problem, counts)), h
 
 
 def _by_neuron(params: Training, problem: Problem, draws: Draws, counts: Counts) -> tuple[Lives, np.ndarray]:
     """Adam gives every weight a step size of its own, so that neurons of a side part ways: each is followed."""
     x, y, B = problem.X[:, :, 0], problem.y, len(draws)
     a, w = initial.weights(params, draws)
-    h = step_size(params, split(x, y, _shares(problem)), gather(a, w))
+    h = step_size(params, split(x, y, shares(problem)), gather(a, w))
     validation = initial.shares(params, draws, "validation")
     ends = Lives(np.zeros(B, np.int64), np.zeros(B, np.int64), np.full(B, -1))
     best, wait = np.full(B, np.inf), np.zeros(B, int)
@@ -96,7 +95,7 @@ def _whole_task(params: Training, number: int) -> tuple[Lives, np.ndarray]:
     problem = sample(params, draws)
     stream = np.random.RandomState()
     stream.set_state(published.task(params.m, number, params.init == "swapped").state)
-    weights = _shares(problem)
+    weights = shares(problem)
 
     def counts(b: int, step: int) -> np.ndarray:
         return stream.multinomial(BATCH, weights[b], params.interval)
@@ -115,7 +114,7 @@ def step_size(params: Training, points: Sides, neurons: Neurons) -> np.ndarray:
 
 def by_address(params: Training, problem: Problem, draws: Draws) -> Counts:
     """Minibatches of 16 points, drawn with replacement, by address."""
-    weights = _shares(problem)
+    weights = shares(problem)
 
     def counts(b: int, step: int) -> np.ndarray:
         one = Draws(draws.seed, [draws.trials[b]])
@@ -124,25 +123,36 @@ def by_address(params: Training, problem: Problem, draws: Draws) -> Counts:
     return counts
 
 
-def _shares(problem: Problem) -> np.ndarray:
+def shares(problem: Problem) -> np.ndarray:
+    """Those of the points, which this experiment always has."""
     assert problem.weights is not None
     return problem.weights
 
 
-def _moments(problem: Problem) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+def batches(params: Training, problem: Problem, draws: Draws) -> Minibatches:
+    """`by_address`, as moments of the points."""
+    return in_moments(problem, by_address(params, problem, draws))
+
+
+def in_moments(problem: Problem, counts: Counts) -> Minibatches:
     """From counts (R, n) to the moments (R, 2, 3) and (R, 2, 2) of `sides.split`; all networks have the same points."""
     x, y = problem.X[0, :, 0], problem.y[0]
     sides = np.stack([x > 0, x < 0], axis=1)[:, :, None]
     lines = np.stack([x, np.ones_like(x)], axis=1)[:, None]
-    squares = sides * np.concatenate([lines * x[:, None, None], lines[..., 1:]], axis=2)
-    products = sides * lines * y[:, None, None]
-    return lambda counts: (np.tensordot(counts / BATCH, squares, 1), np.tensordot(counts / BATCH, products, 1))
+    squares = sides * np.concatenate([lines * x[:, None, None], lines[..., 1:]], axis=2) / BATCH
+    products = sides * lines * y[:, None, None] / BATCH
+
+    def moments(b: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+        drawn = counts(b, step).astype(float)
+        return np.tensordot(drawn, squares, 1), np.tensordot(drawn, products, 1)
+
+    return moments
 
 
 def movements(params: MovementExponents, problem: Problem, draws: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Largest movements (B, 4) of a, b, w and c, largest kinks (B,), and whether all neurons stay on their sides."""
     B, asked = len(draws), params.training()
-    sides = split(problem.X[:, :, 0], problem.y, _shares(problem))
+    sides = split(problem.X[:, :, 0], problem.y, shares(problem))
     a, w = initial.weights(asked, draws)
     neurons = gather(a, w)
     h = step_size(asked, sides, neurons)
