@@ -179,7 +179,7 @@ def rate(table: pd.DataFrame, event: str, by: Sequence[str]) -> pd.DataFrame:
     counted = _grouped(table, by, {"good": good, "hits": hits}).sum()
     cells = counted.index.to_frame(index=False)
     found, trials = counted["hits"].to_numpy(int), counted["good"].to_numpy(int)
-    bands = [_wilson(k, n) for k, n in zip(found, trials, strict=True)]
+    bands = [wilson(k, n) for k, n in zip(found, trials, strict=True)]
     cells["rate"] = np.divide(found, trials, out=np.full(len(cells), np.nan), where=trials > 0)
     cells["low"], cells["high"] = np.reshape(bands, (-1, 2)).T
     cells["trials"], cells["failed"] = trials, _sizes(table, by) - trials
@@ -187,7 +187,8 @@ def rate(table: pd.DataFrame, event: str, by: Sequence[str]) -> pd.DataFrame:
 
 
 @functools.cache
-def _wilson(hits: int, trials: int) -> tuple[float, float]:
+def wilson(hits: int, trials: int) -> tuple[float, float]:
+    """The 95 % band of a rate; NaN without trials. **Source**: wilson1927probable."""
     if not trials:
         return np.nan, np.nan
     band = binomtest(int(hits), int(trials)).proportion_ci(CONFIDENCE, method="wilson")
