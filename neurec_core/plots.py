@@ -192,6 +192,12 @@ def curves(
     return _finish(fig, experiment, column, table, alt=f"{experiment.columns[column].label}, against {declared.label}")
 
 
+def logarithmic(fig: go.Figure) -> go.Figure:
+    """Both axes logarithmic, marked at powers of ten."""
+    fig.update_xaxes(type="log", dtick=1, exponentformat="power")
+    return fig.update_yaxes(type="log", dtick=1, exponentformat="power")
+
+
 def bars(table: pd.DataFrame, experiment: Experiment, x: str, column: str | None = None) -> go.Figure:
     """Rate (or median) of each value of one parameter, with its band."""
     column = column or headline(experiment)
