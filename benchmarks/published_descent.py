@@ -76,7 +76,7 @@ def live(
             outcome[who[(wait[who] >= 10) & (outcome[who] == 0)]] = 5
         if converged:
             for i, b in enumerate(who):
-                if outcome[b] in (0, 5) and converged(nets, i):
+                if outcome[b] == 0 and converged(nets, i):
                     outcome[b] = 4
         left = outcome[who] == 0
         nets.keep(left)
