@@ -56,15 +56,15 @@ class Given(NamedTuple):
         shares = -np.log1p(-self.draws.uniform("shares", k, self.m))
         return (self.at_points(k) * shares).sum(1) / shares.sum(1)
 
-    def range(self) -> tuple[np.ndarray, np.ndarray]:
+    def extremes(self) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest pre-activation of each unit, (B, m) each."""
-        extremes = [(z.min(0), z.max(0)) for z in (X @ s for X, s in zip(self.X, self.slopes, strict=True))]
-        low, high = zip(*extremes, strict=True)
+        both = [(z.min(0), z.max(0)) for z in (X @ s for X, s in zip(self.X, self.slopes, strict=True))]
+        low, high = zip(*both, strict=True)
         return np.stack(low), np.stack(high)
 
 
 def _between_extremes(given: Given) -> np.ndarray:
-    low, high = given.range()
+    low, high = given.extremes()
     return -(low + (high - low) * given.between(0, 1))
 
 
