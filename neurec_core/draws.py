@@ -42,3 +42,9 @@ class Draws:
     def uniform(self, name: str, *shape: int) -> np.ndarray:
         """Independent uniforms on [0, 1), ``(B, *shape)``."""
         return np.stack([self._generator(t, name, shape).random(shape) for t in self.trials])
+
+    def multinomial(self, name: str, number: int, p: np.ndarray, *shape: int) -> np.ndarray:
+        """Counts of `number` draws with probabilities ``p (k,)`` or ``(B, k)``, ``(B, *shape, k)``."""
+        p = np.broadcast_to(p, (len(self), np.shape(p)[-1]))
+        addresses = ((t, name, (*shape, number)) for t in self.trials)
+        return np.stack([self._generator(*a).multinomial(number, q, shape) for a, q in zip(addresses, p, strict=True)])
