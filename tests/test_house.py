@@ -52,7 +52,7 @@ DOORS = {
     "torch": {"dynamics/descent.py", "dynamics/device.py"},
     "plotly": {"plots.py", "portrait.py", "explore.py"},
     "ipywidgets": {"explore.py"},
-    "numba": {"dynamics/grouped.py", "dynamics/neurons.py", "dynamics/star.py", "dynamics/certificate.py"},
+    "numba": {"dynamics/grouped_steps.py", "dynamics/neurons.py", "dynamics/star.py", "dynamics/certificate.py"},
     "distributed": {"sweep.py", "cluster.py"},
     "dask_jobqueue": {"cluster.py"},
     "papermill": {"batch.py"},

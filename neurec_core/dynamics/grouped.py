@@ -7,9 +7,9 @@ neurons of group g are active, a step is
     theta_i <- theta_i + h w_i v_g,    w_i <- w_i + h <v_g, theta_i>,    c <- c - h sum_j nu_j (f(x_j) - y_j),
 
 one linear map for the whole group. So a group keeps the product of its maps and the second moments of its neurons,
-which is all that the net's outputs need: a step costs nothing that grows with the number of neurons. When a neuron
-changes its pattern, it joins the group of the new one at that very step; `grouped_life` explains how none is missed.
-Every so often all neurons are put in their places and grouped anew, which keeps rounding small.
+which is all that the net's outputs need: a step costs nothing that grows with the number of neurons. A neuron whose
+pattern changes leaves its group at that very step and takes its steps alone; `grouped_life` explains how none is
+missed. Every so often all neurons are put in their places and grouped anew, which keeps rounding small, too.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ..params import BadInput
 from . import grouped_life as life_
 from .grouped_steps import LANES, rows
 
-# A neuron that is alone joins a group again when it has kept its pattern for so many steps.
-QUIET = 200
-# All patterns are checked again after this many steps, or when the drives add up to this: a propagator is then at
-# most exp(1/2) and its rounding far below the margins that are trusted.
+# All neurons are grouped anew after so many steps, or when the drives of the steps add up to this: a propagator is
+# then at most exp(1/2), and its rounding far below the margins that are trusted,
 MOST, LONGEST = 100_000, 0.5
-# ... or when neurons that left their groups have taken so many steps alone: about what a check costs.
-WORK = (20_000, 4)
-# Up to this many components (hidden weights and bias) the code is compiled for their number.
+# or when neurons that left their groups have taken so many steps alone, and so many a neuron: what grouping costs.
+WORK, WORK_PER_NEURON = 20_000, 4
+# A neuron that is alone joins a group if it has kept its pattern for so many steps.
+QUIET = 200
+# Up to so many components, hidden weights and bias, the code is compiled for their number.
 FEW = 4
 
 
@@ -52,7 +52,7 @@ class Descended(NamedTuple):
 
     weights : the `Weights`
     steps : steps made
-    loss : the loss there, or the first that is not finite
+    loss : the loss there, or just before where it is not finite
     losses : the loss at the steps of the schedule, NaN where they were not reached
     changed : first step at which a neuron's pattern is not what it was at the start, -1 if there is none
     below : first step at which the loss is below the threshold, -1 if there is none
@@ -108,50 +108,57 @@ def descend(
     points, neurons = _read(X, y, shares, start)
     _check_numbers(h, steps)
     wanted, order = np.unique(np.asarray(schedule, np.int64), return_inverse=True)
-    run = life_.Run(
-        float(h), int(steps), float(threshold), bool(stop), wanted, LONGEST, MOST, WORK[0] + WORK[1] * len(neurons)
-    )
+    work = WORK + WORK_PER_NEURON * len(neurons)
+    run = life_.Run(float(h), int(steps), float(threshold), bool(stop), wanted, LONGEST, MOST, work)
     D = len(points.XT)
     axes = (0,) * D if D <= FEW else np.zeros(D)
     losses, events = np.full(len(wanted), np.nan), np.array([-1, -1, 0, 0])
     ended, k, c, loss, before = life_.REGROUP, 0, float(start.c), np.nan, None
     while ended == life_.REGROUP:
-        if not np.isfinite(neurons).all():
-            ended = life_.DIVERGED
-            break
         life = _grouped(neurons, points, before, k)
         _tell(events, before, life, k)
         ended, k, c, loss = life_.live(life, points, run, k, c, losses, events, axes)
         neurons, before = life_.place(life), life
+        if not np.isfinite(neurons).all():
+            ended = life_.DIVERGED
     end = Weights(neurons[:, : D - 1], neurons[:, D - 1], neurons[:, D], c)
     changed, below, changes, _ = events.tolist()
     return Descended(end, k, loss, losses[order], changed, below, changes, ended == life_.DIVERGED)
 
 
 def _grouped(neurons: np.ndarray, points: life_.Points, before: life_.Life | None, k: int) -> life_.Life:
-    """Look at all neurons and put those with one pattern into one group, but for those that change theirs often."""
-    (m, D1), n = neurons.shape, len(points.y)
+    """Look at all neurons; those with one pattern are a group, but for those that changed theirs a moment ago."""
+    m, n = len(neurons), len(points.y)
     active, until, group = np.empty((m, n)), np.empty(m), np.full(m, -1)
     life_.survey(neurons, points, active, until)
     changed = np.full(m, -QUIET) if before is None else before.changed
-    calm = k - changed >= QUIET
-    until[~calm] = np.inf
-    _, first, group[calm] = np.unique(
-        np.packbits(active[calm] > 0, axis=1), axis=0, return_index=True, return_inverse=True
-    )
-    patterns = active[calm][first]
-    _, one, cell = np.unique(patterns, axis=1, return_index=True, return_inverse=True)
-    G, C = len(patterns), len(one)
-    T = -(-G // LANES)
-    member = np.zeros((T * LANES, C))
-    member[:G] = patterns[:, one]
+    quiet = k - changed >= QUIET
+    until[~quiet] = np.inf
+    first, group[quiet] = _alike(active[quiet])
+    patterns = active[quiet][first]
+    one, cell = _alike(patterns.T)
+    T = -(-len(patterns) // LANES)
+    member = np.zeros((T * LANES, len(one)))
+    member[: len(patterns)] = patterns[:, one]
     life = life_.Life(
-        neurons, active, group, until, np.argsort(until, kind="stable"), np.zeros(m, np.int64), changed,
-        np.zeros((T, rows(D1 - 1) * LANES)), np.zeros(T * LANES, np.int64),
-        np.ascontiguousarray(member.reshape(T, LANES, C).swapaxes(1, 2)), cell, np.array([G, 0]),
+        neurons, active, group, until, np.argsort(until), np.zeros(m, np.int64), changed,
+        np.zeros((T, rows(neurons.shape[1] - 1) * LANES)), np.zeros(T * LANES, np.int64),
+        np.ascontiguousarray(member.reshape(T, LANES, len(one)).swapaxes(1, 2)), cell, np.array([len(patterns), 0]),
     )  # fmt: skip
     life_.gather(life)
     return life
+
+
+def _alike(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first of each kind of row of zeros and ones, and the kind of every row."""
+    bits = np.zeros((len(rows), 8 + rows.shape[1] // 64 * 8), np.uint8)
+    packed = np.packbits(rows > 0, axis=1)
+    bits[:, : packed.shape[1]] = packed
+    kind = np.zeros(len(rows), np.int64)
+    for word in bits.view(np.uint64).T:
+        values, place = np.unique(word, return_inverse=True)
+        _, first, kind = np.unique(kind * len(values) + place, return_index=True, return_inverse=True)
+    return first, kind
 
 
 def _tell(events: np.ndarray, before: life_.Life | None, life: life_.Life, k: int) -> None:

@@ -144,14 +144,14 @@ def place(life: Life) -> np.ndarray:
 @compiled
 def _count(life: Life, i: int, sign: int) -> None:
     """Add neuron i's moments to its group, or take them away."""
-    zeta, g = life.neurons[i], life.group[i]
-    D1, tile = len(zeta), life.tiles[g // LANES]
+    neurons, tiles, g = life.neurons, life.tiles, life.group[i]
+    D1, t = neurons.shape[1], g // LANES
     life.size[g] += sign
     for a in range(D1):
         for b in range(D1):
-            row = (D1 * D1 + a * D1 + b) * LANES + g % LANES
+            at = (D1 * D1 + a * D1 + b) * LANES + g % LANES
             # An empty group pulls with zero, not with rounding.
-            tile[row] = tile[row] + sign * zeta[a] * zeta[b] if life.size[g] else 0.0
+            tiles[t, at] = tiles[t, at] + sign * neurons[i, a] * neurons[i, b] if life.size[g] else 0.0
 
 
 @compiled

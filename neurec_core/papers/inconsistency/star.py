@@ -158,7 +158,7 @@ def solve(params: Star, problem: Problem, draws: Draws) -> Solution:
     """
     from ...dynamics import grouped
 
-    nu = problem.weights
+    nu = np.asarray(problem.weights)
     threshold = BETTER * affine_loss(POINTS[params.points](params), nu)
     epochs = np.unique(np.linspace(0, params.epochs, NOTED + 1).astype(np.int64))
     nets = list(zip(*start(params, draws), strict=True))
