@@ -91,8 +91,9 @@ def test_more_trials_change_no_earlier_row(experiment):
 @each
 def test_another_seed_is_another_draw(experiment):
     (params, *_) = points(experiment)
-    one, other = (experiment.sample(params, Draws(seed, [0])).X for seed in (0, 1))
-    assert not np.array_equal(one, other)
+    one, other = (experiment.sample(params, Draws(seed, [0])) for seed in (0, 1))
+    # Where the points are fixed, how often each was drawn is not.
+    assert not (np.array_equal(one.X, other.X) and np.array_equal(one.weights, other.weights))
 
 
 @each
