@@ -24,8 +24,8 @@ from . import grouped_life as life_
 from .grouped_steps import LANES, rows
 
 # All neurons are grouped anew after so many steps, or when the drives of the steps add up to this: a propagator is
-# then at most exp(1/2), and its rounding far below the margins that are trusted,
-MOST, LONGEST = 100_000, 0.5
+# then at most exp(2), and its rounding below the margins that are trusted,
+MOST, LONGEST = 100_000, 2.0
 # or when neurons that left their groups have taken so many steps alone, and so many a neuron: what grouping costs.
 WORK, WORK_PER_NEURON = 20_000, 4
 # A neuron that is alone joins a group if it has kept its pattern for so many steps.
