@@ -221,7 +221,7 @@ STAR = Experiment(
             {"m": [16, 64], "step_rule": ["spectral", "published"], "points": list(POINTS)}, trials=2,
             fixed={"epochs": 300},
         ),
-        "quick": Grid({"m": [128, 256, 512, 1024]}, trials=10, fixed={"epochs": 100_000}),
+        "quick": Grid({"m": [128, 256, 512, 1024, 2048]}, trials=20, fixed={"epochs": 100_000}),
         "paper": Grid(WIDTHS, trials=1000, fixed={"step_rule": "published"}),
         "paper_spectral": Grid(WIDTHS, trials=1000),
     },
