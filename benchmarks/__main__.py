@@ -8,7 +8,7 @@ import sys
 # Before numpy is loaded: two busy cores would compare threads, not methods.
 os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
 
-from . import all_ones, convex_programs, decisions, line, network_training, sweeps
+from . import all_ones, convex_programs, crossing, decisions, line, network_training, star, sweeps
 
 TABLES = {
     "all_ones": all_ones,
@@ -16,7 +16,9 @@ TABLES = {
     "decisions": decisions,
     "sweeps": sweeps,
     "network_training": network_training,
+    "crossing": crossing,
     "line": line,
+    "star": star,
 }
 
 if __name__ == "__main__":

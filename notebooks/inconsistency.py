@@ -80,9 +80,15 @@ line_portrait.training(problem, solution)
 
 # %%
 kinks = -solution.trace["b"][0] / solution.trace["a"][0]
-print(f"kinks in [{kinks.min():.3f}, {kinks.max():.3f}], points at |x| >= {scores['reach'][0]:.3f}")
-print(f"excess loss {scores['excess'][0]:.1e} after {solution.trace['steps'][0, -1]} steps")
-print(f"loss {scores['half_affine'][0]:.3f}; of the network that fits: {scores['reference'][0]:.3f}")
+print(
+    f"kinks in [{kinks.min():.3f}, {kinks.max():.3f}], points at |x| >= {scores['reach'][0]:.3f}"
+)
+print(
+    f"excess loss {scores['excess'][0]:.1e} after {solution.trace['steps'][0, -1]} steps"
+)
+print(
+    f"loss {scores['half_affine'][0]:.3f}; of the network that fits: {scores['reference'][0]:.3f}"
+)
 assert scores["stayed"][0]
 assert np.isclose(kinks.min(), -0.082, atol=1e-3)  # the paper's figure 2
 assert np.isclose(kinks.max(), 0.131, atol=1e-3)
@@ -161,11 +167,21 @@ against_law(narrow, lines="shift", shifts=(0.0, 0.01))
 figure_5 = [0.3611, 0.2501, 0.1824, 0.1303, 0.0919, 0.0659, 0.0474, 0.0335]
 figure_6 = [0.3605, 0.2515, 0.1833, 0.1321, 0.0964, 0.0785, 0.0786, 0.0925]
 rates = rate(narrow, "not_affine", ["shift", "m"])
-rates["paper"] = rates["shift"].map({0.0: figure_5, 0.01: figure_6}).explode().groupby(level=0).first() if False else np.nan
+rates["paper"] = (
+    rates["shift"]
+    .map({0.0: figure_5, 0.01: figure_6})
+    .explode()
+    .groupby(level=0)
+    .first()
+    if False
+    else np.nan
+)
 rates.loc[rates["shift"] == 0.0, "paper"] = figure_5
 rates.loc[rates["shift"] == 0.01, "paper"] = figure_6
 compared = rates.dropna(subset="paper").copy()
-error = np.sqrt(2 * compared["paper"] * (1 - compared["paper"]) / compared["trials"])
+error = np.sqrt(
+    2 * compared["paper"] * (1 - compared["paper"]) / compared["trials"]
+)
 compared["z"] = (compared["rate"] - compared["paper"]) / error
 assert compared["z"].abs().max() < 4
 compared[["shift", "m", "rate", "low", "high", "paper", "z"]].round(4)
@@ -177,9 +193,13 @@ compared[["shift", "m", "rate", "low", "high", "paper", "z"]].round(4)
 
 # %%
 same = runs[(runs["rng"] == "published") & (runs["optimizer"] == "gd")]
-again = same.pivot_table(index="shift", columns="m", values="not_affine", aggfunc="mean")
+again = same.pivot_table(
+    index="shift", columns="m", values="not_affine", aggfunc="mean"
+)
 same_rate = rate(same[same["shift"] == 0], "not_affine", ["m"])
-z_published = (same_rate["rate"] - figure_5) / np.sqrt(2 * same_rate["rate"] * (1 - same_rate["rate"]) / 10_000)
+z_published = (same_rate["rate"] - figure_5) / np.sqrt(
+    2 * same_rate["rate"] * (1 - same_rate["rate"]) / 10_000
+)
 assert z_published.abs().max() < 4
 again.astype(float).round(4)
 
@@ -196,7 +216,9 @@ everything = pd.concat([wide, by_law]).assign(drawn=lambda t: t["rng"])
 fig = plots.curves(everything, crossing, "m", lines="drawn")
 m = np.geomspace(16, 1e9, 33)
 predicted = [law.crossing_probability(w)[0] for w in m]
-fig.add_scatter(x=m, y=predicted, name="law", line={"color": "gray", "dash": "dash"})
+fig.add_scatter(
+    x=m, y=predicted, name="law", line={"color": "gray", "dash": "dash"}
+)
 plots.logarithmic(fig)
 
 # %%
@@ -204,9 +226,13 @@ limit = law.crossing_probability(1e12)[0] * 1e6
 jump, small_step = limit, law.crossing_probability(1e12, continuous=True)[0] * 1e6
 tail = rate(wide[wide["m"] >= 256], "not_affine", ["m"])
 tail["law"] = [law.crossing_probability(w)[0] for w in tail["m"]]
-tail["z"] = (tail["rate"] - tail["law"]) / np.sqrt(tail["law"] * (1 - tail["law"]) / tail["trials"])
+tail["z"] = (tail["rate"] - tail["law"]) / np.sqrt(
+    tail["law"] * (1 - tail["law"]) / tail["trials"]
+)
 assert (tail["z"].abs() < 4).all()
-print(f"P sqrt(m) -> {jump:.3f} for h = 1/lambda_max(H), {small_step:.3f} for h m -> 0")
+print(
+    f"P sqrt(m) -> {jump:.3f} for h = 1/lambda_max(H), {small_step:.3f} for h m -> 0"
+)
 tail.round(4)
 
 # %% [markdown]
@@ -217,7 +243,13 @@ tail.round(4)
 # %%
 early = runs[(runs["criterion"] != "sufficient") & (runs["rng"] == "addressed")]
 ways = pd.concat([narrow[narrow["shift"] == 0], early])
-names = ways["optimizer"] + ", " + ways["criterion"].replace({"both": "early stopping", "early_stopping": "early stopping"})
+names = (
+    ways["optimizer"]
+    + ", "
+    + ways["criterion"].replace(
+        {"both": "early stopping", "early_stopping": "early stopping"}
+    )
+)
 names += ways["step_rule"].map({"per_width": ", h = 0.01/m", "spectral": ""})
 fig = plots.curves(ways.assign(training=names), crossing, "m", lines="training")
 plots.logarithmic(fig)
@@ -226,7 +258,9 @@ plots.logarithmic(fig)
 figure_5_small = [0.2428, 0.1297, 0.0905, 0.0528, 0.0341, 0.0243, 0.0185, 0.0115]
 stochastic = rate(early[early["step_rule"] == "per_width"], "not_affine", ["m"])
 stochastic["paper"] = figure_5_small
-z_sgd = (stochastic["rate"] - stochastic["paper"]) / np.sqrt(2 * stochastic["paper"] / stochastic["trials"])
+z_sgd = (stochastic["rate"] - stochastic["paper"]) / np.sqrt(
+    2 * stochastic["paper"] / stochastic["trials"]
+)
 assert z_sgd.abs().max() < 4
 stochastic.assign(z=z_sgd).round(4)
 
@@ -239,7 +273,9 @@ moved = load(published(movement))
 stayed = moved[moved["stayed"]]
 measures = ["kink", "moved_a", "moved_b", "moved_w", "moved_c"]
 medians = stayed.groupby("m")[measures].median()
-slopes = pd.Series(np.polyfit(np.log(medians.index), np.log(medians), 1)[0], measures)
+slopes = pd.Series(
+    np.polyfit(np.log(medians.index), np.log(medians), 1)[0], measures
+)
 theorem = pd.Series([-0.5, -1.5, -1.5, -1.0, -1.0], measures)
 # Logarithms in the bounds flatten the powers over three octaves of widths.
 assert ((slopes - theorem).abs() < 0.2).all()
@@ -258,8 +294,14 @@ plots.logarithmic(fig)
 # %%
 event = paper.EVENT_ESTIMATION
 counted = load(published(event))
-shares = counted.groupby("m")[["event", *"W2 W3 W4 W5 W6 W7 D1 D2".split()]].mean().astype(float)
-closed = pd.DataFrame({m: law.event_probabilities(m, 0.25, 0.125) for m in shares.index}).T
+shares = (
+    counted.groupby("m")[["event", *"W2 W3 W4 W5 W6 W7 D1 D2".split()]]
+    .mean()
+    .astype(float)
+)
+closed = pd.DataFrame(
+    {m: law.event_probabilities(m, 0.25, 0.125) for m in shares.index}
+).T
 large = shares.index >= 256
 gap = (shares[closed.columns] - closed).abs()[large]
 # 100 networks: four standard errors of a rate are at most 0.2.
@@ -281,7 +323,11 @@ sliders = {
     "shift": [0.0, 0.01, 0.1],
     "step": [0.25, 1.0],
 }
-still = {"optimizer": ["gd"], "step_rule": ["spectral"], "criterion": ["sufficient"]}
+still = {
+    "optimizer": ["gd"],
+    "step_rule": ["spectral"],
+    "criterion": ["sufficient"],
+}
 explore(INSTANCE, view, {**sliders, **still}, seed=seed)
 
 # %% [markdown]

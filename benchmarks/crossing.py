@@ -1,0 +1,123 @@
+"""Inconsistent descent: the published NumPy scheme beside networks followed by side, same weights and data.
+
+Stepping: pure gradient steps, without criterion. Lives: whole trainings, with all checks; the published criterion costs
+a call a network and check, and is timed on the same networks. CPU time of one thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from neurec_core.draws import Draws
+from neurec_core.dynamics import lanes, lives
+from neurec_core.dynamics.sides import line, split
+from neurec_core.papers.inconsistency import crossing, initial, published, training
+from neurec_core.papers.inconsistency.common import X_SIX
+
+from .published_descent import Networks
+
+# Networks that the published code trains in parallel, and steps that take it about a second.
+PARALLEL = {16: 4096, 64: 1024, 256: 256, 1024: 64, 2048: 32}
+OURS = 2000
+REPEATS = 3
+
+
+def cpu(work: Callable[[], Any]) -> tuple[float, Any]:
+    """CPU seconds, the best of some repeats, and what came out."""
+    best, found = np.inf, None
+    for _ in range(REPEATS):
+        start = time.process_time()
+        found = work()
+        best = min(best, time.process_time() - start)
+    return best, found
+
+
+def drawn(m: int, networks: int) -> tuple[Any, ...]:
+    """Points, neurons and step sizes of some networks, and the same for the published scheme."""
+    params, draws = crossing.Training(m=m), Draws(0, range(networks))
+    problem = crossing.sample(params, draws)
+    points = split(problem.X[:, :, 0], problem.y, problem.weights)
+    neurons = initial.neurons(params, draws)
+    return points, neurons, training.step_size(params, points, neurons), problem, params, draws
+
+
+def stepping(m: int) -> dict[str, Any]:
+    """Seconds of a step of a network: every neuron in NumPy, one by one by side, and side by side."""
+    networks = PARALLEL.get(m, 8)
+    points, neurons, h, problem, params, draws = drawn(m, networks)
+    row: dict[str, Any] = {"m": m}
+    checks = lanes.Checks(20_000, 20_000, sufficient=False, sharp=True, patience=0)
+    rows = lanes.pack(neurons, points, h)[:8]
+    z = np.ascontiguousarray(rows.T).ravel()
+    lanes._block(z, 10)
+    seconds, _ = cpu(lambda: lanes._block(z, checks.interval))
+    row["ours_ns"] = seconds / 8 / checks.interval * 1e9
+    if m not in PARALLEL:
+        return row
+    steps = max(3, 40_000_000 // (networks * m * 25))
+    a, w = initial.weights(params, draws)
+    nets = Networks(X_SIX, problem.y[0], problem.weights, a, w, h)
+    start = time.process_time()
+    for _ in range(steps):
+        nets.step()
+    row["published_us"] = (time.process_time() - start) / steps / networks * 1e6
+    row["ratio"] = row["published_us"] * 1000 / row["ours_ns"]
+    row["difference"] = difference(nets, points, neurons, h, steps)
+    return row
+
+
+def difference(nets: Networks, points: Any, neurons: Any, h: np.ndarray, steps: int) -> float:
+    """Largest difference of the outputs at the six points, over networks whose kinks stay."""
+    found = [0.0]
+    for b in range(min(len(h), 50)):
+        one = lives.Follower.start(neurons, b)
+        ended, _ = one.advance(points.M[b : b + 1], points.u[b : b + 1], h[b], 1.0, steps)
+        if ended is None:
+            (p, q), (r, s) = (line(one.group.basis, one.group.T, one.group.c[0], one.group.singles, k) for k in (0, 1))
+            f = np.where(X_SIX > 0, p * X_SIX + q, r * X_SIX + s)
+            found.append(float(np.abs(f - nets.outputs()[b]).max()))
+    return max(found)
+
+
+def whole(m: int) -> dict[str, Any]:
+    """Seconds of a network-step over whole lives of published networks, with the published criterion."""
+    trials = range(OURS)
+    params, draws = crossing.Training(m=m, rng="published", constant="published"), Draws(0, trials)
+    published.task.cache_clear()
+    problem = crossing.sample(params, draws)
+    seconds, (ends, h) = cpu(lambda: training.train(params, problem, draws))
+    return {
+        "m": m,
+        "networks": len(h),
+        "steps": int(ends.steps.sum()),
+        "ours_ns": seconds / ends.steps.sum() * 1e9,
+        "crossed": int((ends.outcome == 3).sum()),
+    }
+
+
+def main() -> None:
+    """Print both tables and the whole figure's time."""
+    steps = pd.DataFrame([stepping(m) for m in (*PARALLEL, 2**14, 2**17, 2**20)])
+    print("A step of a network: every neuron in NumPy, in parallel over networks / by side")
+    print(steps.to_string(index=False, float_format=lambda v: f"{v:.3g}"))
+    flat = steps["ours_ns"].max() / steps["ours_ns"].min()
+    print(f"slowest width / fastest width: {flat:.2f}")
+
+    ends = pd.DataFrame([whole(m) for m in (16, 64, 256)]).merge(steps[["m", "published_us"]], on="m")
+    # The published criterion is not counted: a lower bound of the ratio.
+    ends["ratio"] = ends["published_us"] * 1000 / ends["ours_ns"]
+    print("\nWhole lives with the sufficient condition / the published steps alone")
+    print(ends.to_string(index=False, float_format=lambda v: f"{v:.4g}"))
+
+    start = time.process_time()
+    total = 0
+    for m in published.WIDTHS:
+        params, draws = crossing.Training(m=m), Draws(0, range(10_000))
+        total += int(training.train(params, crossing.sample(params, draws), draws)[0].steps.sum())
+    seconds = time.process_time() - start
+    print(f"\nthe whole figure, 80,000 networks, {total:.3g} steps: {seconds:.1f} CPU s, draws and set-up included")

@@ -1,0 +1,207 @@
+"""Exact full-batch gradient descent of one two-layer ReLU net, group by group of neurons with one pattern.
+
+The net is f(x) = c + sum_i w_i max(<a_i, x> + b_i, 0), the loss 1/2 sum_j nu_j (f(x_j) - y_j)^2. With the points
+x~ = (x, 1), the neurons theta_i = (a_i, b_i), and v_g = -sum nu_j (f(x_j) - y_j) x~_j over the points where the
+neurons of group g are active, a step is
+
+    theta_i <- theta_i + h w_i v_g,    w_i <- w_i + h <v_g, theta_i>,    c <- c - h sum_j nu_j (f(x_j) - y_j),
+
+one linear map for the whole group. So a group keeps the product of its maps and the second moments of its neurons,
+which is all that the net's outputs need: a step costs nothing that grows with the number of neurons. A neuron whose
+pattern changes leaves its group at that very step and takes its steps alone; `grouped_life` explains how none is
+missed. Every so often all neurons are put in their places and grouped anew, which keeps rounding small, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..params import BadInput
+from . import grouped_life as life_
+from .grouped_steps import LANES, rows
+
+# All neurons are grouped anew after so many steps, or when the drives of the steps add up to this: a propagator is
+# then at most exp(2), and its rounding below the margins that are trusted,
+MOST, LONGEST = 100_000, 2.0
+# or when neurons that left their groups have taken so many steps alone, and so many a neuron: what grouping costs.
+WORK, WORK_PER_NEURON = 20_000, 4
+# A neuron that is alone joins a group if it has kept its pattern for so many steps.
+QUIET = 200
+# Up to so many components, hidden weights and bias, the code is compiled for their number.
+FEW = 4
+
+
+class Weights(NamedTuple):
+    """f(x) = c + sum_i w_i max(<a_i, x> + b_i, 0): hidden weights a (m, d), biases b (m,), w (m,), a number c."""
+
+    a: np.ndarray
+    b: np.ndarray
+    w: np.ndarray
+    c: float = 0.0
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        """Outputs (n,) at inputs X (n, d)."""
+        return self.c + np.maximum(X @ self.a.T + self.b, 0) @ self.w
+
+
+class Descended(NamedTuple):
+    """Where gradient descent ended.
+
+    weights : the `Weights`
+    steps : steps made
+    loss : the loss there, or just before where it is not finite
+    losses : the loss at the steps of the schedule, NaN where they were not reached
+    changed : first step at which a neuron's pattern is not what it was at the start, -1 if there is none
+    below : first step at which the loss is below the threshold, -1 if there is none
+    changes : how often a neuron changed its pattern
+    diverged : whether the loss stopped being finite
+    """
+
+    weights: Weights
+    steps: int
+    loss: float
+    losses: np.ndarray
+    changed: int
+    below: int
+    changes: int
+    diverged: bool
+
+
+def descend(
+    X: np.ndarray,
+    y: np.ndarray,
+    shares: np.ndarray,
+    start: Weights,
+    *,
+    h: float,
+    steps: int,
+    threshold: float = -np.inf,
+    stop: bool = False,
+    schedule: Sequence[int] | np.ndarray = (),
+) -> Descended:
+    """Minimise 1/2 sum_j shares_j (f(x_j) - y_j)^2 by gradient descent with step size h.
+
+    Parameters
+    ----------
+    X, y, shares : (n, d), (n,) and (n,) arrays; shares >= 0
+    start : the `Weights` at step 0
+    h : step size, > 0
+    steps : at most so many, >= 0
+    threshold : of the loss; events are looked for at steps 0, 1, ..., steps, before the update
+    stop : end as soon as a pattern has changed and the loss has been below the threshold
+    schedule : steps at which to note the loss, in any order
+
+    Returns
+    -------
+    Descended; exact in exact arithmetic, whatever the patterns do
+
+    Raises
+    ------
+    BadInput : "y (labels) must be a finite array of shape (n,) = (33,), got shape (32,)", and the like
+
+    **Source**: holzmuller2022training, section 2 for net and step, proposition C.2 for a group's map; differs:
+    any dimension, any points, biases and weights of the points, and neurons may change their patterns.
+    """
+    points, neurons = _read(X, y, shares, start)
+    _check_numbers(h, steps)
+    wanted, order = np.unique(np.asarray(schedule, np.int64), return_inverse=True)
+    work = WORK + WORK_PER_NEURON * len(neurons)
+    run = life_.Run(float(h), int(steps), float(threshold), bool(stop), wanted, LONGEST, MOST, work)
+    D = len(points.XT)
+    axes = (0,) * D if D <= FEW else np.zeros(D)
+    losses, events = np.full(len(wanted), np.nan), np.array([-1, -1, 0, 0])
+    ended, k, c, loss, before = life_.REGROUP, 0, float(start.c), np.nan, None
+    while ended == life_.REGROUP:
+        life = _grouped(neurons, points, before, k)
+        _tell(events, before, life, k)
+        ended, k, c, loss = life_.live(life, points, run, k, c, losses, events, axes)
+        neurons, before = life_.place(life), life
+        if not np.isfinite(neurons).all():
+            ended = life_.DIVERGED
+    end = Weights(neurons[:, : D - 1], neurons[:, D - 1], neurons[:, D], c)
+    changed, below, changes, _ = events.tolist()
+    return Descended(end, k, loss, losses[order], changed, below, changes, ended == life_.DIVERGED)
+
+
+def _grouped(neurons: np.ndarray, points: life_.Points, before: life_.Life | None, k: int) -> life_.Life:
+    """Look at all neurons; those with one pattern are a group, but for those that changed theirs a moment ago."""
+    m, n = len(neurons), len(points.y)
+    active, until, group = np.empty((m, n)), np.empty(m), np.full(m, -1)
+    life_.survey(neurons, points, active, until)
+    changed = np.full(m, -QUIET) if before is None else before.changed
+    quiet = k - changed >= QUIET
+    until[~quiet] = np.inf
+    first, group[quiet] = _alike(active[quiet])
+    patterns = active[quiet][first]
+    one, cell = _alike(patterns.T)
+    T = -(-len(patterns) // LANES)
+    member = np.zeros((T * LANES, len(one)))
+    member[: len(patterns)] = patterns[:, one]
+    life = life_.Life(
+        neurons, active, group, until, np.argsort(until), np.zeros(m, np.int64), changed,
+        np.zeros((T, rows(neurons.shape[1] - 1) * LANES)), np.zeros(T * LANES, np.int64),
+        np.ascontiguousarray(member.reshape(T, LANES, len(one)).swapaxes(1, 2)), cell, np.array([len(patterns), 0]),
+    )  # fmt: skip
+    life_.gather(life)
+    return life
+
+
+def _alike(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first of each kind of row of zeros and ones, and the kind of every row."""
+    bits = np.zeros((len(rows), 8 + rows.shape[1] // 64 * 8), np.uint8)
+    packed = np.packbits(rows > 0, axis=1)
+    bits[:, : packed.shape[1]] = packed
+    kind = np.zeros(len(rows), np.int64)
+    for word in bits.view(np.uint64).T:
+        values, place = np.unique(word, return_inverse=True)
+        _, first, kind = np.unique(kind * len(values) + place, return_index=True, return_inverse=True)
+    return first, kind
+
+
+def _tell(events: np.ndarray, before: life_.Life | None, life: life_.Life, k: int) -> None:
+    """Count the neurons whose pattern changed in the step between two lives."""
+    if before is None:
+        return
+    changes = int((before.active != life.active).any(axis=1).sum())
+    if changes and events[0] < 0:
+        events[0] = k
+    events[2] += changes
+
+
+def _read(X: np.ndarray, y: np.ndarray, shares: np.ndarray, start: Weights) -> tuple[life_.Points, np.ndarray]:
+    """The points with a one appended, and the neurons as rows (m, d + 2)."""
+    X = _array("X", "inputs", X, "(n, d)", None)
+    n, d = X.shape
+    y = _array("y", "labels", y, "(n,)", (n,))
+    shares = _array("shares", "shares of the points", shares, "(n,)", (n,))
+    if (shares < 0).any():
+        raise BadInput(f"shares (shares of the points) must be >= 0, got {shares.min():g}")
+    a = _array("a", "hidden weights", start.a, "(m, d)", (None, d))
+    b = _array("b", "biases", start.b, "(m,)", (len(a),))
+    w = _array("w", "output weights", start.w, "(m,)", (len(a),))
+    _array("c", "offset", start.c, "()", ())
+    lifted = np.column_stack([X, np.ones(n)])
+    norms = np.linalg.norm(lifted, axis=1)
+    return life_.Points(np.ascontiguousarray(lifted.T), y, shares, norms), np.column_stack([a, b, w])
+
+
+def _array(name: str, meaning: str, got: object, letters: str, shape: tuple[int | None, ...] | None) -> np.ndarray:
+    array = np.ascontiguousarray(got, dtype=float) if shape != () else np.asarray(got, dtype=float)
+    shape = (None, None) if shape is None else shape
+    fits = array.ndim == len(shape) and all(s in (None, g) for s, g in zip(shape, array.shape, strict=True))
+    if not fits or 0 in array.shape:
+        wanted = f"{letters} = {shape}".replace("None", "any")
+        raise BadInput(f"{name} ({meaning}) must be an array of shape {wanted}, got {array.shape}")
+    if wrong := np.sum(~np.isfinite(array)):
+        raise BadInput(f"{name} ({meaning}) must be finite, got {wrong} of {array.size} entries that are not")
+    return array
+
+
+def _check_numbers(h: float, steps: int) -> None:
+    if not 0 < h < np.inf:
+        raise BadInput(f"h (step size) must be a number in (0, inf), got {h!r}")
+    if not (isinstance(steps, int | np.integer) and steps >= 0):
+        raise BadInput(f"steps (at most so many) must be a whole number in [0, inf), got {steps!r}")

@@ -1,0 +1,36 @@
+"""Published training loops, one plain NumPy line a formula: what the fast methods are tested against."""
+
+import numpy as np
+
+
+def full_batch(X, y, nu, start, h, steps, threshold=-np.inf):
+    """Full-batch gradient descent of one net, every neuron looked at in every step.
+
+    Returns the weights, the loss at steps 0, ..., steps, the first step with a pattern unlike the initial one, the
+    first with the loss below the threshold (-1: none), and how often each neuron's pattern changed.
+    """
+    a, b, w, c = (np.array(part, float) for part in start)
+    first = before = X @ a.T + b > 0
+    losses, changed, below, changes = [], -1, -1, np.zeros(len(a), int)
+    for k in range(steps + 1):
+        z = X @ a.T + b
+        active = z > 0
+        changes += (active != before).any(axis=0)
+        before = active
+        if changed < 0 and (active != first).any():
+            changed = k
+        r = c + np.maximum(z, 0) @ w - y
+        losses.append(0.5 * np.sum(nu * r**2))
+        if below < 0 and losses[-1] < threshold:
+            below = k
+        if k == steps:
+            break
+        e = nu * r
+        G = e[:, None] * active
+        a, b, w, c = (
+            a - h * w[:, None] * (G.T @ X),
+            b - h * w * G.sum(0),
+            w - h * np.maximum(z, 0).T @ e,
+            c - h * e.sum(),
+        )
+    return (a, b, w, c), np.array(losses), changed, below, changes

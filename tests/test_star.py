@@ -1,0 +1,217 @@
+"""The star experiment: its points, thresholds and step sizes, and its events against the published loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from loops import full_batch
+
+from neurec_core.draws import Draws
+from neurec_core.papers.inconsistency import star
+from neurec_core.papers.inconsistency.star import STAR, Star
+from neurec_core.params import BadInput
+
+
+def nets(params, trials):
+    """Each trial's initial weights, (a, b, w, c)."""
+    return list(zip(*star.start(params, Draws(0, range(trials))), strict=True))
+
+
+# ------------------------------------------------------------------------------------------------------- points
+
+
+def test_the_points_are_those_of_figure_7():
+    problem = STAR.sample(Star(), Draws(0, range(2)))
+    assert problem.X.shape == (2, 33, 2)
+    radius, angle = np.linalg.norm(problem.X[0], axis=1), np.angle(problem.X[0] @ [1, 1j])
+    assert np.allclose(np.unique(radius.round(12)), [0.9, 1, 1.1])
+    assert len(np.unique(np.round(angle / (2 * np.pi / 11), 9) % 11)) == 11
+    assert np.allclose(problem.y[0], 3 * np.abs(10 * (radius - 1)) - 2)
+    small = STAR.sample(Star(arms=7, gap=0.5), Draws(0, [0]))
+    assert sorted(set(np.linalg.norm(small.X[0], axis=1).round(12))) == [0.5, 1, 1.5]
+    assert small.y.shape == (1, 21)
+
+
+@pytest.mark.parametrize(("points", "n"), [("cross", 12), ("double_cross", 24)])
+def test_crosses_hold_the_six_points_of_example_1_on_each_axis(points, n):
+    X, y, arm = star.POINTS[points](Star(points=points))
+    assert X.shape == (n, 2)
+    assert np.array_equal(np.bincount(arm), np.full(n // 3, 3))
+    for axis in ([0, 1], [1, 0], [1, 1], [1, -1])[: n // 6]:
+        t = [-3, -2, -1, 1, 2, 3]
+        found = [y[(np.multiply(s, axis) == X).all(axis=1)] for s in t]
+        assert np.array_equal(np.concatenate(found), [-1, 2, -1, 1, -2, 1])
+
+
+def test_shares_are_counts_of_m_squared_draws():
+    nu = STAR.sample(Star(m=50), Draws(0, range(400))).weights
+    counts = nu * 50**2
+    assert np.allclose(counts, counts.round(), rtol=0, atol=1e-9)
+    assert np.allclose(nu.sum(axis=1), 1)
+    # Variance of a share p (1 - p) / m^2: 13200 of them, so that their mean square is known to 2 %.
+    assert np.var(nu) == pytest.approx(1 / 33 * (32 / 33) / 50**2, rel=0.05)
+    assert np.array_equal(STAR.sample(Star(weights="uniform"), Draws(0, [0])).weights, np.full((1, 33), 1 / 33))
+
+
+@pytest.mark.parametrize(("arms", "patterns"), [(11, 22), (7, 14)])
+def test_without_biases_neurons_see_arms_only(arms, patterns):
+    X, _, arm = star.star(Star(arms=arms))
+    a, _, _, _ = nets(Star(m=4096), 1)[0]
+    active = X @ a.T > 0
+    assert all(len(np.unique(active[arm == k], axis=0)) == 1 for k in range(arms))
+    # A line through the origin parts 2k rays, the arms and their opposites, in 2k ways for odd k.
+    assert len(np.unique(active, axis=1).T) == patterns
+
+
+# ---------------------------------------------------------------------------------------------------- threshold
+
+
+@pytest.mark.parametrize("points", list(star.POINTS))
+def test_affine_arms_leave_a_loss_of_one_where_all_points_count_the_same(points):
+    arms = star.POINTS[points](Star(points=points))
+    assert star.affine_loss(arms, np.full((1, len(arms.y)), 1 / len(arms.y))) == pytest.approx(1, rel=1e-12)
+    (row,) = STAR.rows(Star(m=8, points=points, weights="uniform", epochs=0), 0, [0])
+    _, solution, _ = STAR.run(Star(m=8, points=points, weights="uniform", epochs=0), Draws(0, [0]))
+    assert row["loss"] == pytest.approx(solution.value[0].loss / 0.999999, rel=1e-12)
+
+
+def test_the_threshold_is_least_squares_on_every_arm():
+    arms, rng = star.star(Star()), np.random.default_rng(0)
+    nu = rng.dirichlet(np.ones(33), size=20)
+    nu[:5] *= rng.random((5, 33)) < 0.7  # arms with two points or fewer are fitted
+    expected = np.zeros(20)
+    for b in range(20):
+        for k in range(11):
+            on = arms.arm == k
+            root, A = np.sqrt(nu[b, on]), np.column_stack([np.linalg.norm(arms.X[on], axis=1), np.ones(3)])
+            line, *_ = np.linalg.lstsq(root[:, None] * A, root * arms.y[on], rcond=None)
+            expected[b] += 0.5 * nu[b, on] @ (A @ line - arms.y[on]) ** 2
+    # Weights near zero make the SVD's two columns nearly parallel: some digits are lost in both ways.
+    assert star.affine_loss(arms, nu) == pytest.approx(expected, rel=1e-9, abs=1e-15)
+
+
+# ---------------------------------------------------------------------------------------------------- step size
+
+
+def gradients(X, weights):
+    """The gradient of the output at each point with respect to all weights, by torch's tape."""
+    parts = [torch.tensor(np.array(part), requires_grad=True) for part in weights]
+    a, b, w, c = parts
+    rows = []
+    for x in torch.tensor(X):
+        row = torch.autograd.grad(torch.relu(a @ x + b) @ w + c, parts)
+        rows.append(torch.cat([g.reshape(-1) for g in row]).numpy())
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("bias", ["zero", "random"])
+def test_the_spectral_step_is_one_over_the_tangent_kernels_eigenvalue(bias):
+    params = Star(m=20, bias=bias)
+    problem, weights = STAR.sample(params, Draws(0, [0])), nets(params, 1)[0]
+    J = np.sqrt(problem.weights[0])[:, None] * gradients(problem.X[0], weights)
+    eigenvalue = np.linalg.norm(J, 2) ** 2
+    assert star.tangent_eigenvalue(problem.X[0], problem.weights[0], weights) == pytest.approx(eigenvalue, rel=1e-12)
+    assert star.STEPS["spectral"](problem.X[0], problem.weights[0], weights) == pytest.approx(1 / eigenvalue)
+
+
+def test_the_published_step_is_a_kernel_of_weights_applied_twice():
+    params = Star(m=20, bias="random")
+    problem, weights = STAR.sample(params, Draws(0, [0])), nets(params, 1)[0]
+    flat = np.concatenate([np.ravel(part) for part in weights])
+    stacked = np.tile(flat, (33, 1)) * np.sqrt(problem.weights[0])[:, None]
+    eigenvalue = np.linalg.eigvalsh(stacked @ stacked.T)[-1]
+    assert star.STEPS["published"](problem.X[0], problem.weights[0], weights) == pytest.approx(2 / eigenvalue)
+
+
+def limit_eigenvalue(X):
+    """lim lambda_max / m for a ~ N(0, I): E (z)_+ (z')_+ is the arc-cosine kernel; output weights add O(1)."""
+    r = np.linalg.norm(X, axis=1)
+    cosine = np.clip(X @ X.T / np.outer(r, r), -1, 1)
+    angle = np.arccos(cosine)
+    kernel = np.outer(r, r) * (np.sqrt(1 - cosine**2) + (np.pi - angle) * cosine) / (2 * np.pi)
+    return np.linalg.eigvalsh(kernel)[-1] / len(X)
+
+
+def test_sizes_for_wide_nets():
+    m, trials = 8192, 4
+    _, _, scores = STAR.run(Star(m=m, epochs=0), Draws(0, range(trials)))
+    limit = limit_eigenvalue(star.star(Star()).X)
+    # ||a||^2 = 2m (1 +- 1/sqrt(m)): single nets differ by 1 %, and a is what counts.
+    assert scores["kernel"] == pytest.approx(np.full(trials, limit), rel=0.06)
+    assert scores["kernel"].mean() == pytest.approx(0.204, rel=0.03)
+    assert np.allclose(scores["step"] * scores["kernel"], 1)
+    norms = [star.square_norm(weights) for weights in nets(Star(m=m), trials)]
+    assert norms == pytest.approx(np.full(trials, 2 * m + 2), rel=0.05)
+    assert np.mean([2 * m / norm for norm in norms]) == pytest.approx(1, rel=0.03)
+
+
+# ------------------------------------------------------------------------------------------------------- events
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs"),
+    [
+        ({"m": 32, "weights": "uniform"}, 3000),
+        ({"m": 64}, 3000),
+        ({"m": 64, "step_rule": "published"}, 3000),
+        ({"m": 40, "bias": "random", "points": "cross"}, 1000),
+        ({"m": 40, "arms": 7, "bias": "random", "step_rule": "published", "weights": "uniform"}, 1000),
+    ],
+)
+def test_rows_are_those_of_the_published_loop(options, epochs):
+    params, trials = Star(epochs=epochs, **options), 4
+    rows = STAR.rows(params, 0, range(trials))
+    problem = STAR.sample(params, Draws(0, range(trials)))
+    threshold = 0.999999 * star.affine_loss(star.POINTS[params.points](params), problem.weights)
+    for row, X, y, nu, least, start in zip(
+        rows, *problem[:2], problem.weights, threshold, nets(params, trials), strict=True
+    ):
+        h = star.STEPS[params.step_rule](X, nu, start)
+        _, losses, changed, below, _ = full_batch(X, y, nu, start, h, epochs, least)
+        end = max(changed, below) if min(changed, below) >= 0 else epochs
+        assert (row["kink_crossed"], row["mse_below"]) == (changed >= 0, below >= 0)
+        assert row["crossing_epoch"] == pytest.approx(changed if changed >= 0 else np.nan, nan_ok=True)
+        assert row["below_epoch"] == pytest.approx(below if below >= 0 else np.nan, nan_ok=True)
+        assert row["loss"] == pytest.approx(losses[end] / least, rel=1e-10)
+        assert row["step"] == pytest.approx(h * params.m)
+
+
+def test_the_loss_falls_below_only_once_a_kink_has_crossed():
+    rows = [row for m in (16, 64, 256) for row in STAR.rows(Star(m=m, epochs=20_000), 0, range(6))]
+    below = [row for row in rows if row["mse_below"]]
+    assert 3 < len(below) < len(rows)
+    assert all(row["kink_crossed"] and row["crossing_epoch"] <= row["below_epoch"] for row in below)
+
+
+def test_the_trace_is_the_loss_over_the_threshold():
+    params = Star(m=64, epochs=10_000, step_rule="published")
+    _, solution, scores = STAR.run(params, Draws(0, range(3)))
+    epochs, losses = solution.trace["epoch"], solution.trace["loss"]
+    assert (epochs[0], epochs[-1], losses.shape) == (0, 10_000, (3, len(epochs)))
+    for trace, end, loss in zip(losses, solution.value, scores["loss"], strict=True):
+        assert np.array_equal(np.isfinite(trace), epochs <= end.steps)
+        if end.steps == 10_000:
+            assert trace[-1] == loss
+
+
+@pytest.mark.parametrize("m", [1, 2, 5])
+def test_so_few_draws_that_arms_are_empty(m):
+    for bias in ("zero", "random"):
+        rows = STAR.rows(Star(m=m, bias=bias, epochs=500), 0, range(4))
+        assert all(row["status"] == "solved" for row in rows)
+        assert not any(row["mse_below"] and row["loss"] == np.inf for row in rows)
+
+
+def test_one_million_epochs_of_a_wide_net():
+    """The published step at m = 4096, a net whose kinks cross and come to nothing."""
+    (row,) = STAR.rows(Star(m=4096, step_rule="published"), 0, [0])
+    assert not row["mse_below"]
+    assert row["loss"] < 1 / 0.999999 + 1e-3
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(BadInput, match=r"gap \(distance of the points on an arm of the star\) must be a number in"):
+        Star(gap=1.0)
+    with pytest.raises(BadInput, match="did you mean published"):
+        Star(step_rule="publish")
