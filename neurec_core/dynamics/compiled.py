@@ -38,7 +38,7 @@ FOLDER = _folder()
 def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """`numba.njit` with that cache; options as there."""
 
-    def compiled(function: Callable[..., Any]) -> Any:
+    def decorate(function: Callable[..., Any]) -> Any:
         config: Any = numba.config
         before = config.CACHE_DIR
         try:
@@ -47,4 +47,4 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         finally:
             config.CACHE_DIR = before
 
-    return compiled
+    return decorate

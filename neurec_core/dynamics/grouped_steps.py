@@ -21,9 +21,9 @@ from .compiled import njit
 
 LANES = 32  # groups a tile
 
-compiled = njit(cache=True, fastmath={"contract"})
+compiled = njit(fastmath={"contract"})
 # A sum over groups or points may follow the order of the vector unit: it depends on nothing but their number.
-summing = njit(cache=True, fastmath={"contract", "reassoc"})
+summing = njit(fastmath={"contract", "reassoc"})
 
 
 def rows(D: int) -> int:
