@@ -215,6 +215,17 @@ def bars(table: pd.DataFrame, experiment: Experiment, x: str, column: str | None
     return _finish(fig, experiment, column, table, alt=f"{experiment.columns[column].label}, for each {declared.label}")
 
 
+def grouped(cells: pd.DataFrame, x: str, y: str, lines: str, title: str) -> go.Figure:
+    """A number ``y`` of each value of ``x`` as dots, one colour for each value of ``lines``; logarithmic."""
+    fig = go.Figure()
+    for i, (name, part) in enumerate(cells.groupby(lines)):
+        look = {"size": 10, "color": COLORS[i % len(COLORS)]}
+        fig.add_scatter(x=part[x], y=part[y], mode="markers", marker=look, name=str(name))
+    fig.update_yaxes(type="log", title=title)
+    fig.update_xaxes(title=x)
+    return style(fig, title, alt=f"{title}, for each {x} and {lines}")
+
+
 def _value_axis(experiment: Experiment, column: str) -> str:
     declared = experiment.columns[column]
     if declared.kind == "event":
