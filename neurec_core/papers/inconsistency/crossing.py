@@ -24,7 +24,7 @@ class Training(Params):
     optimizer: Literal["gd", "sgd", "adam"] = param("gd", "optimiser; minibatches of 16 but for gd")
     step_rule: Literal["spectral", "per_width"] = param("spectral", "step size in units of 1/λmax(H) or of 1/m")
     step: float = param(1.0, "step size", symbol="h", unit="of the rule", gt=0, le=1e3, slider=(0.05, 1, 0.05))
-    criterion: Literal["sufficient", "early_stopping", "both", "none"] = param("sufficient", "when training ends")
+    criterion: Literal["sufficient", "early_stopping", "both", "limit"] = param("sufficient", "when training ends")
     constant: Literal["sharp", "published"] = param("sharp", "eigenvectors' weight in the sufficient condition")
     init: Literal["he", "swapped"] = param("he", "variances of a and w: 2 and 2/m, or swapped")
     weights: Literal["multinomial", "uniform"] = param("multinomial", "shares of the six points", symbol="ν")
@@ -37,7 +37,7 @@ class Training(Params):
     def _possible(self) -> Self:
         if self.criterion in ("sufficient", "both") and self.optimizer != "gd":
             raise ValueError(
-                f"criterion (when training ends) must be early_stopping or none where optimizer is {self.optimizer}, "
+                f"criterion (when training ends) must be early_stopping or limit where optimizer is {self.optimizer}, "
                 f"got {self.criterion!r}: the sufficient condition is one on full gradient steps"
             )
         if self.limit % self.interval:

@@ -1,0 +1,331 @@
+"""The inconsistency paper's experiments: its own numbers, closed forms, plain loops, degenerate draws, bad input."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import ks_2samp, kstest, norm
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.published_descent import Networks
+from benchmarks.published_descent import live as plain_live
+from neurec_core.draws import Draws
+from neurec_core.dynamics.lives import Follower, Outcome
+from neurec_core.dynamics.sides import gather, line, split
+from neurec_core.experiment import Status
+from neurec_core.papers.inconsistency import crossing, examples, initial, law, movement, published, training
+from neurec_core.papers.inconsistency.crossing import CROSSING_PROBABILITY, Training
+from neurec_core.papers.inconsistency.events import EVENT_ESTIMATION, EventEstimation
+from neurec_core.papers.inconsistency.explorer import INSTANCE, Instance
+from neurec_core.params import BadInput
+
+
+def solved(trials, **values):
+    params, draws = Training(**values), Draws(0, range(trials))
+    problem = crossing.sample(params, draws)
+    return crossing.solve(params, problem, draws), problem, params, draws
+
+
+# ------------------------------------------------------------------------------------------ the authors' own networks
+
+
+def test_the_published_tasks_are_those_of_the_repository():
+    tasks = published.tasks()
+    assert [len(tasks[m]) for m in published.WIDTHS] == [3, 5, 10, 20, 40, 79, 157, 313]
+    assert [seed for seed, _, _ in tasks[16]] == [581542748, 28193733, 867279624]
+    assert tasks[2048][-1][0] == 221738759
+    assert all(sum(nets for _, _, nets in tasks[m]) == 10_000 for m in tasks)
+
+
+def test_all_published_networks_of_width_16_end_as_in_the_repository():
+    ends, *_ = solved(10_000, m=16, rng="published", constant="published")
+    steps, left = ends.stats["steps"], ends.stats["left"]
+    assert np.bincount(ends.value, minlength=6).tolist() == [0, 0, 0, 3622, 6378, 0]
+    assert (left == 1).sum() == 579
+    assert round(steps.mean()) == 5963
+    assert round(steps[ends.value == 4].mean()) == 8559
+
+
+def test_early_stopping_ends_as_in_the_repository():
+    ends, *_ = solved(10_000, m=16, rng="published", constant="published", criterion="both")
+    assert np.bincount(ends.value, minlength=6).tolist() == [0, 0, 0, 3621, 5160, 1219]
+
+
+def test_the_mean_step_size_is_the_papers():
+    ends, *_ = solved(2000, m=64, rng="published", limit=1000, interval=1000, criterion="limit")
+    # The mean over all 10,000 is 0.375 with a deviation of 0.03.
+    assert 64 * ends.stats["step"].mean() == pytest.approx(0.375, abs=0.003)
+
+
+def test_published_minibatches_come_from_one_stream_in_turn(monkeypatch):
+    monkeypatch.setattr(published, "tasks", lambda: {16: [(5, 0, 6), (6, 6, 6)]})
+    published.task.cache_clear()
+    training._whole_task.cache_clear()
+    values = {"m": 16, "rng": "published", "optimizer": "sgd", "criterion": "early_stopping", "limit": 4000}
+    params, draws = Training(**values), Draws(0, [7, 9, 11])
+    ends = crossing.solve(params, crossing.sample(params, draws), draws)
+    task, stream = published.task(16, 1), np.random.RandomState()
+    stream.set_state(task.state)
+    whole = Draws(0, range(6, 12))
+    problem = crossing.sample(params, whole)
+    points = split(problem.X[:, :, 0], problem.y, problem.weights)
+    h = training.step_size(params, points, initial.neurons(params, whole))
+    nets = Networks(problem.X[0, :, 0], problem.y[0], task.weights, task.a, task.w, h)
+
+    def minibatch(who, interval):
+        return np.stack([stream.multinomial(16, task.weights[b], interval) / 16 for b in who])
+
+    outcome, steps = plain_live(nets, 1000, 4000, task.validation, None, minibatch)
+    assert ends.value.tolist() == outcome[[1, 3, 5]].tolist()
+    assert ends.stats["steps"].tolist() == steps[[1, 3, 5]].tolist()
+    published.task.cache_clear()
+    training._whole_task.cache_clear()
+
+
+def test_the_training_example_is_the_papers_figure_2():
+    params, draws = examples.TrainingExamples(rng="published", reference_steps=0), Draws(0, [0])
+    problem = examples.sample(params, draws)
+    x = problem.X[0, :, 0]
+    assert ((x > 0).sum(), (x < 0).sum()) == (132, 124)
+    assert np.abs(x).min() == pytest.approx(0.3587, abs=5e-5)
+    solution = examples.solve(params, problem, draws)
+    assert solution.stats["best"][0] == pytest.approx(0.43160, abs=5e-6)
+    at = solution.trace["steps"][0].tolist()
+    excess = solution.trace["loss"][0] - solution.stats["best"][0]
+    assert len(at) == 105
+    # Known to two digits.
+    for step, value in {0: 0.280, 10: 0.124, 29: 0.0406, 206: 1.5e-3, 1398: 5.5e-4, 9411: 1.8e-5}.items():
+        assert excess[at.index(step)] == pytest.approx(value, rel=0.03)
+    kinks = -solution.trace["b"][0] / solution.trace["a"][0]
+    assert [kinks.min(), kinks.max()] == pytest.approx([-0.082, 0.131], abs=5e-4)
+
+
+# ------------------------------------------------------------------------------------------------------------- theory
+
+
+def test_the_law_of_crossing_has_the_limits_that_were_derived():
+    assert law.crossing_probability(1e12)[0] * 1e6 == pytest.approx(1.556, abs=2e-3)
+    assert law.crossing_probability(1e12, continuous=True)[0] * 1e6 == pytest.approx(1.618, abs=2e-3)
+    shifted = [law.crossing_probability(m, 0.01)[0] for m in (512, 1024, 2048)]
+    assert shifted == pytest.approx([0.077, 0.076, 0.096], abs=1e-3)
+
+
+def test_the_largest_drift_is_that_of_the_differential_equation():
+    rng = np.random.default_rng(0)
+    start, end = rng.normal(size=(2, 50, 2)) * 3
+    A, t = np.array([[2.0, 1.0], [1.0, 2.0]]), np.linspace(0, 20, 20_001)[:, None, None]
+    values, V = np.linalg.eigh(A)
+    way = end + ((start - end) @ V * np.exp(-values * t)) @ V.T
+    # The grid misses a turning point by a second-order term.
+    assert law.largest_drift(start, end) == pytest.approx(np.abs(way).max(axis=0), rel=1e-5)
+
+
+def test_the_slow_phase_follows_the_drift_of_the_law():
+    """Intercepts, from the exact dynamics at a large width: m q(t) beside S(t)."""
+    params, draws = Training(m=2**16, criterion="limit", limit=1000), Draws(0, [3])
+    problem = crossing.sample(params, draws)
+    points = split(problem.X[:, :, 0], problem.y, problem.weights)
+    neurons = initial.neurons(params, draws)
+    h = training.step_size(params, points, neurons)[0]
+    one = Follower.start(neurons, 0)
+    lines = []
+    for steps in (200, 600_000):
+        assert one.advance(points.M, points.u, h, 1.0, steps)[0] is None
+        group = one.group
+        lines.append([line(group.basis, group.T, group.c[0], group.singles, s)[1] for s in (0, 1)])
+    M = np.array([[[m[0], m[1]], [m[1], m[2]]] for m in points.M[0]])
+    best = np.linalg.solve(M, points.u[0][..., None])[:, 1, 0]
+    A, time = np.array([[2.0, 1.0], [1.0, 2.0]]) / 14, 600_000 * h
+    values, V = np.linalg.eigh(A)
+    predicted = best + V @ (np.exp(-values * time) * (V.T @ (np.array(lines[0]) - best)))
+    # The moments fluctuate by 1/sqrt(m) and more: a few per cent of the drift.
+    assert np.array(lines[1]) == pytest.approx(predicted, abs=0.05 * np.abs(np.array(lines[0]) - best).max())
+
+
+def test_probabilities_fall_with_the_width_as_the_law_says():
+    for m in (64, 256):
+        ends, *_ = solved(1500, m=m)
+        hits = np.sum(ends.value == Outcome.CROSSED)
+        p = law.crossing_probability(m)[0]
+        # Four standard errors, and a tenth for the law's own error at these widths.
+        assert abs(hits - 1500 * p) < 4 * (1500 * p) ** 0.5 + 150 * p
+
+
+def test_the_law_of_the_start_is_that_of_all_weights():
+    params, draws = Training(m=256, rng="law"), Draws(0, range(3000))
+    from_law = initial.neurons(params, draws)
+    drawn = initial.neurons(params.with_(rng="addressed"), draws)
+    ratio = [n.ends[..., 1] / n.ends[..., 0] for n in (from_law, drawn)]
+    for s in (0, 1):
+        pairs = [(from_law.T[:, s, i, j], drawn.T[:, s, i, j]) for i, j in ((0, 0), (0, 1), (1, 1))]
+        pairs.append((from_law.size[:, s], drawn.size[:, s]))
+        pairs += [(ratio[0][:, s, i], ratio[1][:, s, i]) for i in range(3)]
+        pairs += [(ratio[0][:, s, -i], ratio[1][:, s, -i]) for i in (1, 2, 3)]
+        pairs += [(from_law.ends[:, s, 0, i], drawn.ends[:, s, 0, i]) for i in (0, 1)]
+        for one, other in pairs:
+            assert ks_2samp(one, other).pvalue > 1e-4
+    assert (np.diff(ratio[0], axis=2) > 0).all()
+    assert (np.sign(from_law.ends[..., 0]) == np.array([1, -1])[:, None]).all()
+
+
+def test_the_laws_networks_cross_as_often():
+    counts = [np.sum(solved(1500, m=256, rng=rng)[0].value == Outcome.CROSSED) for rng in ("law", "addressed")]
+    assert abs(counts[0] - counts[1]) < 4 * sum(counts) ** 0.5
+
+
+def test_weights_have_the_two_variances():
+    params = Training(m=64)
+    for init, (of_a, of_w) in {"he": (2**0.5, (2 / 64) ** 0.5), "swapped": ((2 / 64) ** 0.5, 2**0.5)}.items():
+        a, w = initial.weights(params.with_(init=init), Draws(0, range(50)))
+        assert kstest(a.ravel() / of_a, norm.cdf).pvalue > 1e-4
+        assert kstest(w.ravel() / of_w, norm.cdf).pvalue > 1e-4
+
+
+def test_events_happen_as_often_as_their_closed_forms_say():
+    params, draws = EventEstimation(m=1024), Draws(0, range(400))
+    _, _, held = EVENT_ESTIMATION.run(params, draws)
+    for name, p in law.event_probabilities(1024, 0.25, 0.125).items():
+        # Four standard errors; W7 and D1 are limits.
+        assert abs(held[name].mean() - p) < 4 * (p * (1 - p) / 400) ** 0.5 + 0.02, name
+    assert not held["event"].any()
+    loose = EVENT_ESTIMATION.run(EventEstimation(m=1024, factor=100.0, epsilon=0.4), draws)[2]
+    assert loose["event"].mean() > 0.9, "it can hold"
+
+
+def test_movements_are_the_largest_of_the_published_steps():
+    params, draws = movement.MovementExponents(m=16, interval=50, limit=300), Draws(0, range(24))
+    problem = movement.sample(params, draws)
+    moved, kink, _ = training.movements(params, problem, draws)
+    a, w = initial.weights(params.training(), draws)
+    points = split(problem.X[:, :, 0], problem.y, problem.weights)
+    h = training.step_size(params.training(), points, gather(a, w))
+    nets = Networks(problem.X[0, :, 0], problem.y[0], problem.weights, a, w, h)
+    largest = np.zeros((24, 4))
+    for _ in range(300):
+        nets.step()
+        now = [np.abs(z).max(1) for z in (nets.a - a, nets.b, nets.w - w)]
+        largest = np.maximum(largest, np.stack([*now, np.abs(nets.c)], axis=1))
+    inside = nets.kink < 1
+    assert 3 < inside.sum() < 24
+    assert moved[inside] == pytest.approx(largest[inside], rel=1e-9)
+    assert kink[inside] == pytest.approx(nets.kink[inside], rel=1e-9)
+
+
+# --------------------------------------------------------------------------------------------------- other optimisers
+
+
+def test_adam_takes_its_steps_neuron_by_neuron():
+    ends, problem, params, draws = solved(
+        8, m=16, optimizer="adam", criterion="early_stopping", step_rule="per_width", step=0.01, interval=100, limit=600
+    )
+    a, w = initial.weights(params, draws)
+    nets = Networks(problem.X[0, :, 0], problem.y[0], problem.weights, a, w, np.full(8, 0.01 / 16))
+    counts = training.by_address(params, problem, draws)
+    theta = np.concatenate([a, np.zeros_like(a), w, np.zeros((8, 1))], axis=1)
+    first, second = np.zeros_like(theta), np.zeros_like(theta)
+    kinks = np.zeros(8)
+    for k in range(600):
+        nets.a, nets.b, nets.w, nets.c = theta[:, :16], theta[:, 16:32], theta[:, 32:48], theta[:, 48]
+        nu = np.stack([counts(b, k // 100 * 100)[k % 100] / 16 for b in range(8)])
+        before = theta.copy()
+        nets.h = np.ones(8)
+        nets.step(nu)
+        after = np.concatenate([nets.a, nets.b, nets.w, nets.c[:, None]], axis=1)
+        gradient = before - after
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        rate = 0.01 / 16 / (1 - 0.9 ** (k + 1))
+        theta = before - rate * first / (np.sqrt(second / (1 - 0.999 ** (k + 1))) + 1e-8)
+        kinks = np.maximum(kinks, np.abs(theta[:, 16:32] / theta[:, :16]).max(1))
+    crossed = ends.value == Outcome.CROSSED
+    assert crossed.tolist() == (kinks >= 1).tolist()
+    assert 0 < crossed.sum() < 8
+
+
+# -------------------------------------------------------------------------------------- degenerate draws and bad input
+
+
+def test_few_points_or_neurons_are_degenerate_and_count_as_not_affine():
+    few, *_ = solved(40, m=16, n=2)
+    assert (few.value == Outcome.X_DEGENERATE).sum() > 30
+    narrow, *_ = solved(40, m=2)
+    assert (narrow.value == Outcome.A_DEGENERATE).any()
+    scores = crossing.score(Training(m=2), None, narrow)
+    degenerate = scores["degenerate"]
+    assert degenerate.any()
+    assert scores["not_affine"][degenerate].all()
+
+
+def test_too_long_steps_cross_or_diverge_and_say_so():
+    ends, *_ = solved(20, m=16, step=1000.0, criterion="limit", limit=1000)
+    assert set(ends.value) <= {Outcome.CROSSED, Outcome.DIVERGED}
+    assert all(status in (Status.SOLVED, Status.DIVERGED) for status in ends.status)
+
+
+def test_training_without_an_end_is_unfinished():
+    ends, *_ = solved(30, m=16, criterion="limit", limit=2000)
+    assert set(ends.value) == {Outcome.UNFINISHED, Outcome.CROSSED}
+    assert crossing.score(Training(), None, ends)["not_affine"].all()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"optimizer": "sgd"}, "criterion (when training ends) must be early_stopping or limit where optimizer is sgd"),
+        ({"limit": 1500}, "limit (most steps) must be a multiple of interval = 1000, got 1500"),
+        ({"m": 2**23}, "rng (random numbers) must be law for m > 4194304"),
+        ({"m": 100, "rng": "law"}, "rng (random numbers) = law needs m >= 256"),
+        ({"m": 100, "rng": "published"}, "rng (random numbers) = published needs m in 16, 32"),
+        ({"m": 0}, "m (hidden neurons) must be a whole number in [2, 1000000000], got 0"),
+        ({"step": -1.0}, "step (step size) must be a number in (0, 1000], got -1"),
+        ({"shift": float("nan")}, "shift (shift of all labels) must be a number in [-10, 10], got nan"),
+        ({"criterion": "sufficent"}, "got 'sufficent': did you mean sufficient?"),
+    ],
+)
+def test_bad_input_is_one_line_at_the_door(values, words):
+    with pytest.raises(BadInput) as error:
+        Training(**values)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_there_are_ten_thousand_published_networks():
+    (row,) = CROSSING_PROBABILITY.rows(Training(m=16, rng="published"), 0, [10_000])
+    assert row["status"] == Status.RAISED
+    assert "trial (published network) must lie in [0, 9999], got 10000" in row["detail"]
+
+
+# --------------------------------------------------------------------------------------------------------- the explorer
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"m": 40},
+        {"m": 40, "optimizer": "sgd", "criterion": "early_stopping"},
+        {"m": 40, "optimizer": "adam", "criterion": "early_stopping", "step_rule": "per_width", "step": 0.01},
+    ],
+)
+def test_the_one_network_shown_is_the_first_of_the_crowd(values):
+    params = Instance(networks=5, **values)
+    _, solution, scores = INSTANCE.run(params, Draws(0, [1]))
+    trace = {name: part[0] for name, part in solution.trace.items()}
+    left = int(solution.stats["left"][0])
+    last = trace["steps"][-1]
+    assert (left > 0) == (np.abs(trace["kinks"][-1]).max() >= 1)
+    assert last == left if left > 0 else last % params.interval == 0
+    right, other = trace["lines"][-1]
+    if left < 0:
+        outside = np.abs(trace["x"]) >= 1
+        lines = np.where(trace["x"] > 0, right[0] * trace["x"] + right[1], other[0] * trace["x"] + other[1])
+        assert trace["f"][outside] == pytest.approx(lines[outside], rel=1e-9, abs=1e-9)
+    assert scores["networks"][0] == 5
+
+
+def test_wide_instances_are_drawn_by_their_law():
+    assert Instance(m=100_000).rng == "law"
+    assert Instance(m=1000).rng == "addressed"
+    assert 1 <= Instance(m=1_000_000).crowd < Instance(m=256).crowd == 1000
