@@ -21,7 +21,7 @@ import numpy as np
 
 from ..params import BadInput
 from . import grouped_life as life_
-from .grouped_steps import LANES, rows
+from .grouped_steps import FEW, LANES, rows
 
 # All neurons are grouped anew after so many steps, or when the drives of the steps add up to this: a propagator is
 # then at most exp(2), and its rounding below the margins that are trusted,
@@ -30,8 +30,8 @@ MOST, LONGEST = 100_000, 2.0
 WORK, WORK_PER_NEURON = 20_000, 4
 # A neuron that is alone joins a group if it has kept its pattern for so many steps.
 QUIET = 200
-# Up to so many components, hidden weights and bias, the code is compiled for their number.
-FEW = 4
+# With many components, a group costs as much as so many neurons that are alone.
+CROWD = 4
 
 
 class Weights(NamedTuple):
@@ -132,10 +132,13 @@ def _grouped(neurons: np.ndarray, points: life_.Points, before: life_.Life | Non
     active, until, group = np.empty((m, n)), np.empty(m), np.full(m, -1)
     life_.survey(neurons, points, active, until)
     changed = np.full(m, -QUIET) if before is None else before.changed
-    quiet = k - changed >= QUIET
-    until[~quiet] = np.inf
-    first, group[quiet] = _alike(active[quiet])
-    patterns = active[quiet][first]
+    joins = k - changed >= QUIET
+    if len(points.XT) > FEW:
+        _, kind = _alike(active)
+        joins &= np.bincount(kind, joins)[kind] >= CROWD
+    until[~joins] = np.inf
+    first, group[joins] = _alike(active[joins])
+    patterns = active[joins][first]
     one, cell = _alike(patterns.T)
     T = -(-len(patterns) // LANES)
     member = np.zeros((T * LANES, len(one)))

@@ -243,8 +243,8 @@ def live(
     XT, y, shares, schedule = points.XT, points.y, points.shares, run.schedule
     D, n, cells = len(axes), len(y), member.shape[1]
     slopes, forces, pulls, others = np.zeros((cells, D)), np.zeros((cells, D)), np.zeros((D, n)), np.full(n, c)
-    clock, begun, left, work = 0.0, k, counts[1], 0
-    output_alone(neurons, active, alone, 0, left, XT, others, changed, k, axes)
+    clock, begun, left, work, z = 0.0, k, counts[1], 0, np.empty(n)
+    output_alone(neurons, active, alone, 0, left, XT, others, z, changed, k, axes)
     while True:
         slopes_of(tiles, member, groups, slopes, axes)
         loss, total = residuals(XT, y, shares, cell, slopes, others, pulls, forces, axes)
@@ -262,13 +262,13 @@ def live(
         c -= run.h * total
         k += 1
         others[:] = c
-        changes = output_alone(neurons, active, alone, 0, counts[1], XT, others, changed, k, axes)
+        changes = output_alone(neurons, active, alone, 0, counts[1], XT, others, z, changed, k, axes)
         clock, work = (clock + step) * ROUND_UP, work + counts[1] - left
         over = not clock < run.longest or k - begun >= run.most or work > run.work
         if not over and until[queue[0]] <= clock:
             known = counts[1]
             _look(life, points, clock, step)
-            changes += output_alone(neurons, active, alone, known, counts[1], XT, others, changed, k, axes)
+            changes += output_alone(neurons, active, alone, known, counts[1], XT, others, z, changed, k, axes)
         if changes and events[0] < 0:
             events[0] = k
         events[2] += changes
