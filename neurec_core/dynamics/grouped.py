@@ -100,7 +100,7 @@ def descend(
 
     Raises
     ------
-    BadInput : "y (labels) must be a finite array of shape (n,) = (33,), got shape (32,)", and the like
+    BadInput : "y (labels) must be an array of shape (n,) = (33,), got (32,)", entries that are not finite, and the like
 
     **Source**: holzmuller2022training, section 2 for net and step, proposition C.2 for a group's map; differs:
     any dimension, any points, biases and weights of the points, and neurons may change their patterns.
@@ -169,9 +169,9 @@ def _tell(events: np.ndarray, before: life_.Life | None, life: life_.Life, k: in
     if before is None:
         return
     changes = int((before.active != life.active).any(axis=1).sum())
-    if changes and events[0] < 0:
-        events[0] = k
-    events[2] += changes
+    if changes and events[life_.CHANGED] < 0:
+        events[life_.CHANGED] = k
+    events[life_.CHANGES] += changes
 
 
 def _read(X: np.ndarray, y: np.ndarray, shares: np.ndarray, start: Weights) -> tuple[life_.Points, np.ndarray]:
