@@ -21,7 +21,7 @@ import numpy as np
 
 from ..params import BadInput
 from . import grouped_life as life_
-from .grouped_steps import LANES, rows
+from .grouped_steps import FEW, LANES, rows
 
 # All neurons are grouped anew after so many steps, or when the drives of the steps add up to this: a propagator is
 # then at most exp(2), and its rounding below the margins that are trusted,
@@ -30,8 +30,8 @@ MOST, LONGEST = 100_000, 2.0
 WORK, WORK_PER_NEURON = 20_000, 4
 # A neuron that is alone joins a group if it has kept its pattern for so many steps.
 QUIET = 200
-# Up to so many components, hidden weights and bias, the code is compiled for their number.
-FEW = 4
+# With many components, a group costs as much as so many neurons that are alone.
+CROWD = 4
 
 
 class Weights(NamedTuple):
@@ -100,7 +100,7 @@ def descend(
 
     Raises
     ------
-    BadInput : "y (labels) must be a finite array of shape (n,) = (33,), got shape (32,)", and the like
+    BadInput : "y (labels) must be an array of shape (n,) = (33,), got (32,)", entries that are not finite, and the like
 
     **Source**: holzmuller2022training, section 2 for net and step, proposition C.2 for a group's map; differs:
     any dimension, any points, biases and weights of the points, and neurons may change their patterns.
@@ -132,10 +132,13 @@ def _grouped(neurons: np.ndarray, points: life_.Points, before: life_.Life | Non
     active, until, group = np.empty((m, n)), np.empty(m), np.full(m, -1)
     life_.survey(neurons, points, active, until)
     changed = np.full(m, -QUIET) if before is None else before.changed
-    quiet = k - changed >= QUIET
-    until[~quiet] = np.inf
-    first, group[quiet] = _alike(active[quiet])
-    patterns = active[quiet][first]
+    joins = k - changed >= QUIET
+    if len(points.XT) > FEW:
+        _, kind = _alike(active)
+        joins &= np.bincount(kind, joins)[kind] >= CROWD
+    until[~joins] = np.inf
+    first, group[joins] = _alike(active[joins])
+    patterns = active[joins][first]
     one, cell = _alike(patterns.T)
     T = -(-len(patterns) // LANES)
     member = np.zeros((T * LANES, len(one)))
@@ -166,9 +169,9 @@ def _tell(events: np.ndarray, before: life_.Life | None, life: life_.Life, k: in
     if before is None:
         return
     changes = int((before.active != life.active).any(axis=1).sum())
-    if changes and events[0] < 0:
-        events[0] = k
-    events[2] += changes
+    if changes and events[life_.CHANGED] < 0:
+        events[life_.CHANGED] = k
+    events[life_.CHANGES] += changes
 
 
 def _read(X: np.ndarray, y: np.ndarray, shares: np.ndarray, start: Weights) -> tuple[life_.Points, np.ndarray]:

@@ -1,8 +1,9 @@
 """A net's life in groups: which neuron must be looked at when, and who leaves its group; compiled.
 
-Over steps whose drives |V| sum to S, a neuron (theta, w) moves by at most (cosh S - 1) |theta| + sinh S |w|, as the
-product of the steps' matrices I + |V| [[0, 1], [1, 0]] shows. Until that reaches its distance from the nearest
-point's hyperplane it cannot change its pattern. So one clock adds up the largest drive of each step, every neuron
+Over steps whose drives |V| sum to S, theta of a neuron (theta, w) moves by at most (cosh S - 1) |theta| + sinh S |w|:
+the sizes |theta| and |w| grow no faster than under I + |V| [[0, 1], [1, 0]], and in a product of such matrices the
+terms of even and of odd order add up to at most cosh S and sinh S. Until theta has moved as far as the nearest point's
+hyperplane, the neuron cannot change its pattern. So one clock adds up the largest drive of each step, every neuron
 has a time before which it need not be looked at, and the neurons wait in a heap. Nothing is missed, and almost
 nothing is looked at. A neuron that changes its pattern, or may do so soon, leaves its group: it then takes its
 steps alone and is looked at in each.
@@ -24,6 +25,9 @@ ROUND_UP = 1 + 1e-14
 SOON = 16
 # How `live` ends.
 REGROUP, FINISHED, DIVERGED = 0, 1, 2
+# What `live` counts: the first step with a pattern changed and the first with the loss below the threshold (-1 before
+# there is one), changes of patterns, losses noted.
+CHANGED, BELOW, CHANGES, NOTED = 0, 1, 2, 3
 
 
 class Points(NamedTuple):
@@ -207,7 +211,7 @@ def _look(life: Life, points: Points, clock: float, step: float) -> None:
         i = life.queue[0]
         _place(life, i, zeta)
         allowed = _allowance(zeta, points, active)
-        # One whose pattern has changed in this step is as near to where it was.
+        # If its pattern changed in this very step, what could undo that is less than twice the step.
         if allowed <= max(SOON * step, TRUSTED):
             _leave(life, i, zeta)
         else:
@@ -228,8 +232,7 @@ def live(
     ----------
     k, c : number of the step and the net's offset
     losses : the loss at the steps of `run.schedule`, filled in
-    events : first step with a pattern changed, first step with the loss below the threshold, -1 before;
-        changes of patterns; losses noted
+    events : (4,) whole numbers, see CHANGED
     axes : a tuple, or an array, of length D
 
     Returns
@@ -243,34 +246,34 @@ def live(
     XT, y, shares, schedule = points.XT, points.y, points.shares, run.schedule
     D, n, cells = len(axes), len(y), member.shape[1]
     slopes, forces, pulls, others = np.zeros((cells, D)), np.zeros((cells, D)), np.zeros((D, n)), np.full(n, c)
-    clock, begun, left, work = 0.0, k, counts[1], 0
-    output_alone(neurons, active, alone, 0, left, XT, others, changed, k, axes)
+    clock, begun, left, work, z = 0.0, k, counts[1], 0, np.empty(n)
+    output_alone(neurons, active, alone, 0, left, XT, others, z, changed, k, axes)
     while True:
         slopes_of(tiles, member, groups, slopes, axes)
         loss, total = residuals(XT, y, shares, cell, slopes, others, pulls, forces, axes)
-        if events[3] < len(schedule) and schedule[events[3]] == k:
-            losses[events[3]] = loss
-            events[3] += 1
-        if loss < run.threshold and events[1] < 0:
-            events[1] = k
+        if events[NOTED] < len(schedule) and schedule[events[NOTED]] == k:
+            losses[events[NOTED]] = loss
+            events[NOTED] += 1
+        if loss < run.threshold and events[BELOW] < 0:
+            events[BELOW] = k
         if not np.isfinite(loss):
             return DIVERGED, k, c, loss
-        if k == run.last or (run.stop and events[0] >= 0 and events[1] >= 0):
+        if k == run.last or (run.stop and events[CHANGED] >= 0 and events[BELOW] >= 0):
             return FINISHED, k, c, loss
         step = step_groups(tiles, member, groups, run.h, forces, axes)
         step_alone(neurons, active, alone, counts[1], pulls, run.h, axes)
         c -= run.h * total
         k += 1
         others[:] = c
-        changes = output_alone(neurons, active, alone, 0, counts[1], XT, others, changed, k, axes)
+        changes = output_alone(neurons, active, alone, 0, counts[1], XT, others, z, changed, k, axes)
         clock, work = (clock + step) * ROUND_UP, work + counts[1] - left
         over = not clock < run.longest or k - begun >= run.most or work > run.work
         if not over and until[queue[0]] <= clock:
             known = counts[1]
             _look(life, points, clock, step)
-            changes += output_alone(neurons, active, alone, known, counts[1], XT, others, changed, k, axes)
-        if changes and events[0] < 0:
-            events[0] = k
-        events[2] += changes
+            changes += output_alone(neurons, active, alone, known, counts[1], XT, others, z, changed, k, axes)
+        if changes and events[CHANGED] < 0:
+            events[CHANGED] = k
+        events[CHANGES] += changes
         if over:
             return REGROUP, k, c, loss

@@ -20,6 +20,8 @@ import numpy as np
 from .compiled import njit
 
 LANES = 32  # groups a tile
+# Up to so many components, hidden weights and bias, the code is compiled for their number.
+FEW = 4
 
 compiled = njit(fastmath={"contract"})
 # A sum over groups or points may follow the order of the vector unit: it depends on nothing but their number.
@@ -98,11 +100,66 @@ def _push(tile: np.ndarray, groups: int, axes: Any) -> None:
 
 
 @compiled
+def _pull_wide(tile: np.ndarray, groups: int, D: int) -> None:
+    """`_pull` for any D: loops over the groups inside."""
+    D1, lanes, row = D + 1, min(groups, LANES), tile.reshape((-1, LANES))
+    M, q, s = D1 * D1, 2 * D1 * D1 + D, np.empty(LANES)
+    for r in range(D):
+        for i in range(lanes):
+            row[q + r, i] = 0.0
+    for b in range(D1):
+        s[:] = 0.0
+        for a in range(D1):
+            for i in range(lanes):
+                s[i] += row[M + b * D1 + a, i] * row[D * D1 + a, i]
+        for r in range(D):
+            for i in range(lanes):
+                row[q + r, i] += row[r * D1 + b, i] * s[i]
+
+
+@compiled
+def _drive_wide(tile: np.ndarray, member: np.ndarray, groups: int, h: float, forces: np.ndarray) -> float:
+    """`_drive` for any D."""
+    D, lanes, row = forces.shape[1], min(groups, LANES), tile.reshape((-1, LANES))
+    V, largest, s = 2 * (D + 1) ** 2, 0.0, np.zeros(LANES)
+    for r in range(D):
+        for i in range(lanes):
+            row[V + r, i] = 0.0
+        for k in range(len(forces)):
+            force = h * forces[k, r]
+            for i in range(lanes):
+                row[V + r, i] -= member[k, i] * force
+        for i in range(lanes):
+            s[i] += row[V + r, i] ** 2
+    for i in range(lanes):
+        largest = max(largest, s[i])
+    return np.sqrt(largest)
+
+
+@compiled
+def _push_wide(tile: np.ndarray, groups: int, D: int) -> None:
+    """`_push` for any D."""
+    D1, lanes, row = D + 1, min(groups, LANES), tile.reshape((-1, LANES))
+    V, w = 2 * D1 * D1, np.empty(LANES)
+    for b in range(D1):
+        for i in range(lanes):
+            w[i] = row[D * D1 + b, i]
+        for r in range(D):
+            for i in range(lanes):
+                v, theta = row[V + r, i], row[r * D1 + b, i]
+                row[r * D1 + b, i] = theta + v * w[i]
+                row[D * D1 + b, i] += v * theta
+
+
+@compiled
 def slopes_of(tiles: np.ndarray, member: np.ndarray, groups: int, slopes: np.ndarray, axes: Any) -> None:
     """Fill in the slopes: on cell k, all groups together make the function <slopes_k, x>."""
     slopes[:] = 0.0
     for t in range(len(tiles)):
-        _pull(tiles[t], groups - t * LANES, axes)
+        if len(axes) <= FEW:
+            _pull(tiles[t], groups - t * LANES, axes)
+        else:
+            _pull_wide(tiles[t], groups - t * LANES, len(axes))
         _collect(tiles[t], member[t], groups - t * LANES, slopes, axes)
 
 
@@ -111,8 +168,12 @@ def step_groups(tiles: np.ndarray, member: np.ndarray, groups: int, h: float, fo
     """One step of all groups; returns the largest |V|."""
     largest = 0.0
     for t in range(len(tiles)):
-        largest = max(largest, _drive(tiles[t], member[t], groups - t * LANES, h, forces, axes))
-        _push(tiles[t], groups - t * LANES, axes)
+        if len(axes) <= FEW:
+            largest = max(largest, _drive(tiles[t], member[t], groups - t * LANES, h, forces, axes))
+            _push(tiles[t], groups - t * LANES, axes)
+        else:
+            largest = max(largest, _drive_wide(tiles[t], member[t], groups - t * LANES, h, forces))
+            _push_wide(tiles[t], groups - t * LANES, len(axes))
     return largest
 
 
@@ -159,26 +220,41 @@ def step_alone(
 
 
 @summing
+def _before_relu(neurons: np.ndarray, i: int, XT: np.ndarray, z: np.ndarray, axes: Any) -> None:
+    """z_j = <theta_i, x_j>."""
+    if len(axes) <= FEW:
+        for j in range(len(z)):
+            s = 0.0
+            for r in range(len(axes)):
+                s += XT[r, j] * neurons[i, r]
+            z[j] = s
+    else:
+        z[:] = 0.0
+        for r in range(len(axes)):
+            theta = neurons[i, r]
+            for j in range(len(z)):
+                z[j] += XT[r, j] * theta
+
+
+@summing
 def output_alone(
     neurons: np.ndarray, active: np.ndarray, alone: np.ndarray, first: int, size: int, XT: np.ndarray,
-    others: np.ndarray, changed: np.ndarray, now: int, axes: Any,
+    others: np.ndarray, z: np.ndarray, changed: np.ndarray, now: int, axes: Any,
 ) -> int:  # fmt: skip
     """Add to `others` what neurons first, ..., size - 1 of `alone` put out; how many changed their pattern.
 
-    Their patterns are noted in `active`, and for those whose pattern changed `now` in `changed`.
+    Their patterns are noted in `active`, and for those whose pattern changed `now` in `changed`; z is scratch.
     """
-    D, changes = len(axes), 0
+    changes = 0
     for s in range(first, size):
-        i, flips = alone[s], 0.0
-        w = neurons[i, D]
-        for j in range(len(others)):
-            z = 0.0
-            for r in range(D):
-                z += XT[r, j] * neurons[i, r]
-            on = 1.0 if z > 0 else 0.0
+        i = alone[s]
+        _before_relu(neurons, i, XT, z, axes)
+        w, flips = neurons[i, len(axes)], 0.0
+        for j in range(len(z)):
+            on = 1.0 if z[j] > 0 else 0.0
             flips += abs(on - active[i, j])
             active[i, j] = on
-            others[j] += w * max(z, 0.0)
+            others[j] += w * max(z[j], 0.0)
         if flips > 0:
             changed[i] = now
             changes += 1
