@@ -55,17 +55,25 @@ lab: sync  ## explore live in JupyterLab
 sync: $(READY)
 	@$(BIN)/jupytext --quiet --sync notebooks/*.py
 
-# experiment:preset:trials as committed; more trials go on where these end.
-TABLES := skip_recovery:paper:5 skip_recovery:paper_exact:5 skip_distance:paper:5 skip_distance:paper_exact:1 \
+# experiment:preset:trials as committed, by paper; more trials go on where these end.
+TABLES := $(addprefix convex_recovery., \
+	skip_recovery:paper:5 skip_recovery:paper_exact:5 skip_distance:paper:5 skip_distance:paper_exact:1 \
 	normalized_recovery:paper:5 normalized_recovery:paper_axis:5 normalized_recovery:paper_opposite:5 \
 	normalized_distance:paper:1 normalized_distance:part_axis:1 normalized_distance:paper_opposite:1 \
 	isometry:paper:10 convex_training:part:1 convex_training:part_normalized:1 cluster_patterns:paper:20 \
-	network_training:part:2 network_training:part_normalized:2
+	network_training:part:2 network_training:part_normalized:2) \
+	$(addprefix inconsistency., \
+	crossing_probability:paper:10000 crossing_probability:paper_early:10000 crossing_probability:published:10000 \
+	crossing_probability:paper_sgd:2000 crossing_probability:paper_sgd_small:2000 crossing_probability:wide:1000 \
+	crossing_probability:widest:200 crossing_probability:law:1000 training_examples:paper:1 \
+	training_examples:paper_repeated:100 event_estimation:paper:100 star:paper:100 star:paper_spectral:60 \
+	movement_exponents:paper:40 comparison:paper_line:10)
 
 tables: $(READY)  ## compute the committed tables again (hours; can be stopped and goes on; JOBS=2 for two processes)
-	@set -e; for table in $(TABLES); do set -- $$(echo $$table | tr : ' '); \
-	  $(BIN)/neurec sweep convex_recovery.$$1 --preset $$2 --trials $$3 --jobs $(JOBS) --out runs/$$1; \
-	  $(BIN)/neurec export runs/$$1 notebooks/tables/$$1.parquet; done
+	@set -e; for table in $(TABLES); do set -- $$(echo $$table | tr : ' '); name=$${1#*.}; \
+	  $(BIN)/neurec sweep $$1 --preset $$2 --trials $$3 --jobs $(JOBS) --out runs/$$name; \
+	  if [ $$name = comparison ]; then $(BIN)/python notebooks/tables/refine_comparison.py runs/$$name $$3; fi; \
+	  $(BIN)/neurec export runs/$$name notebooks/tables/$$name.parquet; done
 
 picture: $(READY)  ## draw the picture of the README again
 	$(BIN)/neurec sweep convex_recovery.skip_recovery --over n=10:400:10 --over d=10:100:10 --trials 5 --out runs/picture

@@ -108,7 +108,9 @@ def test_heavy_packages_have_one_door(path):
             assert str(path.relative_to(CORE)) in doors, f"{package} is imported in {path.name}"
 
 
-@pytest.mark.parametrize("module", ["neurec_core", "neurec_core.papers.convex_recovery", "neurec_core.sweep"])
+@pytest.mark.parametrize(
+    "module", ["neurec_core", "neurec_core.sweep", *(f"neurec_core.papers.{name}" for name in PAPERS)]
+)
 def test_importing_is_light(module):
     heavy = ("torch", "cvxpy", "numba", "plotly", "distributed")
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
