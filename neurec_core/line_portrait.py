@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from .plots import COLORS, SCALE, stacked, style
 from .tables import wilson
 
 Scores = dict[str, np.ndarray]
+Law = Callable[[float], tuple[np.ndarray, np.ndarray]]
 GRAY = {"color": "gray", "dash": "dash"}
 FRAME_MS = 120
 SMALLEST = 1e-14  # of what is drawn on a logarithmic axis
@@ -94,14 +95,14 @@ def _ways(steps: np.ndarray, kinks: np.ndarray, nearest: Sequence[float]) -> lis
 @lru_cache(maxsize=2)
 def _layout(kind: str) -> dict[str, Any]:
     """The layout without what changes: plotly takes longer over it than over the data."""
-    last = {"training": "kinks", "crowd": "how often a kink reaches a point"}[kind]
-    middle = {"training": "loss above the best half-affine function", "crowd": "outermost kinks of this network"}[kind]
-    fig = make_subplots(1, 3, subplot_titles=["function", middle, last], horizontal_spacing=0.09)
+    last = {"training": "kinks", "crowd": "how often a kink arrives"}[kind]
+    middle = {"training": "excess loss", "crowd": "its outermost kinks"}[kind]
+    fig = make_subplots(1, 3, subplot_titles=["function", middle, last], horizontal_spacing=0.12)
     fig.update_xaxes(title="input x", col=1)
     fig.update_yaxes(title="output f(x)", col=1)
     fig.update_xaxes(title="step + 1", type="log", dtick=1, exponentformat="power", col=2)
     if kind == "training":
-        fig.update_yaxes(title="loss, Σ(y − f)²/2n", type="log", dtick=4, exponentformat="power", col=2)
+        fig.update_yaxes(title="above the best half-affine loss", type="log", dtick=4, exponentformat="power", col=2)
         fig.update_xaxes(title="step + 1", type="log", dtick=1, exponentformat="power", col=3)
         fig.update_yaxes(title="position x", col=3)
     else:
@@ -120,29 +121,36 @@ def _player(fig: go.Figure, title: str, steps: np.ndarray) -> go.Figure:
         {"label": "❚❚ pause", "method": "animate", "args": [[None], at_once]},
     ]
     marks = [{"label": str(step), "method": "animate", "args": [[str(step)], at_once]} for step in steps]
-    slider = {"steps": marks, "currentvalue": {"prefix": "step "}, "pad": {"t": 90}, "x": 0.12, "len": 0.88}
-    menu = {"type": "buttons", "direction": "left", "buttons": buttons, "x": 0, "y": -0.38, "xanchor": "left"}
-    fig.update_layout(title_text=title, updatemenus=[menu], sliders=[slider], height=620)
+    slider = {"steps": marks, "currentvalue": {"prefix": "step "}, "y": -0.32, "x": 0.2, "len": 0.8}
+    menu = {
+        "type": "buttons",
+        "direction": "left",
+        "buttons": buttons,
+        "x": 0,
+        "y": -0.36,
+        "xanchor": "left",
+        "yanchor": "top",
+    }
+    fig.update_layout(title_text=title, updatemenus=[menu], sliders=[slider], height=640, margin_b=200)
     meta = {"alt": "A network's function, loss and kinks in training", "frame_ms": FRAME_MS, "frame_label": "step"}
     fig.layout.meta = {**fig.layout.meta, **meta}
     return fig
 
 
-def crowd(
-    params: Params, problem: Problem, solution: Solution, scores: Scores, law: Sequence[np.ndarray] | None = None
-) -> go.Figure:
+def crowd(params: Params, problem: Problem, solution: Solution, scores: Scores, law: Law | None = None) -> go.Figure:
     """One network's function at the end and its kinks on the way; the share of networks like it that are not affine.
 
     Parameters
     ----------
     params, problem, solution, scores : of one trial of `inconsistency.explorer.INSTANCE`
-    law : widths and probabilities to compare with
+    law : from a shift of the labels to widths and probabilities to compare with
     """
     trace, stats = {name: part[0] for name, part in solution.trace.items()}, solution.stats
     steps, kinks, networks = trace["steps"], trace["kinks"], int(stats["networks"][0])
     low, high = wilson(int(stats["not_affine"][0]), networks)
-    share, m = float(scores["probability"][0]), params.model_dump()["m"]
-    widths, predicted = law if law is not None else (np.array([]), np.array([]))
+    share, chosen = float(scores["probability"][0]), params.model_dump()
+    m = chosen["m"]
+    widths, predicted = law(chosen["shift"]) if law else (np.array([]), np.array([]))
     reach = {"array": [high - share], "arrayminus": [share - low], "symmetric": False, "thickness": 2}
     data = [
         _trace(1, problem.X[0, :, 0], problem.y[0], "points", mode="markers", marker={"color": "gray", "size": 8}),

@@ -192,10 +192,15 @@ def curves(
     return _finish(fig, experiment, column, table, alt=f"{experiment.columns[column].label}, against {declared.label}")
 
 
-def logarithmic(fig: go.Figure) -> go.Figure:
-    """Both axes logarithmic, marked at powers of ten."""
-    fig.update_xaxes(type="log", dtick=1, exponentformat="power")
-    return fig.update_yaxes(type="log", dtick=1, exponentformat="power")
+def logarithmic(fig: go.Figure, axes: str = "xy") -> go.Figure:
+    """Logarithmic axes, marked at powers of ten; at 2 and 5 in between where they span less than two of them."""
+    for axis in axes:
+        values = np.concatenate([np.asarray(getattr(trace, axis), float) for trace in fig.data])
+        values = values[np.isfinite(values) & (values > 0)]
+        near = len(values) and values.max() < 100 * values.min()
+        ticks = {"type": "log", "dtick": "D2" if near else 1, "exponentformat": "power"}
+        fig.update_layout({f"{axis}axis": ticks})
+    return fig
 
 
 def bars(table: pd.DataFrame, experiment: Experiment, x: str, column: str | None = None) -> go.Figure:
@@ -221,9 +226,10 @@ def grouped(cells: pd.DataFrame, x: str, y: str, lines: str, title: str) -> go.F
     for i, (name, part) in enumerate(cells.groupby(lines)):
         look = {"size": 10, "color": COLORS[i % len(COLORS)]}
         fig.add_scatter(x=part[x], y=part[y], mode="markers", marker=look, name=str(name))
-    fig.update_yaxes(type="log", title=title)
-    fig.update_xaxes(title=x)
-    return style(fig, title, alt=f"{title}, for each {x} and {lines}")
+    fig.update_yaxes(type="log", title=y, dtick="D2")
+    fig.update_xaxes(title=x, tickangle=30)
+    style(fig, title, alt=f"{title}, for each {x} and {lines}", height=520)
+    return fig.update_layout(legend_y=-0.5)
 
 
 def _value_axis(experiment: Experiment, column: str) -> str:

@@ -186,6 +186,20 @@ def rate(table: pd.DataFrame, event: str, by: Sequence[str]) -> pd.DataFrame:
     return cells[[*by, "rate", "low", "high", "trials", "failed"]]
 
 
+def deviations(rates: pd.DataFrame, expected: Sequence[float], trials: float = np.inf) -> np.ndarray:
+    """How many standard errors measured rates lie above expected ones.
+
+    Parameters
+    ----------
+    rates : from `rate`
+    expected : probabilities, or rates counted over `trials` trials; 0 and 1 are read as half a trial away from them
+    trials : of `expected`
+    """
+    p, n = np.asarray(expected, float), rates["trials"].to_numpy(float)
+    p = np.clip(p, 0.5 / n, 1 - 0.5 / n)
+    return (rates["rate"].to_numpy() - p) / np.sqrt(p * (1 - p) * (1 / n + 1 / trials))
+
+
 @functools.cache
 def wilson(hits: int, trials: int) -> tuple[float, float]:
     """The 95 % band of a rate; NaN without trials. **Source**: wilson1927probable."""
