@@ -281,7 +281,7 @@ closed = pd.DataFrame(
 gap = (shares[closed.index] - closed.T).abs()[shares.index >= 256]
 assert gap.max().max() < 0.2  # 100 networks: four standard errors of a rate
 assert not shares["event"].any()
-shares.join(closed.T.round(3), rsuffix=", closed form").T
+pd.concat([shares, closed.T.round(3).add_suffix(", closed form")], axis=1).T
 
 # %% [markdown]
 # ### Two inputs: the star (figures 7 and 8)

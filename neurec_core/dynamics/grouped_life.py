@@ -52,8 +52,7 @@ class Life(NamedTuple):
     tiles : (T, rows * LANES), the groups
     size : (T * LANES,), their neurons
     member : (T, cells, LANES), 1.0 where a group is active on a cell
-    cell : (n,), the cell of each point; no group separates points of a cell, so that all groups together make an
-        affine function there
+    cell : (n,), the cell of each point; no group separates a cell's points: all groups together are affine on it
     counts : (2,), how many groups there are, and how many neurons are alone
     """
 
