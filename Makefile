@@ -65,7 +65,8 @@ TABLES := $(addprefix convex_recovery., \
 	$(addprefix inconsistency., \
 	crossing_probability:paper:10000 crossing_probability:paper_early:10000 crossing_probability:published:10000 \
 	crossing_probability:paper_sgd:2000 crossing_probability:paper_sgd_small:2000 crossing_probability:wide:1000 \
-	crossing_probability:widest:200 crossing_probability:law:1000 training_examples:paper:1 \
+	crossing_probability:widest:500 crossing_probability:law:1000 \
+	crossing_probability:law_wide:1000 training_examples:paper:1 \
 	training_examples:paper_repeated:100 event_estimation:paper:100 star:paper:100 star:paper_spectral:60 \
 	movement_exponents:paper:40 comparison:paper_line:10)
 
