@@ -194,6 +194,11 @@ def control(declared: Declaration, value: Any) -> widgets.Widget:
     if declared.slider is None:
         raise BadInput(f"{declared.name} ({declared.label}) declares no slider")
     low, high, step = declared.slider
+    if declared.geometric:
+        marks = low * step ** np.arange(int(np.log(high / low) / np.log(step) + 1.5))
+        number = int if declared.kind == "int" else float
+        values = sorted({*map(number, marks), value})  # the value at hand may lie between two marks
+        return widgets.SelectionSlider(options=values, **words)
     kind = widgets.IntSlider if declared.kind == "int" else widgets.FloatSlider
     return kind(min=low, max=high, step=step, **words)
 

@@ -27,6 +27,7 @@ def param(
     gt: float | None = None,
     le: float | None = None,
     slider: tuple[float, float, float] | None = None,
+    geometric: bool = False,
 ) -> Any:
     """Declare one parameter of a `Params` model.
 
@@ -38,8 +39,9 @@ def param(
     unit : the unit, if it has one
     ge, gt, le : the allowed range
     slider : (low, high, step) worth exploring by hand; inside the allowed range
+    geometric : whether a step of the slider multiplies
     """
-    extra: dict[str, Any] = {"symbol": symbol, "unit": unit, "slider": slider}
+    extra: dict[str, Any] = {"symbol": symbol, "unit": unit, "slider": slider, "geometric": geometric}
     return Field(default, description=label, ge=ge, gt=gt, le=le, json_schema_extra=extra)
 
 
@@ -57,6 +59,7 @@ class Declaration(NamedTuple):
     open_low: bool
     choices: tuple[str, ...]
     slider: tuple[float, float, float] | None
+    geometric: bool
     optional: bool
 
     @property
@@ -153,6 +156,7 @@ def _declaration(name: str, info: Any) -> Declaration:
         open_low="gt" in bounds,
         choices=choices,
         slider=extra.get("slider"),
+        geometric=extra.get("geometric", False),
         optional=optional,
     )
 

@@ -243,3 +243,14 @@ def test_a_cube_falls_back_to_its_first_figure(monkeypatch):
     assert bundle[explore.PLOTLY]["data"] == bundle[explore.CUBE]["figure"]["data"]
     assert bundle[explore.PLOTLY]["config"]["showSendToCloud"] is False
     json.dumps(bundle)
+
+
+def test_a_slider_may_multiply():
+    from neurec_core.papers.inconsistency.crossing import Training
+
+    slider = explore.control(Training.declared()["m"], 48)
+    assert slider.value == 48
+    assert slider.options[0] == 16
+    assert slider.options[-1] == 2**20
+    assert set(np.log2(np.array([v for v in slider.options if v != 48])) % 1) == {0}
+    assert all(isinstance(v, int) for v in slider.options)

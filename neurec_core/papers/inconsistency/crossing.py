@@ -19,7 +19,7 @@ WIDEST_DRAWN = 2**22
 class Training(Params):
     """Two-layer ReLU networks without biases at the start, trained on the six points until a criterion is met."""
 
-    m: int = param(64, "hidden neurons", ge=2, le=1_000_000_000, slider=(16, 1024, 16))
+    m: int = param(64, "hidden neurons", ge=2, le=1_000_000_000, slider=(16, 2**20, 2), geometric=True)
     shift: float = param(0.0, "shift of all labels", symbol="Δ", ge=-10, le=10, slider=(0, 0.1, 0.01))
     optimizer: Literal["gd", "sgd", "adam"] = param("gd", "optimiser; minibatches of 16 but for gd")
     step_rule: Literal["spectral", "per_width"] = param("spectral", "step size in units of 1/λmax(H) or of 1/m")

@@ -16,7 +16,7 @@ SECOND_MOMENTS = np.array([[14.0, 6.0], [6.0, 3.0]]) / 6  # of the distribution,
 class EventEstimation(Params):
     """Conditions W2 to W7 on the weights of a width-m network, D1 and D2 on its m² points."""
 
-    m: int = param(256, "hidden neurons", ge=2, le=2**22, slider=(16, 1024, 16))
+    m: int = param(256, "hidden neurons", ge=2, le=2**22, slider=(16, 2**18, 2), geometric=True)
     gamma: float = param(0.25, "exponent of the probability's rate", symbol="γ", ge=0, le=10, slider=(0, 0.5, 0.05))
     epsilon: float | None = param(None, "slack of the exponents (none: (1/2 - γ)/2)", symbol="ε", ge=-10, le=10)
     factor: float = param(1.0, "factor on the right-hand sides", gt=0, le=1e6)

@@ -18,6 +18,7 @@ GRID = np.linspace(-4, 4, 321)
 GROWTH = 1.15  # of the steps between two snapshots
 # What may be spent on the crowd, in steps of a network: some tenths of a second.
 BUDGET = {"gd": 7e7, "sgd": 6e5, "adam": 1.5e6}
+FEWEST = {"gd": 8, "sgd": 1, "adam": 1}  # eight are stepped side by side
 TYPICAL = {"gd": 180, "sgd": 0, "adam": 0}  # steps of a training, in units of m
 DRAWN = 4096  # widths up to which every weight is drawn
 
@@ -26,6 +27,7 @@ class Instance(Training):
     """A crowd of networks is trained, and the first of them is followed from step to step."""
 
     networks: int = param(1000, "networks at most", ge=1, le=100_000, slider=(100, 1000, 100))
+    limit: int = param(1_000_000_000, "most steps", ge=1, le=1_000_000_000)
 
     @model_validator(mode="before")
     @classmethod
@@ -39,7 +41,7 @@ class Instance(Training):
         """How many networks are trained: fewer where each takes long."""
         steps = 15_000 + TYPICAL[self.optimizer] * self.m
         cost = steps * (1 + self.m / 64 if self.optimizer == "adam" else 1)
-        return int(min(self.networks, max(BUDGET[self.optimizer] // cost, 1)))
+        return int(min(self.networks, max(BUDGET[self.optimizer] // cost, FEWEST[self.optimizer])))
 
 
 class Crowd(Draws):

@@ -16,7 +16,7 @@ MOVED = ("moved_a", "moved_b", "moved_w", "moved_c")
 class MovementExponents(Params):
     """Gradient descent with h = step/λmax(H) from He et al.'s initialisation, until no kink will ever reach a point."""
 
-    m: int = param(256, "hidden neurons", ge=2, le=2**20, slider=(16, 1024, 16))
+    m: int = param(256, "hidden neurons", ge=2, le=2**20, slider=(16, 2**14, 2), geometric=True)
     shift: float = param(0.0, "shift of all labels", symbol="Δ", ge=-10, le=10, slider=(0, 0.1, 0.01))
     step: float = param(1.0, "step size", symbol="h", unit="1/λmax(H)", gt=0, le=1, slider=(0.05, 1, 0.05))
     interval: int = param(1000, "steps between two checks", ge=1, le=1_000_000)

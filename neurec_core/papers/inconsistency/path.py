@@ -15,13 +15,15 @@ from . import initial, training
 from .crossing import sample
 from .explorer import DRAWN, GRID, GROWTH, Instance
 
+LONGEST = 2_000_000  # steps of the way that is shown: the widest networks then hardly move any more
+
 
 def followed(params: Instance, crowd: Draws) -> dict[str, Any]:
     """Counts of the crowd; steps, lines, kinks and final outputs of its first network."""
     problem = sample(params, crowd)
     lives, h = training.train(params, problem, crowd)
     affine = np.isin(lives.outcome, [Outcome.CONVERGED, Outcome.STOPPED])
-    last = int(lives.left[0] if lives.left[0] > 0 else lives.steps[0])
+    last = min(int(lives.left[0] if lives.left[0] > 0 else lives.steps[0]), LONGEST)
     way = (_by_neuron if params.optimizer == "adam" else _by_side)(params, problem, crowd, float(h[0]), last)
     return {
         "networks": len(crowd), "not_affine": int((~affine).sum()), "outcome": int(lives.outcome[0]),
