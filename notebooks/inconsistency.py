@@ -87,7 +87,7 @@ print(
     f"excess loss {scores['excess'][0]:.1e} after {solution.trace['steps'][0, -1]} steps"
 )
 print(
-    f"loss {scores['half_affine'][0]:.3f}; of the network that fits: {scores['reference'][0]:.3f}"
+    f"loss {scores['half_affine'][0]:.3f}; of the network that fits: {solution.stats['reference'][0]:.3f}"
 )
 assert scores["stayed"][0]
 assert np.isclose(kinks.min(), -0.082, atol=1e-3)  # the paper's figure 2
