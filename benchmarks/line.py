@@ -17,9 +17,9 @@ import torch
 
 from neurec_core.dynamics import neurons
 from neurec_core.dynamics.neurons import Neurons
+from neurec_core.papers.inconsistency.common import X_SIX as SIX
+from neurec_core.papers.inconsistency.common import Y_SIX as LABELS
 
-SIX = np.array([-1.0, -2.0, -3.0, 1.0, 2.0, 3.0])
-LABELS = np.array([-1.0, 2.0, -1.0, 1.0, -2.0, 1.0])
 N, WIDTH, NETS = 256, 512, 100
 MANY = [("gd", 0.0), ("gd", 1.0), ("adam", 1.0)]
 FEW = [(16, 4096), (256, 256), (2048, 32)]  # as many nets in a batch as published

@@ -61,7 +61,8 @@ def training(problem: Problem, solution: Solution, trial: int = 0, frames: int =
     pictures = [
         go.Frame(name=str(steps[i]), data=moving(i), traces=list(range(first, first + 4))) for i in shown.tolist()
     ]
-    words = f"{kinks.shape[1]} hidden neurons, {len(x)} points; the kinks stay between the nearest points"
+    ended = "a kink has reached a point" if solution.stats["reached"][trial] >= 0 else "no kink has reached a point"
+    words = f"{kinks.shape[1]} hidden neurons, {len(x)} points; {ended}"
     fig = go.Figure({"data": [*still, *moving(0)], "layout": _layout("training"), "frames": pictures})
     return _player(fig, f"Gradient descent<br><sup>{words}</sup>", steps[shown])
 

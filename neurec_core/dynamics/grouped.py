@@ -21,6 +21,7 @@ import numpy as np
 
 from ..params import BadInput
 from . import grouped_life as life_
+from .checks import shaped
 from .grouped_steps import FEW, LANES, rows
 
 # All neurons are grouped anew after so many steps, or when the drives of the steps add up to this: a propagator is
@@ -193,13 +194,7 @@ def _read(X: np.ndarray, y: np.ndarray, shares: np.ndarray, start: Weights) -> t
 
 def _array(name: str, meaning: str, got: object, letters: str, shape: tuple[int | None, ...] | None) -> np.ndarray:
     array = np.ascontiguousarray(got, dtype=float) if shape != () else np.asarray(got, dtype=float)
-    shape = (None, None) if shape is None else shape
-    fits = array.ndim == len(shape) and all(s in (None, g) for s, g in zip(shape, array.shape, strict=True))
-    if not fits or 0 in array.shape:
-        wanted = f"{letters} = {shape}".replace("None", "any")
-        raise BadInput(f"{name} ({meaning}) must be an array of shape {wanted}, got {array.shape}")
-    if wrong := np.sum(~np.isfinite(array)):
-        raise BadInput(f"{name} ({meaning}) must be finite, got {wrong} of {array.size} entries that are not")
+    shaped(name, meaning, array, letters, (None, None) if shape is None else shape)
     return array
 
 
