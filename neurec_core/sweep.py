@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import CancelledError
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -192,15 +193,16 @@ def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) ->
     futures = as_completed(first, loop=client.loop)
     lost = []
     for future in futures:
-        if future.status == "finished":
-            yield future.result()
-        elif future.status == "cancelled":
-            raise SweepFailed("the scheduler went away; run the same command again to go on")
-        else:
-            error = future.exception()
-            if not isinstance(error, KilledWorker):
-                raise SweepFailed(f"{type(error).__name__}: {error}") from error
+        try:
+            done = future.result()  # computed again where it went down with its worker after it was finished
+        except KilledWorker as error:
             lost.append(error)  # its workers died again and again: it is likely to be what kills them
+        except CancelledError:
+            raise SweepFailed("the scheduler went away; run the same command again to go on") from None
+        except Exception as error:
+            raise SweepFailed(f"{type(error).__name__}: {error}") from error
+        else:
+            yield done
         future.release()
         futures.update([submit(shard) for shard in itertools.islice(waiting, 1)])
     if lost:

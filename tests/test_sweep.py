@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import shutil
@@ -19,7 +20,8 @@ from toys import OTHER, TOGETHER, TOY
 from neurec_core import provenance, store, tables
 from neurec_core.experiment import Grid, Status
 from neurec_core.params import BadInput
-from neurec_core.sweep import SweepFailed, missing, sweep
+from neurec_core.sweep import Shard, SweepFailed, missing, sweep
+from neurec_core.sweep import _on_cluster as on_cluster
 
 GRID = Grid({"x": [0, 4, 8], "y": [1, 2]}, trials=3)
 NEUREC = [sys.executable, "-m", "neurec_core"]
@@ -175,6 +177,31 @@ def test_a_shard_that_always_kills_its_worker_is_given_up_and_the_rest_is_kept(t
     with pytest.raises(SweepFailed, match="1 of 3 shards killed their workers, all others are kept"):
         run(Grid({"x": [5]}, trials=3, fixed={"kills": "always"}), jobs=2, out=tmp_path)
     assert len(store.read_table(tmp_path, pytest.fail)) == 2
+
+
+def test_results_that_went_down_with_their_worker_are_computed_again():
+    from distributed import Client, LocalCluster
+
+    params = TOY.params(x=5, y=1)
+    shards = [Shard(((params, trial),), 0) for trial in range(4)]
+    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+    with LocalCluster(n_workers=1, threads_per_worker=1, **quiet) as cluster, Client(cluster) as client:
+        results = on_cluster(client, TOY, shards)
+        rows = next(results).rows
+        within(30, lambda: all(future.status == "finished" for future in client.futures.values()))
+        for worker in cluster.workers.values():
+            os.kill(worker.pid, signal.SIGKILL)
+        within(30, lambda: all(future.status != "finished" for future in client.futures.values()))
+        rows += [row for done in results for row in done.rows]
+    assert sorted(row["trial"] for row in rows) == [0, 1, 2, 3]
+
+
+def within(seconds: float, reached) -> None:
+    """Wait for a condition, or fail."""
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_compaction_keeps_provenance_and_drops_repeats(tmp_path, monkeypatch):
