@@ -34,7 +34,8 @@ PAPERS = papers.names()
 # Layer k imports from lower layers only; inside a layer, only what stands on its right here.
 LAYERS = {
     "params": 0, "draws": 0, "experiment": 0,
-    "nets": 1, "data": 1, "patterns": 1, "arrangements": 1, "compare": 1, "theory": 1, "convex": 1, "dynamics": 1,
+    "nets": 1, "tanh_nets": 1, "deep_nets": 1, "ranks": 1,
+    "data": 1, "patterns": 1, "arrangements": 1, "compare": 1, "theory": 1, "convex": 1, "dynamics": 1,
     "papers": 2,
     "provenance": 3, "tables": 3, "store": 3, "cluster": 3, "sweep": 3, "batch": 3,
     "plots": 4, "portrait": 4, "line_portrait": 4, "background": 4, "explore": 4,
@@ -42,7 +43,7 @@ LAYERS = {
 }  # fmt: skip
 WITHIN = {
     "experiment": {"params", "draws"}, "data": {"nets"}, "compare": {"nets"}, "arrangements": {"patterns"},
-    "convex": {"nets", "patterns"}, "dynamics": {"nets", "patterns"},
+    "convex": {"nets", "patterns"}, "dynamics": {"nets", "patterns", "tanh_nets"},
     "store": {"provenance", "tables"}, "sweep": {"provenance", "store", "cluster", "tables"}, "batch": {"tables"},
     "portrait": {"plots"}, "line_portrait": {"plots"}, "explore": {"plots", "background"}, "__main__": {"cli"},
 }  # fmt: skip
