@@ -50,7 +50,13 @@ WITHIN = {
 # Where heavy or narrow packages may be imported; everything else is free of them.
 DOORS = {
     "cvxpy": {"convex/programs.py"},
-    "torch": {"dynamics/descent.py", "dynamics/device.py", "dynamics/wide.py", "papers/inconsistency/published.py"},
+    "torch": {
+        "dynamics/descent.py",
+        "dynamics/device.py",
+        "dynamics/wide.py",
+        "dynamics/tanh_batched.py",
+        "papers/inconsistency/published.py",
+    },
     "plotly": {"plots.py", "portrait.py", "line_portrait.py", "explore.py"},
     "ipywidgets": {"explore.py"},
     "numba": {"dynamics/compiled.py"},

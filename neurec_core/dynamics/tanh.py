@@ -1,0 +1,151 @@
+"""Full-batch training of two-layer tanh networks of any architecture, many of a shape: arrays in, arrays out.
+
+The mean squared error, without 1/2, is minimised by gradient descent or by Adam from a given start, step by step as a
+plain loop would, in float64. Three methods take the same steps: two compiled ones, with the points or the neurons side
+by side, one network at a time; and one in torch with all networks in a batch, for a graphics processor.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..params import BadInput
+from ..tanh_nets import Architecture
+from .checks import named, shaped
+
+OPTIMIZERS = {"gd": False, "adam": True}
+METHODS = {"points": "points", "neurons": "neurons", "batched": "batched"}
+# Neurons that see the same inputs, from which on they are put side by side: measured, `benchmarks/small_nets.py`.
+MANY = 32
+
+
+class Run(NamedTuple):
+    """What training ends with.
+
+    ``theta (B, M)``; ``steps (B,)`` taken; ``loss (B,)``, the mean squared error after them, not finite where training
+    diverged; ``earlier (B,)``, the same when nine tenths of the steps allowed were taken, NaN if training ended before;
+    ``shots (B, S, M)``, weights at the steps noted, NaN after the end.
+    """
+
+    theta: np.ndarray
+    steps: np.ndarray
+    loss: np.ndarray
+    earlier: np.ndarray
+    shots: np.ndarray
+
+
+def train(
+    net: Architecture,
+    theta: np.ndarray,
+    X: np.ndarray,
+    y: np.ndarray,
+    *,
+    steps: int,
+    rate: float,
+    optimizer: str = "gd",
+    weight_decay: float = 0.0,
+    tolerance: float = 0.0,
+    snapshots: tuple[int, ...] = (),
+    method: str | None = None,
+    dtype: str = "float64",
+    device: str | None = None,
+) -> Run:
+    """Train B networks, each by itself, until its mean squared error is below the tolerance.
+
+    Parameters
+    ----------
+    net : the architecture
+    theta : (B, M) array to start from
+    X, y : (B, n, d) and (B, n) arrays
+    steps : most steps, >= 0
+    rate : step size, > 0
+    optimizer : "gd" or "adam" (0.9, 0.999, 1e-8), as in torch
+    weight_decay : added to the gradient, times the weights, as in torch; >= 0
+    tolerance : of the mean squared error on the training points; looked at before each step
+    snapshots : steps at which weights are noted, ascending
+    method : a key of `METHODS`; None takes what is fastest for the shape
+    dtype : "float64", or "float32", which only the batched method knows
+    device : where torch computes; None reads the environment's NEUREC_DEVICE, and is the CPU without it
+
+    Raises
+    ------
+    BadInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", a number out of range, or a name
+
+    **Source**: zhang2025local, Section 5; steps, loss and stopping as spelt out here, which the paper leaves open.
+    """
+    adam = named(optimizer, "optimizer", OPTIMIZERS)
+    chosen = named(method, "method", METHODS) if method else fastest(net, dtype)
+    _check(net, theta, X, y, steps, rate, weight_decay)
+    rule = (adam, float(rate), float(weight_decay), float(tolerance), int(steps))
+    marks = np.asarray(snapshots, np.int64)
+    if chosen == "batched":
+        from . import tanh_batched
+
+        return tanh_batched.train(net, theta, X, y, rule, marks, dtype, device)
+    if dtype != "float64":
+        raise BadInput(f"dtype (numbers computed with) must be float64 for method {chosen}, got {dtype!r}")
+    return _one_by_one(net, np.array(theta, float), X, y, rule, marks, chosen)
+
+
+def fastest(net: Architecture, dtype: str = "float64") -> str:
+    """The method that is fastest for a network: one of `METHODS`."""
+    from .device import accelerated
+
+    if dtype != "float64" or accelerated():
+        return "batched"
+    return "neurons" if net.m >= MANY * len(np.unique(net.inputs, axis=1).T) else "points"
+
+
+def _one_by_one(
+    net: Architecture, theta: np.ndarray, X: np.ndarray, y: np.ndarray, rule: Any, marks: np.ndarray, chosen: str
+) -> Run:
+    from . import tanh_kernels as kernels
+
+    B, n = y.shape
+    parts, groups, place = _side_by_side(net)
+    theta, shots = theta[:, place], np.full((B, len(marks), net.size), np.nan)
+    ends = np.empty((B, 3))
+    for b in range(B):
+        points = np.ascontiguousarray(np.concatenate([X[b].T, np.ones((1, n))]), dtype=float)
+        labels = np.array(y[b], float)
+        ends[b] = kernels.train(theta[b], points, labels, parts, groups, chosen == "neurons", rule, marks, shots[b])
+    back = np.argsort(place)
+    return Run(theta[:, back], ends[:, 0].astype(np.int64), ends[:, 1], ends[:, 2], shots[:, :, back])
+
+
+def _side_by_side(net: Architecture) -> tuple[tuple[Any, ...], np.ndarray, np.ndarray]:
+    """The network with neurons ordered by what they see, and parameters by who reads them.
+
+    Returns its index arrays, where each group of neurons with the same inputs begins, and for each parameter its
+    place in theta.
+    """
+    _, group = np.unique(net.inputs, axis=1, return_inverse=True)
+    order = np.argsort(group.ravel(), kind="stable")
+    begin = np.flatnonzero(np.diff(group.ravel()[order], prepend=-1))
+    biases = net.biases[order] if len(net.biases) else net.biases
+    constant = [net.constant] if net.constant >= 0 else []
+    read = np.concatenate([net.weights[:, order].ravel(), biases, net.outputs[order], constant]).astype(np.int64)
+    place = np.array(list(dict.fromkeys(read.tolist())))
+    now = np.argsort(place)
+    arrays = (net.inputs[:, order], now[net.weights[:, order]], now[biases], now[net.outputs[order]])
+    # Unsigned: numba would look at signed indices for a count from the end.
+    parts = (*(array.astype(np.uint64, order="C") for array in arrays), len(place) - 1 if constant else -1)
+    return parts, np.append(begin, net.m).astype(np.uint64), place
+
+
+def _check(
+    net: Architecture, theta: np.ndarray, X: np.ndarray, y: np.ndarray, steps: int, rate: float, weight_decay: float
+) -> None:
+    shaped("X", "inputs", X, "(B, n, d)", (None, None, net.d))
+    shaped("y", "labels", y, "(B, n)", X.shape[:2])
+    shaped("theta", "weights to start from", theta, "(B, M)", (len(X), net.size))
+    for name, meaning, got, open_low in (
+        ("steps", "how many to take", steps, False),
+        ("rate", "step size", rate, True),
+        ("weight_decay", "pull towards zero", weight_decay, False),
+    ):
+        if not math.isfinite(got) or got < 0 or (open_low and got == 0):
+            raise BadInput(f"{name} ({meaning}) must be a number in {'(' if open_low else '['}0, inf), got {got}")
