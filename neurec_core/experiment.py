@@ -63,11 +63,15 @@ class Solution(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A score: an `event` happens or not (drawn as a rate), a `measure` is a number (drawn as a spread)."""
+    """A score: an `event` happens or not (drawn as a rate), a `measure` is a number (drawn as a spread).
+
+    A `logarithmic` measure is positive and ranges over powers of ten.
+    """
 
     label: str
     kind: Literal["event", "measure"]
     unit: str | None = None
+    logarithmic: bool = False
 
 
 class Guide(NamedTuple):

@@ -50,7 +50,7 @@ class Neurons(NamedTuple):
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Outputs ``(B, n)`` at inputs ``X (B, n, d)``."""
-        return np.einsum("bnm,bm->bn", np.tanh(X @ self.W + self.b[:, None]), self.a) + self.c[:, None]
+        return (np.tanh(X @ self.W + self.b[:, None]) @ self.a[:, :, None])[:, :, 0] + self.c[:, None]
 
 
 # ---------------------------------------------------------------------------------------------- architectures

@@ -6,6 +6,6 @@ JMLR 26(69), 1-30, 2025 (arXiv 2406.18035).
 
 from __future__ import annotations
 
-from ...experiment import Experiment
+from .sweeps import HMKT_SWEEP, SAMPLE_SWEEP
 
-EXPERIMENTS: tuple[Experiment, ...] = ()
+EXPERIMENTS = (SAMPLE_SWEEP, HMKT_SWEEP)

@@ -1,0 +1,108 @@
+"""Train a network on few points of a target, and see whether it has found the target."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from ...draws import Draws
+from ...experiment import Column, Problem, Solution, Status
+from ...params import param
+from ...tanh_nets import Neurons
+from .targets import Switch, Target
+
+TEST = 1000  # points
+STRICT, LOOSE = 1e-12, 1e-4  # test errors that count as recovery
+FITTED = 1e-8  # a training error that no bad minimum has
+STALLED = 0.99  # of the loss a tenth of all steps ago
+
+
+class Training(Target):
+    """Full-batch training on n standard normal points, from normal weights of a small standard deviation."""
+
+    n: int = param(7, "training points", ge=1, le=100_000, slider=(1, 63, 1))
+    optimizer: Literal["gd", "adam"] = param("gd", "optimiser: gradient descent or Adam")
+    rate: float = param(0.2, "step size", gt=0, le=100, slider=(0.05, 0.5, 0.05))
+    steps: int = param(100_000, "most steps", ge=0, le=1_000_000_000)
+    tolerance: float = param(1e-20, "training error at which training ends", ge=0, le=1)
+    init: float = param(
+        1e-10, "standard deviation of the weights at the start", symbol="σ", ge=0, le=10, slider=(1e-10, 1, 10),
+        geometric=True,
+    )  # fmt: skip
+    weight_decay: float = param(0.0, "weight decay", ge=0, le=1)
+    polish: Switch = param("without", "a finish by Levenberg and Marquardt")
+    precision: Literal["float64", "float32"] = param("float64", "numbers computed with")
+
+
+def sample(params: Training, draws: Draws) -> Problem:
+    """The target's values at n points."""
+    X, target = draws.normal("X", params.n, params.network().d), params.teacher(draws)
+    return Problem(X, target(X), target)
+
+
+def fresh(params: Training, target: Neurons, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    """The target's values at other points, ``(B, 1000, d)`` and ``(B, 1000)``."""
+    X = draws.normal("test", TEST, params.network().d)
+    return X, target(X)
+
+
+def trained(
+    params: Training, problem: Problem, draws: Draws, snapshots: tuple[int, ...] = ()
+) -> tuple[Solution, np.ndarray]:
+    """Train; the value holds the parameters (B, M). Beside it the weights at snapshots, (B, S, M)."""
+    from ...dynamics import tanh
+    from ...dynamics.polish import polish
+    from ...tanh_nets import outputs
+
+    net = params.network()
+    start = params.init * draws.normal("start", net.size)
+    run = tanh.train(
+        net, start, problem.X, problem.y, steps=params.steps, rate=params.rate, optimizer=params.optimizer,
+        weight_decay=params.weight_decay, tolerance=params.tolerance, snapshots=snapshots, dtype=params.precision,
+    )  # fmt: skip
+    finite = np.isfinite(run.loss) & np.isfinite(run.theta).all(axis=1)
+    theta, loss, polished = run.theta, run.loss, np.zeros(len(draws), int)
+    stalled = ~(run.loss < STALLED * run.earlier) & (run.steps == params.steps)
+    if params.polish == "with" and finite.any():
+        end = polish(net, theta[finite], problem.X[finite], problem.y[finite])
+        theta, loss = theta.copy(), loss.copy()
+        theta[finite], loss[finite], polished[finite] = end
+        stalled = finite
+    X, y = fresh(params, problem.teacher, draws)
+    with np.errstate(all="ignore"):  # weights that diverged
+        test = np.mean((outputs(net, theta, X) - y) ** 2, axis=1)
+    stats = {"train": loss, "test": test, "steps": run.steps, "polished": polished, "stalled": stalled}
+    status = [Status.SOLVED if good else Status.DIVERGED for good in finite & np.isfinite(test)]
+    return Solution(theta, status, stats), run.shots
+
+
+def solve(params: Training, problem: Problem, draws: Draws) -> Solution:
+    """Train; the value holds the parameters (B, M)."""
+    return trained(params, problem, draws)[0]
+
+
+def score(params: Training, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Errors, and what became of the training."""
+    stats = solution.stats
+    train, test = stats["train"], stats["test"]
+    return {
+        "test": test,
+        "recovered": test < STRICT,
+        "loosely": test < LOOSE,
+        "train": train,
+        "stuck": stats["stalled"] & (train > FITTED),
+        "taken": stats["steps"].astype(float),
+        "polished": stats["polished"].astype(float),
+    }
+
+
+COLUMNS = {
+    "test": Column("test error", "measure", "MSE", logarithmic=True),
+    "recovered": Column("target recovered: test error below 1e-12", "event"),
+    "loosely": Column("test error below 1e-4", "event"),
+    "train": Column("training error", "measure", "MSE", logarithmic=True),
+    "stuck": Column("training no longer falls, above an error of 1e-8", "event"),
+    "taken": Column("steps taken", "measure"),
+    "polished": Column("iterations of the finish", "measure"),
+}
