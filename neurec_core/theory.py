@@ -144,7 +144,7 @@ def separation_sample_size(r: int, m: int, m0: int, weights: int) -> int:
 
     Parameters
     ----------
-    r : distinct input weights among the m neurons, in [m0, m]; with r = m the condition holds for all others, too
+    r : distinct input weights among the m neurons, in [m0, m]; fewer of them ask for more samples
     m, m0 : neurons of the network and of the target
     weights : D, weights of a neuron with its bias, without its output weight
 

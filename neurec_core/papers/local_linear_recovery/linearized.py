@@ -26,7 +26,7 @@ FLOOR = 1e-12
 class LinearizedRecovery(Embedded):
     """n samples of an embedded target; what they determine within the tangent hyperplane there."""
 
-    n: int = param(7, "training points", ge=1, le=10_000, slider=(1, 63, 1))
+    n: int = param(7, "training points", ge=1, le=1000, slider=(1, 63, 1))
 
 
 def sample(params: LinearizedRecovery, draws: Draws) -> Problem:
