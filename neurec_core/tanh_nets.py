@@ -91,7 +91,8 @@ def architecture(
         ("kernels", "number of kernels", 1, None, kernels),
     ):
         if got < low or (high is not None and got > high):
-            raise BadInput(f"{letter} ({meaning}) must be a whole number in [{low}, {high or 'inf'}], got {got}")
+            last = "inf)" if high is None else f"{high}]"
+            raise BadInput(f"{letter} ({meaning}) must be a whole number in [{low}, {last}, got {got}")
     window = windows(d, s, image)
     places, fan_in = window.shape
     m, inputs = kernels * places, d * d if image else d
