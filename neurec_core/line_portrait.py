@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from .experiment import Problem, Solution
+from .look import COLORS, SCALE, stacked, style
 from .params import Params
-from .plots import COLORS, SCALE, stacked, style
 from .tables import wilson
 
 Scores = dict[str, np.ndarray]

@@ -8,20 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-import plotly.io as pio
 from plotly.subplots import make_subplots
 
 from . import tables
 from .experiment import Experiment
+from .look import COLORS, SCALE, stacked, style
 from .params import BadInput
-
-# Okabe and Ito's colours stay apart for colour-blind readers, on a light and on a dark page.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-SCALE = "Cividis"
-FONT = {"family": "system-ui, sans-serif", "size": 14}
-# Plotly's bar of buttons offers by default to upload the figure to a company's server.
-CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
-pio.renderers["plotly_mimetype"].config = CONFIG
 
 
 def plot(table: pd.DataFrame, experiment: Experiment, column: str | None = None) -> go.Figure:
@@ -59,10 +51,17 @@ def headline(experiment: Experiment) -> str:
     return next(iter(experiment.columns))
 
 
-def summarise(table: pd.DataFrame, experiment: Experiment, column: str, by: Sequence[str]) -> pd.DataFrame:
-    """A rate with its Wilson band or a median with its 80 % band, as ``value``, ``low``, ``high``."""
+def summarise(
+    table: pd.DataFrame, experiment: Experiment, column: str, by: Sequence[str], average: bool = False
+) -> pd.DataFrame:
+    """A rate with its Wilson band, or a median with its 80 % band, as ``value``, ``low``, ``high``.
+
+    With `average` a measure's mean with its standard error.
+    """
     if experiment.columns[column].kind == "event":
         return tables.rate(table, column, by).rename(columns={"rate": "value"})
+    if average:
+        return tables.mean(table, column, by).rename(columns={"mean": "value"})
     return tables.spread(table, column, by).rename(columns={"median": "value"})
 
 
@@ -76,17 +75,24 @@ def _parts(table: pd.DataFrame, by: str | None) -> list[tuple[str, pd.DataFrame]
 
 
 def phase_diagram(
-    table: pd.DataFrame, experiment: Experiment, x: str, y: str, column: str | None = None, panels: str | None = None
+    table: pd.DataFrame,
+    experiment: Experiment,
+    x: str,
+    y: str,
+    column: str | None = None,
+    panels: str | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> go.Figure:
     """Rate (or median) over two parameters, the measured 50 % points with their band, the predicted curves.
 
-    The colours of medians end at their 2 and 98 % quantiles.
+    Values of a `y` whose slider is geometric stand at equal distances. Colours of a logarithmic measure do, too.
 
     Parameters
     ----------
     x, y : numeric parameters
     column : a score; the headline if omitted
     panels : a parameter whose values get a panel each
+    limits : of the colours; by default the 2 and 98 % quantiles of the medians
     """
     column = column or headline(experiment)
     parts = _parts(table, panels)
@@ -106,13 +112,19 @@ def phase_diagram(
     step = _step(table[x])
     fig.update_xaxes(title=declared[x].axis, range=[span[0] - step / 2, span[1] + step / 2])
     fig.update_yaxes(title=declared[y].axis, col=1)
+    if declared[y].geometric:
+        fig.for_each_trace(lambda trace: trace.update(y=[f"{value:g}" for value in trace.y]))
+        fig.update_yaxes(type="category")
     fig.update_xaxes(tickangle=0, nticks=5 if crowded else None)
     fig.update_coloraxes(colorscale=SCALE, colorbar=_colorbar(experiment, column))
     if experiment.columns[column].kind == "event":
         fig.update_coloraxes(cmin=0, cmax=1)
     else:  # a few extreme cells would leave one colour for all others
         medians = np.concatenate([panel.z.ravel() for panel in fig.select_traces({"type": "heatmap"})])
-        if np.isfinite(medians).any():
+        if limits:
+            low, high = np.log10(limits) if experiment.columns[column].logarithmic else limits
+            fig.update_coloraxes(cmin=low, cmax=high)
+        elif np.isfinite(medians).any():
             low, high = np.nanquantile(medians, [0.02, 0.98])
             fig.update_coloraxes(cmin=low, cmax=high)
     words = f"{experiment.columns[column].label}, over {declared[x].label} and {declared[y].label}"
@@ -122,14 +134,15 @@ def phase_diagram(
 def _heatmap(table: pd.DataFrame, experiment: Experiment, x: str, y: str, column: str) -> go.Heatmap:
     cells = summarise(table, experiment, column, [x, y])
     grids = [cells.pivot(index=y, columns=x, values=v) for v in ("value", "low", "high", "trials", "failed")]
+    z = grids[0].to_numpy(float)
     return go.Heatmap(
         x=grids[0].columns.to_numpy(float),
         y=grids[0].index.to_numpy(float),
-        z=grids[0].to_numpy(float),
-        customdata=np.stack([g.to_numpy(float) for g in grids[1:]], axis=-1),
+        z=np.log10(z) if experiment.columns[column].logarithmic else z,
+        customdata=np.stack([g.to_numpy(float) for g in grids], axis=-1),
         coloraxis="coloraxis",
-        hovertemplate=f"{x} = %{{x}}, {y} = %{{y}}<br>%{{z:.3g}} [%{{customdata[0]:.3g}}, %{{customdata[1]:.3g}}]"
-        "<br>%{customdata[2]} trials, %{customdata[3]} failed<extra></extra>",
+        hovertemplate=f"{x} = %{{x}}, {y} = %{{y}}<br>%{{customdata[0]:.3g}} [%{{customdata[1]:.3g}}, "
+        "%{customdata[2]:.3g}]<br>%{customdata[3]} trials, %{customdata[4]} failed<extra></extra>",
     )
 
 
@@ -165,18 +178,24 @@ def _step(values: pd.Series) -> float:
 def _colorbar(experiment: Experiment, column: str) -> dict[str, Any]:
     declared = experiment.columns[column]
     title = "rate" if declared.kind == "event" else "median" + (f"<br>{declared.unit}" if declared.unit else "")
-    return {"title": {"text": title}, "thickness": 14, "outlinewidth": 0}
+    powers = {"tickprefix": "10<sup>", "ticksuffix": "</sup>"} if declared.logarithmic else {}
+    return {"title": {"text": title}, "thickness": 14, "outlinewidth": 0, **powers}
 
 
 def curves(
-    table: pd.DataFrame, experiment: Experiment, x: str, column: str | None = None, lines: str | None = None
+    table: pd.DataFrame,
+    experiment: Experiment,
+    x: str,
+    column: str | None = None,
+    lines: str | None = None,
+    average: bool = False,
 ) -> go.Figure:
-    """Rate (or median) along one parameter, with its band; one line for each value of `lines`."""
+    """Rate (or median, or mean) along one parameter, with its band; one line for each value of `lines`."""
     column = column or headline(experiment)
     fig = go.Figure()
     parts = _parts(table, lines)
     for i, (name, part) in enumerate(parts):
-        cells = summarise(part, experiment, column, [x]).dropna(subset="value")
+        cells = summarise(part, experiment, column, [x], average).dropna(subset="value")
         color = COLORS[i % len(COLORS)]
         band = {"x": [*cells[x], *cells[x][::-1]], "y": [*cells["high"], *cells["low"][::-1]]}
         shade = {"fill": "toself", "fillcolor": color, "opacity": 0.2, "line": {"width": 0}}
@@ -188,7 +207,9 @@ def curves(
         )  # fmt: skip
     declared = experiment.params.declared()[x]
     fig.update_layout(hovermode="x unified", xaxis_title=declared.axis)
-    fig.update_yaxes(title=_value_axis(experiment, column))
+    fig.update_yaxes(title=_value_axis(experiment, column, average))
+    if experiment.columns[column].logarithmic:
+        logarithmic(fig, "y")
     return _finish(fig, experiment, column, table, alt=f"{experiment.columns[column].label}, against {declared.label}")
 
 
@@ -232,11 +253,12 @@ def grouped(cells: pd.DataFrame, x: str, y: str, lines: str, title: str) -> go.F
     return fig.update_layout(legend_y=-0.5)
 
 
-def _value_axis(experiment: Experiment, column: str) -> str:
+def _value_axis(experiment: Experiment, column: str, average: bool = False) -> str:
     declared = experiment.columns[column]
     if declared.kind == "event":
         return "rate, 95 % band"
-    return "median, middle 80 %" + (f" ({declared.unit})" if declared.unit else "")
+    words = "mean, standard error" if average else "median, middle 80 %"
+    return words + (f" ({declared.unit})" if declared.unit else "")
 
 
 def _finish(fig: go.Figure, experiment: Experiment, column: str, table: pd.DataFrame, alt: str) -> go.Figure:
@@ -247,41 +269,3 @@ def _finish(fig: go.Figure, experiment: Experiment, column: str, table: pd.DataF
     panels = len(fig.layout.annotations)
     narrow = stacked(fig, height=160 + 320 * panels) if panels > 1 else None
     return style(fig, title, alt=f"{alt}; {note}", narrow=narrow)
-
-
-def stacked(fig: go.Figure, height: int) -> dict[str, Any]:
-    """The layout, `height` pixels in all, in which the panels of a row stand one above the other: for a phone.
-
-    Parameters
-    ----------
-    fig : panels with a title each, as `make_subplots` makes them
-    """
-    titles = [title.to_plotly_json() for title in fig.layout.annotations]
-    gap = 110 / (height - 160)  # for a panel's title and the axis above it
-    tall = (1 - gap * (len(titles) - 1)) / len(titles)
-    layout: dict[str, Any] = {"height": height, "annotations": []}
-    for i, title in enumerate(titles):
-        top, axis = 1 - i * (tall + gap), str(i + 1) if i else ""
-        layout[f"xaxis{axis}"] = {"domain": [0, 1]}
-        layout[f"yaxis{axis}"] = {"domain": [max(top - tall, 0), top], "showticklabels": True}
-        layout["annotations"].append({**title, "x": 0.5, "y": top})
-    return layout
-
-
-def style(fig: go.Figure, title: str, alt: str, height: int = 460, narrow: dict[str, Any] | None = None) -> go.Figure:
-    """The house's look.
-
-    Parameters
-    ----------
-    title : may hold a line of small print after ``<br><sup>``
-    alt : what a reader who does not see the figure is told
-    narrow : the layout that changes on a phone
-    """
-    meta = {"alt": alt} | ({"narrow": narrow} if narrow else {})
-    legend = {"orientation": "h", "y": -0.22, "x": 0, "yanchor": "top"}
-    margin = {"l": 64, "r": 24, "t": 96, "b": 64}
-    fig.update_layout(
-        title={"text": title, "x": 0, "xref": "paper"}, template="plotly_white", font=FONT, height=height,
-        legend=legend, margin=margin, colorway=COLORS, meta=meta,
-    )  # fmt: skip
-    return fig

@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from .experiment import Problem, Solution
+from .look import COLORS, stacked, style
 from .nets import GatedNet
 from .params import Params
-from .plots import COLORS, stacked, style
 
 Scores = dict[str, np.ndarray]
 GRAY = {"color": "gray", "dash": "dash"}

@@ -216,13 +216,35 @@ def spread(table: pd.DataFrame, measure: str, by: Sequence[str]) -> pd.DataFrame
     -------
     DataFrame with `by`, ``median``, ``low`` (10 %), ``high`` (90 %), ``trials`` and ``failed``
     """
-    values = table[measure].astype(float).where(_usable(table))
-    cells = _grouped(table, by, {"value": values.to_numpy()})["value"]
+    cells = _values(table, measure, by)
     found = pd.DataFrame({"low": cells.quantile(0.1), "median": cells.median(), "high": cells.quantile(0.9)})
+    return _told(table, cells, found, by)
+
+
+def mean(table: pd.DataFrame, measure: str, by: Sequence[str]) -> pd.DataFrame:
+    """Mean of a measure and its standard error: for a measure whose distribution has no long tail.
+
+    Returns
+    -------
+    DataFrame with `by`, ``mean``, ``low`` and ``high`` (a standard error away), ``trials`` and ``failed``
+    """
+    cells = _values(table, measure, by)
+    middle, error = cells.mean(), cells.sem()
+    return _told(table, cells, pd.DataFrame({"low": middle - error, "mean": middle, "high": middle + error}), by)
+
+
+def _values(table: pd.DataFrame, measure: str, by: Sequence[str]) -> Any:
+    values = table[measure].astype(float).where(_usable(table))
+    return _grouped(table, by, {"value": values.to_numpy()})["value"]
+
+
+def _told(table: pd.DataFrame, cells: Any, found: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Statistics of cells with how many trials stand behind them."""
     found["trials"] = cells.count().to_numpy()
     found["failed"] = _sizes(table, by) - found["trials"].to_numpy()
+    names = [name for name in found if name not in ("low", "high", "trials", "failed")]
     found = found.index.to_frame(index=False).join(found.reset_index(drop=True))
-    return found[[*by, "median", "low", "high", "trials", "failed"]]
+    return found[[*by, *names, "low", "high", "trials", "failed"]]
 
 
 def threshold(table: pd.DataFrame, event: str, x: str, by: Sequence[str] = ()) -> pd.DataFrame:

@@ -29,7 +29,7 @@ def test_two_numbers_make_a_phase_diagram():
     assert heat.z.shape == (3, 6)
     cells = tables.rate(data, "heads", ["y", "x"])
     assert np.allclose(heat.z.ravel(), cells["rate"])
-    assert np.allclose(heat.customdata[..., 0].ravel(), cells["low"]), "the band is in the hover text"
+    assert np.allclose(heat.customdata[..., 1].ravel(), cells["low"]), "the band is in the hover text"
     assert guide.name == "predicted: root"
     assert np.allclose(guide.x, np.sqrt(guide.y))
     points = tables.threshold(data, "heads", "x", ["y"])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--png", type=DIR, metavar="FILE", help="a picture (needs Chrome or Chromium)")
 def plot(folder: Path, column: str | None, html: Path | None, png: Path | None) -> None:
     """Draw a sweep, finished or running; without a FILE, to DIR/figure.html."""
-    from .. import plots
+    from .. import look, plots
 
     table, experiment = _table(folder)
     if column is not None and column.replace("-", "_") not in experiment.columns:
@@ -32,7 +32,7 @@ def plot(folder: Path, column: str | None, html: Path | None, png: Path | None) 
     if html is None and png is None:
         html = folder / "figure.html" if folder.is_dir() else folder.with_suffix(".html")
     if html:
-        page = fig.to_html(include_plotlyjs=True, include_mathjax=False, config=plots.CONFIG)
+        page = fig.to_html(include_plotlyjs=True, include_mathjax=False, config=look.CONFIG)
         _save(html, page.encode())
     if png:
         _save(png, _picture(fig))

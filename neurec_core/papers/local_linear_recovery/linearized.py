@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from ...params import param
 from ...ranks import leakage, tangent_rank
 from ...tanh_nets import jacobian
 from .ranks import ARCHITECTURES, Embedded, statuses
-from .targets import CITATION
+from .targets import CITATION, guide
 
 # Points on which what is left undetermined is measured.
 TEST = 200
@@ -75,19 +74,10 @@ COLUMNS = {
 }
 
 
-def _constant(value: float, y: np.ndarray) -> np.ndarray:
-    return np.full(np.shape(y), value)
-
-
 def _guide(architecture: str, hidden: str, output: str) -> Guide:
-    point = {"architecture": architecture, "hidden_bias": hidden, "output_bias": output}
-    holds: dict[str, Any] = {"d": 5, "s": 3, "k": 1, "nulled": 0, **point}
-    size = LinearizedRecovery(**holds).formula
-    embedding = {"embedding": ["null", "proportional"] if architecture == "ws" else ["null", "proportional", "unequal"]}
-    return Guide(
-        "n", "factor", partial(_constant, float(size)), f"optimistic sample size {size}",
-        {**{name: [value] for name, value in holds.items()}, "target": ["paper", "random"], **embedding},
-    )  # fmt: skip
+    embedding = ["null", "proportional"] if architecture == "ws" else ["null", "proportional", "unequal"]
+    size = guide(architecture, hidden, output)
+    return size._replace(holds={**size.holds, "embedding": embedding})
 
 
 SWITCH = ("with", "without")

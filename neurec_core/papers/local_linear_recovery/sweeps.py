@@ -6,7 +6,7 @@ from typing import Literal
 
 from ...experiment import Experiment, Grid
 from ...params import param
-from .targets import CITATION, Switch
+from .targets import CITATION, Switch, guide
 from .training import COLUMNS, Training, sample, score, solve
 
 ARCHITECTURES = ["ws", "ns", "fc"]
@@ -52,6 +52,7 @@ SAMPLE_SWEEP = Experiment(
         "rates": Grid({"architecture": ARCHITECTURES, "rate": [0.05, 0.1, 0.3, 0.4, 0.5], "n": EVERY}, trials=50),
     },
     citation=CITATION,
+    guides=tuple(guide(name, "with", "without") for name in ARCHITECTURES),
     batch=10,
 )
 

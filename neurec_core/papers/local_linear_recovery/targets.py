@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import model_validator
 
 from ...draws import Draws
+from ...experiment import Guide
 from ...params import BadInput, Params, param
 from ...tanh_nets import Architecture, Neurons, architecture, neurons, windows
+from ...theory import optimistic_sample_size
 
 CITATION = (
     "Zhang, Zhang, Zhang and Bai, Local Linear Recovery Guarantee of Deep Neural Networks at Overparameterization, "
@@ -24,7 +27,9 @@ class Target(Params):
     """A function made of convolution kernels, and a network with as many of them or more."""
 
     architecture: Name = param("ws", "architecture: fully connected, convolution without or with weight sharing")
-    factor: int = param(1, "width, in units of the target's", symbol="N", ge=1, le=1000, slider=(1, 34, 1))
+    factor: int = param(
+        1, "width, in units of the target's", symbol="N", ge=1, le=1000, slider=(1, 64, 2), geometric=True
+    )
     d: int = param(5, "inputs; pixels a side of an image", ge=1, le=100)
     s: int = param(3, "kernel size; pixels a side of an image", ge=1, le=100)
     k: int = param(1, "kernels of the target", ge=1, le=20)
@@ -83,3 +88,17 @@ class Target(Params):
         outer[:, : self.nulled] = 0
         theta[:, net.weights], theta[:, net.outputs] = kernels, outer
         return neurons(net, theta)
+
+
+def guide(name: str, hidden: str, output: str) -> Guide:
+    """The optimistic sample size of the paper's target (d = 5, s = 3, k = 1) in an architecture, over n and width."""
+    size = optimistic_sample_size(name, 5, 3, 1, hidden_bias=hidden == "with", output_bias=output == "with")
+    fixed: dict[str, Any] = {
+        "architecture": name, "d": 5, "s": 3, "k": 1, "nulled": 0, "hidden_bias": hidden, "output_bias": output,
+    }  # fmt: skip
+    holds = {**{parameter: [value] for parameter, value in fixed.items()}, "target": ["paper", "random"]}
+    return Guide("n", "factor", partial(_constant, float(size)), f"optimistic sample size {size}", holds)
+
+
+def _constant(value: float, y: np.ndarray) -> np.ndarray:
+    return np.full(np.shape(y), value)
