@@ -53,16 +53,7 @@ def by_points(u, N, d, theta, g, y, net):  # type: ignore[no-untyped-def]
         z += N
     squash(u, z - first, first)
     fill(u, N, f, 0.0)
-    z, k = first, 0
-    while k + 4 <= m:
-        add4(
-            u, N, f, z, z + N, z + N + N, z + N + N + N,
-            theta[outputs[k]], theta[outputs[k + 1]], theta[outputs[k + 2]], theta[outputs[k + 3]],
-        )  # fmt: skip
-        z, k = z + N + N + N + N, k + 4
-    while k < m:
-        add1(u, N, f, z, theta[outputs[k]])
-        z, k = z + N, k + 1
+    combine(u, N, f, first, N, theta[np.int64(outputs[0]) :], m)  # output weights are neighbours
     loss, total = residuals(u, f, n, y, theta[constant] if constant >= 0 else 0.0)
     for j in range(n, np.int64(N)):
         u[np.int64(f) + j] = 0.0
