@@ -36,7 +36,7 @@ class MatrixAndToy(Params):
     step: float = param(0.05, "step size", symbol="h", gt=0, le=10, slider=(0.01, 0.2, 0.01))
     loss: Literal["mean", "sum"] = param("mean", "loss: mean or sum of the squares")
     tolerance: float = param(1e-9, "training loss at which training ends", ge=0, le=1)
-    steps: int = param(1_000_000, "most steps", ge=0, le=1_000_000_000)
+    limit: int = param(1_000_000, "most steps", ge=0, le=1_000_000_000)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -67,7 +67,7 @@ def sample(params: MatrixAndToy, draws: Draws) -> Problem:
         X = np.stack(np.divmod(places, params.d), axis=2).astype(float)
     else:
         X = draws.normal("X", params.n, 2)
-    return Problem(X, np.einsum("bnp,bp->bn", seen(params, X), c), c)
+    return Problem(X, values(params, X, c), c)
 
 
 def _matrix(params: MatrixAndToy, draws: Draws) -> np.ndarray:
@@ -75,7 +75,7 @@ def _matrix(params: MatrixAndToy, draws: Draws) -> np.ndarray:
     U, V = draws.normal("U", d, r), draws.normal("V", d, r)
     if params.target == "isometry":
         U, V = np.linalg.qr(U)[0], np.linalg.qr(V)[0]
-    c = np.einsum("bir,bjr->bij", U, V).reshape(len(draws), d * d)
+    c = (U @ V.swapaxes(1, 2)).reshape(len(draws), d * d)
     return c if r == 0 else c / np.sqrt((c**2).mean(axis=1, keepdims=True))
 
 
@@ -92,6 +92,11 @@ def seen(params: MatrixAndToy, X: np.ndarray) -> np.ndarray:
     if params.model == "toy":
         return np.concatenate([np.ones_like(X[..., :1]), X], axis=2)
     return ((X @ [params.d, 1.0])[..., None] == np.arange(params.d**2)).astype(float)
+
+
+def values(params: MatrixAndToy, X: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Values ``(B, n)`` at ``X (B, n, 2)`` of coefficients ``c (B, p)``."""
+    return (seen(params, X) @ c[..., None])[..., 0]
 
 
 def form(params: MatrixAndToy) -> Any:
@@ -116,7 +121,7 @@ def solve(params: MatrixAndToy, problem: Problem, draws: Draws) -> Solution:
     start = params.variance**0.5 * draws.normal("theta", model.size)
     fit = factors.descend(
         model, start, seen(params, problem.X), problem.y,
-        rate=params.step, tolerance=params.tolerance, steps=params.steps, loss=params.loss,
+        rate=params.step, tolerance=params.tolerance, steps=params.limit, loss=params.loss,
     )  # fmt: skip
     status = [Status.DIVERGED if diverged else Status.SOLVED for diverged in fit.diverged]
     return Solution(fit.theta, status, {"steps": fit.steps, "loss": fit.loss})
@@ -157,7 +162,7 @@ def score(params: MatrixAndToy, problem: Problem, solution: Solution) -> dict[st
     with np.errstate(over="ignore", invalid="ignore"):  # of trials that diverged
         c = factors.coefficients(form(params), solution.value)
         error = ((c - problem.teacher) ** 2).mean(axis=1)
-        train = ((np.einsum("bnp,bp->bn", seen(params, problem.X), c) - problem.y) ** 2).mean(axis=1)
+        train = ((values(params, problem.X, c) - problem.y) ** 2).mean(axis=1)
     rank, kept = determined(params, problem)
     return {
         "recovered": error < RECOVERED,
@@ -195,7 +200,7 @@ MATRIX_AND_TOY = Experiment(
     presets={
         "tiny": Grid(
             {"model": ["matrix", "toy"], "parameters": ["factors", "entries"], "r": [0, 1], "n": [2, 3]}, trials=2,
-            fixed={"steps": 3000},
+            fixed={"limit": 3000},
         ),
         "quick": Grid({"r": [1, 2, 3, 4], **ENTRIES}, trials=10),
         "paper": Grid({**BOTH, "r": [1, 2, 3, 4], **ENTRIES}, trials=50),
