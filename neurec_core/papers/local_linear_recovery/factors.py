@@ -112,8 +112,8 @@ def form(params: MatrixAndToy) -> Any:
 def solve(params: MatrixAndToy, problem: Problem, draws: Draws) -> Solution:
     """Gradient descent; the value holds the parameters (B, M).
 
-    **Source**: zhang2025local, Section 1, and its predecessor arXiv 2307.08921, Figures 1 to 3; differs: the targets
-    are drawn, a limit of the steps, and an average, not specified, as the loss.
+    **Source**: arXiv 2307.08921, of which zhang2025local is the sequel, Figures 1 to 3; differs: targets are drawn,
+    steps have a limit, and the loss, not specified there, is a mean.
     """
     from ...dynamics import factors
 
