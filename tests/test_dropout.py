@@ -76,6 +76,53 @@ def test_it_is_torch(p, output_bias):
     assert (fit.net.c == 1).all() != output_bias
 
 
+def plain_tanh(z):
+    """The same quotient in NumPy, which rounds every operation by itself."""
+    u = np.clip(z, -19.1, 19.1) * 0.125
+    s = u * u
+    p, q = u * (135135 + s * (17325 + s * (378 + s))), 135135 + s * (62370 + s * (3150 + s * 28))
+    for _ in range(3):
+        p, q = 2 * p * q, q * q + p * p
+    return p / q
+
+
+def plain_step(theta, moments, t, x, y, keep, rate):
+    """One step, an operation after the other; t counts from 1."""
+    w, b, a, c = *theta[:-1].reshape(3, -1), theta[-1]
+    gradient = np.zeros_like(theta)
+    w_, b_, a_ = gradient[:-1].reshape(3, -1)
+    for xi, yi, k in zip(x, y, keep, strict=True):
+        units = plain_tanh(w * xi + b)
+        parts = np.pad(a * (k * units), (0, -len(units) % 8)).reshape(-1, 8)
+        s = np.cumsum(parts, axis=0)[-1]  # one after the other
+        e = c + (((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))) - yi
+        pushed = (2 * e / len(x)) * k
+        pull = (pushed * a) * (1 - units * units)
+        w_ += pull * xi
+        b_ += pull
+        a_ += pushed * units
+        gradient[-1] += 2 * e / len(x)
+    powers = np.cumprod(np.full((t, 2), [0.9, 0.999]), axis=0)[-1]
+    first, second = moments
+    first += (1 - 0.9) * (gradient - first)
+    second[:] = 0.999 * second + (1 - 0.999) * (gradient * gradient)
+    theta -= rate / (1 - powers[0]) * (first / (np.sqrt(second) / np.sqrt(1 - powers[1]) + 1e-8))
+
+
+def test_every_operation_is_rounded_by_itself():
+    """To the bit, so no processor may fuse or reorder any: Adam would show it."""
+    net, (X, y), steps = start(), points(), 150
+    fit = dropout.train(net, X, y, Draws(7, [0, 1]), dropout=0.3, rate=1e-2, steps=steps)
+    for b in range(B):
+        theta, moments = np.concatenate([net.W[b, 0], net.b[b], net.a[b], net.c[b : b + 1]]), np.zeros((2, 3 * M + 1))
+        for t, keep in enumerate(masks(b, 0.3, N, M, steps), start=1):
+            plain_step(theta, moments, t, X[b, :, 0], y[b], keep, 1e-2)
+        assert np.array_equal(theta[:M], fit.net.W[b, 0])
+        assert np.array_equal(theta[2 * M :], np.append(fit.net.a[b], fit.net.c[b]))
+    z = np.random.default_rng(0).uniform(-25, 25, 10_000)
+    assert np.array_equal(plain_tanh(z), dropout.tanh(z))
+
+
 @pytest.mark.parametrize("p", [0.1, 0.6])
 def test_units_are_dropped_independently_with_the_probability_asked_for(p):
     keep = np.concatenate([masks(trial, p, 10, 30, 100) for trial in range(20)]) == 0
