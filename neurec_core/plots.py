@@ -151,7 +151,8 @@ def _guides(table: pd.DataFrame, experiment: Experiment, x: str, y: str) -> list
     for guide in experiment.guides:
         holds = all(table[name].isin(values).all() for name, values in guide.holds.items())
         if (guide.x, guide.y) == (x, y) and holds:
-            ys = np.linspace(table[y].min(), table[y].max(), 50)
+            categories = experiment.params.declared()[y].geometric
+            ys = np.unique(table[y]) if categories else np.linspace(table[y].min(), table[y].max(), 50)
             line = {"color": COLORS[3], "width": 3, "dash": "dash"}
             lines.append(go.Scatter(x=guide.curve(ys), y=ys, mode="lines", line=line, name=f"predicted: {guide.label}"))
     return lines
@@ -199,7 +200,7 @@ def curves(
         color = COLORS[i % len(COLORS)]
         band = {"x": [*cells[x], *cells[x][::-1]], "y": [*cells["high"], *cells["low"][::-1]]}
         shade = {"fill": "toself", "fillcolor": color, "opacity": 0.2, "line": {"width": 0}}
-        fig.add_scatter(**band, **shade, hoverinfo="skip", showlegend=False, legendgroup=name)
+        fig.add_scatter(**band, **shade, mode="lines", hoverinfo="skip", showlegend=False, legendgroup=name)
         fig.add_scatter(
             x=cells[x], y=cells["value"], name=name or "measured", legendgroup=name, mode="lines+markers",
             line={"color": color}, showlegend=lines is not None, customdata=cells[["low", "high", "trials"]],

@@ -97,7 +97,7 @@ def guide(name: str, hidden: str, output: str) -> Guide:
         "architecture": name, "d": 5, "s": 3, "k": 1, "nulled": 0, "hidden_bias": hidden, "output_bias": output,
     }  # fmt: skip
     holds = {**{parameter: [value] for parameter, value in fixed.items()}, "target": ["paper", "random"]}
-    return Guide("n", "factor", partial(_constant, float(size)), f"optimistic sample size {size}", holds)
+    return Guide("n", "factor", partial(_constant, float(size)), "optimistic sample size", holds)
 
 
 def _constant(value: float, y: np.ndarray) -> np.ndarray:
