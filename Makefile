@@ -68,7 +68,13 @@ TABLES := $(addprefix convex_recovery., \
 	crossing_probability:widest:500 crossing_probability:law:1000 \
 	crossing_probability:law_wide:1000 training_examples:paper:1 \
 	training_examples:paper_repeated:100 event_estimation:paper:100 star:paper:100 star:paper_spectral:60 \
-	movement_exponents:paper:40 comparison:paper_line:10)
+	movement_exponents:paper:40 comparison:paper_line:10) \
+	$(addprefix local_linear_recovery., \
+	ranks:paper:3 ranks:paper_shifted:3 ranks:paper_nulled:3 ranks:paper_images:2 deep_ranks:paper:20 \
+	linearized_recovery:paper:20 linearized_recovery:paper_output_bias:20 linearized_recovery:split:20 \
+	sample_sweep:paper:10 sample_sweep:polished:10 sample_sweep:paper_wide:1 sample_sweep:rates:3 \
+	hmkt_sweep:paper:20 hmkt_sweep:paper_adam:20 hmkt_sweep:float32:5 \
+	dropout:part:6 matrix_and_toy:paper:50 matrix_and_toy:paper_toy:100)
 
 tables: $(READY)  ## compute the committed tables again (hours; can be stopped and goes on; JOBS=2 for two processes)
 	@set -e; for table in $(TABLES); do set -- $$(echo $$table | tr : ' '); name=$${1#*.}; \

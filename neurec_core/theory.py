@@ -109,7 +109,7 @@ def optimistic_sample_size(
     nulled : output weights that are zero, kernel by kernel; with weight sharing they count where all of a kernel's do
 
     **Source**: zhang2025local, Section 5, Theorems 5 and 6; differs: zero output weights, which it leaves out, take
-    s + beta + 1 or d + beta + 1 each (the same authors' arXiv 2211.11623 has one less).
+    s + beta + 1 or d + beta + 1 each (zhang2022linear has one less).
     """
     inputs, kernel, places = (size**2 if image else size for size in (d, s, d + 1 - s))
     fan_in = (inputs if architecture == "fc" else kernel) + hidden_bias
@@ -148,6 +148,6 @@ def separation_sample_size(r: int, m: int, m0: int, weights: int) -> int:
     m, m0 : neurons of the network and of the target
     weights : D, weights of a neuron with its bias, without its output weight
 
-    **Source**: Zhang, Zhang and Luo, arXiv 2309.00508, Lemma 4.2.
+    **Source**: zhang2023geometry, Lemma 4.2.
     """
     return r + (m + m0 - r) * weights

@@ -39,8 +39,3 @@ def torch_device(name: str | None) -> torch.device:
         raise BadInput(
             f"device (where torch computes) must be one that torch can use, got {name!r}: {reason}"
         ) from None
-
-
-def accelerated() -> bool:
-    """Whether the environment's NEUREC_DEVICE names something else than the CPU."""
-    return (os.environ.get("NEUREC_DEVICE") or "cpu").partition(":")[0] != "cpu"

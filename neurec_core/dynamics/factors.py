@@ -121,7 +121,7 @@ def descend(
     ------
     BadInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", or a name that is not known
 
-    **Source**: arXiv 2307.08921, of which zhang2025local is the sequel, Figures 1 to 3.
+    **Source**: zhang2023optimistic, Figures 1 to 3.
     """
     scale = named(loss, "loss", LOSSES)
     start, Phi, y = (np.ascontiguousarray(part, dtype=float) for part in (start, Phi, y))

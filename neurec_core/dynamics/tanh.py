@@ -8,6 +8,7 @@ by side, one network at a time; and one in torch with all networks in a batch, f
 from __future__ import annotations
 
 import math
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +19,8 @@ from .checks import named, shaped
 
 OPTIMIZERS = {"gd": False, "adam": True}
 METHODS = {"points": "points", "neurons": "neurons", "batched": "batched"}
-# Neurons that see the same inputs, from which on they are put side by side: measured, `benchmarks/small_nets.py`.
-MANY = 32
+# Neurons that see the same inputs, per point, from which on they are put side by side: `benchmarks/small_nets.py`.
+MANY = 2
 
 
 class Run(NamedTuple):
@@ -77,8 +78,9 @@ def train(
     **Source**: zhang2025local, Section 5; steps, loss and stopping as spelt out here, which the paper leaves open.
     """
     adam = named(optimizer, "optimizer", OPTIMIZERS)
-    chosen = named(method, "method", METHODS) if method else fastest(net, dtype)
+    chosen = named(method, "method", METHODS) if method else None
     _check(net, theta, X, y, steps, rate, weight_decay)
+    chosen = chosen or fastest(net, y.shape[1], dtype)
     rule = (adam, float(rate), float(weight_decay), float(tolerance), int(steps))
     marks = np.asarray(snapshots, np.int64)
     if chosen == "batched":
@@ -90,13 +92,12 @@ def train(
     return _one_by_one(net, np.array(theta, float), X, y, rule, marks, chosen)
 
 
-def fastest(net: Architecture, dtype: str = "float64") -> str:
-    """The method that is fastest for a network: one of `METHODS`."""
-    from .device import accelerated
-
-    if dtype != "float64" or accelerated():
+def fastest(net: Architecture, n: int, dtype: str = "float64") -> str:
+    """The method that is fastest for a network on n points: one of `METHODS`."""
+    elsewhere = (os.environ.get("NEUREC_DEVICE") or "cpu").partition(":")[0] != "cpu"
+    if dtype != "float64" or elsewhere:
         return "batched"
-    return "neurons" if net.m >= MANY * len(np.unique(net.inputs, axis=1).T) else "points"
+    return "neurons" if net.m >= MANY * n * len(np.unique(net.inputs, axis=1).T) else "points"
 
 
 def _one_by_one(
@@ -106,7 +107,7 @@ def _one_by_one(
 
     B, n = y.shape
     parts, groups, place = _side_by_side(net)
-    theta, shots = theta[:, place], np.full((B, len(marks), net.size), np.nan)
+    theta, shots = np.ascontiguousarray(theta[:, place]), np.full((B, len(marks), net.size), np.nan)
     ends = np.empty((B, 3))
     for b in range(B):
         points = np.ascontiguousarray(np.concatenate([X[b].T, np.ones((1, n))]), dtype=float)

@@ -112,7 +112,7 @@ def form(params: MatrixAndToy) -> Any:
 def solve(params: MatrixAndToy, problem: Problem, draws: Draws) -> Solution:
     """Gradient descent; the value holds the parameters (B, M).
 
-    **Source**: arXiv 2307.08921, of which zhang2025local is the sequel, Figures 1 to 3; differs: targets are drawn,
+    **Source**: zhang2023optimistic, Figures 1 to 3; differs: targets are drawn,
     steps have a limit, and the loss, not specified there, is a mean.
     """
     from ...dynamics import factors
