@@ -119,7 +119,7 @@ def steps(name: str, factor: int) -> dict[str, object]:
     """One row: steps a second, the mean over sample sizes."""
     speeds, apart, errors = [], [], []
     for n in SIZES:
-        one, made = case(SampleSweep(architecture=name, factor=factor, n=n, rate=0.1)), []
+        one, made = case(SampleSweep(architecture=name, factor=factor, n=n, step=0.1)), []
 
         def published(one: Case = one, made: list[Module] = made) -> None:
             made[:] = [one.module()]
@@ -152,7 +152,7 @@ def whole(name: str, factor: int) -> dict[str, object]:
     one = case(params)
     module, taken = one.module(), []
     rule = {"steps": params.steps, "tolerance": params.tolerance}
-    (theirs,) = cpu(lambda: taken.append(train(module, one.X[0], one.y[0], rate=params.rate, **rule)), rounds=1)
+    (theirs,) = cpu(lambda: taken.append(train(module, one.X[0], one.y[0], rate=params.step, **rule)), rounds=1)
     (own,) = cpu(lambda: one.train(**rule))
     run = one.train(**rule)
     return {
@@ -175,7 +175,7 @@ def methods(name: str, factor: int) -> dict[str, object]:
     """One row: a step of a network by each method on 32 points, and two of them on fewer and more."""
     few, some, us = max(2, 60 // factor), max(100, 10_000 // factor), {}
     for n in SIZES:
-        params = SampleSweep(architecture=name, factor=factor, n=n, rate=0.1)
+        params = SampleSweep(architecture=name, factor=factor, n=n, step=0.1)
         one, many = case(params), case(params, TOGETHER)
         runs = [partial(one.train, some, method="points"), partial(one.train, some, method="neurons")]
         if n == SIZES[1]:

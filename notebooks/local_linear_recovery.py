@@ -243,7 +243,7 @@ plots.phase_diagram(
 # %%
 runs_table = load(table or published(sampling))
 descent = runs_table[
-    (runs_table["polish"] == "without") & (runs_table["rate"] == 0.2)
+    (runs_table["polish"] == "without") & (runs_table["step"] == 0.2)
 ]
 heat_map(descent)
 
@@ -429,7 +429,7 @@ still = {
     "factor": [1, 8],
     "n": [6, 7, 12, 15, 21, 40],
 }
-sliders = {"rate": [0.2], "init": [1e-10]}
+sliders = {"step": [0.2], "init": [1e-10]}
 explore(INSTANCE, tanh_portrait.learning, {**still, **sliders}, seed=seed)
 
 # %% [markdown]
@@ -502,11 +502,12 @@ pd.concat([pd.DataFrame(checks, index=columns).T, onsets])
 # step size by the test error. Shares below $10^{-4}$ on 21 to 45 points, fully connected, by step size:
 
 # %%
-rates = runs_table[
-    (runs_table["factor"] == 1) & (runs_table["polish"] == "without")
+narrow_fc = runs_table[
+    (runs_table["factor"] == 1)
+    & (runs_table["polish"] == "without")
+    & (runs_table["architecture"] == "fc")
 ]
-fc = rates[(rates["architecture"] == "fc") & rates["n"].between(21, 45)]
-share_of = rate(fc, "loosely", ["rate"])
+share_of = rate(narrow_fc[narrow_fc["n"].between(21, 45)], "loosely", ["step"])
 share_of.round(2)
 
 # %% [markdown]
@@ -519,5 +520,6 @@ share_of.round(2)
 # | Theorems 5 and 6 | all kernels | not for shifts of one another |
 # | zero output weights | earlier version: $s$ or $d$ less for each | a whole neuron less: $s + 2$ or $d + 2$ |
 # | HMKT code | output biases, so that ranks are 8, 16 and 22 | `output_bias`; off by default |
+# | HMKT code, names | `lr`, `max_steps`, `tol`, `init.std`, `train_size`, `mlp` / `cnn_shared` / `cnn_noshare` | `step`, `steps`, `tolerance`, `init`, `n`, `fc` / `ws` / `ns` |
 # | HMKT code | training "never leaves the saddle" | it does, after about a hundred steps |
 # | HMKT code, float32 | the tolerance may never be met | `precision`; double by default |

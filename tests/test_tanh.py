@@ -213,7 +213,7 @@ def test_a_bad_minimum_is_called_stuck_and_a_slow_tail_is_not():
 
 
 def test_a_step_too_long_is_a_status():
-    (row,) = paper.SAMPLE_SWEEP.rows(SampleSweep(n=20, rate=100.0, init=10.0, optimizer="gd", weight_decay=1.0), 0, [0])
+    (row,) = paper.SAMPLE_SWEEP.rows(SampleSweep(n=20, step=100.0, init=10.0, optimizer="gd", weight_decay=1.0), 0, [0])
     assert row["status"] == Status.DIVERGED
     assert row["test"] is None
 
@@ -264,8 +264,8 @@ def test_bad_input_is_refused(change, message):
         ({"n": 0}, r"n \(training points\) must be a whole number in \[1, 100000\], got 0"),
         ({"s": 6}, r"s \(kernel size\) must be a whole number in \[1, 5\], the inputs, got 6"),
         ({"architecture": "cnn"}, r"architecture \(.*\) must be one of fc, ns, ws, got 'cnn'"),
-        ({"rate": float("inf")}, r"rate \(step size\) must be a number in \(0, 100\], got inf"),
-        ({"rate": float("nan")}, r"rate \(step size\) must be"),
+        ({"step": float("inf")}, r"step \(step size\) must be a number in \(0, 100\], got inf"),
+        ({"step": float("nan")}, r"step \(step size\) must be"),
         ({"target": "shifted", "k": 4}, r"k \(kernels of the target\) must be at most s = 3 for shifted ones, got 4"),
         ({"nulled": 4}, r"nulled \(output weights that are zero\) must be at most 3, got 4"),
     ],

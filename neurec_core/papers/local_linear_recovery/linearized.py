@@ -66,7 +66,7 @@ def score(params: LinearizedRecovery, problem: Problem, solution: Solution) -> d
 
 
 COLUMNS = {
-    "recovered": Column("the samples leave nothing open in the tangent hyperplane", "event"),
+    "recovered": Column("determined in the tangent hyperplane", "event"),
     "determined": Column("rank on the samples is that of the model", "event"),
     "leak": Column("share of a random tangent function left open, mean square (at least 1e-12)", "measure"),
     "sampled_rank": Column("rank of the tangent matrix on the samples", "measure"),

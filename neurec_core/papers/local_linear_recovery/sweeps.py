@@ -21,7 +21,7 @@ class HmktSweep(Training):
 
     n: int = param(20, "training points", ge=1, le=100_000, slider=(5, 200, 5))
     optimizer: Literal["gd", "adam"] = param("gd", "optimiser: gradient descent or Adam")
-    rate: float = param(0.1, "step size", gt=0, le=100, slider=(0.05, 0.5, 0.05))
+    step: float = param(0.1, "step size", symbol="h", gt=0, le=100, slider=(0.05, 0.5, 0.05))
     steps: int = param(20_000, "most steps", ge=0, le=1_000_000_000)
     tolerance: float = param(1e-10, "training error at which training ends", ge=0, le=1)
     output_bias: Switch = param("with", "bias of the output")
@@ -49,7 +49,7 @@ SAMPLE_SWEEP = Experiment(
         "paper": Grid({"architecture": ARCHITECTURES, "factor": [1, 3, 10], "n": EVERY}, trials=50),
         "paper_wide": Grid({"architecture": ARCHITECTURES, "factor": [34, 100], "n": EVERY}, trials=50),
         "polished": Grid({"architecture": ARCHITECTURES, "factor": [1, 3, 10], "n": EVERY}, trials=50, fixed=POLISHED),
-        "rates": Grid({"architecture": ARCHITECTURES, "rate": [0.05, 0.1, 0.3, 0.4, 0.5], "n": EVERY}, trials=50),
+        "step_sizes": Grid({"architecture": ARCHITECTURES, "step": [0.05, 0.1, 0.3, 0.4, 0.5], "n": EVERY}, trials=50),
     },
     citation=CITATION,
     guides=tuple(guide(name, "with", "without") for name in ARCHITECTURES),
@@ -71,7 +71,7 @@ HMKT_SWEEP = Experiment(
         "paper_adam": Grid(
             {"architecture": ARCHITECTURES, "factor": [1, 10], "n": SIZES},
             trials=20,
-            fixed={"optimizer": "adam", "rate": 0.01},
+            fixed={"optimizer": "adam", "step": 0.01},
         ),
         "float32": Grid(
             {"architecture": ARCHITECTURES, "factor": [1, 10], "n": SIZES}, trials=20, fixed={"precision": "float32"}

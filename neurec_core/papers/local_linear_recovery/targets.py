@@ -26,7 +26,7 @@ Kernels = Literal["paper", "random", "shifted"]
 class Target(Params):
     """A function made of convolution kernels, and a network with as many of them or more."""
 
-    architecture: Name = param("ws", "architecture: fully connected, convolution without or with weight sharing")
+    architecture: Name = param("ws", "network: fully connected, convolution without or with shared weights")
     factor: int = param(
         1, "width, in units of the target's", symbol="N", ge=1, le=1000, slider=(1, 64, 2), geometric=True
     )

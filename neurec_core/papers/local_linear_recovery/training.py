@@ -23,7 +23,7 @@ class Training(Target):
 
     n: int = param(7, "training points", ge=1, le=100_000, slider=(1, 63, 1))
     optimizer: Literal["gd", "adam"] = param("gd", "optimiser: gradient descent or Adam")
-    rate: float = param(0.2, "step size", gt=0, le=100, slider=(0.05, 0.5, 0.05))
+    step: float = param(0.2, "step size", symbol="h", gt=0, le=100, slider=(0.05, 0.5, 0.05))
     steps: int = param(100_000, "most steps", ge=0, le=1_000_000_000)
     tolerance: float = param(1e-20, "training error at which training ends", ge=0, le=1)
     init: float = param(
@@ -58,7 +58,7 @@ def trained(
     net = params.network()
     start = params.init * draws.normal("start", net.size)
     run = tanh.train(
-        net, start, problem.X, problem.y, steps=params.steps, rate=params.rate, optimizer=params.optimizer,
+        net, start, problem.X, problem.y, steps=params.steps, rate=params.step, optimizer=params.optimizer,
         weight_decay=params.weight_decay, tolerance=params.tolerance, snapshots=snapshots, dtype=params.precision,
     )  # fmt: skip
     finite = np.isfinite(run.loss) & np.isfinite(run.theta).all(axis=1)
