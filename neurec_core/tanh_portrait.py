@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from .experiment import Problem, Solution
-from .look import COLORS, stacked, style
+from .look import COLORS, SCALE, stacked, style
 from .params import Params
 
 SMALLEST = 1e-26  # of what is drawn on a logarithmic axis
@@ -59,6 +59,26 @@ def losses(runs: Mapping[str, Solution], title: str) -> go.Figure:
     fig.update_yaxes(title="mean squared error", col=1)
     fig.update_yaxes(**POWERS)
     return _styled(fig, title, f"training and test errors against steps; {title}")
+
+
+def condensation(cosines: Mapping[str, np.ndarray], title: str) -> go.Figure:
+    """How parallel the neurons of some networks are: a |cosine| for each pair, neighbours being alike.
+
+    Parameters
+    ----------
+    cosines : (m, m) arrays by name
+    """
+    fig = make_subplots(1, len(cosines), subplot_titles=list(cosines))
+    for column, similarity in enumerate(cosines.values(), start=1):
+        # The second eigenvector of a similarity tells its blocks apart.
+        order = np.argsort(np.linalg.eigh(similarity)[1][:, -2])
+        values = similarity[np.ix_(order, order)].astype(np.float32)
+        fig.add_trace(go.Heatmap(z=values, coloraxis="coloraxis", hovertemplate="%{z:.2f}<extra></extra>"), 1, column)
+    bar = {"title": {"text": "|cosine|"}, "thickness": 14, "outlinewidth": 0}
+    fig.update_coloraxes(colorscale=SCALE, cmin=0, cmax=1, colorbar=bar)
+    fig.update_xaxes(title="neuron")
+    fig.update_yaxes(title="neuron", col=1)
+    return _styled(fig, title, f"absolute cosines between the weights of each pair of neurons; {title}")
 
 
 def _panels(titles: tuple[str, str]) -> go.Figure:

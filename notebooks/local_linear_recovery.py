@@ -57,6 +57,7 @@ from neurec_core import plots, tables, tanh_portrait
 from neurec_core.draws import Draws
 from neurec_core.explore import explore, static
 from neurec_core.papers import local_linear_recovery as paper
+from neurec_core.papers.local_linear_recovery.dropout import cosines
 from neurec_core.papers.local_linear_recovery.explorer import INSTANCE
 from neurec_core.ranks import tangent_rank
 from neurec_core.sweep import sweep
@@ -418,6 +419,22 @@ assert condensed
 middle.unstack("dropout").loc[[5, 9, 11, 13, 16, 20, 50]].round(4)
 
 # %% [markdown]
+# On nine points, how parallel are the weights $(w_i, b_i)$ of each pair of neurons?
+
+# %%
+nine = paper.DROPOUT.params(n=9).with_
+trainings = {"no dropout": nine(dropout=0.0), "10 % dropout": nine(dropout=0.1)}
+
+
+def similarity(params):
+    _, solution, _ = paper.DROPOUT.run(params, Draws(seed, [0]))
+    return cosines(solution.value)[0]
+
+
+parallel = {name: similarity(params) for name, params in trainings.items()}
+tanh_portrait.condensation(parallel, "300 neurons after training on nine points")
+
+# %% [markdown]
 # Dropout condenses: fewer effective directions of $(w_i, b_i)$ at $n = 9$, where the target has three. It recovers earlier, and then stays at an
 # error that the dropped units leave.
 #
@@ -497,18 +514,29 @@ columns = ["claimed", "measured", "agrees"]
 pd.concat([pd.DataFrame(checks, index=columns).T, onsets])
 
 # %% [markdown]
-# Convolutions come near the paper's figure. Narrow networks without shared weights end in bad minima here, in some trials at nearly
-# every $n$, which the finish does not cure; the paper's means hide either such trials or a step size that avoids them. It chose each
-# step size by the test error. Shares below $10^{-4}$ on 21 to 45 points, fully connected, by step size:
+# Convolutions come near the paper's figure; fully connected networks need some ten samples more. Why? The paper chose a step size for each
+# setup, by the test error. Here it is 0.2 throughout. At the width of the target, fully connected, on 21 to 45 points, the share of trials
+# below $10^{-4}$ by step size, and for the step size that is best for each trial:
 
 # %%
 narrow_fc = runs_table[
     (runs_table["factor"] == 1)
     & (runs_table["polish"] == "without")
     & (runs_table["architecture"] == "fc")
+    & runs_table["n"].between(21, 45)
 ]
-share_of = rate(narrow_fc[narrow_fc["n"].between(21, 45)], "loosely", ["step"])
+share_of = rate(narrow_fc, "loosely", ["step"])
+tried = narrow_fc[narrow_fc["trial"] < 3].groupby(["n", "trial"])["test"].min()
+best_of = float((tried < 1e-4).mean())
+print(
+    f"best of {len(share_of)} step sizes, chosen by the test error: {best_of:.2f}"
+)
+assert best_of > share_of["rate"].max()
 share_of.round(2)
+
+# %% [markdown]
+# A longer step leaves more of the bad minima. Choosing among step sizes trial by trial, with the test error in hand, goes part of the way to the
+# paper's sharp transition.
 
 # %% [markdown]
 # | where | published | here |
