@@ -196,8 +196,9 @@ def control(declared: Declaration, value: Any) -> widgets.Widget:
     low, high, step = declared.slider
     if declared.geometric:
         marks = low * step ** np.arange(int(np.log(high / low) / np.log(step) + 1.5))
-        number = int if declared.kind == "int" else float
-        values = sorted({*map(number, marks), value})  # the value at hand may lie between two marks
+        values = sorted(
+            {*(round(mark) if declared.kind == "int" else float(f"{mark:.9g}") for mark in marks), value}
+        )  # the value at hand may lie between two marks
         return widgets.SelectionSlider(options=values, **words)
     kind = widgets.IntSlider if declared.kind == "int" else widgets.FloatSlider
     return kind(min=low, max=high, step=step, **words)
