@@ -56,7 +56,7 @@ class Case(NamedTuple):
         """Our way."""
         return tanh.train(
             self.net, self.start, self.X, self.y,
-            steps=steps, rate=self.params.rate, tolerance=tolerance, method=method,
+            steps=steps, rate=self.params.step, tolerance=tolerance, method=method,
         )  # fmt: skip
 
     def module(self) -> Module:

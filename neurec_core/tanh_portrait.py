@@ -55,9 +55,8 @@ def losses(runs: Mapping[str, Solution], title: str) -> go.Figure:
             line = {"color": COLORS[i % len(COLORS)]}
             way = _way(solution.trace, error, name, line).update(showlegend=column == 1, legendgroup=name)
             fig.add_trace(way, 1, column)
-    fig.update_xaxes(title="steps + 1", dtick=1, **POWERS)
-    fig.update_yaxes(title="mean squared error", col=1)
-    fig.update_yaxes(**POWERS)
+    fig.update_xaxes(title="steps + 1", dtick=1, col=2, **POWERS)
+    fig.update_yaxes(col=2, **POWERS)
     return _styled(fig, title, f"training and test errors against steps; {title}")
 
 

@@ -63,6 +63,7 @@ from neurec_core.ranks import tangent_rank
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate, threshold
 from neurec_core.tanh_nets import jacobian, placed
+from neurec_core.theory import separation_sample_size
 
 # %% [markdown]
 # ## One instance
@@ -102,14 +103,16 @@ scores = {name: run[2] for name, run in runs.items()}
 assert max(s["train"][0] for s in scores.values()) < 1e-19
 assert not scores["n = 6"]["recovered"][0]
 assert scores["n = 7"]["recovered"][0]
-pd.DataFrame(scores).map(lambda value: value[0]).loc[["train", "test", "taken"]]
+told = pd.DataFrame(scores).loc[["train", "test", "taken"]]
+told.map(lambda value: f"{value[0]:.1e}")
 
 # %% [markdown]
 # Both fit their points to $10^{-20}$. Six points leave a curve of interpolating networks, and training ends somewhere on it.
 # Seven leave one.
 #
-# The small weights matter, and they are no obstacle: near zero, $a$ and $w$ grow by $1 + 2 h \lvert\gamma\rvert$ a step with $\gamma$ the mean of
-# $y\,(x, 1)$, and leave the saddle within a hundred steps.
+# The small weights matter, and they are no obstacle: near zero, those of a fully connected network grow by $1 + 2 h \lvert\gamma\rvert$ a step with
+# $\gamma$ the mean of $y\,(x, 1)$, for a convolution with the largest singular value of such means over its positions, and leave the saddle within a
+# hundred steps, as in the figure.
 #
 # ## Small sweep
 
@@ -211,12 +214,13 @@ by_zeros
 # %%
 deep = load(published(paper.DEEP_RANKS))
 decided = tables.usable(deep)
-share = rate(deep, "agrees", ["extra"])
-print(
-    f"{len(decided)} of {len(deep)} ranks have a gap; {decided['agrees'].mean():.2%} of them do not change"
-)
-assert share["rate"].min() > 0.99
-share.round(4)
+network = ["depth", "first", "width", "biases", "trial"]
+changed = decided.groupby(network)["rank"].nunique() > 1
+full = decided["agrees"].astype(bool).mean()
+print(f"{len(decided)} of {len(deep)} ranks have a gap")
+print(f"embedding changes the rank of {changed.sum()} of {len(changed)} networks")
+print(f"rank equal to the narrow network's parameters: {full:.2%}")
+assert not changed.any()
 
 # %% [markdown]
 # ### Recovery in the tangent hyperplane (Lemma 1)
@@ -249,15 +253,17 @@ descent = runs_table[
 heat_map(descent)
 
 # %% [markdown]
-# How many samples until the error stays below $10^{-4}$? The paper's numbers are read off its figure, whose colours are means over an unknown
-# number of trials.
+# The widest two rows rest on fewer trials. How many samples until the error stays below $10^{-4}$? The paper's numbers are read off its figure, whose colours are means over an unknown
+# number of trials. The last column is the sample size from which a theorem {cite}`zhang2023geometry` separates the good minima of
+# fully connected networks from bad ones, if no two neurons are alike: it grows with the width, training does not need it.
 
 
 # %%
 def sustained(rows, level=1e-4):
     medians = rows.groupby("n")["test"].median()
     above = medians.index[~(medians < level)]
-    return int(above.max()) + 1 if len(above) else int(medians.index.min())
+    last = above.max() if len(above) else 0
+    return last + 1 if last < medians.index.max() else np.nan
 
 
 # %%
@@ -268,14 +274,21 @@ figure_3 = {
     ("ws", 1): 7, ("ws", 3): 11, ("ws", 10): 12, ("ws", 34): 13, ("ws", 100): 13,
     ("fc", 1): 23, ("fc", 3): 28, ("fc", 10): 29, ("fc", 34): 31, ("fc", 100): 26,
 }  # fmt: skip
-onset = pd.DataFrame({"here": reached, "paper": pd.Series(figure_3)})
+trials = descent.groupby(["architecture", "factor"])["trial"].nunique()
+onset = pd.DataFrame(
+    {"here": reached, "paper": pd.Series(figure_3), "trials": trials}
+)
+wide_enough = onset.loc["fc"].index
+separation = [separation_sample_size(3 * f, 3 * f, 3, 6) for f in wide_enough]
+onset.loc["fc", "separated from"] = separation
 onset
 
 # %% [markdown]
 # ### How much of that is patience?
 #
 # Wide networks end in degenerate minima, which gradient descent approaches ever more slowly. A finish by Levenberg and Marquardt after 5000 steps
-# takes the same training to its end. It finds what was still under way, and loses next to nothing:
+# takes the same training to its end. It finds what was still under way, and loses next to nothing.
+# Some of the widest would still need more than its 300 iterations:
 
 # %%
 polished = runs_table[runs_table["polish"] == "with"]
@@ -287,14 +300,17 @@ counts = (
     .value_counts()
     .unstack(["recovered", "recovered_finish"], fill_value=0)
 )
-counts
+unfinished = (polished["polished"] >= 300).groupby(
+    [polished["architecture"], polished["factor"]]
+)
+counts.assign(at_the_limit=unfinished.sum())
 
 # %%
 heat_map(polished, "recovered")
 
 # %% [markdown]
 # The rate of exact recovery, below $10^{-12}$. At the width of the target it begins at exactly 7, 15 and 21, and nothing is recovered
-# below, in any trial at any width.
+# below, in any trial at any of these widths.
 
 # %%
 optimistic = {"ws": 7, "ns": 15, "fc": 21}
@@ -319,7 +335,7 @@ half.round(1)
 # ### Loose thresholds mislead
 #
 # One point below the rank, interpolants form a curve through the target. Some trials end close to it, and a threshold of $10^{-4}$ counts
-# them as recovered. On six points:
+# them as recovered. On five to eight points:
 
 # %%
 six = polished[(polished["architecture"] == "ws") & (polished["factor"] == 1)]
@@ -359,12 +375,15 @@ medians.unstack("n").round(1)
 
 # %%
 at_tolerance = ended.groupby([*keys, "n"])["ended"].mean().unstack("n").round(2)
-wide_tail = at_tolerance.loc[("float64", "gd", "fc", 10), 100]
-assert wide_tail < 0.5
+wide_tail = at_tolerance.xs(("gd", 10), level=("optimizer", "factor"))[
+    [50, 100, 200]
+]
+assert (wide_tail < 0.5).all(axis=None)
 at_tolerance
 
 # %% [markdown]
-# A wide network does not reach the tolerance in 20,000 steps, whatever the precision: what looks like a failure to recover is a slow tail.
+# On 50 points and more, gradient descent does not bring a wide network to the tolerance in 20,000 steps, whatever the precision: an error of
+# $10^{-4}$ there is a slow tail, not a failure to recover.
 #
 # ### Matrices and a toy
 #
@@ -411,7 +430,10 @@ plots.logarithmic(fig, "y")
 # %%
 middle = dropout.groupby(["dropout", "n"])[["test", "directions"]].median()
 with_, without = middle.loc[0.1], middle.loc[0.0]
-earlier = with_.loc[11, "test"] < 0.3 * without.loc[11, "test"]
+first_below = {
+    p: int((m["test"] < 1e-2).idxmax()) for p, m in ((0.1, with_), (0.0, without))
+}
+earlier = first_below[0.1] < first_below[0.0]
 floor = with_.loc[50, "test"]
 condensed = with_.loc[9, "directions"] < without.loc[9, "directions"]
 assert earlier
@@ -435,8 +457,8 @@ parallel = {name: similarity(params) for name, params in trainings.items()}
 tanh_portrait.condensation(parallel, "300 neurons after training on nine points")
 
 # %% [markdown]
-# Dropout condenses: fewer effective directions of $(w_i, b_i)$ at $n = 9$, where the target has three. It recovers earlier, and then stays at an
-# error that the dropped units leave.
+# Dropout condenses: fewer effective directions of $(w_i, b_i)$ at $n = 9$ (for the target's own three, with their weights, the number is 2.3). Its error is below
+# $10^{-2}$ earlier, and then stays where the dropped units leave it: below $10^{-3}$ it comes later than without.
 #
 # ## Explore
 
@@ -485,16 +507,30 @@ checks = {
 
 # %%
 checks |= {
-    "ranks do not depend on the width": line_of("1 to 100", "1 to 100", width_free),
+    "ranks that change from width 1 to 100": line_of(
+        0, int((by_width.nunique(axis=1) > 1).sum()), width_free
+    ),
     "Lemma 1, each of the trials": line_of("all", f"{same.mean():.0%}", same.all()),
     "recovered below the rank": line_of(0, hits, hits == 0),
     "first recovery, width of the target": line_of(
         claimed, in_order(first_one), first_one == optimistic
     ),
     "matrix, recovered though undetermined": line_of(0, chance, chance == 0),
-    "dropout recovers earlier": line_of("yes", "yes", earlier),
-    "dropout condenses": line_of("yes", "yes", condensed),
-    "dropout, floor of the test error": line_of("about 1e-3", f"{floor:.0e}", True),
+}
+
+# %%
+checks |= {
+    "dropout: below 1e-2 earlier": line_of(
+        "earlier", f"{first_below[0.1]} against {first_below[0.0]}", earlier
+    ),
+    "dropout: effective directions, n = 9": line_of(
+        "fewer",
+        f"{with_.loc[9, 'directions']:.1f} against {without.loc[9, 'directions']:.1f}",
+        condensed,
+    ),
+    "dropout: floor of the test error": line_of(
+        "about 1e-3", f"{floor:.0e}", 3e-4 < floor < 3e-3
+    ),
 }
 
 # %%
@@ -514,7 +550,8 @@ columns = ["claimed", "measured", "agrees"]
 pd.concat([pd.DataFrame(checks, index=columns).T, onsets])
 
 # %% [markdown]
-# Convolutions come near the paper's figure; fully connected networks need some ten samples more. Why? The paper chose a step size for each
+# At the width of the target the convolution agrees with the paper's figure; wider ones need a few samples more, fully connected networks some ten
+# more. Why? The paper chose a step size for each
 # setup, by the test error. Here it is 0.2 throughout. At the width of the target, fully connected, on 21 to 45 points, the share of trials
 # below $10^{-4}$ by step size, and for the step size that is best for each trial:
 
@@ -549,5 +586,5 @@ share_of.round(2)
 # | zero output weights | earlier version: $s$ or $d$ less for each | a whole neuron less: $s + 2$ or $d + 2$ |
 # | HMKT code | output biases, so that ranks are 8, 16 and 22 | `output_bias`; off by default |
 # | HMKT code, names | `lr`, `max_steps`, `tol`, `init.std`, `train_size`, `mlp` / `cnn_shared` / `cnn_noshare` | `step`, `steps`, `tolerance`, `init`, `n`, `fc` / `ws` / `ns` |
-# | HMKT code | training "never leaves the saddle" | it does, after about a hundred steps |
+# | HMKT code | training "never leaves the saddle" | it does, within a hundred steps: see the first figure |
 # | HMKT code, float32 | the tolerance may never be met | `precision`; double by default |

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +20,7 @@ from neurec_core.papers.local_linear_recovery.sweeps import SampleSweep
 from neurec_core.params import BadInput
 from neurec_core.tanh_nets import NAMES, architecture, jacobian, outputs, placed
 
+ROOT = Path(__file__).parents[1]
 rng = np.random.default_rng(0)
 
 
@@ -209,6 +214,8 @@ def test_a_bad_minimum_is_called_stuck_and_a_slow_tail_is_not():
     assert all(row["train"] > 1e-8 for row in stuck)
     (slow,) = paper.SAMPLE_SWEEP.rows(SampleSweep(n=30, factor=10, steps=20_000), 0, [0])
     assert not slow["stuck"]
+    (short,) = paper.SAMPLE_SWEEP.rows(SampleSweep(n=30, steps=5), 0, [0])
+    assert not short["stuck"], "five steps tell nothing"
     assert slow["taken"] == 20_000
 
 
@@ -227,13 +234,22 @@ def test_float32_ends_at_its_own_floor():
     assert ends["float64"] < 1e-3 * ends["float32"]
 
 
+def test_the_benchmark_still_runs():
+    code = "from benchmarks.small_nets import SampleSweep, case; print(case(SampleSweep()).train(1).steps)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[1]", done.stderr
+
+
 # --------------------------------------------------------------------------------------------------------- bad input
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": -1}, r"steps \(how many to take\) must be a number in \[0, inf\), got -1"),
+        ({"steps": -1}, r"steps \(how many to take\) must be a whole number in \[0, inf\), got -1"),
+        ({"steps": 2.5}, r"steps \(how many to take\) must be a whole number in \[0, inf\), got 2.5"),
+        ({"tolerance": np.nan}, r"tolerance \(of the mean squared error\) must be a number in \[0, inf\), got nan"),
+        ({"snapshots": (2, 1)}, r"snapshots \(.*\) must be ascending from 0 on, got \[2, 1\]"),
         ({"rate": 0.0}, r"rate \(step size\) must be a number in \(0, inf\), got 0.0"),
         ({"rate": np.nan}, r"rate \(step size\) must be a number in \(0, inf\), got nan"),
         ({"weight_decay": -0.1}, r"weight_decay \(pull towards zero\) must be"),

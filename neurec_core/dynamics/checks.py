@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,3 +38,23 @@ def shaped(
         raise BadInput(f"{name} ({meaning}) must be an array of shape {letters}, got {array.shape}")
     if finite and (wrong := np.sum(~np.isfinite(array))):
         raise BadInput(f"{name} ({meaning}) must be finite, got {wrong} of {array.size} entries that are not")
+
+
+def number(
+    name: str, meaning: str, got: float, *, above: float | None = None, below: float = np.inf, whole: bool = False
+) -> None:
+    """Refuse a number that is not in [0, below), or in (above, below) where that is given, or not whole if it must be.
+
+    Raises
+    ------
+    BadInput : "rate (step size) must be a number in (0, inf), got nan"
+    """
+    fits = (got >= 0 if above is None else got > above) and got < below
+    if whole:
+        try:
+            operator.index(got)  # type: ignore[arg-type]
+        except TypeError:
+            fits = False
+    if not fits:
+        low = "[0" if above is None else f"({above:g}"
+        raise BadInput(f"{name} ({meaning}) must be a {'whole ' * whole}number in {low}, {below:g}), got {got!r}")

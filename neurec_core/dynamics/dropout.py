@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..draws import Draws
-from ..params import BadInput
 from ..tanh_nets import Neurons
-from .checks import shaped
+from .checks import number, shaped
 from .compiled import njit
 
 CHUNK = 16  # steps whose random numbers share an address
@@ -82,7 +81,7 @@ def train(
         keep = np.full(n * m, 1 / (1 - dropout))
         for chunk in range(chunks):
             here = min(CHUNK, steps - chunk * CHUNK)
-            places = dropped(own, chunk, n * m, dropout)[0] if dropout else np.empty(0, np.int64)
+            places = dropped(own, chunk, n * m, dropout)[0] if 1 - dropout < 1 else np.empty(0, np.int64)
             losses[b, chunk] = _advance(
                 theta[b], moments, powers, X[b, :, 0], y[b], keep, places, float(rate), here, output_bias
             )
@@ -119,12 +118,9 @@ def _check(start: Neurons, X: np.ndarray, y: np.ndarray, dropout: float, rate: f
     shaped("b", "hidden biases", start.b, "(B, m)", (B, m))
     shaped("a", "output weights", start.a, "(B, m)", (B, m))
     shaped("c", "output bias", start.c, "(B,)", (B,))
-    if not 0 <= dropout < 1:
-        raise BadInput(f"dropout (probability) must be a number in [0, 1), got {dropout!r}")
-    if not 0 < rate < np.inf:
-        raise BadInput(f"rate (step size) must be a number in (0, inf), got {rate!r}")
-    if not (isinstance(steps, int | np.integer) and steps >= 0):
-        raise BadInput(f"steps (how many) must be a whole number in [0, inf), got {steps!r}")
+    number("dropout", "probability", dropout, below=1)
+    number("rate", "step size", rate, above=0)
+    number("steps", "how many", steps, whole=True)
 
 
 # ----------------------------------------------------------------------------------------------------- compiled

@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..params import BadInput
-from .checks import named, shaped
+from .checks import named, number, shaped
 from .compiled import njit
 
 LOSSES = {"mean": lambda n: 1 / n, "sum": lambda n: 1.0}
@@ -128,12 +127,9 @@ def descend(
     shaped("start", "parameters at the start", start, "(B, M)", (None, model.size))
     shaped("Phi", "what samples see", Phi, "(B, n, p)", (len(start), None, model.p))
     shaped("y", "labels", y, "(B, n)", Phi.shape[:2])
-    if not 0 < rate < np.inf:
-        raise BadInput(f"rate (step size) must be a number in (0, inf), got {rate!r}")
-    if not tolerance >= 0:
-        raise BadInput(f"tolerance (of the loss) must be a number in [0, inf), got {tolerance!r}")
-    if not (isinstance(steps, int | np.integer) and steps >= 0):
-        raise BadInput(f"steps (at most so many) must be a whole number in [0, inf), got {steps!r}")
+    number("rate", "step size", rate, above=0)
+    number("tolerance", "of the loss", tolerance)
+    number("steps", "at most so many", steps, whole=True)
     theta, made, losses = _padded(start), np.zeros(len(start), np.int64), np.empty(len(start))
     pairs = (model.left, model.right, model.owner)
     _descend(*pairs, theta, Phi, y, scale(y.shape[1]), float(rate), float(tolerance), int(steps), made, losses)

@@ -1,7 +1,7 @@
 """The last steps of a training done by Levenberg and Marquardt: from near a minimum to it, to rounding.
 
-Gradient descent chooses the minimum; close to a degenerate one it needs forever to get there. What is added here
-changes where a trial ends only by what gradient descent would still have done.
+Gradient descent chooses the minimum; close to a degenerate one it needs forever to get there. What is added here nearly
+always goes where gradient descent would still have gone.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ by side, one network at a time; and one in torch with all networks in a batch, f
 
 from __future__ import annotations
 
-import math
 import os
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from ..params import BadInput
 from ..tanh_nets import Architecture
-from .checks import named, shaped
+from .checks import named, number, shaped
 
 OPTIMIZERS = {"gd": False, "adam": True}
 METHODS = {"points": "points", "neurons": "neurons", "batched": "batched"}
@@ -79,10 +78,10 @@ def train(
     """
     adam = named(optimizer, "optimizer", OPTIMIZERS)
     chosen = named(method, "method", METHODS) if method else None
-    _check(net, theta, X, y, steps, rate, weight_decay)
-    chosen = chosen or fastest(net, y.shape[1], dtype)
-    rule = (adam, float(rate), float(weight_decay), float(tolerance), int(steps))
+    rule = (adam, float(rate), float(weight_decay), float(tolerance), steps)
     marks = np.asarray(snapshots, np.int64)
+    _check(net, theta, X, y, rule, marks)
+    chosen = chosen or fastest(net, y.shape[1], dtype)
     if chosen == "batched":
         from . import tanh_batched
 
@@ -137,16 +136,13 @@ def _side_by_side(net: Architecture) -> tuple[tuple[Any, ...], np.ndarray, np.nd
     return parts, np.append(begin, net.m).astype(np.uint64), place
 
 
-def _check(
-    net: Architecture, theta: np.ndarray, X: np.ndarray, y: np.ndarray, steps: int, rate: float, weight_decay: float
-) -> None:
+def _check(net: Architecture, theta: np.ndarray, X: np.ndarray, y: np.ndarray, rule: Any, marks: np.ndarray) -> None:
     shaped("X", "inputs", X, "(B, n, d)", (None, None, net.d))
     shaped("y", "labels", y, "(B, n)", X.shape[:2])
     shaped("theta", "weights to start from", theta, "(B, M)", (len(X), net.size))
-    for name, meaning, got, open_low in (
-        ("steps", "how many to take", steps, False),
-        ("rate", "step size", rate, True),
-        ("weight_decay", "pull towards zero", weight_decay, False),
-    ):
-        if not math.isfinite(got) or got < 0 or (open_low and got == 0):
-            raise BadInput(f"{name} ({meaning}) must be a number in {'(' if open_low else '['}0, inf), got {got}")
+    number("steps", "how many to take", rule[4], whole=True)
+    number("rate", "step size", rule[1], above=0)
+    number("weight_decay", "pull towards zero", rule[2])
+    number("tolerance", "of the mean squared error", rule[3])
+    if (np.diff(marks) <= 0).any() or (marks < 0).any():
+        raise BadInput(f"snapshots (steps at which to note weights) must be ascending from 0 on, got {marks.tolist()}")

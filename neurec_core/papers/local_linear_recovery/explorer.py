@@ -41,8 +41,12 @@ def solve(params: Instance, problem: Problem, draws: Draws) -> Solution:
     line = LINE[:, None] * direction[:, None]
     with np.errstate(all="ignore"):  # weights that diverged
         f = neurons(params.network(), solution.value)(line)
+    # From its end on, a training stays where it is.
+    steps, ended = solution.stats["steps"][:, None], np.array(at) >= solution.stats["steps"][:, None]
+    train = np.where(ended, solution.stats["train"][:, None], train)
+    test = np.where(ended, solution.stats["test"][:, None], test)
     trace = {
-        "at": np.tile(at, (len(draws), 1)), "train": train, "test": test,
+        "at": np.minimum(at, steps), "train": train, "test": test,
         "line": np.tile(LINE, (len(draws), 1)), "f": f, "target": problem.teacher(line),
     }  # fmt: skip
     return solution._replace(trace=trace)

@@ -16,6 +16,7 @@ TEST = 1000  # points
 STRICT, LOOSE = 1e-12, 1e-4  # test errors that count as recovery
 FITTED = 1e-8  # a training error that no bad minimum has
 STALLED = 0.99  # of the loss a tenth of all steps ago
+FINISH = 300  # iterations of the finish at most
 
 
 class Training(Target):
@@ -63,12 +64,12 @@ def trained(
     )  # fmt: skip
     finite = np.isfinite(run.loss) & np.isfinite(run.theta).all(axis=1)
     theta, loss, polished = run.theta, run.loss, np.zeros(len(draws), int)
-    stalled = ~(run.loss < STALLED * run.earlier) & (run.steps == params.steps)
+    stalled = ~(run.loss < STALLED * run.earlier) & (run.steps == params.steps) & (params.steps >= 10)
     if params.polish == "with" and finite.any():
-        end = polish(net, theta[finite], problem.X[finite], problem.y[finite])
+        end = polish(net, theta[finite], problem.X[finite], problem.y[finite], iterations=FINISH)
         theta, loss = theta.copy(), loss.copy()
         theta[finite], loss[finite], polished[finite] = end
-        stalled = finite
+        stalled = polished < FINISH  # it gave up before
     X, y = fresh(params, problem.teacher, draws)
     with np.errstate(all="ignore"):  # weights that diverged
         test = np.mean((outputs(net, theta, X) - y) ** 2, axis=1)
