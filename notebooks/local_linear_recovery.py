@@ -303,7 +303,8 @@ counts = (
 unfinished = (polished["polished"] >= 300).groupby(
     [polished["architecture"], polished["factor"]]
 )
-counts.assign(at_the_limit=unfinished.sum())
+counts["at the limit", ""] = unfinished.sum()
+counts
 
 # %%
 heat_map(polished, "recovered")
