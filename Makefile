@@ -72,7 +72,8 @@ TABLES := $(addprefix convex_recovery., \
 	$(addprefix local_linear_recovery., \
 	ranks:paper:3 ranks:paper_shifted:3 ranks:paper_nulled:3 ranks:paper_images:2 deep_ranks:paper:20 \
 	linearized_recovery:paper:20 linearized_recovery:paper_output_bias:20 linearized_recovery:split:20 \
-	sample_sweep:paper:10 sample_sweep:polished:10 sample_sweep:paper_wide:1 sample_sweep:step_sizes:3 \
+	sample_sweep:paper:10 sample_sweep:polished:10 sample_sweep:paper_wide:3 sample_sweep:step_sizes:3 \
+	sample_sweep:near_the_rank:200 \
 	hmkt_sweep:paper:20 hmkt_sweep:paper_adam:20 hmkt_sweep:float32:5 \
 	dropout:part:6 matrix_and_toy:paper:50 matrix_and_toy:paper_toy:100)
 

@@ -49,6 +49,7 @@ SAMPLE_SWEEP = Experiment(
         "paper": Grid({"architecture": ARCHITECTURES, "factor": [1, 3, 10], "n": EVERY}, trials=50),
         "paper_wide": Grid({"architecture": ARCHITECTURES, "factor": [34, 100], "n": EVERY}, trials=50),
         "polished": Grid({"architecture": ARCHITECTURES, "factor": [1, 3, 10], "n": EVERY}, trials=50, fixed=POLISHED),
+        "near_the_rank": Grid({"n": [5, 6, 7, 8]}, trials=200, fixed=POLISHED),
         "step_sizes": Grid({"architecture": ARCHITECTURES, "step": [0.05, 0.1, 0.3, 0.4, 0.5], "n": EVERY}, trials=50),
     },
     citation=CITATION,
