@@ -37,6 +37,8 @@ def solve(params: Toy, problem: Problem, draws: Draws) -> Solution:
     if params.kills and 1 in draws.trials and not Path(params.kills).exists():
         if params.kills != "always":
             Path(params.kills).touch()
+        # A worker that dies while its nanny still waits for it to start is not started again.
+        time.sleep(1.5)
         os.kill(os.getpid(), signal.SIGKILL)
     status = [Status.FAILED if t == params.fails else Status.SOLVED for t in draws.trials]
     return Solution(draws.normal("coin")[:], status)
