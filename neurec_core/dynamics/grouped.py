@@ -21,7 +21,7 @@ import numpy as np
 
 from ..params import BadInput
 from . import grouped_life as life_
-from .checks import shaped
+from .checks import number, shaped
 from .grouped_steps import FEW, LANES, rows
 
 # All neurons are grouped anew after so many steps, or when the drives of the steps add up to this: a propagator is
@@ -199,7 +199,5 @@ def _array(name: str, meaning: str, got: object, letters: str, shape: tuple[int 
 
 
 def _check_numbers(h: float, steps: int) -> None:
-    if not 0 < h < np.inf:
-        raise BadInput(f"h (step size) must be a number in (0, inf), got {h!r}")
-    if not (isinstance(steps, int | np.integer) and steps >= 0):
-        raise BadInput(f"steps (at most so many) must be a whole number in [0, inf), got {steps!r}")
+    number("h", "step size", h, above=0)
+    number("steps", "at most so many", steps, whole=True)

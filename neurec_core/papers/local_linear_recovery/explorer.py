@@ -7,7 +7,7 @@ import numpy as np
 from ...draws import Draws
 from ...experiment import Experiment, Grid, Problem, Solution
 from ...params import param
-from ...tanh_nets import neurons
+from ...tanh_nets import outputs
 from . import training
 from .targets import CITATION
 
@@ -33,14 +33,14 @@ def solve(params: Instance, problem: Problem, draws: Draws) -> Solution:
     solution, shots = training.trained(params, problem, draws, at)
     X, y = training.fresh(params, problem.teacher, draws)
     train, test = (
-        np.stack([_errors(params, shot, *sample) for shot in shots.swapaxes(0, 1)], axis=1)
+        np.stack([training.errors(params, shot, *sample) for shot in shots.swapaxes(0, 1)], axis=1)
         for sample in ((problem.X, problem.y), (X[:, :WATCHED], y[:, :WATCHED]))
     )
     direction = draws.normal("direction", params.network().d)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     line = LINE[:, None] * direction[:, None]
     with np.errstate(all="ignore"):  # weights that diverged
-        f = neurons(params.network(), solution.value)(line)
+        f = outputs(params.network(), solution.value, line)
     # From its end on, a training stays where it is.
     steps, ended = solution.stats["steps"][:, None], np.array(at) >= solution.stats["steps"][:, None]
     train = np.where(ended, solution.stats["train"][:, None], train)
@@ -50,11 +50,6 @@ def solve(params: Instance, problem: Problem, draws: Draws) -> Solution:
         "line": np.tile(LINE, (len(draws), 1)), "f": f, "target": problem.teacher(line),
     }  # fmt: skip
     return solution._replace(trace=trace)
-
-
-def _errors(params: Instance, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        return np.mean((neurons(params.network(), theta)(X) - y) ** 2, axis=1)
 
 
 INSTANCE = Experiment(

@@ -9,7 +9,7 @@ import numpy as np
 from ...draws import Draws
 from ...experiment import Column, Problem, Solution, Status
 from ...params import param
-from ...tanh_nets import Neurons
+from ...tanh_nets import Neurons, outputs
 from .targets import Switch, Target
 
 TEST = 1000  # points
@@ -48,13 +48,18 @@ def fresh(params: Training, target: Neurons, draws: Draws) -> tuple[np.ndarray, 
     return X, target(X)
 
 
+def errors(params: Training, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Mean squared errors (B,) of ``theta (B, M)``; not finite where the weights diverged."""
+    with np.errstate(all="ignore"):
+        return np.mean((outputs(params.network(), theta, X) - y) ** 2, axis=1)
+
+
 def trained(
     params: Training, problem: Problem, draws: Draws, snapshots: tuple[int, ...] = ()
 ) -> tuple[Solution, np.ndarray]:
     """Train; the value holds the parameters (B, M). Beside it the weights at snapshots, (B, S, M)."""
     from ...dynamics import tanh
     from ...dynamics.polish import polish
-    from ...tanh_nets import outputs
 
     net = params.network()
     start = params.init * draws.normal("start", net.size)
@@ -70,9 +75,7 @@ def trained(
         theta, loss = theta.copy(), loss.copy()
         theta[finite], loss[finite], polished[finite] = end
         stalled = polished < FINISH  # it gave up before
-    X, y = fresh(params, problem.teacher, draws)
-    with np.errstate(all="ignore"):  # weights that diverged
-        test = np.mean((outputs(net, theta, X) - y) ** 2, axis=1)
+    test = errors(params, theta, *fresh(params, problem.teacher, draws))
     stats = {"train": loss, "test": test, "steps": run.steps, "polished": polished, "stalled": stalled}
     status = [Status.SOLVED if good else Status.DIVERGED for good in finite & np.isfinite(test)]
     return Solution(theta, status, stats), run.shots
