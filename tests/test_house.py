@@ -57,6 +57,7 @@ DOORS = {
         "dynamics/wide.py",
         "dynamics/tanh_batched.py",
         "papers/inconsistency/published.py",
+        "papers/orthogonal_inputs/published.py",
     },
     "plotly": {"look.py", "plots.py", "portrait.py", "line_portrait.py", "tanh_portrait.py", "explore.py"},
     "ipywidgets": {"explore.py"},
