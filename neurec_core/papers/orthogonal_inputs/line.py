@@ -1,8 +1,11 @@
-"""Five points on a line that are not orthogonal: from small weights, training stops before it fits them."""
+"""Points on a line, which are not orthogonal: from small weights, training can stop before it fits them."""
 
 from __future__ import annotations
 
+from typing import Literal, Self
+
 import numpy as np
+from pydantic import model_validator
 
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
@@ -15,14 +18,24 @@ LEVELS = (0.99, 0.75, 0.5)  # of the loss at the start
 
 
 class NonOrthogonalToy(Training):
-    """The published code's other toy, five points of a line."""
+    """The published code's other toy, five points of a line, or random points of a line."""
 
+    data: Literal["published", "random"] = param("published", "training points: the published five, or random ones")
+    n: int = param(5, "training points, 5 published ones", ge=1, le=1000, slider=(2, 10, 1))
     steps: int = param(3_000_000, "most steps", ge=1, le=1_000_000_000)
     target: float = param(1e-12, "mean squared error at which training ends", ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.data == "published" and self.n != 5:
+            raise ValueError(f"n (training points) must be 5 where data is published, got {self.n}")
+        return self
+
 
 def sample(params: NonOrthogonalToy, draws: Draws) -> Problem:
-    """The points (x, 1), (B, 5, 2), and their labels."""
+    """The points (x, 1), (B, n, 2), and their labels."""
+    if params.data == "random":
+        return Problem(*points.line(draws, params.n))
     return Problem(*points.repeated(points.TOY_NON_ORTHOGONAL, len(draws)))
 
 
@@ -77,9 +90,13 @@ NON_ORTHOGONAL_TOY = Experiment(
     score=score,
     columns=COLUMNS,
     presets={
-        "tiny": Grid({"init": [1e-2, 1.0]}, trials=2, fixed={"m": 20, "step": 0.01, "steps": 2000}),
+        "tiny": Grid({"init": [1e-2, 1.0]}, trials=2, fixed={"data": "random", "m": 20, "step": 0.01, "steps": 1000}),
         "quick": Grid({"init": [1e-6, 1e-3, 1.0]}, trials=4, fixed={"step": 0.01, "steps": 100_000}),
         "paper": Grid({"init": [1e-6, 1e-4, 1e-2, 1e-1, 1.0]}, trials=10),
+        "paper_random": Grid(
+            {"n": [2, 3, 4, 5, 6], "init": [1e-6, 1.0]}, trials=20,
+            fixed={"data": "random", "m": 200, "step": 0.01, "steps": 1_000_000},
+        ),
     },
     citation=CITATION,
-)
+)  # fmt: skip

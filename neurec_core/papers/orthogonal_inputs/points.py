@@ -32,6 +32,12 @@ def orthogonal(draws: Draws, n: int, d: int, spread: float) -> tuple[np.ndarray,
     return X, (0.5 + draws.uniform("labels", n)) * np.where(np.arange(n) % 2, -1, 1)
 
 
+def line(draws: Draws, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points (x, 1) of a line, (B, n, 2), x uniform on [-2, 2], with labels uniform on [-1, 1]."""
+    x = 4 * draws.uniform("x", n) - 2
+    return np.stack([x, np.ones_like(x)], axis=2), 2 * draws.uniform("labels", n) - 1
+
+
 def high_dimension(draws: Draws, n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
     """Standard normal inputs, labelled by six neurons of weights N(0, 1/(6 d)) and output weights N(0, 1/6)."""
     X = draws.normal("X", n, d)
