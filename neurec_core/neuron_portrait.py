@@ -44,7 +44,7 @@ def neurons(
     logarithmic: bool = False,
     frames: int = 60,
 ) -> go.Figure:
-    """An animation: neurons in the plane, coloured by the sign of their output weight, beside the loss.
+    """Animate a training: neurons in the plane, coloured by the sign of their output weight, beside the loss.
 
     Parameters
     ----------
@@ -77,7 +77,8 @@ def neurons(
             now.append(panel_trace(2, curve.x, curve.f[i], "network", line={"color": COLORS[2]}))
         return now
 
-    shown = np.unique(np.linspace(0, len(at) - 1, frames).astype(int)).tolist()
+    apart = np.unique(at, return_index=True)[1]
+    shown = apart[np.unique(np.linspace(0, len(apart) - 1, frames).astype(int))].tolist()
     traces = list(range(len(data), len(data) + len(moving(0))))
     pictures = [go.Frame(name=str(at[i]), data=moving(i), traces=traces) for i in shown]
     fig = go.Figure({"data": [*data, *moving(0)], "layout": _layout(axes, curve is not None), "frames": pictures})
@@ -113,7 +114,7 @@ def _spans(positions: np.ndarray) -> tuple[list[float], list[float]]:
 
 @lru_cache(maxsize=4)
 def _layout(axes: tuple[str, str], curve: bool) -> dict[str, Any]:
-    titles = ["neurons", *(["function"] if curve else []), "loss"]
+    titles = ["neurons", *(["outputs"] if curve else []), "loss"]
     fig = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.12)
     fig.update_xaxes(title=axes[0], col=1)
     fig.update_yaxes(title=axes[1], col=1)

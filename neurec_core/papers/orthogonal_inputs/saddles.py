@@ -26,7 +26,7 @@ class SaddleToSaddle(Training):
     d: int = param(8, "inputs, 2 for the toy, which has a point and a 1", ge=2, le=1000, slider=(6, 20, 1))
     spread: float = param(0.0, "norms of the inputs are uniform on [1 - s, 1 + s]", symbol="s", ge=0, le=0.9)
     rng: Literal["addressed", "published"] = param("addressed", "where the toy's random weights come from")
-    target: float = param(1e-18, "mean squared error at which training ends", ge=0, le=1)
+    target: float = param(1e-26, "mean squared error at which training ends", ge=0, le=1)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -86,7 +86,7 @@ def measured(params: SaddleToSaddle, X: np.ndarray, y: np.ndarray, run: path.Run
         times[name] = first(params, X, y, run, [half], path.mean_square(X, y, own))[0]
     levels = first(params, X, y, run, [level * start_loss for level in LEVELS])
     below = {f"below_{level * 100:.0f}": at for level, at in zip(LEVELS, levels, strict=True)}
-    return times | below | {"plateau": plateau(run, *sorted(times.values()))}
+    return times | below | {"plateau": plateau(params, X, y, run, *sorted(times.values()))}
 
 
 def first(
@@ -96,14 +96,17 @@ def first(
     return path.first_below(X, y, run, params.step, levels, value)
 
 
-def plateau(run: path.Run, begin: float, end: float) -> float:
-    """The loss where it falls slowest between two steps, NaN with fewer than two looks there."""
-    between = (run.at >= begin) & (run.at <= end)
-    if between.sum() < 2:
+def plateau(params: Training, X: np.ndarray, y: np.ndarray, run: path.Run, begin: float, end: float) -> float:
+    """The loss where it falls slowest between two steps, NaN if they are not there or next to one another."""
+    from ...dynamics.relu import descend
+
+    if not end - begin > 1:
         return np.nan
-    at, losses = run.at[between], run.losses[between]
-    slowest = int((np.diff(losses) / np.diff(at)).argmax())
-    return float(losses[slowest : slowest + 2].mean())
+    i = int(np.searchsorted(run.at, begin, side="right")) - 1
+    log = np.unique(np.linspace(begin, end, path.EVEN).astype(np.int64)) - run.at[i]
+    again = descend(X, y, run.Ws[i], run.As[i], step=params.step, steps=int(log[-1]), log=log)
+    slowest = int((np.diff(again.losses) / np.diff(again.at)).argmax())
+    return float(again.losses[slowest : slowest + 2].mean())
 
 
 def finish(X: np.ndarray, y: np.ndarray, run: path.Run) -> dict[str, float]:
@@ -219,7 +222,7 @@ SADDLE_TO_SADDLE = Experiment(
             {"n": [2, 4, 6], "init": SCALES}, trials=20, fixed={"m": 400, "step": 0.002, "steps": 400_000}
         ),
         "paper_width": Grid(
-            {"n": list(range(2, 13, 2)), "m": [2**k for k in range(9)]}, trials=100,
+            {"n": list(range(2, 13, 2)), "m": [2**k for k in range(9)]}, trials=50,
             fixed={"d": 12, "init": 1e-8, **FAST},
         ),
         "published": Grid(

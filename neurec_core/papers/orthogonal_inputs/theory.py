@@ -94,12 +94,13 @@ def ends(X: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def minimum_norm(X: np.ndarray, y: np.ndarray) -> float:
-    """The least |theta|²/2 of an interpolator, |w+| + |w-|; its minimum variation norm.
+    """The least |theta|²/2 of an interpolator, or its minimum variation norm: sums of y_k²/|x_k|² over the positive and
+    over the negative labels, their square roots added. That is |w+| + |w-|.
 
     sum |a_j| |w_j| over neurons of one sign is at least the norm of the vector of their outputs / |x_k|, and those of
     the positive neurons cover the positive labels. Inputs that are not orthogonal can do with less or need more.
     """
-    return float(np.linalg.norm(ends(X, y), axis=1).sum())
+    return float(np.sqrt(classes(y) @ (y**2 / (X**2).sum(1))).sum())
 
 
 def excess_exponent(ratio: float) -> float:
