@@ -34,3 +34,22 @@ def full_batch(X, y, nu, start, h, steps, threshold=-np.inf):
             c - h * e.sum(),
         )
     return (a, b, w, c), np.array(losses), changed, below, changes
+
+
+def relu_descent(X, y, W, a, step, steps):
+    """Gradient descent of h(x) = sum_j a_j max(0, <w_j, x>) on the mean squared error, as published: all weights.
+
+    Returns W and a at iterations 0, ..., steps, the losses there, and iteration, neuron and point of each crossing.
+    """
+    W, a = np.array(W, float), np.array(a, float)
+    Ws, As, losses, crossings, before = [], [], [], [], W @ X.T > 0
+    for k in range(steps + 1):
+        H = W @ X.T
+        on = H > 0
+        crossings += [(k, *where) for where in np.argwhere(on != before)]
+        before = on
+        r = y - a @ np.maximum(H, 0)
+        Ws.append(W), As.append(a), losses.append(np.mean(r**2))
+        G = 2 * step / len(y) * (on * r)
+        W, a = W + a[:, None] * (G @ X), a + (G * H).sum(axis=1)
+    return np.array(Ws), np.array(As), np.array(losses), np.reshape(crossings, (-1, 3))

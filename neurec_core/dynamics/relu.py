@@ -1,0 +1,268 @@
+"""Exact gradient descent of one-hidden-layer ReLU networks h(x) = sum_j a_j max(0, <w_j, x>), without biases.
+
+On the mean squared error, with residuals r = y - h and c = 2 step / n, a step is
+
+    w_j <- w_j + c a_j g_j,    a_j <- a_j + c <w_j, g_j>,    g_j = sum over {i : <w_j, x_i> > 0} of r_i x_i.
+
+`relu_kernels` takes these steps in terms of preactivations. Neurons with the same pattern whose pattern cannot change
+for a while are *held*: at most d + 1 orthonormal combinations of them take their steps. The other neurons are *free*
+and look at their pattern in every step; those that are active on no point never move again and take none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..params import BadInput
+from . import relu_kernels as kernels
+from .checks import number, shaped
+
+# Shares of a neuron's size below which its distance to a boundary is not trusted to rounding.
+TRUSTED = 1e-9
+# A neuron is held if it keeps its pattern for so many steps like the last one.
+LONG = 500
+# A group costs as much as this, and this for each of its lanes, over the number of points, in free neurons (measured).
+COST, PER_LANE = 130, 3
+# Steps until all patterns are looked at again, doubled as long as that leaves no fewer lanes.
+PATIENCE, MOST, FEWER = 512, 1 << 24, 0.75
+# Crossings noted between two looks, and crossings told at most.
+ROOM, TOLD = 4096, 1_000_000
+
+
+class End(StrEnum):
+    """Why a descent ended."""
+
+    TARGET = "the loss fell below its target"
+    LIMIT = "stopped at the limit of iterations"
+    STALLED = "the weights do not move any more"
+    DEAD = "no neuron is active on any point"
+    DIVERGED = "the iterates diverged"
+
+
+class Descended(NamedTuple):
+    """Where gradient descent ended, and what was noted on the way.
+
+    W, a : (m, d) and (m,), the weights
+    steps : iterations made
+    loss : the mean squared error there
+    ended : why
+    at : (L,), the iterations of the log that were reached
+    losses : (L,), the loss there
+    Ws, As : (L, m, d) and (L, m), the weights there
+    spent : iterations by level, "neurons" (some are free) and "groups" (all that move are held)
+    crossings : (C, 3), iteration, neuron and point of each change of a pattern, at most 10^6 of them
+    """
+
+    W: np.ndarray
+    a: np.ndarray
+    steps: int
+    loss: float
+    ended: End
+    at: np.ndarray
+    losses: np.ndarray
+    Ws: np.ndarray
+    As: np.ndarray
+    spent: dict[str, int]
+    crossings: np.ndarray
+
+
+def descend(
+    X: np.ndarray,
+    y: np.ndarray,
+    W: np.ndarray,
+    a: np.ndarray,
+    *,
+    step: float,
+    steps: int,
+    target: float = 0.0,
+    log: Sequence[int] | np.ndarray = (),
+) -> Descended:
+    """Minimise 1/n sum_i (h(x_i) - y_i)^2 by full-batch gradient descent; max'(0) = 0.
+
+    Parameters
+    ----------
+    X, y : (n, d) and (n,) arrays
+    W, a : (m, d) and (m,) arrays, the start
+    step : step size, > 0
+    steps : at most so many iterations, >= 0
+    target : end at the first iteration with a smaller loss
+    log : iterations, increasing, at which to note loss and weights
+
+    Raises
+    ------
+    BadInput : "y (labels) must be an array of shape (n,) = (10,), got (9,)", entries that are not finite, and the like
+
+    **Source**: chistikov2023learning, Section 1, for the network; differs: gradient descent in place of its flow, which
+    passes time 2 step an iteration.
+    """
+    course = _read(X, y, W, a, step, steps, target, log)
+    patience, fewest, k = PATIENCE, np.inf, 0
+    while True:
+        lanes, clock = course.arranged()
+        if not len(lanes.ids) and not len(lanes.masks):
+            return course.ended(End.DEAD, k)
+        size = lanes.H.shape[1] + lanes.held.shape[1]
+        patience, fewest = (PATIENCE, size) if size < FEWER * fewest else (min(2 * patience, MOST), fewest)
+        why, k = course.live(lanes, k, min(steps, k + patience), float(target), clock)
+        if why in ENDS or k == steps:
+            return course.ended(ENDS.get(why, End.LIMIT), k)
+
+
+ENDS = {kernels.TARGET: End.TARGET, kernels.DIVERGED: End.DIVERGED, kernels.STALLED: End.STALLED}
+
+
+class _Group(NamedTuple):
+    """Held neurons with one pattern: their numbers, and how (size, combinations) they follow from its lanes."""
+
+    ids: np.ndarray
+    of: np.ndarray
+    lanes: slice
+
+
+class _Course:
+    """A descent under way: all neurons where they were at the last look, and what was noted so far."""
+
+    def __init__(self, X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, c: float, log: np.ndarray) -> None:
+        self.X, self.W, self.a, self.log = X, W.copy(), a.copy(), log
+        self.norms = np.linalg.norm(X, axis=1)
+        # Weights move within the span of the points: from a change of all preactivations, it is theirs.
+        self.back = np.linalg.pinv(X).T
+        _, sizes, rows = np.linalg.svd(X, full_matrices=False)
+        self.span = rows[sizes > sizes[0] * max(X.shape) * np.finfo(float).eps]
+        self.data = kernels.Data(X @ X.T, y, c)
+        self.H = self.W @ X.T
+        self.groups: list[_Group] = []
+        self.spent = {"neurons": 0, "groups": 0}
+        self.noted: list[tuple[np.ndarray, ...]] = []
+        self.crossings: list[np.ndarray] = []
+        self.loss = np.nan
+
+    def arranged(self) -> tuple[kernels.Lanes, float]:
+        """Lanes for all neurons that are active anywhere; for how long those that are held keep their patterns."""
+        on = self.H > 0
+        live = np.flatnonzero(on.any(axis=1))
+        _, kind = np.unique(np.packbits(on[live], axis=1), axis=0, return_inverse=True)
+        keeps, clock = self._kept(live, on, kind.ravel())
+        self.groups, parts, first = [], [], [0]
+        for g in np.unique(kind[keeps]):
+            ids = live[keeps & (kind == g)]
+            part, of = self._combined(ids)
+            size = part.shape[1]
+            self.groups.append(_Group(ids, of, slice(first[-1], first[-1] + size)))
+            parts.append(np.pad(part, ((0, 0), (0, -size % 4))))
+            first.append(first[-1] + parts[-1].shape[1])
+        held = np.concatenate([*parts, np.zeros((len(self.X) + 1, 0))], axis=1)
+        masks = np.array([on[group.ids[0]] for group in self.groups], float).reshape(-1, len(self.X))
+        ids = live[~keeps]
+        free = np.pad(np.column_stack([self.H[ids], self.a[ids]]).T, ((0, 0), (0, -len(ids) % kernels.LANES)))
+        H, a = np.ascontiguousarray(free[:-1]), free[-1].copy()
+        return kernels.Lanes(
+            H, a, (H > 0).astype(float), ids, np.ascontiguousarray(held[:-1]), held[-1].copy(), np.array(first), masks
+        ), clock
+
+    def _kept(self, live: np.ndarray, on: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, float]:
+        """Which of the live neurons, of a kind of pattern each, are to be held, and for what sum of drives."""
+        worth = COST + PER_LANE * min(len(self.span) + 1, len(live))
+        keeps = np.bincount(kind)[kind] * len(self.X) > worth
+        if keeps.any():
+            allowed, drives = self._allowances(live, on)
+            keeps &= allowed > LONG * drives.max(initial=0)
+            keeps &= np.bincount(kind, keeps)[kind] * len(self.X) > worth
+            return keeps, allowed[keeps].min(initial=np.inf)
+        return keeps, np.inf
+
+    def _allowances(self, live: np.ndarray, on: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of drives that cannot change the neurons' patterns, and their drives now.
+
+        Over steps whose drives |c g| sum to S, w moves by at most (cosh S - 1) |w| + sinh S |a|.
+        """
+        H, W, a = self.H[live], self.W[live], np.abs(self.a[live])
+        r = self.data.y - self.a @ np.maximum(self.H, 0)
+        drives = self.data.c * np.linalg.norm((on[live] * r) @ self.X, axis=1)
+        size = np.linalg.norm(W, axis=1)
+        margin = (np.abs(H) / self.norms).min(axis=1, initial=np.inf) - TRUSTED * (size + a)
+        margin = np.maximum(margin, 0)
+        move = margin * (margin + 2 * size)
+        return np.log1p((margin + move / (np.sqrt(move + a * a) + a)) / (size + a)), drives
+
+    def _combined(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lanes (n + 1, L) of preactivations and output weights, and how the neurons follow from them."""
+        if len(ids) <= len(self.span) + 1:
+            return np.vstack([self.H[ids].T, self.a[ids]]), np.eye(len(ids))
+        of, rest = np.linalg.qr(np.column_stack([self.W[ids] @ self.span.T, self.a[ids]]))
+        return np.vstack([self.X @ self.span.T @ rest[:, :-1].T, rest[:, -1]]), of
+
+    def live(self, lanes: kernels.Lanes, k: int, last: int, target: float, clock: float) -> tuple[int, int]:
+        """Take steps until there is a reason to look at all neurons again; put them in their places."""
+        log = self.log[(self.log >= k) & (self.log <= last)]
+        rows = len(log)
+        notes = kernels.Notes(
+            log, np.empty(rows), np.empty((rows, *lanes.H.shape)), np.empty((rows, len(lanes.a))),
+            np.empty((rows, *lanes.held.shape)), np.empty((rows, len(lanes.b))),
+            np.empty((ROOM + lanes.H.size, 3), np.int64), np.zeros(2, np.int64),
+        )  # fmt: skip
+        H, held, begun = lanes.H.copy(), lanes.held.copy(), k
+        why = kernels.FULL
+        while why == kernels.FULL:
+            why, k, self.loss = kernels.run(lanes, self.data, notes, k, last, target, clock)
+            self.crossings.append(notes.crossings[: notes.counts[1]].copy())
+            notes.counts[1] = 0
+        self.spent["neurons" if len(lanes.ids) else "groups"] += k - begun
+        n = notes.counts[0]
+        if n:
+            W, a = self._placed(lanes.ids, notes.H[:n] - H, notes.a[:n], notes.held[:n] - held, notes.b[:n])
+            self.noted.append((log[:n], notes.losses[:n], W, a))
+            self.log = self.log[self.log > log[n - 1]]
+        (self.W,), (self.a,) = self._placed(
+            lanes.ids, lanes.H[None] - H, lanes.a[None], lanes.held[None] - held, lanes.b[None]
+        )
+        self.H[lanes.ids] = lanes.H.T[: len(lanes.ids)]
+        for group in self.groups:
+            before, self.H[group.ids] = self.H[group.ids] > 0, self.W[group.ids] @ self.X.T
+            who, point = np.nonzero((self.H[group.ids] > 0) != before)  # in the step that used up the clock
+            self.crossings.append(np.column_stack([np.full(len(who), k), group.ids[who], point]))
+        return why, k
+
+    def _placed(
+        self, ids: np.ndarray, moved: np.ndarray, a: np.ndarray, held: np.ndarray, b: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (R, m, d) and (R, m) of all neurons, from changes and output weights of lanes in R rows."""
+        W, out = np.tile(self.W, (len(a), 1, 1)), np.tile(self.a, (len(a), 1))
+        W[:, ids] += moved.swapaxes(1, 2)[:, : len(ids)] @ self.back
+        out[:, ids] = a[:, : len(ids)]
+        for group in self.groups:
+            W[:, group.ids] += group.of @ (held[:, :, group.lanes].swapaxes(1, 2) @ self.back)
+            out[:, group.ids] = b[:, group.lanes] @ group.of.T
+        return W, out
+
+    def ended(self, end: End, k: int) -> Descended:
+        """What is told in the end."""
+        m, d = self.W.shape
+        none = (np.zeros(0, np.int64), np.zeros(0), np.zeros((0, m, d)), np.zeros((0, m)))
+        at, losses, Ws, As = (np.concatenate(part) for part in zip(none, *self.noted, strict=True))
+        if end is End.DEAD:
+            self.loss = float(((self.data.y - self.a @ np.maximum(self.H, 0)) ** 2).mean())
+        crossings = np.concatenate([np.zeros((0, 3), np.int64), *self.crossings])[:TOLD]
+        return Descended(self.W, self.a, k, float(self.loss), end, at, losses, Ws, As, self.spent, crossings)
+
+
+def _read(
+    X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, step: float, steps: int, target: float, log: Any
+) -> _Course:
+    X, y, W, a = (np.ascontiguousarray(part, dtype=float) for part in (X, y, W, a))
+    shaped("X", "inputs", X, "(n, d)", (None, None))
+    n, d = X.shape
+    shaped("y", "labels", y, "(n,)", (n,))
+    shaped("W", "hidden weights", W, "(m, d)", (None, d))
+    shaped("a", "output weights", a, "(m,)", (len(W),))
+    number("step", "step size", step, above=0)
+    number("steps", "at most so many iterations", steps, whole=True)
+    number("target", "loss to end below", target)
+    log = np.asarray(log, np.int64)
+    if log.ndim != 1 or (np.diff(log, prepend=-1) <= 0).any():
+        raise BadInput("log (iterations to note) must be whole numbers >= 0 in increasing order")
+    return _Course(X, y, W, a, 2 * step / n, log)

@@ -1,0 +1,135 @@
+"""Exact gradient descent of ReLU networks without biases, against the plain loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from loops import relu_descent
+
+from neurec_core.dynamics import relu
+from neurec_core.dynamics.relu import End, descend
+from neurec_core.params import BadInput
+
+
+def instance(n, d, m, scale, seed, correlated=True):
+    """Points around a direction, labels of a neuron, balanced weights of that scale."""
+    rng = np.random.default_rng(seed)
+    mean = rng.standard_normal(d)
+    mean /= np.linalg.norm(mean)
+    X = mean * correlated + rng.standard_normal((n, d)) * (0.64 if correlated else 1) / d**0.5
+    W = scale * rng.standard_normal((m, d)) / (m * d) ** 0.5
+    return X, np.maximum(X @ mean, 0), W, rng.choice([-1, 1], m) * np.linalg.norm(W, axis=1)
+
+
+def in_order(crossings):
+    return crossings[np.lexsort(crossings.T[::-1])]
+
+
+CASES = [
+    (10, 10, 25, 1.0, True), (16, 16, 60, 4.0**-7, True), (7, 5, 40, 0.1, False), (6, 9, 30, 1.0, False),
+    (1, 3, 4, 1.0, True), (3, 1, 5, 1.0, False), (40, 3, 50, 0.1, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("n", "d", "m", "scale", "correlated"), CASES)
+def test_weights_losses_and_crossings_are_those_of_the_plain_loop(n, d, m, scale, correlated):
+    X, y, W, a = instance(n, d, m, scale, seed=n + d)
+    steps = 10_000
+    Ws, As, losses, crossings = relu_descent(X, y, W, a, 0.01, steps)
+    log = [0, 1, 2, 3, 10, 100, 511, 512, 513, 3000, steps]
+    end = descend(X, y, W, a, step=0.01, steps=steps, log=log)
+    assert end.ended is End.LIMIT or (end.ended is End.STALLED and end.steps < 5000)
+    assert end.at.tolist() == [k for k in log if k <= end.steps]
+    log = end.at
+    # Both round differently in each step: 10^4 of them at 10^-16, and the way back from preactivations to weights.
+    size = np.abs(Ws[-1]).max()
+    assert np.allclose(end.Ws, Ws[log], rtol=0, atol=1e-10 * size)
+    assert np.allclose(end.As, As[log], rtol=0, atol=1e-10 * size)
+    assert np.allclose(end.losses, losses[log], rtol=1e-9, atol=1e-20)
+    assert np.allclose(end.W, Ws[-1], rtol=0, atol=1e-10 * size)
+    assert np.array_equal(in_order(end.crossings), in_order(crossings))
+    assert sum(end.spent.values()) == end.steps
+
+
+def test_the_held_form_is_met_and_gives_the_same(monkeypatch):
+    X, y, W, a = instance(8, 8, 100, 1e-4, seed=3)
+    held = descend(X, y, W, a, step=0.01, steps=20_000)
+    assert held.spent["groups"] > 15_000
+    monkeypatch.setattr(relu, "COST", np.inf)
+    free = descend(X, y, W, a, step=0.01, steps=20_000)
+    assert free.spent["groups"] == 0
+    assert np.allclose(held.W, free.W, rtol=0, atol=1e-11 * np.abs(free.W).max())
+    assert np.array_equal(in_order(held.crossings), in_order(free.crossings))
+
+
+def test_a_held_neuron_is_let_go_before_it_crosses(monkeypatch):
+    # Everything is held that can be, for as few steps as that is possible.
+    monkeypatch.setattr(relu, "COST", 0)
+    monkeypatch.setattr(relu, "PER_LANE", 0)
+    monkeypatch.setattr(relu, "LONG", 2)
+    monkeypatch.setattr(relu, "PATIENCE", 16)
+    checked = 0
+    for seed in range(30):
+        X, y, W, a = instance(12, 4, 30, 1.0, seed)
+        Ws, _, _, crossings = relu_descent(X, y, W, a, 0.01, 600)
+        _, often = np.unique(crossings[:, 1:], axis=0, return_counts=True)
+        if often.max() > 5:
+            continue  # a neuron that slides along a boundary crosses it every few steps: rounding decides in which
+        end = descend(X, y, W, a, step=0.01, steps=600)
+        assert len(crossings) > 20
+        assert np.array_equal(in_order(end.crossings), in_order(crossings))
+        assert np.allclose(end.W, Ws[-1], rtol=0, atol=1e-10 * np.abs(Ws[-1]).max())
+        checked += 1
+    assert checked >= 3
+
+
+def test_it_ends_at_the_first_iteration_below_the_target():
+    X, y, W, a = instance(4, 4, 20, 1e-2, seed=1)
+    end = descend(X, y, W, a, step=0.05, steps=10**7, target=1e-9)
+    assert end.ended is End.TARGET
+    assert end.loss < 1e-9
+    before = descend(X, y, W, a, step=0.05, steps=end.steps - 1)
+    assert before.loss >= 1e-9
+
+
+def test_dead_networks_stalled_ones_and_diverging_ones_end():
+    X = np.eye(2)
+    dead = descend(X, np.ones(2), -np.ones((3, 2)), np.ones(3), step=0.1, steps=100)
+    assert (dead.ended, dead.steps, dead.loss) == (End.DEAD, 0, 1.0)
+    # A neuron on both points, pushed out of the second, dies on the last one it sees.
+    dies = descend(X, -np.ones(2), np.array([[0.1, 0.2]]), np.array([0.5]), step=0.1, steps=10_000)
+    assert dies.ended is End.DEAD
+    assert 0 < dies.steps < 10_000
+    # One neuron cannot fit labels of both signs: it fits one and stays.
+    stalled = descend(X, np.array([1.0, -1.0]), np.array([[0.1, -0.1]]), np.array([0.2]), step=0.1, steps=10**6)
+    assert stalled.ended is End.STALLED
+    assert stalled.loss == pytest.approx(0.5)
+    diverged = descend(X, np.ones(2), np.full((1, 2), 1e160), np.full(1, 1e160), step=0.1, steps=10**4)
+    assert diverged.ended is End.DIVERGED
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y": np.ones(3)}, "y (labels) must be an array of shape (n,) = (2,), got (3,)"),
+        ({"W": np.ones((3, 4))}, "W (hidden weights) must be an array of shape (m, d) = (any, 2), got (3, 4)"),
+        ({"a": np.array([np.nan] * 3)}, "a (output weights) must be finite, got 3 of 3 entries that are not"),
+        ({"step": 0.0}, "step (step size) must be a number in (0, inf), got 0.0"),
+        ({"steps": 2.5}, "steps (at most so many iterations) must be a whole number in [0, inf), got 2.5"),
+        ({"target": -1.0}, "target (loss to end below) must be a number in [0, inf), got -1.0"),
+        ({"log": [3, 2]}, "log (iterations to note) must be whole numbers >= 0 in increasing order"),
+    ],
+)
+def test_bad_input_is_refused_by_name(changes, message):
+    values = {
+        "X": np.eye(2),
+        "y": np.ones(2),
+        "W": np.ones((3, 2)),
+        "a": np.ones(3),
+        "step": 0.1,
+        "steps": 5,
+        **changes,
+    }
+    with pytest.raises(BadInput) as error:
+        descend(**values)
+    assert str(error.value) == message
