@@ -89,6 +89,8 @@ def measured(params: HighDimension, X: np.ndarray, y: np.ndarray, run: path.Run)
     W, a = (run.Ws[there], run.As[there]) if there < len(run.at) else (run.W, run.a)
     then = {f"{name}_then": value for name, value in network(X, y, W, a).items()}
     now = network(X, y, run.W, run.a) | finish(X, y, run)
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    below["cosine"] = float(np.abs(unit @ unit.T - np.eye(len(y))).max())
     return below | {"plateau": flat, "saddle": float(saddle), "minimum": theory.minimum_norm(X, y)} | then | now
 
 
@@ -112,21 +114,14 @@ def _name(level: float) -> str:
 def score(params: HighDimension, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Crossings; plateau and norm beside the formulas for orthogonal inputs; the look and the end."""
     s, full = solution.stats, np.mean(problem.y**2, axis=1)
-    columns = {
-        "fitted": s["unfitted"] == 0,
-        "fitted_then": s["unfitted_then"] == 0,
-        "plateau": s["plateau"] / full,
-        "saddle": s["saddle"] / full,
-    }
+    columns = {"plateau": s["plateau"] / full, "saddle": s["saddle"] / full}
     return columns | {name: s[name] for name in COLUMNS if name not in columns}
 
 
 COLUMNS = {
-    "fitted": Column("at the end, every residual is at most half of its label", "event"),
-    "fitted_then": Column("at the look, every residual is at most half of its label", "event"),
-    **{_name(f): Column(f"loss below {f:g} of the start's", "measure", "steps", logarithmic=True) for f in LEVELS},
     "plateau": Column("loss where it falls slowest between 0.9 and 0.1 of the start's", "measure", "of the start's"),
     "saddle": Column("loss with the class of larger |D| fitted, for orthogonal inputs", "measure", "of the start's"),
+    **{_name(f): Column(f"loss below {f:g} of the start's", "measure", "steps", logarithmic=True) for f in LEVELS},
     "minimum": Column("least |theta|²/2 of an interpolator of orthogonal inputs", "measure"),
     "loss_then": Column("mean squared error at the look", "measure", logarithmic=True),
     "norm_then": Column("|theta|²/2 at the look", "measure"),
@@ -138,6 +133,7 @@ COLUMNS = {
     "unfitted": Column("points at the end whose residual is above half of the label", "measure"),
     "first": Column("share of |W|² along its first singular vector at the end", "measure"),
     "second": Column("share of |W|² along its second singular vector at the end", "measure"),
+    "cosine": Column("largest |cosine| between two inputs", "measure"),
     "active": Column("neurons active on a point at the end", "measure"),
     "taken": Column("steps taken", "measure", "steps", logarithmic=True),
 }
@@ -160,6 +156,10 @@ HIGH_DIMENSION = Experiment(
             fixed={"n": 15, "d": 60, "m": 50, "step": 0.01, "look": 20_000, "steps": 40_000},
         ),
         "paper": Grid({"rng": ["published"]}, trials=1),
+        "paper_dimension": Grid(
+            {"d": [10, 20, 40, 80, 160, 320, 640]}, trials=20,
+            fixed={"n": 10, "m": 100, "init": 1e-10, "step": 0.01, "look": 20_000, "steps": 60_000},
+        ),
         "paper_scales": Grid({"rng": ["published"], "init": [1.0, 1e-5]}, trials=1),
     },
     citation=CITATION,
