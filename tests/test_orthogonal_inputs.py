@@ -54,9 +54,7 @@ def test_published_high_dimensional_data_are_those_of_the_notebook():
     D = theory.direction(X, y, theory.classes(y))
     assert np.linalg.norm(D, axis=1) == pytest.approx([0.32623, 0.28344], abs=5e-6)
     assert np.linalg.norm(D.sum(0)) == pytest.approx(0.44864, abs=5e-6)
-    assert D[0] @ -D[1] / np.prod(np.linalg.norm(D, axis=1)) == pytest.approx(-0.0785, abs=5e-5) or D[0] @ D[
-        1
-    ] / np.prod(np.linalg.norm(D, axis=1)) == pytest.approx(0.0785, abs=5e-5)
+    assert D[0] @ D[1] / np.prod(np.linalg.norm(D, axis=1)) == pytest.approx(0.0785, abs=5e-5)
     assert theory.plateaus(y, 1)[1] / np.mean(y**2) == pytest.approx(0.4740, abs=5e-5)
     assert theory.minimum_norm(X, y) == pytest.approx(0.2822, abs=5e-5)
     cosines = X @ X.T / np.outer(*[np.linalg.norm(X, axis=1)] * 2) - np.eye(75)
@@ -74,7 +72,7 @@ def test_published_high_dimensional_table_is_the_published_run():
         "below_010": 89156, "below_001": 108100,
     }  # fmt: skip
     for name, published_at in crossings.items():
-        # Output weights of 1e-21 are a square root of what float32 rounds coarsely: the published start is less balanced.
+        # Squares of 1e-42 are rounded coarsely in float32: the published output weights are less balanced.
         assert row[name] == pytest.approx(published_at, rel=5e-4), name
     assert row["plateau"] == pytest.approx(0.4808, abs=1e-3)
     assert row["loss_then"] == pytest.approx(2.2594e-5, rel=1e-3)
@@ -107,7 +105,7 @@ def test_constants_of_alignment_are_those_of_a_plain_loop():
     W = rng.normal(size=(40, 7))
     a = np.linalg.norm(W, axis=1) * rng.choice([-1, 1], 40)
     found = growth.aligned(Q, y, W, a)
-    v, b, dt, steps = W.copy(), a.copy(), 1e-3, 60_000
+    v, b, dt, steps = W.copy(), a.copy(), 4e-3, 15_000
     for _ in range(steps):  # Heun's rule on w' = a D_A, a' = <w, D_A>: an error of dt² from each time a point is left
         D = ((v @ Q.T > 0) * y) @ Q / 5
         v1, b1 = v + dt * b[:, None] * D, b + dt * (v * D).sum(1)
@@ -165,7 +163,8 @@ def test_plateaus_norm_and_order_are_those_of_theory():
         assert row["in_order"]
     for row in rows(SADDLES, RANDOM.with_(init=1e-32), 3):
         assert row["in_order"]
-        assert row["plateau"] == pytest.approx(row["saddle"], rel=1e-3)
+        # In one of the three, the first class's slowest part lasts into the escape of the second.
+        assert row["plateau"] == pytest.approx(row["saddle"], rel=5e-3)
 
 
 def test_minimum_norm_is_attained_and_not_undercut():
@@ -228,15 +227,15 @@ def test_starts_have_the_declared_variance():
     draws, params = Draws(0, range(20)), TOY.with_(m=2000)
     W, a = common.start(params, draws, 2)
     assert W.var() == pytest.approx(1e-12 / (2000 * 2), rel=0.03)  # 80,000 numbers: 0.5 % each
-    assert np.abs(a) == pytest.approx(np.linalg.norm(W, axis=2), rel=1e-14)
+    np.testing.assert_allclose(np.abs(a), np.linalg.norm(W, axis=2), rtol=1e-14)
     assert np.mean(a > 0) == pytest.approx(0.5, abs=0.01)
     bias_left_out, _ = common.start(params.with_(variance="published"), draws, 2)
-    assert bias_left_out == pytest.approx(2**0.5 * W, rel=1e-14)
+    np.testing.assert_allclose(bias_left_out, 2**0.5 * W, rtol=1e-14)
     same, loose = common.start(params.with_(balance="unbalanced"), draws, 2)
     assert np.array_equal(same, W)
     assert loose.var() == pytest.approx(1e-12 / 2000, rel=0.03)
     larger, _ = common.start(params.with_(init=1e-3), draws, 2)
-    assert larger == pytest.approx(1e3 * W, rel=1e-14)
+    np.testing.assert_allclose(larger, 1e3 * W, rtol=1e-14)
 
 
 def test_crossings_are_those_of_a_look_at_every_step():
@@ -289,13 +288,15 @@ def test_bad_input_is_one_line(make, line):
 
 def test_a_training_that_diverges_is_a_row():
     for experiment, params in (
-        (SADDLES, TOY.with_(step=10.0, init=1.0)),
         (TOY_2, TOY_2.params(step=10.0, init=1.0, steps=1000)),
         (HIGH, HIGH.params(n=5, d=12, m=20, step=10.0, init=1.0, look=500, steps=1000)),
     ):
         (row,) = experiment.rows(params, 0, [0])
         assert row["status"] == Status.DIVERGED, row["detail"]
         assert row[next(iter(experiment.columns))] is None
+    # On orthogonal points a neuron that oversteps is active on none of them, and stays so.
+    (row,) = rows(SADDLES, TOY.with_(step=10.0, init=1.0))
+    assert row["active"] == 0
 
 
 def test_networks_without_the_neurons_they_need_end_where_they_are():
@@ -339,4 +340,5 @@ def test_the_animation_shows_where_kinks_are():
     on = np.abs(positive.y) > 0.01
     assert positive.x[on] == pytest.approx(np.full(on.sum(), -0.5), abs=1e-3), "positive neurons end at the left point"
     network = figure.frames[-1].data[-1]
-    assert np.interp([-0.5, 2], network.x, network.y) == pytest.approx([-1, 1], abs=1e-3)
+    # The kinks stand between two of the places at which the function is drawn.
+    assert np.interp([-0.5, 2], network.x, network.y) == pytest.approx([-1, 1], abs=1e-2)
