@@ -216,7 +216,7 @@ def test_larger_parts_of_a_class_grow_faster():
 def test_points_are_orthogonal_and_labels_have_both_signs():
     X, y = points.orthogonal(Draws(0, range(5)), 6, 9, 0.4)
     gram = np.einsum("bid,bjd->bij", X, X)
-    assert np.abs(gram - gram * np.eye(6)).max() < 1e-14
+    assert np.abs(gram - gram * np.eye(6)).max() == 0, "a scale of 1e-32 leaves no room for rounding"
     norms = np.sqrt(np.einsum("bii->bi", gram))
     assert 0.6 <= norms.min() < norms.max() <= 1.4
     assert (np.sign(y) == [1, -1, 1, -1, 1, -1]).all()
@@ -269,7 +269,7 @@ def test_crossings_are_those_of_a_look_at_every_step():
         ),
         (
             lambda: SADDLES.params(data="tox"),
-            "data (training points: random ones, or the published two) must be one of orthogonal, toy, got 'tox': "
+            "data (training points: along axes, or the published two) must be one of orthogonal, toy, got 'tox': "
             "did you mean toy?",
         ),
         (lambda: HIGH.params(look=10, steps=5), "look (step of the look) must be at most steps = 5, got 10"),

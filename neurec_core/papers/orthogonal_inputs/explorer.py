@@ -22,13 +22,13 @@ class Instance(Training):
     """A training that a slider can wait for."""
 
     data: Literal["toy", "toy_non_orthogonal", "orthogonal", "high_dimension"] = param(
-        "toy", "training points: two or five on a line, random orthogonal or nearly orthogonal ones"
+        "toy", "training points: two or five on a line, orthogonal or nearly orthogonal ones"
     )
     step: float = param(0.002, "step size", symbol="h", gt=0, le=10, slider=(0.001, 0.01, 0.001))
     steps: int = param(60_000, "most steps", ge=1, le=1_000_000_000)
     target: float = param(1e-8, "mean squared error at which training ends", ge=0, le=1)
-    n: int = param(4, "training points, where they are random", ge=2, le=100, slider=(2, 12, 1))
-    d: int = param(12, "inputs, where points are random", ge=2, le=200, slider=(2, 40, 1))
+    n: int = param(4, "training points, where they are not on a line", ge=2, le=100, slider=(2, 12, 1))
+    d: int = param(12, "inputs, where points are not on a line", ge=2, le=200, slider=(2, 40, 1))
 
     def inputs(self) -> int:
         """How many inputs the chosen points have."""

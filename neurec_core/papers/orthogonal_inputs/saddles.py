@@ -19,9 +19,9 @@ SIGNS = {"positive": 1, "negative": -1}
 
 
 class SaddleToSaddle(Training):
-    """Orthogonal inputs: the published two points of a line, or random ones in any dimension."""
+    """Orthogonal inputs: the published two points of a line, or any number of them with random labels."""
 
-    data: Literal["orthogonal", "toy"] = param("orthogonal", "training points: random ones, or the published two")
+    data: Literal["orthogonal", "toy"] = param("orthogonal", "training points: along axes, or the published two")
     n: int = param(6, "training points, 2 for the toy", ge=2, le=1000, slider=(2, 8, 1))
     d: int = param(8, "inputs, 2 for the toy, which has a point and a 1", ge=2, le=1000, slider=(6, 20, 1))
     spread: float = param(0.0, "norms of the inputs are uniform on [1 - s, 1 + s]", symbol="s", ge=0, le=0.9)
