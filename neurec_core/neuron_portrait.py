@@ -18,6 +18,7 @@ SIGNS = {1: ("positive output weight", COLORS[1]), -1: ("negative output weight"
 GRAY = {"color": "gray", "dash": "dash", "width": 1}
 SMALLEST = 1e-26  # of what is drawn on a logarithmic axis
 PLACES = 161  # of a function
+THIN = 3  # looks a step of a neuron's way at rest
 MARGIN = 1.0  # of a line, beyond its points
 
 
@@ -198,7 +199,7 @@ def paths(params: Params, problem: Problem, solution: Solution, scores: dict[str
     if curve is None:
         f = np.maximum(X @ trace["W"][-1].T, 0) @ trace["a"][-1]
         curve = Curve(y, f[None], y, y)
-    data = [_ways(where[:, signs == sign], sign) for sign in SIGNS]
+    data = [_ways(where[::THIN, signs == sign], sign) for sign in SIGNS]
     data += [_cloud(1, where[-1][signs == sign], sign) for sign in SIGNS]
     data += [
         _points(curve),

@@ -160,7 +160,7 @@ HIGH_DIMENSION = Experiment(
             {"d": [10, 20, 40, 80, 160, 320, 640]}, trials=20,
             fixed={"n": 10, "m": 100, "init": 1e-10, "step": 0.01, "look": 20_000, "steps": 60_000},
         ),
-        "paper_scales": Grid({"rng": ["published"], "init": [1.0, 1e-5]}, trials=1),
+        "paper_large": Grid({"rng": ["published"], "init": [1.0]}, trials=1),
     },
     citation=CITATION,
 )  # fmt: skip
