@@ -1,7 +1,8 @@
 """Many iterations of gradient descent at once, for neurons that all have the same pattern.
 
 Let X = U S V^T be the points where the neurons are active, (w, a) a neuron in the coordinates V, and z = U^T y - S v
-what v = sum a w leaves of the labels. With g = c S z an iteration is (w, a) <- (I + Q)(w, a), Q = [[0, g], [g^T, 0]], and
+what v = sum a w leaves of the labels. With g = c S z an iteration is (w, a) <- (I + Q)(w, a), Q = [[0, g], [g^T, 0]],
+and
 
     z <- (I - B) z,    B = c S (sum a^2 + sum w w^T + <v, g>) S.
 

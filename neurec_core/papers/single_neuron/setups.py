@@ -69,34 +69,47 @@ class Teacher(NamedTuple):
 def sample(params: Setup, draws: Draws) -> Problem:
     """Points around a random direction, and its opposite for two teachers; labels of the teachers, none of them 0.
 
-    Everything but the direction is drawn again until no label is 0.
-
     **Source**: chistikov2023learning, Section 4 and appendix I.
     """
-    found = [_one(params, Draws(draws.seed, [t])) for t in draws.trials]
-    X, W, sets = (list(part) for part in zip(*found, strict=True))
-    signs = np.tile([1.0, -1.0], (len(draws), 1))[:, : len(W[0])]
-    net = Net(np.swapaxes(np.stack(W), 1, 2), signs, np.zeros((len(draws), params.d)))
-    points = np.stack(X)
-    return Problem(points, net(points), Teacher(net, Sets(*(np.stack(part) for part in zip(*sets, strict=True)))))
+    n, d, B = params.points, params.d, len(draws)
+    X, mu, W = _points(params.teachers == "two", params.data == "centred", n, d, params.deviation, draws)
+    net = Net(np.swapaxes(W, 1, 2), np.tile([1.0, -1.0][: W.shape[1]], (B, 1)), np.zeros((B, d)))
+    signs = [1.0, -1.0][: W.shape[1]]
+    noise = params.deviation * draws.normal("inside", len(signs), n, d)
+    inside = np.concatenate([s * mu[:, None] + noise[:, i] for i, s in enumerate(signs)], axis=1)
+    outside = (draws.normal(f"outside {name}", size, d) for name, size in zip("abc", (-(-n // 4), n, 4 * n), strict=True))
+    return Problem(X, net(X), Teacher(net, Sets(inside, *outside)))
 
 
-def _one(params: Setup, draws: Draws) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
-    d, n, signs = params.d, params.points, [1.0, -1.0][: 1 + (params.teachers == "two")]
-    centre = _unit(draws.normal("centre", d)[0])
+def random_points(centred: bool, n: int, d: int, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    """The points X (B, n, d) and the teacher v (B, d) of one teacher, at the paper's variances."""
+    deviation = (VARIANCES["centred" if centred else "uncentred"] / d) ** 0.5
+    X, _, W = _points(False, centred, n, d, deviation, draws)
+    return X, W[:, 0]
+
+
+def _points(
+    two: bool, centred: bool, n: int, d: int, deviation: float, draws: Draws
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points (B, n or 2n, d), the direction mu (B, d), teachers (B, 1 or 2, d).
+
+    x_i = +-mu + deviation N(0, I), drawn again until a teacher sees each. The teachers are +-mu, or further such points,
+    brought to their norms.
+    """
+    mu = _unit(draws.normal("mu", d))
+    signs, names = [1.0, -1.0][: 1 + two], ["points", "opposite"][: 1 + two]
+    X, W, left = np.zeros((len(draws), n * len(signs), d)), np.zeros((len(draws), len(signs), d)), np.arange(len(draws))
     for attempt in range(TRIES):
-        near = {
-            name: np.concatenate([s * centre + params.deviation * part for s, part in zip(signs, parts, strict=True)])
-            for name, parts in (
-                (name, draws.normal(f"{name} {attempt}", len(signs), size, d)[0])
-                for name, size in (("points", n), ("inside", n), ("teacher", 1))
-            )
-        }
-        W = np.outer(signs, centre) if params.data == "centred" else _unit(near["teacher"])
-        W = W * np.array([1.0, SECOND])[: len(signs), None]
-        if (near["points"] @ W.T > 0).any(axis=1).all():
-            outside = (draws.normal(f"outside {attempt} {size}", size, d)[0] for size in (-(-n // 4), n, 4 * n))
-            return near["points"], W, (near["inside"], *outside)
+        now = Draws(draws.seed, [draws.trials[b] for b in left])
+        P = np.stack([now.normal(f"{name} {attempt}", n + 1, d) for name in names], axis=1)
+        P = np.multiply.outer(signs, mu[left]).swapaxes(0, 1)[:, :, None] + deviation * P
+        X[left] = P[:, :, 1:].reshape(len(left), -1, d)
+        W[left] = np.multiply.outer(mu[left], signs).swapaxes(1, 2) if centred else _unit(P[:, :, 0])
+        W[left] *= np.array([1.0, SECOND])[: len(signs), None]
+        seen = (np.einsum("bnd,bkd->bnk", X[left], W[left]) > 0).any(axis=2)
+        left = left[~seen.all(axis=1)]
+        if not len(left):
+            return X, mu, W
     raise ValueError(f"{TRIES} draws of the points all left some label 0: a smaller spread or fewer points will do")
 
 
@@ -104,14 +117,13 @@ def _unit(v: np.ndarray) -> np.ndarray:
     return v / np.linalg.norm(v, axis=-1, keepdims=True)
 
 
-def start(params: Setup, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+def start(m: int, d: int, scale: float, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
     """Balanced weights W (B, m, d) and a (B, m): |a_j| = |w_j|, signs by coin, w_j normal of variance scale^2 / (m d).
 
     The same up to their scale, whatever it is.
     """
-    W = params.scale * draws.normal("weights", params.m, params.d) / (params.m * params.d) ** 0.5
-    signs = np.where(draws.uniform("signs", params.m) < 0.5, -1.0, 1.0)
-    return W, signs * np.linalg.norm(W, axis=2)
+    W = scale * draws.normal("z", m, d) / (m * d) ** 0.5
+    return W, np.where(draws.uniform("s", m) < 0.5, -1.0, 1.0) * np.linalg.norm(W, axis=2)
 
 
 def schedule(steps: int) -> np.ndarray:

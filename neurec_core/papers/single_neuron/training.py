@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,7 +20,9 @@ class Training(Setup):
     """Gradient descent on the mean squared error, and how angles are measured."""
 
     angles: Literal["chord", "arccos"] = param("chord", "how angles are measured; arccos is the published way")
-    tail: Literal["exact", "exponential"] = param("exact", "how the end is computed: each iteration, or many at a time")
+    tail: float = param(
+        0.0, "error for which the slow end is taken many iterations at a time; 0 takes each", ge=0, le=0.01
+    )
 
 
 def statuses(ended: list[str]) -> list[Status]:
@@ -47,17 +49,17 @@ def solve_noted(params: Training, problem: Problem, draws: Draws) -> Solution:
 def _solve(params: Training, problem: Problem, draws: Draws, noted: bool) -> Solution:
     from ...dynamics.relu import descend
 
-    W, a = start(params, draws)
+    W, a = start(params.m, params.d, params.scale, draws)
     log = schedule(params.steps) if noted else ()
     ends = [
-        descend(X, y, W[b], a[b], step=params.step, steps=params.steps, target=params.target, log=log)
+        descend(X, y, W[b], a[b], step=params.step, steps=params.steps, target=params.target, log=log, tail=params.tail)
         for b, (X, y) in enumerate(zip(problem.X, problem.y, strict=True))
     ]
     stats = {name: np.array([getattr(end, name) for end in ends], float) for name in ("steps", "loss")}
     stats |= {name: np.array([end.spent[name] for end in ends], float) for name in ends[0].spent}
     stats["slid"] = np.array([_slides(end.crossings) for end in ends])
     value = np.stack([W, [end.W for end in ends]], axis=1), np.stack([a, [end.a for end in ends]], axis=1)
-    trace = {}
+    trace: dict[str, Any] = {}
     if noted:
         trace = {"at": [end.at for end in ends], "W": [end.Ws for end in ends], "a": [end.As for end in ends]}
         trace["measures"] = [
