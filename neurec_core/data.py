@@ -124,7 +124,7 @@ def normalized_teacher(kind: str, k: int, d: int, draws: Draws) -> NormalizedNet
 
 
 def points_below(d: int, xi: float) -> tuple[np.ndarray, np.ndarray]:
-    """Points with M < 0 and a teacher: x_i = (1 - (d - 1) (1 - xi)/d) e_i + (1 - xi)/d sum_{k != i} e_k, v ~ (1, .., 1).
+    """Points with M < 0: x_i = (1 - (d - 1) (1 - xi)/d) e_i + (1 - xi)/d sum_{k != i} e_k, teacher along (1, .., 1).
 
     Parameters
     ----------
@@ -136,14 +136,14 @@ def points_below(d: int, xi: float) -> tuple[np.ndarray, np.ndarray]:
     -------
     X (d, d) and v (d,), a unit vector
 
-    **Source**: chistikov2023learning, Section 5.
+    **Source**: chistikov2023learning, its family with M < 0 beside Theorem 8.
     """
     near = (1 - xi) / d
     return np.full((d, d), near) + (1 - d * near) * np.eye(d), np.full(d, d**-0.5)
 
 
 def points_above(d: int, b: float) -> tuple[np.ndarray, np.ndarray]:
-    """Points with M > 0 and a teacher: b e_1, b e_1 -+ sqrt(b) e_2 + e_3, b e_1 + e_i for i > 3; v = .8 e_1 + .6 e_3.
+    """Points with M > 0: b e_1, b e_1 -+ sqrt(b) e_2 + e_3, b e_1 + e_i for i > 3; teacher .8 e_1 + .6 e_3.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def points_above(d: int, b: float) -> tuple[np.ndarray, np.ndarray]:
     -------
     X (d, d) and v (d,), a unit vector
 
-    **Source**: chistikov2023learning, Section 5.
+    **Source**: chistikov2023learning, its family with M > 0 beside Theorem 8.
     """
     X = np.eye(d)
     X[:, 0] = b

@@ -53,7 +53,7 @@ def dual_basis(X: np.ndarray) -> np.ndarray:
     ------
     BadInput : "X (points) must be as many as their dimensions, got shape (3, 2)", or linearly independent, or finite
 
-    **Source**: chistikov2023learning, Section 5.
+    **Source**: chistikov2023learning, beside Theorem 8.
     """
     if X.ndim != 2 or X.shape[0] != X.shape[1] or not len(X):
         raise BadInput(f"X (points) must be as many as their dimensions, got shape {X.shape}")
@@ -73,7 +73,7 @@ def obtuse(X: np.ndarray) -> bool:
     ----------
     X : (d, d) array, as in `dual_basis`
 
-    **Source**: chistikov2023learning, Section 5: the inverse of the Gram matrix has no positive entry off its diagonal.
+    **Source**: chistikov2023learning, beside Theorem 8: the inverse Gram matrix has no positive entry off its diagonal.
     """
     chi = dual_basis(X)
     chi /= np.linalg.norm(chi, axis=1, keepdims=True)
@@ -106,7 +106,7 @@ def margin(X: np.ndarray, v: np.ndarray, tolerance: float = 1e-9) -> Margin:
     BadInput : as `dual_basis` does; "X (points) must number at least 2, got 1"; "v (teacher) must meet every point at
         an acute angle, got 1 of 3 that it does not"
 
-    **Source**: chistikov2023learning, Section 5, before Theorem 8; the bound is derived here.
+    **Source**: chistikov2023learning, Theorem 8; the bound is derived here.
     """
     chi = dual_basis(X)
     _check(X, v)

@@ -154,15 +154,15 @@ def separation_sample_size(r: int, m: int, m0: int, weights: int) -> int:
 
 
 def margin_above(b: np.ndarray | float) -> np.ndarray:
-    """cos(chi_2, chi_3) - sin(chi_2, v) of `data.points_above`, which is M wherever it is positive.
+    """cos(chi_2, chi_3) - sin(chi_2, v) of `data.points_above`, which is M from b = 8 on.
 
     (b - 1)/(b + 1) - sqrt(1 - (9/25) b/(b + 1)).
 
     Parameters
     ----------
-    b : > 0
+    b : > 0; the sign changes between 10 and 11
 
-    **Source**: chistikov2023learning, Section 5.
+    **Source**: chistikov2023learning, its family with M > 0 beside Theorem 8.
     """
     b = np.asarray(b, float)
     return (b - 1) / (b + 1) - np.sqrt(1 - 0.36 * b / (b + 1))

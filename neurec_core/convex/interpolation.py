@@ -1,6 +1,6 @@
-"""The least norm at which ReLU networks without biases fit labels, over all their activation patterns, with its proof.
+"""The least norm at which ReLU networks without biases fit labels, over all activation patterns, with its proof.
 
-Among the networks h(x) = sum_j a_j max(0, w_j . x) of any width with h(x_i) = y_i, the least |theta|^2 / 2, half the sum
+Among networks h(x) = sum_j a_j max(0, w_j . x) of any width with h(x_i) = y_i, the least |theta|^2 / 2, half the sum
 of all squared weights, is the value of a convex program over the cells in which the patterns are constant:
 
     minimise sum_j |u_j| + |v_j|  subject to  sum_j D_j X (u_j - v_j) = y,  u_j, v_j in the cone of pattern j.
@@ -60,7 +60,7 @@ def least_norm(X: np.ndarray, y: np.ndarray) -> Interpolant:
     BadInput : as `arrangements.enumerate` does; "y (labels) must be finite, got 1 of 3 entries that are not", of
         another shape, or not 0 where the point is
 
-    **Source**: chistikov2023learning, Section 5, for the question; wang2025overparameterized, eq. (11), for the program.
+    **Source**: chistikov2023learning, Theorem 8, asks; wang2025overparameterized, eq. (11), is the program.
     """
     blocks, scale = _blocks(X)
     _check(y, scale)
