@@ -148,7 +148,7 @@ def points_above(d: int, b: float) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     d : points and dimensions, >= 3
-    b : > 0; M > 0 from b = 11 on, see `theory.margin_above`
+    b : > 0; M > 0 for b > 91/9, see `theory.margin_above`
 
     Returns
     -------

@@ -61,8 +61,9 @@ def dual_basis(X: np.ndarray) -> np.ndarray:
         raise BadInput(f"X (points) must be finite, got {np.sum(~np.isfinite(X))} entries that are not")
     sizes = np.linalg.norm(X, axis=1, keepdims=True)
     values = np.linalg.svd(X / np.where(sizes > 0, sizes, 1), compute_uv=False)
-    if values[-1] < INDEPENDENT * values[0]:
-        raise BadInput(f"X (points) must be independent, got unit points of condition {values[0] / values[-1]:.2g}")
+    if not values[-1] > INDEPENDENT * values[0]:
+        condition = values[0] / values[-1] if values[-1] else np.inf
+        raise BadInput(f"X (points) must be independent, got unit points of condition {condition:.2g}")
     return np.linalg.inv(X / sizes).T / sizes
 
 
@@ -90,6 +91,7 @@ def margin(X: np.ndarray, v: np.ndarray, tolerance: float = 1e-9) -> Margin:
     simplex of directions, g is at most what its corners' values say and h at least a linear function that touches it
     in the middle: an upper bound whose error falls with the square of the diameter. Simplices are halved until all
     bounds are within the tolerance of the best corner. The result is a maximum over all of them, not a local one.
+    Two points have M < 0 if they meet v at angles below 45 degrees, not always beyond.
 
     Parameters
     ----------
@@ -266,7 +268,7 @@ def cheaper(X: np.ndarray, v: np.ndarray, p: np.ndarray, q: np.ndarray) -> Pair:
     shares = X @ p
     inside = shares > CERTAIN * np.abs(shares).max()
     others = X @ q
-    wrong = max(-shares.min(), np.abs(others[inside]).max(), -others.min())
+    wrong = max(-shares.min(), np.abs(others[inside]).max(initial=0), -others.min())
     if wrong > CERTAIN * np.abs(X).max():
         raise BadInput("p and q (witnesses) must lie in the cones of two complementary parts of the dual basis")
     r = p - (p @ q) * q

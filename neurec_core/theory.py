@@ -160,7 +160,7 @@ def margin_above(b: np.ndarray | float) -> np.ndarray:
 
     Parameters
     ----------
-    b : > 0; the sign changes between 10 and 11
+    b : > 0; the sign changes at 91/9
 
     **Source**: chistikov2023learning, its family with M > 0 beside Theorem 8.
     """

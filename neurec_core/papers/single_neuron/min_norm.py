@@ -32,7 +32,7 @@ class MinNorm(Params):
     lengths: Literal["unit", "given"] = param(
         "unit", "whether points and labels are divided by the points' lengths, which changes nothing but training"
     )
-    training: Literal["descent", "none"] = param("descent", "whether a network is trained, by gradient descent")
+    training: Literal["descent", "skipped"] = param("descent", "whether a network is trained, by gradient descent")
     m: int = param(25, "neurons of the trained network", ge=1, le=1000, slider=(5, 200, 5))
     scale: float = param(4.0**-7, "scale of the weights at the start", symbol="lambda", ge=0, le=16)
     step: float = param(0.1, "step size", gt=0, le=10)
@@ -186,7 +186,7 @@ COLUMNS = {
     "trained_rank": Column("effective rank of its hidden weights, (nuclear/Frobenius)^2", "measure"),
     "steps": Column("steps of gradient descent", "measure", logarithmic=True),
 }
-# M changes its sign between 10 and 11.
+# M changes its sign at 91/9.
 SIZES = [5, 7, 9, 10, 11, 13, 16, 20, 25, 32, 40, 50, 65, 80, 100, 130, 160, 200]
 
 MIN_RANK_VS_MIN_NORM = Experiment(
@@ -201,7 +201,7 @@ MIN_RANK_VS_MIN_NORM = Experiment(
         "tiny": Grid({"data": ["uncentred", "centred", "below", "above"]}, trials=2),
         "quick": Grid({"b": [5, 8, 10, 11, 14, 20, 30, 50, 100, 200]}, trials=3, fixed={"target": 1e-12}),
         "paper": Grid({"b": SIZES}, trials=5, fixed={"target": 1e-18}),
-        "paper_below": Grid({"d": [2, 3, 4, 5, 6], "xi": [0.1, 0.3, 1.0]}, trials=5, fixed={"data": "below"}),
+        "paper_below": Grid({"d": [2, 3, 4, 5, 6], "xi": [0.1, 0.2, 0.3]}, trials=5, fixed={"data": "below"}),
         "paper_random": Grid({"data": ["centred", "uncentred"], "d": [2, 3, 4, 5]}, trials=50),
     },
     citation=CITATION,
