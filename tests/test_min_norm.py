@@ -184,6 +184,24 @@ def test_lengths_do_not_matter():
     assert scaled.least == pytest.approx(margin(X, v).least, abs=1e-9)
 
 
+def test_bounds_of_simplices_hold_inside_them():
+    """Before any halving, where they are loosest, and after some."""
+    rng, tight = np.random.default_rng(0), 0
+    for seed in range(14, 20):
+        X, v = instance(3, seed)
+        chi = unit(np.linalg.inv(X).T)
+        for K, _ in parts(3)[3:]:
+            part = dual_basis.Part(chi, v, tuple(K))
+            for _ in range(3):
+                for simplex, bound in zip(part.simplices, part.bounds, strict=True):
+                    P = unit(rng.dirichlet(np.ones(2), 100) @ simplex)
+                    values = excess(P, part.others(P)[1], v)
+                    assert values.max() <= bound + 1e-7, "arccos blurs"
+                    tight += values.max() > bound - 1e-3
+                part.halve()
+    assert tight, "some bounds are sharp"
+
+
 def test_a_search_that_is_cut_short_keeps_its_bounds(monkeypatch):
     X, v = instance(5, 1)
     whole = margin(X, v)
