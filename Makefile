@@ -75,7 +75,9 @@ TABLES := $(addprefix convex_recovery., \
 	sample_sweep:paper:10 sample_sweep:polished:10 sample_sweep:paper_wide:3 sample_sweep:step_sizes:3 \
 	sample_sweep:near_the_rank:200 \
 	hmkt_sweep:paper:20 hmkt_sweep:paper_adam:20 hmkt_sweep:float32:5 \
-	dropout:part:6 matrix_and_toy:paper:50 matrix_and_toy:paper_toy:100)
+	dropout:part:6 matrix_and_toy:paper:50 matrix_and_toy:paper_toy:100) \
+	$(addprefix single_neuron., \
+	min_rank_vs_min_norm:paper:5 min_rank_vs_min_norm:paper_below:5 min_rank_vs_min_norm:paper_random:50)
 
 tables: $(READY)  ## compute the committed tables again (hours; can be stopped and goes on; JOBS=2 for two processes)
 	@set -e; for table in $(TABLES); do set -- $$(echo $$table | tr : ' '); name=$${1#*.}; \
