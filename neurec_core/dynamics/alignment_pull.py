@@ -1,0 +1,131 @@
+"""The pull on a neuron, g = sum_i share_i y_i x_i, as points become active, inactive, or slide; compiled.
+
+A share is 1 where the neuron is active and 0 where it is not. In the flow a neuron of output sign s may be driven onto
+the boundary <w, x_i> = 0 of a point from both sides; it then slides along it, pulled by the one share between 0 and 1
+that keeps <g, x_i> = 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from .compiled import njit
+
+# Pulls and speeds are sums. What is below this share of the sum of their terms' sizes is rounding, and counts as 0.
+TRUSTED = 1e-14
+# Several points on the boundary at once: rounds in which their shares are settled.
+ROUNDS = 10_000
+
+
+class Task(NamedTuple):
+    """What holds for all neurons: points X (n, d), labels y, K = X X^T, |x_i|; c = 2 step / n, or 1 / n in the flow;
+    whole: whether time is counted in iterations; the end; times (L,) of snapshots, ascending; most events."""
+
+    X: np.ndarray
+    y: np.ndarray
+    K: np.ndarray
+    norms: np.ndarray
+    c: float
+    whole: bool
+    until: float
+    times: np.ndarray
+    most: int
+
+
+class Neuron(NamedTuple):
+    """One neuron where its present move began, in units of 2^exponent.
+
+    w (d,), z (n,) pre-activations; share (n,) of each point in the pull: 1 active, 0 inactive, between where it slides;
+    g (d,) the pull, v (n,) its products with the points; load (2,): sum of share |y| |x|, now and when g was summed;
+    base (d,): w where the pattern was last changed
+    """
+
+    w: np.ndarray
+    z: np.ndarray
+    share: np.ndarray
+    g: np.ndarray
+    v: np.ndarray
+    load: np.ndarray
+    base: np.ndarray
+
+
+# ------------------------------------------------------------------------------------------------------------ the pull
+
+
+@njit()
+def shift(i: int, share: float, task: Task, neuron: Neuron) -> None:
+    """Give point i another share in the pull."""
+    by = (share - neuron.share[i]) * task.y[i]
+    neuron.share[i] = share
+    if by != 0:
+        for r in range(len(neuron.g)):
+            neuron.g[r] += by * task.X[i, r]
+        for k in range(len(neuron.v)):
+            neuron.v[k] += by * task.K[i, k]
+
+
+@njit()
+def weigh(task: Task, neuron: Neuron) -> float:
+    """Sum of the sizes of what the pull is a sum of."""
+    load = 0.0
+    for i in range(len(task.y)):
+        load += neuron.share[i] * abs(task.y[i]) * task.norms[i]
+    neuron.load[0] = load
+    return load
+
+
+@njit()
+def gather(task: Task, neuron: Neuron) -> None:
+    """Sum the pull anew."""
+    neuron.g[:] = 0.0
+    neuron.v[:] = 0.0
+    for i in range(len(task.y)):
+        share = neuron.share[i]
+        neuron.share[i] = 0.0
+        shift(i, share, task, neuron)
+    neuron.load[1] = weigh(task, neuron)
+
+
+@njit()
+def strength(task: Task, neuron: Neuron) -> float:
+    """G, 0 if the pull is rounding; speeds v that are rounding become 0."""
+    load = weigh(task, neuron)
+    if 2 * load < neuron.load[1]:
+        gather(task, neuron)
+    neuron.load[1] = max(neuron.load[1], load)
+    G = 0.0
+    for r in range(len(neuron.g)):
+        G += neuron.g[r] ** 2
+    G = math.sqrt(G)
+    for i in range(len(neuron.v)):
+        if abs(neuron.v[i]) <= TRUSTED * load * task.norms[i]:
+            neuron.v[i] = 0.0
+    return G if load > 0 and TRUSTED * load < G else 0.0
+
+
+@njit()
+def settle(s: float, task: Task, neuron: Neuron) -> bool:
+    """Which points on the boundary become active, inactive or slide, for a neuron with output sign s in the flow.
+
+    Points with s y < 0 minimise |g| over their shares in [0, 1], coordinate by coordinate: s v > 0 where the share is
+    1, < 0 where it is 0, and = 0 between. The others leave to the side to which they are driven.
+    """
+    at = np.flatnonzero(neuron.z == 0)
+    for _ in range(ROUNDS):
+        still = True
+        for i in at:
+            speed, share = s * neuron.v[i], neuron.share[i]
+            if abs(speed) <= TRUSTED * weigh(task, neuron) * task.norms[i]:
+                continue
+            new = 1.0 if speed > 0 else 0.0
+            if s * task.y[i] < 0:
+                new = min(max(share - neuron.v[i] / (task.y[i] * task.K[i, i]), 0.0), 1.0)
+            if new != share:
+                shift(i, new, task, neuron)
+                still = False
+        if still:
+            return True
+    return False
