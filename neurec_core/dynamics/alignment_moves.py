@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .alignment_pull import Neuron, Task, gather, settle, shift, strength
-from .compiled import njit
+from .alignment_pull import Neuron, Task, compiled, copy, gather, settle, shift, strength
 
 # A move also ends when p + a has grown by exp(LONG); numbers beyond LARGE are scaled down.
 LONG, LARGE = 250.0, 2.0**400
+# Where a plain 0 is passed on, numba compiles everything once for it and once for other numbers.
+NONE = np.int64(0)
 Rates = tuple[float, float, float]  # c G, or 0 in the flow; logarithms of the factors of p + a and p - a a unit of time
 Events = tuple[np.ndarray, int]  # rows time, neuron, point, side, and how many of them are in use
 
@@ -41,7 +42,7 @@ class Log(NamedTuple):
 # ------------------------------------------------------------------------------------------------------------- one move
 
 
-@njit()
+@compiled
 def _grown(k: float, rates: Rates, plus: float, minus: float) -> tuple[float, float, float]:
     """p + a and p - a after time k, and what p has gained."""
     if k == 1 and rates[0] > 0:
@@ -50,7 +51,7 @@ def _grown(k: float, rates: Rates, plus: float, minus: float) -> tuple[float, fl
     return plus + more, minus + less, 0.5 * (more + less)
 
 
-@njit()
+@compiled
 def _nearest(s: float, neuron: Neuron) -> tuple[float, int]:
     """How far z moves, per unit of v, until the first point changes sides, if p moves towards s; and that point."""
     nearest, point = np.inf, -1
@@ -63,7 +64,7 @@ def _nearest(s: float, neuron: Neuron) -> tuple[float, int]:
     return nearest, point
 
 
-@njit()
+@compiled
 def _first_time(gain: float, s: float, rate: float, plus: float, minus: float) -> float:
     """When p has gained s * gain in the flow: e = exp(rate t) - 1 solves s (p + a) e^2 + 2 (s a - gain) e = 2 gain."""
     u, b = s * plus, s * 0.5 * (plus - minus) - gain
@@ -80,13 +81,14 @@ def _first_time(gain: float, s: float, rate: float, plus: float, minus: float) -
     return math.log1p(e) / rate
 
 
-@njit()
+@compiled
 def _first_step(z: float, v: float, G: float, most: float, rates: Rates, plus: float, minus: float) -> float:
     """The first iteration in 1, ..., most that finds a point of pre-activation z on its other side, or inf."""
-    was = z > 0
-    if (z + _grown(most, rates, plus, minus)[2] / G * v > 0) == was:
-        return np.inf
-    low, high = 0.0, most
+    was, low, high = z > 0, 0.0, 1.0
+    while (z + _grown(high, rates, plus, minus)[2] / G * v > 0) == was:
+        if high >= most:
+            return np.inf
+        low, high = high, min(2 * high, most)
     while high - low > 1:
         middle = np.floor(0.5 * (low + high))
         if (z + _grown(middle, rates, plus, minus)[2] / G * v > 0) == was:
@@ -96,7 +98,7 @@ def _first_step(z: float, v: float, G: float, most: float, rates: Rates, plus: f
     return high
 
 
-@njit()
+@compiled
 def _length(left: float, s: float, whole: bool, rates: Rates, plus: float, minus: float) -> tuple[float, bool]:
     """How long to move if nothing is met, at most; whether a changes sign there."""
     if rates[0] >= 1:
@@ -113,7 +115,7 @@ def _length(left: float, s: float, whole: bool, rates: Rates, plus: float, minus
 # ---------------------------------------------------------------------------------------------------------- all moves
 
 
-@njit()
+@compiled
 def _shoot(row: int, j: int, moved: float, a: float, exponent: int, neuron: Neuron, log: Log) -> None:
     """Note w + moved g and a."""
     for r in range(len(neuron.w)):
@@ -122,7 +124,7 @@ def _shoot(row: int, j: int, moved: float, a: float, exponent: int, neuron: Neur
     log.exponent[row, j] += exponent
 
 
-@njit()
+@compiled
 def _rates(G: float, task: Task) -> Rates:
     rate = task.c * G
     if not task.whole:
@@ -130,7 +132,7 @@ def _rates(G: float, task: Task) -> Rates:
     return rate, math.log1p(rate), math.log1p(-rate) if rate < 1 else np.nan
 
 
-@njit()
+@compiled
 def _meet(
     s: float, G: float, length: float, rates: Rates, plus: float, minus: float, neuron: Neuron
 ) -> tuple[float, int]:
@@ -145,7 +147,7 @@ def _meet(
     return (time, i) if time <= length else (np.inf, -1)
 
 
-@njit()
+@compiled
 def _along(neuron: Neuron, G: float) -> float:
     """p = <w, g>/G."""
     p = 0.0
@@ -154,13 +156,13 @@ def _along(neuron: Neuron, G: float) -> float:
     return p
 
 
-@njit()
+@compiled
 def _heading(a: float, neuron: Neuron) -> float:
     """The sign of dp/dt: of a, or of what a is about to become."""
     return np.sign(a) if a != 0 else np.sign(_along(neuron, 1.0))
 
 
-@njit()
+@compiled
 def _change(s: float, task: Task, neuron: Neuron) -> bool:
     """Take over the pattern that the neuron has now; False if its sliding cannot be settled."""
     for i in range(len(neuron.z)):
@@ -171,24 +173,33 @@ def _change(s: float, task: Task, neuron: Neuron) -> bool:
     return task.whole or settle(s, task, neuron)
 
 
-@njit()
-def _tell(t: float, j: int, before: np.ndarray, share: np.ndarray, events: np.ndarray, used: int) -> Events:
+@compiled
+def _tell(t: float, j: int, neuron: Neuron, log: Log, events: np.ndarray, used: int) -> Events:
     """Note which points changed sides; the events, moved to where there is room, and how many they are."""
-    for i in range(len(share)):
-        side = np.floor(share[i]) + np.ceil(share[i]) - 1
-        if side != np.floor(before[i]) + np.ceil(before[i]) - 1:
+    for i in range(len(neuron.share)):
+        side = np.floor(neuron.share[i]) + np.ceil(neuron.share[i]) - 1
+        if side != neuron.side[i]:
+            neuron.side[i] = side
             if used == len(events):
                 room = np.empty((2 * used, 4))
-                room[:used] = events
+                for k in range(used):
+                    for r in range(4):
+                        room[k, r] = events[k, r]
                 events = room
-            event = events[used]
-            event[0], event[1], event[2], event[3] = t, j, i, side
+            events[used, 0], events[used, 1], events[used, 2], events[used, 3] = t, j, i, side
             used += 1
-    before[:] = share
+            if side == 0 and np.isnan(log.sliding[j]):
+                log.sliding[j] = t
     return events, used
 
 
-@njit()
+@compiled
+def _scale(scale: float, array: np.ndarray) -> None:
+    for k in range(len(array)):
+        array[k] *= scale
+
+
+@compiled
 def _move(moved: float, met: int, task: Task, neuron: Neuron) -> None:
     for r in range(len(neuron.w)):
         neuron.w[r] += moved * neuron.g[r]
@@ -198,24 +209,21 @@ def _move(moved: float, met: int, task: Task, neuron: Neuron) -> None:
         neuron.z[met] = 0.0
 
 
-@njit()
+@compiled
 def _follow(j: int, a: float, task: Task, neuron: Neuron, log: Log, events: np.ndarray, used: int) -> Events:
     """Follow one neuron to the end; where the events are now, and how many."""
-    first, row, exponent, t, last = used, 0, 0, 0.0, len(task.times)
-    before, fresh = neuron.share.copy(), True
-    G = plus = minus = 0.0
+    first, row, exponent, t, last = used, NONE, NONE, 0.0, len(task.times)
+    fresh, G, plus, minus = True, 0.0, 0.0, 0.0
     while True:
         if fresh:
             if not _change(_heading(a, neuron), task, neuron):
                 break
-            events, used = _tell(t, j, before, neuron.share, events, used)
+            events, used = _tell(t, j, neuron, log, events, used)
             G = strength(task, neuron)
             p = _along(neuron, G) if G > 0 else 0.0
             plus, minus = p + a, p - a
-            neuron.base[:] = neuron.w
+            copy(neuron.w, neuron.base)
             log.of_base[j] = log.exponent[last, j] + exponent
-            if np.isnan(log.sliding[j]) and ((before > 0) & (before < 1)).any():
-                log.sliding[j] = t
         if G == 0 or (plus == 0 and minus == 0):
             t = task.until
         while row < last and task.times[row] <= t:
@@ -241,27 +249,31 @@ def _follow(j: int, a: float, task: Task, neuron: Neuron, log: Log, events: np.n
             down = math.frexp(max(abs(plus), abs(minus)))[1]
             exponent, scale = exponent + down, math.ldexp(1.0, -down)
             a, plus, minus = scale * a, scale * plus, scale * minus
-            neuron.w[:] *= scale
-            neuron.z[:] *= scale
+            _scale(scale, neuron.w)
+            _scale(scale, neuron.z)
     _shoot(last, j, 0.0, a, exponent, neuron, log)
     log.ended[j] = t
     return events, used
 
 
-@njit()
+@compiled
 def follow(task: Task, W: np.ndarray, a: np.ndarray, Z: np.ndarray, log: Log) -> np.ndarray:
     """Follow neurons W (m, d), a (m,), with pre-activations Z (m, n), in units of 2^log.exponent: rows time, neuron,
     point, side, neuron by neuron."""
     (m, d), n = W.shape, len(task.y)
-    events, used = np.empty((64, 4)), 0
-    neuron = Neuron(np.empty(d), np.empty(n), np.empty(n), np.empty(d), np.empty(n), np.zeros(2), np.empty(d))
+    events, used = np.empty((64, 4)), NONE
+    neuron = Neuron(
+        np.empty(d), np.empty(n), np.empty(n), np.empty(d), np.empty(n), np.zeros(2), np.empty(d), np.empty(n)
+    )
     for j in range(m):
-        neuron.w[:] = W[j]
-        neuron.z[:] = Z[j]
-        neuron.share[:] = Z[j] > 0
+        copy(W[j], neuron.w)
+        copy(Z[j], neuron.z)
+        for i in range(n):
+            neuron.share[i] = 1.0 if Z[j, i] > 0 else 0.0
+            neuron.side[i] = 2 * neuron.share[i] - 1
         gather(task, neuron)
         events, used = _follow(j, a[j], task, neuron, log, events, used)
-        log.share[j] = neuron.share
-        log.pull[j] = neuron.g
-        log.base[j] = neuron.base
+        copy(neuron.share, log.share[j])
+        copy(neuron.g, log.pull[j])
+        copy(neuron.base, log.base[j])
     return events[:used]

@@ -19,6 +19,8 @@ TRUSTED = 1e-14
 # Several points on the boundary at once: rounds in which their shares are settled.
 ROUNDS = 10_000
 
+compiled = njit(error_model="numpy")  # a quotient by zero is not looked for
+
 
 class Task(NamedTuple):
     """What holds for all neurons: points X (n, d), labels y, K = X X^T, |x_i|; c = 2 step / n, or 1 / n in the flow;
@@ -40,7 +42,7 @@ class Neuron(NamedTuple):
 
     w (d,), z (n,) pre-activations; share (n,) of each point in the pull: 1 active, 0 inactive, between where it slides;
     g (d,) the pull, v (n,) its products with the points; load (2,): sum of share |y| |x|, now and when g was summed;
-    base (d,): w where the pattern was last changed
+    base (d,): w where the pattern was last changed; side (n,): 1 active, -1 inactive, 0 sliding, as last noted
     """
 
     w: np.ndarray
@@ -50,12 +52,20 @@ class Neuron(NamedTuple):
     v: np.ndarray
     load: np.ndarray
     base: np.ndarray
+    side: np.ndarray
 
 
 # ------------------------------------------------------------------------------------------------------------ the pull
 
 
-@njit()
+@compiled
+def copy(source: np.ndarray, target: np.ndarray) -> None:
+    """Written out, as an assignment of arrays takes many seconds to compile."""
+    for k in range(len(source)):
+        target[k] = source[k]
+
+
+@compiled
 def shift(i: int, share: float, task: Task, neuron: Neuron) -> None:
     """Give point i another share in the pull."""
     by = (share - neuron.share[i]) * task.y[i]
@@ -67,7 +77,7 @@ def shift(i: int, share: float, task: Task, neuron: Neuron) -> None:
             neuron.v[k] += by * task.K[i, k]
 
 
-@njit()
+@compiled
 def weigh(task: Task, neuron: Neuron) -> float:
     """Sum of the sizes of what the pull is a sum of."""
     load = 0.0
@@ -77,7 +87,7 @@ def weigh(task: Task, neuron: Neuron) -> float:
     return load
 
 
-@njit()
+@compiled
 def gather(task: Task, neuron: Neuron) -> None:
     """Sum the pull anew."""
     neuron.g[:] = 0.0
@@ -89,7 +99,7 @@ def gather(task: Task, neuron: Neuron) -> None:
     neuron.load[1] = weigh(task, neuron)
 
 
-@njit()
+@compiled
 def strength(task: Task, neuron: Neuron) -> float:
     """G, 0 if the pull is rounding; speeds v that are rounding become 0."""
     load = weigh(task, neuron)
@@ -106,17 +116,18 @@ def strength(task: Task, neuron: Neuron) -> float:
     return G if load > 0 and TRUSTED * load < G else 0.0
 
 
-@njit()
+@compiled
 def settle(s: float, task: Task, neuron: Neuron) -> bool:
     """Which points on the boundary become active, inactive or slide, for a neuron with output sign s in the flow.
 
     Points with s y < 0 minimise |g| over their shares in [0, 1], coordinate by coordinate: s v > 0 where the share is
     1, < 0 where it is 0, and = 0 between. The others leave to the side to which they are driven.
     """
-    at = np.flatnonzero(neuron.z == 0)
     for _ in range(ROUNDS):
         still = True
-        for i in at:
+        for i in range(len(neuron.z)):
+            if neuron.z[i] != 0:
+                continue
             speed, share = s * neuron.v[i], neuron.share[i]
             if abs(speed) <= TRUSTED * weigh(task, neuron) * task.norms[i]:
                 continue
