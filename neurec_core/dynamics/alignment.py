@@ -7,8 +7,8 @@ neuron moves by itself, pulled by g = sum y_i x_i over the points on which it is
     gradient descent on the mean square:        w <- w + c a g,      a <- a + c <w, g>,     c = 2 step / n
 
 With G = |g| and p = <w, g>/G, the sums p + a and p - a grow by the factors exp(+-G t/n), or (1 +- c G)^k in k steps,
-and w changes along g only. So a neuron jumps from one change of its pattern to the next; a run costs what happens in it,
-however long it is and however small the weights are: the motion is linear in their scale.
+and w changes along g only. So a neuron jumps from one change of its pattern to the next; a run costs what happens in
+it, however long it is and however small the weights are: the motion is linear in their scale.
 
 In the flow a neuron may be driven onto the boundary of a point from both sides. It then slides along it, pulled by
 the convex combination of both pulls that keeps it there, for as long as the two sides agree; on several boundaries, by
@@ -92,8 +92,8 @@ def align(
     ------
     BadInput : "a (output weights) must be an array of shape (m,) = (25,), got (24,)", and the like
 
-    **Source**: chistikov2023learning, Propositions 13 and 14 (yardsticks); differs: any labels and output weights, sliding,
-    and gradient descent as well as the flow.
+    **Source**: chistikov2023learning, Propositions 13 and 14 (yardsticks); differs: any labels and output weights,
+    sliding, and gradient descent as well as the flow.
     """
     X, y, W, a = _weights(X, y, W, a)
     n, d = X.shape
@@ -152,4 +152,4 @@ def _task(
         kind = "whole numbers" if whole else "numbers"
         raise BadInput(f"times (when to note the weights) must be {kind} that ascend in [0, {until:g}], got {times!r}")
     c = 1 / n if step is None else 2 * step / n
-    return Task(X, y, X @ X.T, norms, c, whole, float(until), at, int(most))
+    return Task(X, y, X @ X.T, norms, np.abs(y) * norms, c, whole, float(until), at, int(most))

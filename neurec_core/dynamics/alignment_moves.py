@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .alignment_pull import Neuron, Task, compiled, copy, gather, settle, shift, strength
+from .alignment_pull import Neuron, Task, compiled, copy, dot, gather, settle, shift, strength
 
 # A move also ends when p + a has grown by exp(LONG); numbers beyond LARGE are scaled down.
 LONG, LARGE = 250.0, 2.0**400
+ACTIVE, SLIDING, INACTIVE = 1, 0, -1
 # Where a plain 0 is passed on, numba compiles everything once for it and once for other numbers.
 NONE = np.int64(0)
 Rates = tuple[float, float, float]  # c G, or 0 in the flow; logarithms of the factors of p + a and p - a a unit of time
@@ -148,18 +149,9 @@ def _meet(
 
 
 @compiled
-def _along(neuron: Neuron, G: float) -> float:
-    """p = <w, g>/G."""
-    p = 0.0
-    for r in range(len(neuron.w)):
-        p += neuron.w[r] * (neuron.g[r] / G)
-    return p
-
-
-@compiled
 def _heading(a: float, neuron: Neuron) -> float:
     """The sign of dp/dt: of a, or of what a is about to become."""
-    return np.sign(a) if a != 0 else np.sign(_along(neuron, 1.0))
+    return np.sign(a) if a != 0 else np.sign(dot(neuron.w, neuron.g))
 
 
 @compiled
@@ -167,7 +159,8 @@ def _change(s: float, task: Task, neuron: Neuron) -> bool:
     """Take over the pattern that the neuron has now; False if its sliding cannot be settled."""
     for i in range(len(neuron.z)):
         if task.whole:
-            shift(i, 1.0 if neuron.z[i] > 0 else 0.0, task, neuron)
+            if (neuron.z[i] > 0) != (neuron.share[i] > 0):
+                shift(i, 1.0 - neuron.share[i], task, neuron)
         elif s * task.y[i] > 0 and 0 < neuron.share[i] < 1:
             shift(i, 0.0, task, neuron)  # the boundary repels from now on
     return task.whole or settle(s, task, neuron)
@@ -177,7 +170,7 @@ def _change(s: float, task: Task, neuron: Neuron) -> bool:
 def _tell(t: float, j: int, neuron: Neuron, log: Log, events: np.ndarray, used: int) -> Events:
     """Note which points changed sides; the events, moved to where there is room, and how many they are."""
     for i in range(len(neuron.share)):
-        side = np.floor(neuron.share[i]) + np.ceil(neuron.share[i]) - 1
+        side = ACTIVE if neuron.share[i] == 1 else INACTIVE if neuron.share[i] == 0 else SLIDING
         if side != neuron.side[i]:
             neuron.side[i] = side
             if used == len(events):
@@ -188,7 +181,7 @@ def _tell(t: float, j: int, neuron: Neuron, log: Log, events: np.ndarray, used: 
                 events = room
             events[used, 0], events[used, 1], events[used, 2], events[used, 3] = t, j, i, side
             used += 1
-            if side == 0 and np.isnan(log.sliding[j]):
+            if side == SLIDING and np.isnan(log.sliding[j]):
                 log.sliding[j] = t
     return events, used
 
@@ -220,7 +213,7 @@ def _follow(j: int, a: float, task: Task, neuron: Neuron, log: Log, events: np.n
                 break
             events, used = _tell(t, j, neuron, log, events, used)
             G = strength(task, neuron)
-            p = _along(neuron, G) if G > 0 else 0.0
+            p = dot(neuron.w, neuron.g) / G if G > 0 else 0.0
             plus, minus = p + a, p - a
             copy(neuron.w, neuron.base)
             log.of_base[j] = log.exponent[last, j] + exponent
@@ -270,7 +263,7 @@ def follow(task: Task, W: np.ndarray, a: np.ndarray, Z: np.ndarray, log: Log) ->
         copy(Z[j], neuron.z)
         for i in range(n):
             neuron.share[i] = 1.0 if Z[j, i] > 0 else 0.0
-            neuron.side[i] = 2 * neuron.share[i] - 1
+            neuron.side[i] = ACTIVE if Z[j, i] > 0 else INACTIVE
         gather(task, neuron)
         events, used = _follow(j, a[j], task, neuron, log, events, used)
         copy(neuron.share, log.share[j])

@@ -23,13 +23,14 @@ compiled = njit(error_model="numpy")  # a quotient by zero is not looked for
 
 
 class Task(NamedTuple):
-    """What holds for all neurons: points X (n, d), labels y, K = X X^T, |x_i|; c = 2 step / n, or 1 / n in the flow;
-    whole: whether time is counted in iterations; the end; times (L,) of snapshots, ascending; most events."""
+    """What holds for all neurons: points X (n, d), labels y, K = X X^T, norms |x_i|, sizes |y_i| |x_i|; c = 2 step / n,
+    or 1 / n in the flow; whole: whether time is counted in iterations; the end; times of snapshots; most events."""
 
     X: np.ndarray
     y: np.ndarray
     K: np.ndarray
     norms: np.ndarray
+    sizes: np.ndarray
     c: float
     whole: bool
     until: float
@@ -65,6 +66,15 @@ def copy(source: np.ndarray, target: np.ndarray) -> None:
         target[k] = source[k]
 
 
+@njit(fastmath={"reassoc", "contract"})
+def dot(one: np.ndarray, other: np.ndarray) -> float:
+    """<one, other>, summed in the processor's vectors."""
+    total = 0.0
+    for k in range(len(one)):
+        total += one[k] * other[k]
+    return total
+
+
 @compiled
 def shift(i: int, share: float, task: Task, neuron: Neuron) -> None:
     """Give point i another share in the pull."""
@@ -80,9 +90,7 @@ def shift(i: int, share: float, task: Task, neuron: Neuron) -> None:
 @compiled
 def weigh(task: Task, neuron: Neuron) -> float:
     """Sum of the sizes of what the pull is a sum of."""
-    load = 0.0
-    for i in range(len(task.y)):
-        load += neuron.share[i] * abs(task.y[i]) * task.norms[i]
+    load = dot(neuron.share, task.sizes)
     neuron.load[0] = load
     return load
 
@@ -106,10 +114,7 @@ def strength(task: Task, neuron: Neuron) -> float:
     if 2 * load < neuron.load[1]:
         gather(task, neuron)
     neuron.load[1] = max(neuron.load[1], load)
-    G = 0.0
-    for r in range(len(neuron.g)):
-        G += neuron.g[r] ** 2
-    G = math.sqrt(G)
+    G = math.sqrt(dot(neuron.g, neuron.g))
     for i in range(len(neuron.v)):
         if abs(neuron.v[i]) <= TRUSTED * load * task.norms[i]:
             neuron.v[i] = 0.0
