@@ -18,6 +18,8 @@ from .compiled import njit
 TRUSTED = 1e-14
 # Several points on the boundary at once: rounds in which their shares are settled.
 ROUNDS = 10_000
+# The pull is summed anew after so many changes, and when so much has gone that it could have lost a digit.
+OFTEN = 64
 
 compiled = njit(error_model="numpy")  # a quotient by zero is not looked for
 
@@ -42,8 +44,8 @@ class Neuron(NamedTuple):
     """One neuron where its present move began, in units of 2^exponent.
 
     w (d,), z (n,) pre-activations; share (n,) of each point in the pull: 1 active, 0 inactive, between where it slides;
-    g (d,) the pull, v (n,) its products with the points; load (2,): sum of share |y| |x|, now and when g was summed;
-    base (d,): w where the pattern was last changed; side (n,): 1 active, -1 inactive, 0 sliding, as last noted
+    g (d,) the pull, v (n,) its products with the points; since (2,): changes since g was summed, and the largest sum of
+    share |y| |x|; base (d,): w where the pattern was last changed; side (n,), as last noted
     """
 
     w: np.ndarray
@@ -51,7 +53,7 @@ class Neuron(NamedTuple):
     share: np.ndarray
     g: np.ndarray
     v: np.ndarray
-    load: np.ndarray
+    since: np.ndarray
     base: np.ndarray
     side: np.ndarray
 
@@ -80,6 +82,7 @@ def shift(i: int, share: float, task: Task, neuron: Neuron) -> None:
     """Give point i another share in the pull."""
     by = (share - neuron.share[i]) * task.y[i]
     neuron.share[i] = share
+    neuron.since[0] += 1
     if by != 0:
         for r in range(len(neuron.g)):
             neuron.g[r] += by * task.X[i, r]
@@ -88,35 +91,28 @@ def shift(i: int, share: float, task: Task, neuron: Neuron) -> None:
 
 
 @compiled
-def weigh(task: Task, neuron: Neuron) -> float:
-    """Sum of the sizes of what the pull is a sum of."""
-    load = dot(neuron.share, task.sizes)
-    neuron.load[0] = load
-    return load
-
-
-@compiled
 def gather(task: Task, neuron: Neuron) -> None:
     """Sum the pull anew."""
-    neuron.g[:] = 0.0
-    neuron.v[:] = 0.0
-    for i in range(len(task.y)):
-        share = neuron.share[i]
-        neuron.share[i] = 0.0
-        shift(i, share, task, neuron)
-    neuron.load[1] = weigh(task, neuron)
+    for r in range(len(neuron.g)):
+        neuron.g[r] = 0.0
+    for k in range(len(neuron.v)):
+        neuron.v[k] = 0.0
+    for i in range(len(neuron.share)):
+        if neuron.share[i] != 0:
+            share, neuron.share[i] = neuron.share[i], 0.0
+            shift(i, share, task, neuron)
+    neuron.since[0], neuron.since[1] = 0.0, dot(neuron.share, task.sizes)
 
 
 @compiled
 def strength(task: Task, neuron: Neuron) -> float:
     """G, 0 if the pull is rounding; speeds v that are rounding become 0."""
-    load = weigh(task, neuron)
-    if 2 * load < neuron.load[1]:
+    if neuron.since[0] > OFTEN or 2 * dot(neuron.share, task.sizes) < neuron.since[1]:
         gather(task, neuron)
-    neuron.load[1] = max(neuron.load[1], load)
-    G = math.sqrt(dot(neuron.g, neuron.g))
+    load, G = dot(neuron.share, task.sizes), math.sqrt(dot(neuron.g, neuron.g))
+    neuron.since[1] = max(neuron.since[1], load)
     for i in range(len(neuron.v)):
-        if abs(neuron.v[i]) <= TRUSTED * load * task.norms[i]:
+        if abs(neuron.v[i]) <= TRUSTED * load * task.norms[i] or 0 < neuron.share[i] < 1:
             neuron.v[i] = 0.0
     return G if load > 0 and TRUSTED * load < G else 0.0
 
@@ -134,11 +130,14 @@ def settle(s: float, task: Task, neuron: Neuron) -> bool:
             if neuron.z[i] != 0:
                 continue
             speed, share = s * neuron.v[i], neuron.share[i]
-            if abs(speed) <= TRUSTED * weigh(task, neuron) * task.norms[i]:
+            small = TRUSTED * max(dot(neuron.share, task.sizes), neuron.since[1])
+            if abs(speed) <= small * task.norms[i]:
                 continue
             new = 1.0 if speed > 0 else 0.0
             if s * task.y[i] < 0:
-                new = min(max(share - neuron.v[i] / (task.y[i] * task.K[i, i]), 0.0), 1.0)
+                new = share - neuron.v[i] / (task.y[i] * task.K[i, i])
+                small /= task.sizes[i]
+                new = 0.0 if new <= small else 1.0 if new >= 1 - small else new
             if new != share:
                 shift(i, new, task, neuron)
                 still = False
