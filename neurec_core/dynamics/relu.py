@@ -20,6 +20,7 @@ import numpy as np
 from ..params import BadInput
 from . import relu_kernels as kernels
 from . import relu_tail as tails
+from .alignment import align
 from .checks import number, shaped
 
 # Shares of a neuron's size below which its distance to a boundary is not trusted to rounding.
@@ -27,9 +28,11 @@ TRUSTED = 1e-9
 # A neuron is held if it keeps its pattern for so many steps like the last one.
 LONG = 500
 # A group costs as much as this, and this for each of its lanes, over the number of points, in free neurons (measured).
-COST, PER_LANE = 130, 3
+COST, PER_LANE = 40, 2
 # Steps until all patterns are looked at again, doubled as long as that leaves no fewer lanes.
 PATIENCE, MOST, FEWER = 512, 1 << 24, 0.75
+# Outputs below this share of the smallest label count for nothing; so few iterations without them are not worth it.
+NEGLIGIBLE, SHORTEST = 1e-14, 64
 # Iterations that the tail tries at first, and after which it is tried again.
 FIRST, RETRY = 2000, 8192
 # Crossings noted between two looks, and crossings told at most.
@@ -56,7 +59,7 @@ class Descended(NamedTuple):
     at : (L,), the iterations of the log that were reached
     losses : (L,), the loss there
     Ws, As : (L, m, d) and (L, m), the weights there
-    spent : iterations by level, "neurons" (some are free) and "groups" (all that move are held),
+    spent : iterations by level, "alignment" (outputs are negligible: closed form), "neurons" (some are free) and "groups" (all that move are held),
         "tail" (many at a time)
     crossings : (C, 3), iteration, neuron and point of each change of a pattern, at most 10^6 of them
     """
@@ -106,7 +109,7 @@ def descend(
     passes time 2 step an iteration.
     """
     course = _read(X, y, W, a, step, steps, target, log, tail)
-    patience, fewest, k = PATIENCE, np.inf, 0
+    patience, fewest, k = PATIENCE, np.inf, course.align(step, steps)
     while True:
         if tail:
             k, patience = course.leap(k, steps, float(target), tail), min(patience, RETRY)
@@ -144,10 +147,38 @@ class _Course:
         self.data = kernels.Data(X @ X.T, y, c)
         self.H = self.W @ X.T
         self.groups: list[_Group] = []
-        self.spent = {"neurons": 0, "groups": 0, "tail": 0}
+        self.spent = {"alignment": 0, "neurons": 0, "groups": 0, "tail": 0}
         self.noted: list[tuple[np.ndarray, ...]] = []
         self.crossings: list[np.ndarray] = []
         self.loss = np.nan
+
+    def align(self, step: float, steps: int) -> int:
+        """Take the iterations in which no output counts against the labels; returns how many."""
+        k, y, c = 0, self.data.y, self.data.c
+        enough = NEGLIGIBLE * np.abs(y).min()
+        while k < steps:
+            H = np.maximum(self.H, 0)
+            size, drive = float((np.abs(self.a) @ H).max()), c * np.linalg.norm(((H > 0) * y) @ self.X, axis=1).max()
+            # Outputs grow by the square of this an iteration, or more once neurons have reached further points.
+            room = np.log(enough / size) / (2 * np.log1p(drive)) if 0 < size < enough and drive else 0.0
+            N = min(int(room), steps - k)
+            while N >= SHORTEST:
+                log = self.log[(self.log >= k) & (self.log < k + N)]
+                found = align(self.X, y, self.W, self.a, step=step, until=N, times=log - k)
+                H = found.W @ self.X.T
+                if (np.abs(found.a) @ np.maximum(H, 0)).max() <= enough and (found.ended == N).all():
+                    break
+                N //= 2
+            else:
+                break
+            if len(log):
+                outputs = np.einsum("lm,lmn->ln", found.As, np.maximum(found.Ws @ self.X.T, 0))
+                self.noted.append((log, ((y - outputs) ** 2).mean(axis=1), found.Ws, found.As))
+                self.log = self.log[len(log) :]
+            self.crossings.append(np.column_stack([found.times + k, found.neurons, found.points]))
+            self.W, self.a, self.H, k = found.W, found.a, H, k + N
+        self.spent["alignment"] = k
+        return k
 
     def arranged(self) -> tuple[kernels.Lanes, float]:
         """Lanes for all neurons that are active anywhere; for how long those that are held keep their patterns."""

@@ -19,5 +19,6 @@ gradient descent                              `neurec_core.dynamics.relu.descend
 from __future__ import annotations
 
 from .min_norm import MIN_RANK_VS_MIN_NORM
+from .sweeps import ALIGNMENT_VS_SCALE, TWO_TEACHERS, WIDTH_STUDY
 
-EXPERIMENTS = (MIN_RANK_VS_MIN_NORM,)
+EXPERIMENTS = (ALIGNMENT_VS_SCALE, WIDTH_STUDY, TWO_TEACHERS, MIN_RANK_VS_MIN_NORM)

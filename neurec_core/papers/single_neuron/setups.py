@@ -77,7 +77,9 @@ def sample(params: Setup, draws: Draws) -> Problem:
     signs = [1.0, -1.0][: W.shape[1]]
     noise = params.deviation * draws.normal("inside", len(signs), n, d)
     inside = np.concatenate([s * mu[:, None] + noise[:, i] for i, s in enumerate(signs)], axis=1)
-    outside = (draws.normal(f"outside {name}", size, d) for name, size in zip("abc", (-(-n // 4), n, 4 * n), strict=True))
+    outside = (
+        draws.normal(f"outside {name}", size, d) for name, size in zip("abc", (-(-n // 4), n, 4 * n), strict=True)
+    )
     return Problem(X, net(X), Teacher(net, Sets(inside, *outside)))
 
 

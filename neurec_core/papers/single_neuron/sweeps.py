@@ -10,6 +10,7 @@ from .setups import CITATION, sample
 from .training import COLUMNS, Training, score, solve
 
 SCALES = [4.0**e for e in range(2, -14, -1)]  # as published
+SPREADS = [i / 10 for i in range(1, 21)]
 BOTH = {"data": ["centred", "uncentred"]}
 TWO: dict[str, Any] = {"teachers": "two", "d": 16, "m": 25, "scale": 4.0**-7}
 
@@ -30,7 +31,9 @@ ALIGNMENT_VS_SCALE = _experiment(
         "tiny": Grid({**BOTH, "scale": [1.0, 4.0**-3]}, trials=2, fixed={"d": 3, "m": 8, "steps": 20_000}),
         "quick": Grid({**BOTH, "d": [4], "scale": SCALES}, trials=5, fixed={"m": 200}),
         "paper": Grid({"d": [4, 16, 64, 256, 1024], **BOTH, "scale": SCALES}, trials=5, fixed={"m": 200}),
-        "part": Grid({"d": [4, 16, 64], **BOTH, "scale": SCALES}, trials=5, fixed={"m": 200}),
+        "part": Grid({"d": [4, 16], **BOTH, "scale": SCALES}, trials=5, fixed={"m": 200}),
+        "part_64": Grid({**BOTH, "scale": SCALES}, trials=5, fixed={"d": 64, "m": 200, "tail": 1e-6}),
+        "part_256": Grid({**BOTH, "scale": SCALES[2::3]}, trials=1, fixed={"d": 256, "m": 200, "tail": 1e-6}),
         "published_angles": Grid(
             {"d": [4], **BOTH, "scale": SCALES[-6:]}, trials=5, fixed={"m": 200, "angles": "arccos"}
         ),
@@ -57,7 +60,8 @@ TWO_TEACHERS = _experiment(
             fixed={"teachers": "two", "d": 3, "m": 12, "scale": 4.0**-3, "steps": 20_000, "step": 0.03},
         ),
         "quick": Grid({"spread": [0.1, 0.5, 1.0]}, trials=3, fixed={**TWO, "d": 4, "target": 1e-6}),
-        "paper": Grid({**BOTH, "spread": [0.1 * i for i in range(1, 21)]}, trials=15, fixed=TWO),
+        "paper": Grid({**BOTH, "spread": SPREADS}, trials=15, fixed=TWO),
+        "part": Grid({**BOTH, "spread": SPREADS[1::2]}, trials=15, fixed={**TWO, "steps": 1_000_000}),
     },
     ["max_angle", "negative_angle"],
 )  # fmt: skip

@@ -96,10 +96,11 @@ def score(params: Training, problem: Problem, solution: Solution) -> dict[str, n
         "interpolated": stats["loss"] < params.target,
         "slid": stats["slid"],
         "iterations": stats["steps"],
-        "held": stats["groups"] / np.maximum(stats["steps"], 1),
+        **{name: stats[level] / np.maximum(stats["steps"], 1) for name, level in LEVELS.items()},
     }
 
 
+LEVELS = {"aligned": "alignment", "held": "groups", "leapt": "tail"}
 TAKEN = ("loss", "nuclear", "energy", "distance", "target_angle", "inside", "middle")
 COLUMNS = {
     "max_angle": Column("largest angle between active positive neurons", "measure", "degrees", logarithmic=True),
@@ -117,5 +118,7 @@ COLUMNS = {
     "slid": Column("a neuron slid along a point's boundary", "event"),
     "bundle": Column("active positive neurons", "measure"),
     "iterations": Column("iterations", "measure", logarithmic=True),
+    "aligned": Column("share of iterations taken in closed form, while outputs are negligible", "measure"),
     "held": Column("share of iterations taken by groups of neurons", "measure"),
+    "leapt": Column("share of iterations taken many at a time", "measure"),
 }
