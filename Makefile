@@ -79,7 +79,9 @@ TABLES := $(addprefix convex_recovery., \
 	$(addprefix orthogonal_inputs., \
 	saddle_to_saddle:published:20 saddle_to_saddle:paper:20 saddle_to_saddle:paper_orthogonal:20 \
 	saddle_to_saddle:paper_width:50 non_orthogonal_toy:paper:10 non_orthogonal_toy:paper_random:10 \
-	high_dimension:paper:1 high_dimension:paper_large:1 high_dimension:paper_dimension:20)
+	high_dimension:paper:1 high_dimension:paper_large:1 high_dimension:paper_dimension:20) \
+	$(addprefix single_neuron., \
+	min_rank_vs_min_norm:paper:5 min_rank_vs_min_norm:paper_below:5 min_rank_vs_min_norm:paper_random:50)
 
 tables: $(READY)  ## compute the committed tables again (hours; can be stopped and goes on; JOBS=2 for two processes)
 	@set -e; for table in $(TABLES); do set -- $$(echo $$table | tr : ' '); name=$${1#*.}; \

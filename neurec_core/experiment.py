@@ -33,12 +33,15 @@ class Status(StrEnum):
     UNDECIDED = "undecided: no certificate either way"
     EMPTY = "a planted neuron is active on no point"
     DIVERGED = "the iterates diverged"
+    CUTOFF = "stopped at the limit of iterations"
+    STALLED = "came to rest above the target"
+    DEAD = "no neuron is active on any point"
     RAISED = "raised an error"
 
     @property
     def usable(self) -> bool:
         """Whether the trial's measures mean anything."""
-        return self in (Status.SOLVED, Status.INACCURATE)
+        return self in (Status.SOLVED, Status.INACCURATE, Status.CUTOFF, Status.STALLED)
 
 
 class Problem(NamedTuple):

@@ -196,22 +196,38 @@ def curves(
     fig = go.Figure()
     parts = _parts(table, lines)
     for i, (name, part) in enumerate(parts):
-        cells = summarise(part, experiment, column, [x], average).dropna(subset="value")
-        color = COLORS[i % len(COLORS)]
-        band = {"x": [*cells[x], *cells[x][::-1]], "y": [*cells["high"], *cells["low"][::-1]]}
-        shade = {"fill": "toself", "fillcolor": color, "opacity": 0.2, "line": {"width": 0}}
-        fig.add_scatter(**band, **shade, mode="lines", hoverinfo="skip", showlegend=False, legendgroup=name)
-        fig.add_scatter(
-            x=cells[x], y=cells["value"], name=name or "measured", legendgroup=name, mode="lines+markers",
-            line={"color": color}, showlegend=lines is not None, customdata=cells[["low", "high", "trials"]],
-            hovertemplate="%{y:.3g} [%{customdata[0]:.3g}, %{customdata[1]:.3g}], %{customdata[2]} trials",
-        )  # fmt: skip
+        cells = summarise(part, experiment, column, [x], average)
+        _line(fig, cells, x, name or "measured", COLORS[i % len(COLORS)], lines is not None)
     declared = experiment.params.declared()[x]
     fig.update_layout(hovermode="x unified", xaxis_title=declared.axis)
     fig.update_yaxes(title=_value_axis(experiment, column, average))
     if experiment.columns[column].logarithmic:
         logarithmic(fig, "y")
     return _finish(fig, experiment, column, table, alt=f"{experiment.columns[column].label}, against {declared.label}")
+
+
+def measures(table: pd.DataFrame, experiment: Experiment, x: str, columns: Sequence[str], title: str) -> go.Figure:
+    """Medians of several measures in one unit along one parameter, with their bands, a line each."""
+    fig = go.Figure()
+    for i, column in enumerate(columns):
+        cells = summarise(table, experiment, column, [x])
+        _line(fig, cells, x, experiment.columns[column].label, COLORS[i % len(COLORS)], True)
+    declared = experiment.params.declared()[x]
+    fig.update_layout(hovermode="x unified", xaxis_title=declared.axis)
+    fig.update_yaxes(title=_value_axis(experiment, columns[0]))
+    return style(fig, title, alt=f"{title}, against {declared.label}")
+
+
+def _line(fig: go.Figure, cells: pd.DataFrame, x: str, name: str, color: str, named: bool) -> None:
+    cells = cells.dropna(subset="value")
+    band = {"x": [*cells[x], *cells[x][::-1]], "y": [*cells["high"], *cells["low"][::-1]]}
+    shade = {"fill": "toself", "fillcolor": color, "opacity": 0.2, "line": {"width": 0}}
+    fig.add_scatter(**band, **shade, mode="lines", hoverinfo="skip", showlegend=False, legendgroup=name)
+    fig.add_scatter(
+        x=cells[x], y=cells["value"], name=name, legendgroup=name, mode="lines+markers",
+        line={"color": color}, showlegend=named, customdata=cells[["low", "high", "trials"]],
+        hovertemplate="%{y:.3g} [%{customdata[0]:.3g}, %{customdata[1]:.3g}], %{customdata[2]} trials",
+    )  # fmt: skip
 
 
 def logarithmic(fig: go.Figure, axes: str = "xy") -> go.Figure:

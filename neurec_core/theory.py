@@ -151,3 +151,18 @@ def separation_sample_size(r: int, m: int, m0: int, weights: int) -> int:
     **Source**: zhang2023geometry, Lemma 4.2.
     """
     return r + (m + m0 - r) * weights
+
+
+def margin_above(b: np.ndarray | float) -> np.ndarray:
+    """cos(chi_2, chi_3) - sin(chi_2, v) of `data.points_above`, which is M from b = 8 on.
+
+    (b - 1)/(b + 1) - sqrt(1 - (9/25) b/(b + 1)).
+
+    Parameters
+    ----------
+    b : > 0; the sign changes at 91/9
+
+    **Source**: chistikov2023learning, its family with M > 0 beside Theorem 8.
+    """
+    b = np.asarray(b, float)
+    return (b - 1) / (b + 1) - np.sqrt(1 - 0.36 * b / (b + 1))

@@ -7,7 +7,7 @@ import pytest
 from toys import TOY
 
 from neurec_core import plots, tables
-from neurec_core.experiment import Experiment, Grid, Guide
+from neurec_core.experiment import Column, Experiment, Grid, Guide
 from neurec_core.papers.convex_recovery import SKIP_RECOVERY
 from neurec_core.params import BadInput
 from neurec_core.sweep import sweep
@@ -104,3 +104,16 @@ def test_no_figure_offers_an_upload():
     import plotly.io as pio
 
     assert pio.renderers["plotly_mimetype"].config["showSendToCloud"] is False
+
+
+def test_several_measures_share_one_figure():
+    other = {**TOY.columns, "double": Column("twice the size", "measure", "m")}
+    toy = Experiment(**{**vars(TOY), "columns": other})
+    data = table(Grid({"x": [0, 5, 9]}, trials=5)).assign(double=lambda rows: 2 * rows["size"])
+    fig = plots.measures(data, toy, "x", ["size", "double"], "two sizes")
+    lines = [trace for trace in fig.data if trace.mode == "lines+markers"]
+    assert [trace.name for trace in lines] == ["size", "twice the size"]
+    medians = tables.spread(data, "size", ["x"])["median"]
+    assert np.allclose(lines[0].y, medians)
+    assert np.allclose(lines[1].y, 2 * medians)
+    assert titles(fig) == ["tenths x", "median, middle 80 % (m)"]

@@ -19,6 +19,8 @@ import numpy as np
 
 from ..params import BadInput
 from . import relu_kernels as kernels
+from . import relu_tail as tails
+from .alignment import align
 from .checks import number, shaped
 
 # Shares of a neuron's size below which its distance to a boundary is not trusted to rounding.
@@ -26,9 +28,13 @@ TRUSTED = 1e-9
 # A neuron is held if it keeps its pattern for so many steps like the last one.
 LONG = 500
 # A group costs as much as this, and this for each of its lanes, over the number of points, in free neurons (measured).
-COST, PER_LANE = 130, 3
+COST, PER_LANE = 40, 2
 # Steps until all patterns are looked at again, doubled as long as that leaves no fewer lanes.
 PATIENCE, MOST, FEWER = 512, 1 << 24, 0.75
+# Outputs below this share of the smallest label count for nothing; so few iterations without them are not worth it.
+NEGLIGIBLE, SHORTEST = 1e-14, 64
+# Iterations that the tail tries at first, and after which it is tried again.
+FIRST, RETRY = 2000, 8192
 # Crossings noted between two looks, and crossings told at most.
 ROOM, TOLD = 4096, 1_000_000
 
@@ -53,7 +59,8 @@ class Descended(NamedTuple):
     at : (L,), the iterations of the log that were reached
     losses : (L,), the loss there
     Ws, As : (L, m, d) and (L, m), the weights there
-    spent : iterations by level, "neurons" (some are free) and "groups" (all that move are held)
+    spent : iterations by level, "alignment" (outputs are negligible: closed form), "neurons" (some are free) and "groups" (all that move are held),
+        "tail" (many at a time)
     crossings : (C, 3), iteration, neuron and point of each change of a pattern, at most 10^6 of them
     """
 
@@ -80,6 +87,7 @@ def descend(
     steps: int,
     target: float = 0.0,
     log: Sequence[int] | np.ndarray = (),
+    tail: float = 0.0,
 ) -> Descended:
     """Minimise 1/n sum_i (h(x_i) - y_i)^2 by full-batch gradient descent; max'(0) = 0.
 
@@ -91,6 +99,7 @@ def descend(
     steps : at most so many iterations, >= 0
     target : end at the first iteration with a smaller loss
     log : iterations, increasing, at which to note loss and weights
+    tail : error, over the way gone, for which many iterations may be taken at a time; 0 takes each (see `relu_tail`)
 
     Raises
     ------
@@ -99,9 +108,11 @@ def descend(
     **Source**: chistikov2023learning, Section 1, for the network; differs: gradient descent in place of its flow, which
     passes time 2 step an iteration.
     """
-    course = _read(X, y, W, a, step, steps, target, log)
-    patience, fewest, k = PATIENCE, np.inf, 0
+    course = _read(X, y, W, a, step, steps, target, log, tail)
+    patience, fewest, k = PATIENCE, np.inf, course.align(step, steps)
     while True:
+        if tail:
+            k, patience = course.leap(k, steps, float(target), tail), min(patience, RETRY)
         lanes, clock = course.arranged()
         if not len(lanes.ids) and not len(lanes.masks):
             return course.ended(End.DEAD, k)
@@ -136,10 +147,38 @@ class _Course:
         self.data = kernels.Data(X @ X.T, y, c)
         self.H = self.W @ X.T
         self.groups: list[_Group] = []
-        self.spent = {"neurons": 0, "groups": 0}
+        self.spent = {"alignment": 0, "neurons": 0, "groups": 0, "tail": 0}
         self.noted: list[tuple[np.ndarray, ...]] = []
         self.crossings: list[np.ndarray] = []
         self.loss = np.nan
+
+    def align(self, step: float, steps: int) -> int:
+        """Take the iterations in which no output counts against the labels; returns how many."""
+        k, y, c = 0, self.data.y, self.data.c
+        enough = NEGLIGIBLE * np.abs(y).min()
+        while k < steps:
+            H = np.maximum(self.H, 0)
+            size, drive = float((np.abs(self.a) @ H).max()), c * np.linalg.norm(((H > 0) * y) @ self.X, axis=1).max()
+            # Outputs grow by the square of this an iteration, or more once neurons have reached further points.
+            room = np.log(enough / size) / (2 * np.log1p(drive)) if 0 < size < enough and drive else 0.0
+            N = min(int(room), steps - k)
+            while N >= SHORTEST:
+                log = self.log[(self.log >= k) & (self.log < k + N)]
+                found = align(self.X, y, self.W, self.a, step=step, until=N, times=log - k)
+                H = found.W @ self.X.T
+                if (np.abs(found.a) @ np.maximum(H, 0)).max() <= enough and (found.ended == N).all():
+                    break
+                N //= 2
+            else:
+                break
+            if len(log):
+                outputs = np.einsum("lm,lmn->ln", found.As, np.maximum(found.Ws @ self.X.T, 0))
+                self.noted.append((log, ((y - outputs) ** 2).mean(axis=1), found.Ws, found.As))
+                self.log = self.log[len(log) :]
+            self.crossings.append(np.column_stack([found.times + k, found.neurons, found.points]))
+            self.W, self.a, self.H, k = found.W, found.a, H, k + N
+        self.spent["alignment"] = k
+        return k
 
     def arranged(self) -> tuple[kernels.Lanes, float]:
         """Lanes for all neurons that are active anywhere; for how long those that are held keep their patterns."""
@@ -239,6 +278,45 @@ class _Course:
             out[:, group.ids] = b[:, group.lanes] @ group.of.T
         return W, out
 
+    def leap(self, k: int, steps: int, target: float, tolerance: float) -> int:
+        """Take iterations many at a time, if all neurons that move have one pattern, for as long as they keep it."""
+        on = self.H > 0
+        live = np.flatnonzero(on.any(axis=1))
+        if not len(live) or (on[live] != on[live[0]]).any():
+            return k
+        seen = on[live[0]]
+        U, S, Vt = np.linalg.svd(self.X[seen], full_matrices=False)
+        rank = np.sum(S > S[0] * max(self.X.shape) * np.finfo(float).eps)
+        U, S, Vt, y = U[:, :rank], S[:rank], Vt[:rank], self.data.y
+        neurons = np.column_stack([self.W[live] @ Vt.T, self.a[live]])
+        of, R = np.linalg.qr(neurons) if len(live) > rank + 1 else (np.eye(len(live)), neurons)
+        t = U.T @ y[seen]
+        at, allowed = tails.Bundle(R, S, t, float(y @ y - t @ t), self.data.c), self._allowances(live, on)[0].min()
+        N, begun = FIRST, k
+        while k < steps:
+            ahead = self.log[self.log > k]
+            most = int(min(steps, *ahead[:1]) - k) if len(ahead) else steps - k
+            found = tails.leap(at, N, most, target * len(y) - at.rest, tolerance)
+            if found is None or found.path > allowed:
+                break
+            allowed, N, k = allowed - found.path, found.longer, k + found.N
+            at = at._replace(R=found.R)
+            self.W[live] += of @ ((at.R - R)[:, :-1] @ Vt)
+            self.a[live], R = of @ at.R[:, -1], at.R
+            self._note(k, float((at.z @ at.z + at.rest) / len(y)))
+            if self.loss < target:
+                break
+        self.H = self.W @ self.X.T
+        self.spent["tail"] += k - begun
+        return k
+
+    def _note(self, k: int, loss: float) -> None:
+        """What all neurons are now, if the log asks for it."""
+        self.loss = loss
+        if len(self.log) and self.log[0] == k:
+            self.noted.append((self.log[:1], np.array([loss]), self.W[None].copy(), self.a[None].copy()))
+            self.log = self.log[1:]
+
     def ended(self, end: End, k: int) -> Descended:
         """What is told in the end."""
         m, d = self.W.shape
@@ -251,7 +329,15 @@ class _Course:
 
 
 def _read(
-    X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, step: float, steps: int, target: float, log: Any
+    X: np.ndarray,
+    y: np.ndarray,
+    W: np.ndarray,
+    a: np.ndarray,
+    step: float,
+    steps: int,
+    target: float,
+    log: Any,
+    tail: float,
 ) -> _Course:
     X, y, W, a = (np.ascontiguousarray(part, dtype=float) for part in (X, y, W, a))
     shaped("X", "inputs", X, "(n, d)", (None, None))
@@ -262,6 +348,7 @@ def _read(
     number("step", "step size", step, above=0)
     number("steps", "at most so many iterations", steps, whole=True)
     number("target", "loss to end below", target)
+    number("tail", "error of many iterations at a time", tail)
     log = np.asarray(log, np.int64)
     if log.ndim != 1 or (np.diff(log, prepend=-1) <= 0).any():
         raise BadInput("log (iterations to note) must be whole numbers >= 0 in increasing order")

@@ -14,6 +14,10 @@ from . import growth, path, points, published, theory
 from .common import CITATION, Training, scaled, start
 
 FITTED = 1e-8  # of the loss at the start: below it a network interpolates
+ENDED = {
+    "TARGET": Status.SOLVED, "LIMIT": Status.CUTOFF, "STALLED": Status.STALLED, "DEAD": Status.STALLED,
+    "DIVERGED": Status.DIVERGED,
+}  # fmt: skip
 LEVELS = (0.75, 0.51, 0.49, 0.25)  # of the loss at the start
 SIGNS = {"positive": 1, "negative": -1}
 
@@ -71,8 +75,8 @@ def solve(params: SaddleToSaddle, problem: Problem, draws: Draws) -> Solution:
 
 
 def statuses(runs: list[path.Run]) -> list[Status]:
-    """A training that ends at its limit, in a stall or with dead neurons is an outcome like any other."""
-    return [Status.DIVERGED if run.ended.name == "DIVERGED" else Status.SOLVED for run in runs]
+    """How each training ended; dead neurons are at rest, and networks that die count among the others."""
+    return [ENDED[run.ended.name] for run in runs]
 
 
 # ------------------------------------------------------------------------------------------------- of one training

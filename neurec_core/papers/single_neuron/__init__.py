@@ -1,0 +1,24 @@
+"""Learning a single neuron: which of the networks that fit does gradient flow from small weights find?
+
+Chistikov, Englert and Lazic, "Learning a Neuron by a Shallow ReLU Network: Dynamics and Implicit Bias for Correlated
+Inputs", NeurIPS 2023 (arXiv 2306.06479).
+
+============================================  ======================================================================
+equation                                      function
+============================================  ======================================================================
+Theorem 8, dual basis of the points           `neurec_core.dual_basis.dual_basis`
+Theorem 8, M and its sign                     `neurec_core.dual_basis.margin`
+Theorem 8, two neurons of less norm           `neurec_core.dual_basis.cheaper`
+Theorem 8, its family with M < 0              `neurec_core.data.points_below`
+Theorem 8, its family with M > 0              `neurec_core.data.points_above`
+least norm of all networks that fit           `neurec_core.convex.interpolation.least_norm`
+gradient descent                              `neurec_core.dynamics.relu.descend`
+============================================  ======================================================================
+"""
+
+from __future__ import annotations
+
+from .min_norm import MIN_RANK_VS_MIN_NORM
+from .sweeps import ALIGNMENT_VS_SCALE, TWO_TEACHERS, WIDTH_STUDY
+
+EXPERIMENTS = (ALIGNMENT_VS_SCALE, WIDTH_STUDY, TWO_TEACHERS, MIN_RANK_VS_MIN_NORM)

@@ -1,0 +1,209 @@
+"""Is the one neuron that gradient flow learns also the network of least norm? Minimal rank against minimal norm."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from ... import data as designs
+from ...draws import Draws
+from ...dual_basis import Margin, Pair, cheaper, margin, obtuse
+from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...params import Params, param
+from .setups import CITATION, random_points, start
+
+# The solver closes a gap of 1e-9; norms that differ by less than this are equal.
+EQUAL = 1e-8
+# Singular values below this share of the largest are zero.
+ZERO = 1e-6
+
+
+class MinNorm(Params):
+    """As many points as dimensions and a teacher of one neuron; the networks that fit, and one that is trained."""
+
+    data: Literal["above", "below", "centred", "uncentred"] = param(
+        "above", "points: families with M > 0 (for b > 10) or M < 0; random around the teacher or beside it"
+    )
+    d: int = param(3, "points and dimensions", ge=2, le=8, slider=(3, 6, 1))
+    b: float = param(50.0, "size of the family with M > 0", gt=0, le=1e4, slider=(5, 200, 5))
+    xi: float = param(0.3, "spread of the family with M < 0", gt=0, le=1, slider=(0.1, 1, 0.1))
+    lengths: Literal["unit", "given"] = param(
+        "unit", "whether points and labels are divided by the points' lengths, which changes nothing but training"
+    )
+    training: Literal["descent", "skipped"] = param("descent", "whether a network is trained, by gradient descent")
+    m: int = param(25, "neurons of the trained network", ge=1, le=1000, slider=(5, 200, 5))
+    scale: float = param(4.0**-7, "scale of the weights at the start", symbol="lambda", ge=0, le=16)
+    step: float = param(0.1, "step size", gt=0, le=10)
+    target: float = param(1e-16, "training loss at which training ends", ge=0, le=1)
+    limit: int = param(20_000_000, "most steps", ge=0, le=1_000_000_000)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.data == "above" and self.d < 3:
+            raise ValueError(f"d (points and dimensions) must be a whole number in [3, 8] for these data, got {self.d}")
+        return self
+
+
+def _above(params: MinNorm, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    return _each(draws, *designs.points_above(params.d, params.b))
+
+
+def _below(params: MinNorm, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    return _each(draws, *designs.points_below(params.d, params.xi))
+
+
+def _each(draws: Draws, X: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.tile(X, (len(draws), 1, 1)), np.tile(v, (len(draws), 1))
+
+
+DATA: dict[str, Any] = {
+    "above": _above,
+    "below": _below,
+    "centred": lambda params, draws: random_points(True, params.d, params.d, draws),
+    "uncentred": lambda params, draws: random_points(False, params.d, params.d, draws),
+}
+
+
+class Found(NamedTuple):
+    """What is found of one trial.
+
+    margin : of M
+    decision : whether the teacher is the only network of least norm, with its proof
+    best : a network of least norm, with its proof
+    pair : two neurons of less norm than the teacher, where M > 0
+    trained : where gradient descent ended
+    """
+
+    margin: Margin
+    decision: Any
+    best: Any
+    pair: Pair | None
+    trained: Any
+
+
+def sample(params: MinNorm, draws: Draws) -> Problem:
+    """The teacher is a unit vector ``(B, d)``; labels are positive."""
+    X, v = DATA[params.data](params, draws)
+    if params.lengths == "unit":
+        X = X / np.linalg.norm(X, axis=2, keepdims=True)
+    return Problem(X, np.einsum("bnd,bd->bn", X, v), v)
+
+
+def solve(params: MinNorm, problem: Problem, draws: Draws) -> Solution:
+    """M, the least norm over all patterns, two neurons that are cheaper than the teacher, and a trained network."""
+    W, a = start(params.m, params.d, params.scale, draws)
+    found = [_find(params, *one) for one in zip(problem.X, problem.y, problem.teacher, W, a, strict=True)]
+    return Solution(found, [_status(one) for one in found])
+
+
+def _find(params: MinNorm, X: np.ndarray, y: np.ndarray, v: np.ndarray, W: np.ndarray, a: np.ndarray) -> Found:
+    from ...convex import interpolation
+    from ...dynamics import relu
+
+    between = margin(X, v)
+    trained = None
+    if params.training == "descent":
+        trained = relu.descend(X, y, W, a, step=params.step, steps=params.limit, target=params.target)
+    pair = cheaper(X, v, between.p, between.q) if between.sign > 0 else None
+    return Found(between, interpolation.decide(X, v), interpolation.least_norm(X, y), pair, trained)
+
+
+def _status(found: Found) -> Status:
+    # Where M > 0, the two neurons are a proof, however little they save.
+    decided = found.pair is not None or found.decision.outcome.name in ("UNIQUE", "CHEAPER")
+    return Status.SOLVED if found.margin.sign and decided and found.best.converged else Status.UNDECIDED
+
+
+def score(params: MinNorm, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Every column, one trial after another."""
+    rows = [_row(*one) for one in zip(problem.X, problem.y, problem.teacher, solution.value, strict=True)]
+    return {name: np.array([row[name] for row in rows]) for name in COLUMNS}
+
+
+def _row(X: np.ndarray, y: np.ndarray, v: np.ndarray, found: Found) -> dict[str, Any]:
+    best, pair, sign = found.best, found.pair, found.margin.sign
+    only = found.decision.outcome.name == "UNIQUE"
+    other = pair.norm if pair else 1.0
+    by_norm = abs(best.value - 1) <= EQUAL if sign < 0 else best.value <= other + EQUAL and other < 1
+    fits = [_misfit(X, y, net.W, net.a) for net in (best, pair) if net is not None]
+    return {
+        "agrees": bool(only == (sign < 0) and by_norm),
+        "negative": sign < 0,
+        "only": only,
+        "obtuse": obtuse(X),
+        "M": found.margin.least,
+        "slack": found.margin.most - found.margin.least,
+        "minimum": best.value,
+        "gap": max(best.gap, 0.0),
+        "pair": other,
+        "neurons": float(len(best.a)),
+        "rank": float(_rank(best.W)),
+        "misfit": max(fits),
+        "angle": float(np.degrees(np.arccos((X @ v / np.linalg.norm(X, axis=1)).min()))),
+        **_trained(found.trained),
+    }
+
+
+def _misfit(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> float:
+    return float(np.abs(np.maximum(X @ W.T, 0) @ a - y).max() / np.abs(y).max())
+
+
+def _rank(W: np.ndarray) -> int:
+    values = np.linalg.svd(W, compute_uv=False)
+    return int((values > ZERO * values.max(initial=0)).sum())
+
+
+def _trained(trained: Any) -> dict[str, Any]:
+    """Norm and rank of the trained network; NaN where none was, or where it ended elsewhere than at its target."""
+    fitted = trained is not None and trained.ended.name == "TARGET"
+    nothing = {"fitted": fitted, "trained_norm": np.nan, "trained_rank": np.nan, "steps": np.nan}
+    if not fitted:
+        return nothing
+    values = np.linalg.svd(trained.W, compute_uv=False)
+    norm = float((trained.W**2).sum() + (trained.a**2).sum()) / 2
+    rank = float((values.sum() / np.linalg.norm(values)) ** 2)
+    return {"fitted": fitted, "trained_norm": norm, "trained_rank": rank, "steps": float(trained.steps)}
+
+
+COLUMNS = {
+    "agrees": Column("the least norm is the teacher's exactly if M < 0", "event"),
+    "negative": Column("M < 0", "event"),
+    "only": Column("the teacher is the only network of least norm, proved", "event"),
+    "obtuse": Column("no two vectors of the dual basis meet at an acute angle", "event"),
+    "M": Column("M", "measure"),
+    "slack": Column("what is left open of M", "measure"),
+    "minimum": Column("least half squared norm of all networks that fit", "measure", "the teacher's"),
+    "gap": Column("share of it that its proof leaves open", "measure"),
+    "pair": Column("half squared norm of the cheaper pair of neurons, 1 where M < 0", "measure", "the teacher's"),
+    "neurons": Column("neurons of the network of least norm", "measure"),
+    "rank": Column("rank of its hidden weights", "measure"),
+    "misfit": Column("largest error of these networks' labels", "measure", "the largest label"),
+    "angle": Column("largest angle between the teacher and a point", "measure", "degrees"),
+    "fitted": Column("gradient descent reached its target", "event"),
+    "trained_norm": Column("half squared norm of the trained network", "measure", "the teacher's"),
+    "trained_rank": Column("effective rank of its hidden weights, (nuclear/Frobenius)^2", "measure"),
+    "steps": Column("steps of gradient descent", "measure", logarithmic=True),
+}
+# M changes its sign at 91/9.
+SIZES = [5, 7, 9, 10, 11, 13, 16, 20, 25, 32, 40, 50, 65, 80, 100, 130, 160, 200]
+
+MIN_RANK_VS_MIN_NORM = Experiment(
+    name="single_neuron.min_rank_vs_min_norm",
+    question="Is the one neuron that gradient flow learns also the network of least norm?",
+    params=MinNorm,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid({"data": ["uncentred", "centred", "below", "above"]}, trials=2),
+        "quick": Grid({"b": [5, 8, 10, 11, 14, 20, 30, 50, 100, 200]}, trials=3, fixed={"target": 1e-12}),
+        "paper": Grid({"b": SIZES}, trials=5, fixed={"target": 1e-18}),
+        "paper_below": Grid({"d": [2, 3, 4, 5, 6], "xi": [0.1, 0.2, 0.3]}, trials=5, fixed={"data": "below"}),
+        "paper_random": Grid({"data": ["centred", "uncentred"], "d": [2, 3, 4, 5]}, trials=50),
+    },
+    citation=CITATION,
+    batch=5,
+)
