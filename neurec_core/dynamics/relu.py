@@ -59,8 +59,8 @@ class Descended(NamedTuple):
     at : (L,), the iterations of the log that were reached
     losses : (L,), the loss there
     Ws, As : (L, m, d) and (L, m), the weights there
-    spent : iterations by level, "alignment" (outputs are negligible: closed form), "neurons" (some are free) and "groups" (all that move are held),
-        "tail" (many at a time)
+    spent : iterations by level: "alignment" (in closed form, while outputs are negligible), "neurons" (some are free),
+        "groups" (all that move are held), "tail" (many at a time)
     crossings : (C, 3), iteration, neuron and point of each change of a pattern, at most 10^6 of them
     """
 
@@ -286,7 +286,7 @@ class _Course:
             return k
         seen = on[live[0]]
         U, S, Vt = np.linalg.svd(self.X[seen], full_matrices=False)
-        rank = np.sum(S > S[0] * max(self.X.shape) * np.finfo(float).eps)
+        rank = np.sum(S[0] * max(self.X.shape) * np.finfo(float).eps < S)
         U, S, Vt, y = U[:, :rank], S[:rank], Vt[:rank], self.data.y
         neurons = np.column_stack([self.W[live] @ Vt.T, self.a[live]])
         of, R = np.linalg.qr(neurons) if len(live) > rank + 1 else (np.eye(len(live)), neurons)
