@@ -36,7 +36,7 @@ NEGLIGIBLE, SHORTEST = 1e-14, 64
 # Iterations that the tail tries at first, and after which it is tried again.
 FIRST, RETRY = 2000, 8192
 # Crossings noted between two looks, and crossings told at most.
-ROOM, TOLD = 4096, 1_000_000
+ROOM, TOLD = 1 << 14, 1_000_000
 
 
 class End(StrEnum):
@@ -175,7 +175,7 @@ class _Course:
                 outputs = np.einsum("lm,lmn->ln", found.As, np.maximum(found.Ws @ self.X.T, 0))
                 self.noted.append((log, ((y - outputs) ** 2).mean(axis=1), found.Ws, found.As))
                 self.log = self.log[len(log) :]
-            self.crossings.append(np.column_stack([found.times + k, found.neurons, found.points]))
+            self._tell(np.column_stack([found.times + k, found.neurons, found.points]))
             self.W, self.a, self.H, k = found.W, found.a, H, k + N
         self.spent["alignment"] = k
         return k
@@ -248,7 +248,7 @@ class _Course:
         why = kernels.FULL
         while why == kernels.FULL:
             why, k, self.loss = kernels.run(lanes, self.data, notes, k, last, target, clock)
-            self.crossings.append(notes.crossings[: notes.counts[1]].copy())
+            self._tell(notes.crossings[: notes.counts[1]].copy())
             notes.counts[1] = 0
         self.spent["neurons" if len(lanes.ids) else "groups"] += k - begun
         n = notes.counts[0]
@@ -263,8 +263,13 @@ class _Course:
         for group in self.groups:
             before, self.H[group.ids] = self.H[group.ids] > 0, self.W[group.ids] @ self.X.T
             who, point = np.nonzero((self.H[group.ids] > 0) != before)  # in the step that used up the clock
-            self.crossings.append(np.column_stack([np.full(len(who), k), group.ids[who], point]))
+            self._tell(np.column_stack([np.full(len(who), k), group.ids[who], point]))
         return why, k
+
+    def _tell(self, crossings: np.ndarray) -> None:
+        """Keep them, as long as there are not too many."""
+        if len(crossings) and sum(map(len, self.crossings)) < TOLD:
+            self.crossings.append(crossings)
 
     def _placed(
         self, ids: np.ndarray, moved: np.ndarray, a: np.ndarray, held: np.ndarray, b: np.ndarray
