@@ -158,7 +158,9 @@ class _Course:
         enough = NEGLIGIBLE * np.abs(y).min()
         while k < steps:
             H = np.maximum(self.H, 0)
-            size, drive = float((np.abs(self.a) @ H).max()), c * np.linalg.norm(((H > 0) * y) @ self.X, axis=1).max()
+            with np.errstate(over="ignore"):
+                size = float((np.abs(self.a) @ H).max())
+            drive = c * np.linalg.norm(((H > 0) * y) @ self.X, axis=1).max()
             # Outputs grow by the square of this an iteration, or more once neurons have reached further points.
             room = np.log(enough / size) / (2 * np.log1p(drive)) if 0 < size < enough and drive else 0.0
             N = min(int(room), steps - k)
