@@ -76,6 +76,10 @@ TABLES := $(addprefix convex_recovery., \
 	sample_sweep:near_the_rank:200 \
 	hmkt_sweep:paper:20 hmkt_sweep:paper_adam:20 hmkt_sweep:float32:5 \
 	dropout:part:6 matrix_and_toy:paper:50 matrix_and_toy:paper_toy:100) \
+	$(addprefix orthogonal_inputs., \
+	saddle_to_saddle:published:20 saddle_to_saddle:paper:20 saddle_to_saddle:paper_orthogonal:20 \
+	saddle_to_saddle:paper_width:50 non_orthogonal_toy:paper:10 non_orthogonal_toy:paper_random:10 \
+	high_dimension:paper:1 high_dimension:paper_large:1 high_dimension:paper_dimension:20) \
 	$(addprefix single_neuron., \
 	min_rank_vs_min_norm:paper:5 min_rank_vs_min_norm:paper_below:5 min_rank_vs_min_norm:paper_random:50)
 

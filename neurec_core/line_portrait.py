@@ -11,14 +11,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from .experiment import Problem, Solution
-from .look import COLORS, SCALE, stacked, style
+from .look import COLORS, SCALE, panel_trace, player, stacked, style
 from .params import Params
 from .tables import wilson
 
 Scores = dict[str, np.ndarray]
 Law = Callable[[float], tuple[np.ndarray, np.ndarray]]
 GRAY = {"color": "gray", "dash": "dash"}
-FRAME_MS = 120
 SMALLEST = 1e-14  # of what is drawn on a logarithmic axis
 ENDS = {3: "a kink reached a point at step {left}", 4: "no kink will ever reach a point", 5: "stopped early",
         1: "a side with one point or none", 2: "a side without neurons", 6: "diverged"}  # fmt: skip
@@ -44,16 +43,18 @@ def training(problem: Problem, solution: Solution, trial: int = 0, frames: int =
         net = [trace[name][i] for name in "abwc"]
         now, here = [steps[i] + 1, steps[i] + 1], {"color": COLORS[1]}
         return [
-            _trace(1, grid, _outputs(net, grid), "network", line=here),
-            _trace(1, kinks[i], _outputs(net, kinks[i]), "its kinks", mode="markers", marker=_diamond()),
-            _trace(2, now[:1], excess[i : i + 1], "now", mode="markers", marker={"size": 10, **here}, showlegend=False),
-            _trace(3, now, nearest, "now", line=here, showlegend=False),
+            panel_trace(1, grid, _outputs(net, grid), "network", line=here),
+            panel_trace(1, kinks[i], _outputs(net, kinks[i]), "its kinks", mode="markers", marker=_diamond()),
+            panel_trace(
+                2, now[:1], excess[i : i + 1], "now", mode="markers", marker={"size": 10, **here}, showlegend=False
+            ),
+            panel_trace(3, now, nearest, "now", line=here, showlegend=False),
         ]
 
     still = [
-        _trace(1, x, y, "training points", mode="markers", marker={"size": 5, "color": "gray"}),
-        _trace(1, grid, good, "a network of this width that fits", line={"color": COLORS[2], "dash": "dot"}),
-        _trace(2, steps + 1, excess, "loss", line={"color": COLORS[1], "width": 1}, showlegend=False),
+        panel_trace(1, x, y, "training points", mode="markers", marker={"size": 5, "color": "gray"}),
+        panel_trace(1, grid, good, "a network of this width that fits", line={"color": COLORS[2], "dash": "dot"}),
+        panel_trace(2, steps + 1, excess, "loss", line={"color": COLORS[1], "width": 1}, showlegend=False),
         *_ways(steps, kinks, nearest),
     ]
     shown = np.unique(np.linspace(0, len(steps) - 1, frames).astype(int))
@@ -64,17 +65,13 @@ def training(problem: Problem, solution: Solution, trial: int = 0, frames: int =
     ended = "a kink has reached a point" if solution.stats["reached"][trial] >= 0 else "no kink has reached a point"
     words = f"{kinks.shape[1]} hidden neurons, {len(x)} points; {ended}"
     fig = go.Figure({"data": [*still, *moving(0)], "layout": _layout("training"), "frames": pictures})
-    return _player(fig, f"Gradient descent<br><sup>{words}</sup>", steps[shown])
+    alt = "A network's function, loss and kinks in training"
+    return player(fig, f"Gradient descent<br><sup>{words}</sup>", alt)
 
 
 def _outputs(net: Sequence[np.ndarray], x: np.ndarray) -> np.ndarray:
     a, b, w, c = net
     return np.maximum(np.multiply.outer(x, a) + b, 0) @ w + c
-
-
-def _trace(panel: int, x: Any, y: Any, name: str, mode: str = "lines", **look: Any) -> dict[str, Any]:
-    axes = {"xaxis": f"x{panel}", "yaxis": f"y{panel}"} if panel > 1 else {}
-    return {"type": "scatter", "mode": mode, "x": x, "y": y, "name": name} | axes | look
 
 
 def _diamond() -> dict[str, Any]:
@@ -87,9 +84,9 @@ def _ways(steps: np.ndarray, kinks: np.ndarray, nearest: Sequence[float]) -> lis
     along = np.tile(np.append(steps + 1.0, np.nan), kinks.shape[1])
     ends = [1, steps[-1] + 1, None, 1, steps[-1] + 1]
     return [
-        _trace(3, along, np.concatenate([kinks, gap]).T.ravel(), "kinks", line={"color": COLORS[0], "width": 1},
+        panel_trace(3, along, np.concatenate([kinks, gap]).T.ravel(), "kinks", line={"color": COLORS[0], "width": 1},
                showlegend=False),
-        _trace(3, ends, [nearest[0], nearest[0], None, nearest[1], nearest[1]], "nearest points", line=GRAY),
+        panel_trace(3, ends, [nearest[0], nearest[0], None, nearest[1], nearest[1]], "nearest points", line=GRAY),
     ]  # fmt: skip
 
 
@@ -113,31 +110,6 @@ def _layout(kind: str) -> dict[str, Any]:
     return style(fig, "", "", height=500, narrow=stacked(fig, height=1120)).to_plotly_json()["layout"]
 
 
-def _player(fig: go.Figure, title: str, steps: np.ndarray) -> go.Figure:
-    """Play, pause and a slider, for where plotly draws them itself; the site has its own."""
-    at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
-    play = {"frame": {"duration": FRAME_MS, "redraw": False}, "transition": {"duration": 0}, "fromcurrent": True}
-    buttons = [
-        {"label": "▶ play", "method": "animate", "args": [None, play]},
-        {"label": "❚❚ pause", "method": "animate", "args": [[None], at_once]},
-    ]
-    marks = [{"label": str(step), "method": "animate", "args": [[str(step)], at_once]} for step in steps]
-    slider = {"steps": marks, "currentvalue": {"prefix": "step "}, "y": -0.32, "x": 0.2, "len": 0.8}
-    menu = {
-        "type": "buttons",
-        "direction": "left",
-        "buttons": buttons,
-        "x": 0,
-        "y": -0.36,
-        "xanchor": "left",
-        "yanchor": "top",
-    }
-    fig.update_layout(title_text=title, updatemenus=[menu], sliders=[slider], height=640, margin_b=200)
-    meta = {"alt": "A network's function, loss and kinks in training", "frame_ms": FRAME_MS, "frame_label": "step"}
-    fig.layout.meta = {**fig.layout.meta, **meta}
-    return fig
-
-
 def crowd(params: Params, problem: Problem, solution: Solution, scores: Scores, law: Law | None = None) -> go.Figure:
     """One network's function at the end and its kinks on the way; the share of networks like it that are not affine.
 
@@ -154,13 +126,13 @@ def crowd(params: Params, problem: Problem, solution: Solution, scores: Scores, 
     widths, predicted = law(chosen["shift"]) if law else (np.array([]), np.array([]))
     reach = {"array": [high - share], "arrayminus": [share - low], "symmetric": False, "thickness": 2}
     data = [
-        _trace(1, problem.X[0, :, 0], problem.y[0], "points", mode="markers", marker={"color": "gray", "size": 8}),
-        _trace(1, trace["x"], trace["f"], "network at the end", line={"color": COLORS[1]}),
-        *(_trace(2, steps + 1, kinks[:, i], "outermost kinks", line={"color": COLORS[0]}, showlegend=i == 0)
+        panel_trace(1, problem.X[0, :, 0], problem.y[0], "points", mode="markers", marker={"color": "gray", "size": 8}),
+        panel_trace(1, trace["x"], trace["f"], "network at the end", line={"color": COLORS[1]}),
+        *(panel_trace(2, steps + 1, kinks[:, i], "outermost kinks", line={"color": COLORS[0]}, showlegend=i == 0)
           for i in range(4)),
-        _trace(2, [1, steps[-1] + 1, None, 1, steps[-1] + 1], [-1, -1, None, 1, 1], "nearest points", line=GRAY),
-        _trace(3, widths, predicted, "asymptotic law, GD", line={"color": COLORS[3], "dash": "dash"}),
-        _trace(3, [m], [max(share, low, 1e-6)], f"{networks} networks", mode="markers", error_y=reach,
+        panel_trace(2, [1, steps[-1] + 1, None, 1, steps[-1] + 1], [-1, -1, None, 1, 1], "nearest points", line=GRAY),
+        panel_trace(3, widths, predicted, "asymptotic law, GD", line={"color": COLORS[3], "dash": "dash"}),
+        panel_trace(3, [m], [max(share, low, 1e-6)], f"{networks} networks", mode="markers", error_y=reach,
                marker={"size": 10, "color": COLORS[1]}),
     ]  # fmt: skip
     end = ENDS.get(int(stats["outcome"][0]), "not finished").format(left=stats["left"][0])
