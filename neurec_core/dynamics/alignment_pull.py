@@ -43,9 +43,12 @@ class Task(NamedTuple):
 class Neuron(NamedTuple):
     """One neuron where its present move began, in units of 2^exponent.
 
-    w (d,), z (n,) pre-activations; share (n,) of each point in the pull: 1 active, 0 inactive, between where it slides;
-    g (d,) the pull, v (n,) its products with the points; since (2,): changes since g was summed, and the largest sum of
-    share |y| |x|; base (d,): w where the pattern was last changed; side (n,), as last noted
+    w (d,), z (n,) : weights, and pre-activations
+    share (n,) : of each point in the pull: 1 active, 0 inactive, between where it slides
+    g (d,), v (n,) : the pull, and its products with the points
+    since (3,) : changes, and the largest sum of share |y| |x|, since g was summed; the largest |w|^2 since z was
+    base (d,) : w where the pattern was last changed
+    side (n,) : active, inactive or sliding, as last noted
     """
 
     w: np.ndarray
@@ -68,12 +71,12 @@ def copy(source: np.ndarray, target: np.ndarray) -> None:
         target[k] = source[k]
 
 
-@njit(fastmath={"reassoc", "contract"})
-def dot(one: np.ndarray, other: np.ndarray) -> float:
-    """<one, other>, summed in the processor's vectors."""
+@njit(fastmath={"reassoc", "contract"}, error_model="numpy")
+def dot(one: np.ndarray, other: np.ndarray, unit: float = 1.0) -> float:
+    """<one, other / unit>, summed in the processor's vectors."""
     total = 0.0
     for k in range(len(one)):
-        total += one[k] * other[k]
+        total += one[k] * (other[k] / unit)
     return total
 
 
@@ -105,10 +108,23 @@ def gather(task: Task, neuron: Neuron) -> None:
 
 
 @compiled
+def _place(task: Task, neuron: Neuron) -> None:
+    """Compute the pre-activations anew where the neuron has shrunk: their rounding was of the size that it had."""
+    size = dot(neuron.w, neuron.w)
+    neuron.since[2] = max(neuron.since[2], size)
+    if 4 * size < neuron.since[2]:
+        neuron.since[2] = size
+        for i in range(len(neuron.z)):
+            if neuron.z[i] != 0:
+                neuron.z[i] = dot(task.X[i], neuron.w)
+
+
+@compiled
 def strength(task: Task, neuron: Neuron) -> float:
     """G, 0 if the pull is rounding; speeds v that are rounding become 0."""
     if neuron.since[0] > OFTEN or 2 * dot(neuron.share, task.sizes) < neuron.since[1]:
         gather(task, neuron)
+    _place(task, neuron)
     load, G = dot(neuron.share, task.sizes), math.sqrt(dot(neuron.g, neuron.g))
     neuron.since[1] = max(neuron.since[1], load)
     for i in range(len(neuron.v)):
