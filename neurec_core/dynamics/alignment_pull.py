@@ -140,23 +140,42 @@ def settle(s: float, task: Task, neuron: Neuron) -> bool:
     Points with s y < 0 minimise |g| over their shares in [0, 1], coordinate by coordinate: s v > 0 where the share is
     1, < 0 where it is 0, and = 0 between. The others leave to the side to which they are driven.
     """
+    at = np.empty(len(neuron.z), np.int64)
+    count, small = np.int64(0), max(dot(neuron.share, task.sizes), neuron.since[1])
+    for i in range(len(neuron.z)):
+        if neuron.z[i] == 0:
+            at[count] = i
+            count += 1
+            small += task.sizes[i]
+    speeds, shares = np.empty(count), np.empty(count)
+    for k in range(count):
+        speeds[k], shares[k] = neuron.v[at[k]], neuron.share[at[k]]
+    if not _shares(s, TRUSTED * small, at[:count], speeds, shares, task):
+        return False
+    for k in range(count):
+        if shares[k] != neuron.share[at[k]]:
+            shift(at[k], shares[k], task, neuron)
+    return True
+
+
+@compiled
+def _shares(s: float, small: float, at: np.ndarray, speeds: np.ndarray, shares: np.ndarray, task: Task) -> bool:
+    """Let the points take their shares in turn, until no speed is wrong by more than rounding."""
     for _ in range(ROUNDS):
         still = True
-        for i in range(len(neuron.z)):
-            if neuron.z[i] != 0:
+        for k in range(len(at)):
+            i, share = at[k], shares[k]
+            if abs(speeds[k]) <= small * task.norms[i]:
                 continue
-            speed, share = s * neuron.v[i], neuron.share[i]
-            small = TRUSTED * max(dot(neuron.share, task.sizes), neuron.since[1])
-            if abs(speed) <= small * task.norms[i]:
-                continue
-            new = 1.0 if speed > 0 else 0.0
+            new = 1.0 if s * speeds[k] > 0 else 0.0
             if s * task.y[i] < 0:
-                new = share - neuron.v[i] / (task.y[i] * task.K[i, i])
-                small /= task.sizes[i]
-                new = 0.0 if new <= small else 1.0 if new >= 1 - small else new
+                new = share - speeds[k] / (task.y[i] * task.K[i, i])
+                rest = small / task.sizes[i]
+                new = 0.0 if new <= rest else 1.0 if new >= 1 - rest else new
             if new != share:
-                shift(i, new, task, neuron)
-                still = False
+                shares[k], by, still = new, (new - share) * task.y[i], False
+                for r in range(len(at)):
+                    speeds[r] += by * task.K[i, at[r]]
         if still:
             return True
     return False
