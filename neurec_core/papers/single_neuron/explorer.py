@@ -13,8 +13,8 @@ from . import measures, setups
 from .setups import CITATION, LARGEST, Setup, sample
 from .training import COLUMNS, statuses
 
-LOOKS = 160  # at the weights on the way
-TAIL = 1e-5  # error of the slow end
+LOOKS = 120  # at the weights on the way
+TAIL = 1e-4  # error of the slow end
 
 
 class Instance(Params):
