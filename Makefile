@@ -10,8 +10,10 @@ SITE   := _build/html
 # Small dense problems: more threads than one cost more than they bring, and 2 cores are soon too many.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
+# Containers often set this; without bytecode each of the hundreds of processes would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup book site serve test check lab sync tables picture bench lock clean
+.PHONY: help setup book site serve test lint check lab sync tables picture bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -42,10 +44,12 @@ serve: book  ## show the site in a browser
 test: site  ## all tests: units, faults, the built site and JupyterLab in a browser, the notebooks' claims
 	$(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 300
 
-check: $(READY)  ## lint, types, layers
+lint: $(READY)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+check: lint  ## style, types and house rules: a quick part of the tests
 	$(BIN)/python -m pytest tests/test_house.py
 
 lab: sync  ## explore live in JupyterLab

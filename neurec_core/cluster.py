@@ -15,6 +15,11 @@ from typing import Any
 from .params import BadInput
 
 PATIENCE_SECONDS = 20  # for a scheduler to answer, and for its first worker to be there
+GRACE_SECONDS = 60  # that trials wait on this machine while no worker is alive; one starts in a few
+
+
+class NoWorkers(RuntimeError):
+    """Workers that do not start, or died and did not come back."""
 
 
 @contextlib.contextmanager
@@ -24,6 +29,7 @@ def connect(jobs: int, scheduler: str | None) -> Iterator[Any]:
     Raises
     ------
     BadInput : the packages are not installed, or nothing answers at that address
+    NoWorkers : the workers of this machine do not start
     """
     try:
         import distributed
@@ -70,11 +76,19 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 def _local(jobs: int) -> Any:
     """One single-thread process a core; spawned, since a forked one would inherit a solver's locks."""
+    import dask
     from distributed import LocalCluster
 
+    # Dask does not always start a worker again that died while it started, and trials would wait for ever. It would
+    # count one that is paused for want of memory as dead, too; that one is to go on, a trial at a time as before.
+    alive = {"distributed.scheduler.no-workers-timeout": GRACE_SECONDS, "distributed.worker.memory.pause": False}
     # Port 0: any free one. The usual port may be taken by another sweep.
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
-    return LocalCluster(n_workers=jobs, threads_per_worker=1, processes=True, **quiet)
+    try:
+        with dask.config.set(alive):
+            return LocalCluster(n_workers=jobs, threads_per_worker=1, processes=True, **quiet)
+    except RuntimeError as error:
+        raise NoWorkers(f"the workers do not start: {error}") from error
 
 
 def _slurm(jobs: int) -> Any:

@@ -22,7 +22,7 @@ import pandas as pd
 from threadpoolctl import ThreadpoolController
 
 from . import provenance
-from .cluster import connect
+from .cluster import NoWorkers, connect
 from .experiment import Experiment, Grid, Status
 from .params import LARGEST, BadInput, Params
 from .store import Store, StoreFailed
@@ -82,7 +82,8 @@ def sweep(
     Raises
     ------
     BadInput : a point, a folder or a scheduler that cannot be used
-    SweepFailed : a disk that filled up or a worker that died again and again; finished shards are kept
+    SweepFailed : a disk that filled up, a worker that died again and again, or no worker left on this machine;
+        finished shards are kept
     """
     _at_least("seed", "seed of every draw", seed, 0)
     _at_least("jobs", "processes", jobs, 1)
@@ -122,17 +123,18 @@ def collect(store: Store, results: Iterator[Done], shards: Sequence[Shard], tota
     kept = total - sum(len(shard.places) for shard in shards)
     failed = 0
     with tqdm(total=total, initial=kept, unit="trial", disable=not progress, smoothing=0.1) as bar:
-        for done in results:
-            if (code := done.provenance["code"]) != (here := provenance.fingerprint(store.experiment.name)):
-                raise SweepFailed(f"a worker runs other code (neurec_core {code}, here {here}); install the same")
-            try:
+        try:
+            for done in results:
+                if (code := done.provenance["code"]) != (here := provenance.fingerprint(store.experiment.name)):
+                    raise SweepFailed(f"a worker runs other code (neurec_core {code}, here {here}); install the same")
                 store.add(done.rows, about(store.experiment, done))
-            except StoreFailed as error:
-                raise SweepFailed(f"{error}; {kept} of {total} trials are kept") from None
-            kept += len(done.rows)
-            failed += sum(not Status(row["status"]).usable for row in done.rows)
-            bar.set_postfix({"failed": failed} if failed else {}, refresh=False)
-            bar.update(len(done.rows))
+                kept += len(done.rows)
+                failed += sum(not Status(row["status"]).usable for row in done.rows)
+                bar.set_postfix({"failed": failed} if failed else {}, refresh=False)
+                bar.update(len(done.rows))
+        except (StoreFailed, NoWorkers) as error:
+            again = "run the same command again to go on"
+            raise SweepFailed(f"{error}; {kept} of {total} trials are kept; {again}") from error
 
 
 def about(experiment: Experiment, done: Done) -> dict[str, Any]:
@@ -183,6 +185,7 @@ def run_all(experiment: Experiment, shards: Sequence[Shard], jobs: int, schedule
 
 def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) -> Iterator[Done]:
     from distributed import KilledWorker, as_completed
+    from distributed.scheduler import NoValidWorkerError, NoWorkerError
 
     waiting = iter(shards)
 
@@ -197,6 +200,8 @@ def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) ->
             done = future.result()  # computed again where it went down with its worker after it was finished
         except KilledWorker as error:
             lost.append(error)  # its workers died again and again: it is likely to be what kills them
+        except (NoWorkerError, NoValidWorkerError) as error:  # the one where there was a worker before, or the other
+            raise NoWorkers(f"no worker has been alive for {error.timeout:g} s") from None
         except CancelledError:
             raise SweepFailed("the scheduler went away; run the same command again to go on") from None
         except Exception as error:

@@ -101,6 +101,18 @@ def test_steps_may_be_so_long_that_every_one_turns_neurons_round(step):
     assert close(run, W, a, 1e-12)
 
 
+def test_a_neuron_may_collapse():
+    """Chattering on a line, neurons shrink to 10^-14 of their size and are followed no less well for that."""
+    rng = np.random.default_rng(1054)
+    n, d, m = (*rng.integers(1, [9, 6]), 12)
+    X, y, W, a = rng.normal(size=(n, d)), rng.normal(size=n), rng.normal(size=(m, d)), rng.normal(size=m)
+    run = align(X, y, W, a, step=0.3, until=899)
+    W, a, crossings = plain(X, y, W, a, 0.3, 899, kind=np.longdouble)
+    assert (np.abs(a) < 1e-13).any()
+    assert np.array_equal(events(run), crossings)
+    assert close(run, W, a, 1e-12 if EXTENDED else 1e-10)
+
+
 def test_p_minus_a_may_vanish_in_one_step():
     """c G = 1 to the bit."""
     W, a = np.array([[3.0, 1.0]]), np.array([-1.0])
@@ -348,8 +360,8 @@ def test_snapshots_are_where_runs_end(step, until):
 
 @both
 def test_nothing_moves_what_is_dead_or_pulled_nowhere(step, until):
-    X, y = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.array([1.0, -1.0, 0.0])
-    W = np.array([[-1.0, -1.0], [0.0, 0.0], [1.0, 2.0], [0.0, 3.0]])
+    X, y = np.array([[2.0, 0.0], [1.0, 1.0], [1.0, -1.0], [0.0, 1.0]]), np.array([1.0, -1.0, -1.0, 0.0])
+    W = np.array([[-2.0, 1.0], [0.0, 0.0], [2.0, 1.0], [0.0, 0.0]])
     a = np.array([1.0, 2.0, -1.0, 1.0])
     run = align(X, y, W, a, step=step, until=until, times=[until])
     assert np.array_equal(run.W, W)
@@ -385,6 +397,10 @@ def test_equal_runs_are_equal_to_the_bit_and_change_nothing():
         ({"times": [3, 2]}, r"times \(when to note the weights\) must be whole numbers that ascend in \[0, 9\]"),
         ({"times": [10]}, r"times \(when to note the weights\) must be whole numbers that ascend in \[0, 9\]"),
         ({"times": [0.5]}, r"times \(when to note the weights\) must be whole numbers that ascend in \[0, 9\]"),
+        (
+            {"step": None, "X": np.vstack([np.eye(9, 10), -2 * np.eye(1, 10)])},
+            r"X \(points\) must have no parallel rows in the flow, got 2 of 10 rows that are parallel",
+        ),
         ({"step": None, "times": [np.nan]}, r"times \(when to note the weights\) must be numbers that ascend in"),
     ],
 )

@@ -133,3 +133,44 @@ def test_bad_input_is_refused_by_name(changes, message):
     with pytest.raises(BadInput) as error:
         descend(**values)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-12, 1e-20, 1e-100])
+def test_negligible_outputs_are_skipped_and_nothing_changes(scale):
+    X, y, W, a = instance(10, 10, 25, scale, seed=3)
+    log = [0, 5, 100, 1000, 3000]
+    end = descend(X, y, W, a, step=0.01, steps=3000, log=log)
+    Ws, As, losses, crossings = relu_descent(X, y, W, a, 0.01, 3000)
+    assert end.spent["alignment"] > 100
+    size = np.abs(Ws[log]).max(axis=(1, 2))[:, None, None]
+    # Outputs below 1e-14 of the labels are left out, and the closed form rounds less often than the loop.
+    assert np.abs((end.Ws - Ws[log]) / size).max() < 1e-11
+    assert np.abs((end.As - As[log]) / size[..., 0]).max() < 1e-11
+    assert np.allclose(end.losses, losses[log], rtol=1e-12, atol=0)
+    assert np.array_equal(in_order(end.crossings), in_order(crossings))
+
+
+@pytest.mark.parametrize("tolerance", [1e-6, 1e-8])
+def test_many_iterations_at_a_time_are_as_many_single_ones(tolerance, monkeypatch):
+    X, y, W, a = instance(5, 5, 30, 1e-3, seed=2)
+    run = {"step": 0.02, "steps": 10**7, "target": 1e-8}
+    exact = descend(X, y, W, a, **run)
+    assert exact.ended is End.TARGET
+    log = np.arange(0, exact.steps + 1, 5000)
+    exact, quick = descend(X, y, W, a, log=log, **run), descend(X, y, W, a, log=log, tail=tolerance, **run)
+    assert quick.spent["tail"] > {1e-6: 0.5, 1e-8: 0.05}[tolerance] * exact.steps
+    assert abs(quick.steps - exact.steps) <= 1e-4 * exact.steps
+    # The tolerance is an error over the way gone, which is about 1; the loss then tells slow directions apart.
+    assert np.abs(quick.W - exact.W).max() < tolerance
+    both = min(len(quick.at), len(exact.at))
+    assert np.array_equal(quick.at[:both], exact.at[:both])
+    assert np.abs(quick.Ws[:both] - exact.Ws[:both]).max() < tolerance
+    assert np.allclose(quick.losses[:both], exact.losses[:both], rtol=1e-3)
+
+
+def test_the_tail_falls_back_where_patterns_differ():
+    X, y, W, a = instance(7, 5, 40, 0.1, seed=12, correlated=False)
+    run = {"step": 0.01, "steps": 20_000}
+    exact, quick = descend(X, y, W, a, **run), descend(X, y, W, a, tail=1e-6, **run)
+    assert quick.spent["tail"] == 0
+    assert np.allclose(quick.W, exact.W, rtol=0, atol=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import resource
@@ -9,12 +10,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from distributed import Client, LocalCluster
 from toys import OTHER, TOGETHER, TOY
 
 from neurec_core import provenance, store, tables
@@ -54,8 +59,6 @@ def test_one_and_two_workers_give_identical_tables(tmp_path):
 
 
 def test_a_running_scheduler_gives_the_same_table():
-    from distributed import LocalCluster
-
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
         same(run(scheduler=cluster.scheduler_address), run())
 
@@ -180,8 +183,6 @@ def test_a_shard_that_always_kills_its_worker_is_given_up_and_the_rest_is_kept(t
 
 
 def test_results_that_went_down_with_their_worker_are_computed_again():
-    from distributed import Client, LocalCluster
-
     params = TOY.params(x=5, y=1)
     shards = [Shard(((params, trial),), 0) for trial in range(4)]
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
@@ -194,6 +195,65 @@ def test_results_that_went_down_with_their_worker_are_computed_again():
         within(30, lambda: all(future.status != "finished" for future in client.futures.values()))
         rows += [row for done in results for row in done.rows]
     assert sorted(row["trial"] for row in rows) == [0, 1, 2, 3]
+
+
+@contextlib.contextmanager
+def starting(folder: Path, workers: int) -> Iterator[None]:
+    """Only so many worker processes start; all after them die before the scheduler hears of them."""
+    folder.mkdir()
+    first = f"""
+import os, signal
+open(os.path.join({str(folder)!r}, str(os.getpid())), "w").close()
+if len(os.listdir({str(folder)!r})) > {workers}:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    with dask.config.set({"distributed.worker.preload": [first]}):
+        yield
+
+
+def test_a_sweep_whose_workers_do_not_come_back_ends_and_keeps_what_is_finished(tmp_path, monkeypatch):
+    monkeypatch.setattr("neurec_core.cluster.GRACE_SECONDS", 1.5)
+    whole = Grid({"x": [5], "kills": ["", "always"]}, trials=2)
+    run(Grid({"x": [5], "kills": [""]}, trials=2), out=tmp_path / "out")
+    with starting(tmp_path / "started", 2), pytest.raises(SweepFailed) as failed:
+        run(whole, jobs=2, out=tmp_path / "out")
+    kept = len(store.read_table(tmp_path / "out", pytest.fail))
+    assert str(failed.value) == (
+        f"no worker has been alive for 1.5 s; {kept} of 4 trials are kept; run the same command again to go on"
+    )
+    assert kept in (2, 3), "all but the trial that kills, and perhaps one that stood in line behind it"
+    assert len(list((tmp_path / "started").iterdir())) > 2, "another worker was started, and died"
+
+
+def test_workers_that_do_not_start_are_one_error(tmp_path):
+    with (
+        starting(tmp_path / "started", 0),
+        pytest.raises(SweepFailed, match=r"^the workers do not start: .*; 0 of 18 "),
+    ):
+        run(jobs=2)
+
+
+def test_a_worker_short_of_memory_is_not_taken_for_a_dead_one(monkeypatch):
+    monkeypatch.setattr("neurec_core.cluster.GRACE_SECONDS", 0.5)
+    with dask.config.set({"distributed.worker.memory.pause": 1e-9}):
+        same(run(jobs=2), run())
+
+
+def test_a_running_scheduler_without_workers_is_waited_for(monkeypatch):
+    monkeypatch.setattr("neurec_core.cluster.PATIENCE_SECONDS", 3)
+    monkeypatch.setattr("neurec_core.cluster.GRACE_SECONDS", 0.5)
+    with LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
+
+        def come_late() -> None:
+            within(30, lambda: len(cluster.scheduler.tasks) == 18)
+            time.sleep(2)
+            cluster.scale(1)
+
+        late = threading.Thread(target=come_late)
+        late.start()
+        with pytest.warns(UserWarning, match=r"no worker at tcp://.* yet; waiting \(Ctrl-C stops\)"):
+            same(run(scheduler=cluster.scheduler_address), run())
+        late.join()
 
 
 def within(seconds: float, reached) -> None:

@@ -90,7 +90,8 @@ def align(
 
     Raises
     ------
-    BadInput : "a (output weights) must be an array of shape (m,) = (25,), got (24,)", and the like
+    BadInput : "a (output weights) must be an array of shape (m,) = (25,), got (24,)", "X (points) must have no parallel
+        rows in the flow, got 3 of 10 rows that are parallel", and the like
 
     **Source**: chistikov2023learning, Propositions 13 and 14 (yardsticks); differs: any labels and output weights,
     sliding, and gradient descent as well as the flow.
@@ -151,5 +152,17 @@ def _task(
     if wrong or (whole and (at % 1 != 0).any()):
         kind = "whole numbers" if whole else "numbers"
         raise BadInput(f"times (when to note the weights) must be {kind} that ascend in [0, {until:g}], got {times!r}")
-    c = 1 / n if step is None else 2 * step / n
-    return Task(X, y, X @ X.T, norms, np.abs(y) * norms, c, whole, float(until), at, int(most))
+    K, c = X @ X.T, 1 / n if step is None else 2 * step / n
+    if step is None:
+        _check_directions(K, norms)
+    return Task(X, y, K, norms, np.abs(y) * norms, c, whole, float(until), at, int(most))
+
+
+def _check_directions(K: np.ndarray, norms: np.ndarray) -> None:
+    # Parallel points share a boundary: one is met on both at once, and shares of their own would not tell its sides.
+    sizes = np.outer(norms, norms)
+    parallel = (np.abs(K) >= (1 - 1e-14) * sizes) & (sizes > 0)
+    if wrong := np.sum(parallel.sum(axis=1) > 1):
+        raise BadInput(
+            f"X (points) must have no parallel rows in the flow, got {wrong} of {len(norms)} rows that are parallel"
+        )

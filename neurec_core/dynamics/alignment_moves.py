@@ -213,7 +213,7 @@ def _follow(j: int, a: float, task: Task, neuron: Neuron, log: Log, events: np.n
                 break
             events, used = _tell(t, j, neuron, log, events, used)
             G = strength(task, neuron)
-            p = dot(neuron.w, neuron.g) / G if G > 0 else 0.0
+            p = dot(neuron.w, neuron.g, G) if G > 0 else 0.0
             plus, minus = p + a, p - a
             copy(neuron.w, neuron.base)
             log.of_base[j] = log.exponent[last, j] + exponent
@@ -244,6 +244,7 @@ def _follow(j: int, a: float, task: Task, neuron: Neuron, log: Log, events: np.n
             a, plus, minus = scale * a, scale * plus, scale * minus
             _scale(scale, neuron.w)
             _scale(scale, neuron.z)
+            neuron.since[2] *= scale**2
     _shoot(last, j, 0.0, a, exponent, neuron, log)
     log.ended[j] = t
     return events, used
@@ -256,7 +257,7 @@ def follow(task: Task, W: np.ndarray, a: np.ndarray, Z: np.ndarray, log: Log) ->
     (m, d), n = W.shape, len(task.y)
     events, used = np.empty((64, 4)), NONE
     neuron = Neuron(
-        np.empty(d), np.empty(n), np.empty(n), np.empty(d), np.empty(n), np.zeros(2), np.empty(d), np.empty(n)
+        np.empty(d), np.empty(n), np.empty(n), np.empty(d), np.empty(n), np.zeros(3), np.empty(d), np.empty(n)
     )
     for j in range(m):
         copy(W[j], neuron.w)
@@ -265,6 +266,7 @@ def follow(task: Task, W: np.ndarray, a: np.ndarray, Z: np.ndarray, log: Log) ->
             neuron.share[i] = 1.0 if Z[j, i] > 0 else 0.0
             neuron.side[i] = ACTIVE if Z[j, i] > 0 else INACTIVE
         gather(task, neuron)
+        neuron.since[2] = 0.0
         events, used = _follow(j, a[j], task, neuron, log, events, used)
         copy(neuron.share, log.share[j])
         copy(neuron.g, log.pull[j])

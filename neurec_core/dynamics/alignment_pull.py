@@ -43,9 +43,12 @@ class Task(NamedTuple):
 class Neuron(NamedTuple):
     """One neuron where its present move began, in units of 2^exponent.
 
-    w (d,), z (n,) pre-activations; share (n,) of each point in the pull: 1 active, 0 inactive, between where it slides;
-    g (d,) the pull, v (n,) its products with the points; since (2,): changes since g was summed, and the largest sum of
-    share |y| |x|; base (d,): w where the pattern was last changed; side (n,), as last noted
+    w (d,), z (n,) : weights, and pre-activations
+    share (n,) : of each point in the pull: 1 active, 0 inactive, between where it slides
+    g (d,), v (n,) : the pull, and its products with the points
+    since (3,) : changes, and the largest sum of share |y| |x|, since g was summed; the largest |w|^2 since z was
+    base (d,) : w where the pattern was last changed
+    side (n,) : active, inactive or sliding, as last noted
     """
 
     w: np.ndarray
@@ -68,12 +71,12 @@ def copy(source: np.ndarray, target: np.ndarray) -> None:
         target[k] = source[k]
 
 
-@njit(fastmath={"reassoc", "contract"})
-def dot(one: np.ndarray, other: np.ndarray) -> float:
-    """<one, other>, summed in the processor's vectors."""
+@njit(fastmath={"reassoc", "contract"}, error_model="numpy")
+def dot(one: np.ndarray, other: np.ndarray, unit: float = 1.0) -> float:
+    """<one, other / unit>, summed in the processor's vectors."""
     total = 0.0
     for k in range(len(one)):
-        total += one[k] * other[k]
+        total += one[k] * (other[k] / unit)
     return total
 
 
@@ -105,10 +108,23 @@ def gather(task: Task, neuron: Neuron) -> None:
 
 
 @compiled
+def _place(task: Task, neuron: Neuron) -> None:
+    """Compute the pre-activations anew where the neuron has shrunk: their rounding was of the size that it had."""
+    size = dot(neuron.w, neuron.w)
+    neuron.since[2] = max(neuron.since[2], size)
+    if 4 * size < neuron.since[2]:
+        neuron.since[2] = size
+        for i in range(len(neuron.z)):
+            if neuron.z[i] != 0:
+                neuron.z[i] = dot(task.X[i], neuron.w)
+
+
+@compiled
 def strength(task: Task, neuron: Neuron) -> float:
     """G, 0 if the pull is rounding; speeds v that are rounding become 0."""
     if neuron.since[0] > OFTEN or 2 * dot(neuron.share, task.sizes) < neuron.since[1]:
         gather(task, neuron)
+    _place(task, neuron)
     load, G = dot(neuron.share, task.sizes), math.sqrt(dot(neuron.g, neuron.g))
     neuron.since[1] = max(neuron.since[1], load)
     for i in range(len(neuron.v)):
@@ -124,23 +140,42 @@ def settle(s: float, task: Task, neuron: Neuron) -> bool:
     Points with s y < 0 minimise |g| over their shares in [0, 1], coordinate by coordinate: s v > 0 where the share is
     1, < 0 where it is 0, and = 0 between. The others leave to the side to which they are driven.
     """
+    at = np.empty(len(neuron.z), np.int64)
+    count, small = np.int64(0), max(dot(neuron.share, task.sizes), neuron.since[1])
+    for i in range(len(neuron.z)):
+        if neuron.z[i] == 0:
+            at[count] = i
+            count += 1
+            small += task.sizes[i]
+    speeds, shares = np.empty(count), np.empty(count)
+    for k in range(count):
+        speeds[k], shares[k] = neuron.v[at[k]], neuron.share[at[k]]
+    if not _shares(s, TRUSTED * small, at[:count], speeds, shares, task):
+        return False
+    for k in range(count):
+        if shares[k] != neuron.share[at[k]]:
+            shift(at[k], shares[k], task, neuron)
+    return True
+
+
+@compiled
+def _shares(s: float, small: float, at: np.ndarray, speeds: np.ndarray, shares: np.ndarray, task: Task) -> bool:
+    """Let the points take their shares in turn, until no speed is wrong by more than rounding."""
     for _ in range(ROUNDS):
         still = True
-        for i in range(len(neuron.z)):
-            if neuron.z[i] != 0:
+        for k in range(len(at)):
+            i, share = at[k], shares[k]
+            if abs(speeds[k]) <= small * task.norms[i]:
                 continue
-            speed, share = s * neuron.v[i], neuron.share[i]
-            small = TRUSTED * max(dot(neuron.share, task.sizes), neuron.since[1])
-            if abs(speed) <= small * task.norms[i]:
-                continue
-            new = 1.0 if speed > 0 else 0.0
+            new = 1.0 if s * speeds[k] > 0 else 0.0
             if s * task.y[i] < 0:
-                new = share - neuron.v[i] / (task.y[i] * task.K[i, i])
-                small /= task.sizes[i]
-                new = 0.0 if new <= small else 1.0 if new >= 1 - small else new
+                new = share - speeds[k] / (task.y[i] * task.K[i, i])
+                rest = small / task.sizes[i]
+                new = 0.0 if new <= rest else 1.0 if new >= 1 - rest else new
             if new != share:
-                shift(i, new, task, neuron)
-                still = False
+                shares[k], by, still = new, (new - share) * task.y[i], False
+                for r in range(len(at)):
+                    speeds[r] += by * task.K[i, at[r]]
         if still:
             return True
     return False

@@ -36,7 +36,7 @@ NEGLIGIBLE, SHORTEST = 1e-14, 64
 # Iterations that the tail tries at first, and after which it is tried again.
 FIRST, RETRY = 2000, 8192
 # Crossings noted between two looks, and crossings told at most.
-ROOM, TOLD = 4096, 1_000_000
+ROOM, TOLD = 1 << 14, 1_000_000
 
 
 class End(StrEnum):
@@ -59,8 +59,8 @@ class Descended(NamedTuple):
     at : (L,), the iterations of the log that were reached
     losses : (L,), the loss there
     Ws, As : (L, m, d) and (L, m), the weights there
-    spent : iterations by level, "alignment" (outputs are negligible: closed form), "neurons" (some are free) and "groups" (all that move are held),
-        "tail" (many at a time)
+    spent : iterations by level: "alignment" (in closed form, while outputs are negligible), "neurons" (some are free),
+        "groups" (all that move are held), "tail" (many at a time)
     crossings : (C, 3), iteration, neuron and point of each change of a pattern, at most 10^6 of them
     """
 
@@ -158,24 +158,27 @@ class _Course:
         enough = NEGLIGIBLE * np.abs(y).min()
         while k < steps:
             H = np.maximum(self.H, 0)
-            size, drive = float((np.abs(self.a) @ H).max()), c * np.linalg.norm(((H > 0) * y) @ self.X, axis=1).max()
+            with np.errstate(over="ignore"):
+                size = float((np.abs(self.a) @ H).max())
+            drive = c * np.linalg.norm(((H > 0) * y) @ self.X, axis=1).max()
             # Outputs grow by the square of this an iteration, or more once neurons have reached further points.
             room = np.log(enough / size) / (2 * np.log1p(drive)) if 0 < size < enough and drive else 0.0
             N = min(int(room), steps - k)
             while N >= SHORTEST:
                 log = self.log[(self.log >= k) & (self.log < k + N)]
-                found = align(self.X, y, self.W, self.a, step=step, until=N, times=log - k)
+                found = align(self.X, y, self.W, self.a, step=step, until=N, times=log - k, most=4 * len(y) + 16)
                 H = found.W @ self.X.T
-                if (np.abs(found.a) @ np.maximum(H, 0)).max() <= enough and (found.ended == N).all():
+                chatters = (found.ended < N).any()  # to and fro across a boundary: single steps are no slower
+                if chatters or (np.abs(found.a) @ np.maximum(H, 0)).max() <= enough:
                     break
                 N //= 2
-            else:
+            if N < SHORTEST or chatters:
                 break
             if len(log):
                 outputs = np.einsum("lm,lmn->ln", found.As, np.maximum(found.Ws @ self.X.T, 0))
                 self.noted.append((log, ((y - outputs) ** 2).mean(axis=1), found.Ws, found.As))
                 self.log = self.log[len(log) :]
-            self.crossings.append(np.column_stack([found.times + k, found.neurons, found.points]))
+            self._tell(np.column_stack([found.times + k, found.neurons, found.points]))
             self.W, self.a, self.H, k = found.W, found.a, H, k + N
         self.spent["alignment"] = k
         return k
@@ -248,7 +251,7 @@ class _Course:
         why = kernels.FULL
         while why == kernels.FULL:
             why, k, self.loss = kernels.run(lanes, self.data, notes, k, last, target, clock)
-            self.crossings.append(notes.crossings[: notes.counts[1]].copy())
+            self._tell(notes.crossings[: notes.counts[1]].copy())
             notes.counts[1] = 0
         self.spent["neurons" if len(lanes.ids) else "groups"] += k - begun
         n = notes.counts[0]
@@ -263,8 +266,13 @@ class _Course:
         for group in self.groups:
             before, self.H[group.ids] = self.H[group.ids] > 0, self.W[group.ids] @ self.X.T
             who, point = np.nonzero((self.H[group.ids] > 0) != before)  # in the step that used up the clock
-            self.crossings.append(np.column_stack([np.full(len(who), k), group.ids[who], point]))
+            self._tell(np.column_stack([np.full(len(who), k), group.ids[who], point]))
         return why, k
+
+    def _tell(self, crossings: np.ndarray) -> None:
+        """Keep them, as long as there are not too many."""
+        if len(crossings) and sum(map(len, self.crossings)) < TOLD:
+            self.crossings.append(crossings)
 
     def _placed(
         self, ids: np.ndarray, moved: np.ndarray, a: np.ndarray, held: np.ndarray, b: np.ndarray
@@ -286,7 +294,7 @@ class _Course:
             return k
         seen = on[live[0]]
         U, S, Vt = np.linalg.svd(self.X[seen], full_matrices=False)
-        rank = np.sum(S > S[0] * max(self.X.shape) * np.finfo(float).eps)
+        rank = np.sum(S[0] * max(self.X.shape) * np.finfo(float).eps < S)
         U, S, Vt, y = U[:, :rank], S[:rank], Vt[:rank], self.data.y
         neurons = np.column_stack([self.W[live] @ Vt.T, self.a[live]])
         of, R = np.linalg.qr(neurons) if len(live) > rank + 1 else (np.eye(len(live)), neurons)

@@ -12,7 +12,13 @@ Theorem 8, two neurons of less norm           `neurec_core.dual_basis.cheaper`
 Theorem 8, its family with M < 0              `neurec_core.data.points_below`
 Theorem 8, its family with M > 0              `neurec_core.data.points_above`
 least norm of all networks that fit           `neurec_core.convex.interpolation.least_norm`
-gradient descent                              `neurec_core.dynamics.relu.descend`
+Section 2, gradient descent                   `neurec_core.dynamics.relu.descend`
+Props. 13 and 14, yardsticks                  `neurec_core.dynamics.alignment.align`
+Section 3, order of the coordinates           `neurec_core.papers.single_neuron.theory.crossed_in_order`
+Theorem 6, gradient against loss              `neurec_core.papers.single_neuron.theory.gradient_share`
+Section 2, conserved differences              `neurec_core.papers.single_neuron.theory.imbalance`
+Lemma 34, sizes of the neurons                `neurec_core.papers.single_neuron.theory.limiting_sizes`
+Section 4, all that is logged                 `neurec_core.papers.single_neuron.measures.logged`
 ============================================  ======================================================================
 """
 
@@ -20,5 +26,6 @@ from __future__ import annotations
 
 from .min_norm import MIN_RANK_VS_MIN_NORM
 from .sweeps import ALIGNMENT_VS_SCALE, TWO_TEACHERS, WIDTH_STUDY
+from .trajectories import TRAJECTORIES
 
-EXPERIMENTS = (ALIGNMENT_VS_SCALE, WIDTH_STUDY, TWO_TEACHERS, MIN_RANK_VS_MIN_NORM)
+EXPERIMENTS = (ALIGNMENT_VS_SCALE, WIDTH_STUDY, TRAJECTORIES, TWO_TEACHERS, MIN_RANK_VS_MIN_NORM)

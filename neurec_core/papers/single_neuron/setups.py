@@ -95,8 +95,8 @@ def _points(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (B, n or 2n, d), the direction mu (B, d), teachers (B, 1 or 2, d).
 
-    x_i = +-mu + deviation N(0, I), drawn again until a teacher sees each. The teachers are +-mu, or further such points,
-    brought to their norms.
+    x_i = +-mu + deviation N(0, I), drawn again until a teacher sees each. The teachers are +-mu, or further such
+    points, brought to their norms.
     """
     mu = _unit(draws.normal("mu", d))
     signs, names = [1.0, -1.0][: 1 + two], ["points", "opposite"][: 1 + two]
