@@ -187,7 +187,11 @@ errors = many.assign(
 median_error = errors.pivot_table(
     index="n", columns="init", values="error", aggfunc="median"
 )
-assert (median_error[1e-32] < 5).all()
+largest = errors.loc[errors["init"] == 1e-32, "error"].max()
+print(
+    f"largest error of {2 * (errors['init'] == 1e-32).sum()} escapes at 1e-32: {largest:.1f} steps"
+)
+assert largest < 5
 median_error.round(1)
 
 # %% [markdown]
@@ -266,10 +270,14 @@ fits[["trials", "rate", "excess, median"]].round(4)
 five = INSTANCE.params(
     data="toy_non_orthogonal", step=0.002, steps=60_000, target=0.0
 )
-neuron_portrait.training(*INSTANCE.run(five, Draws(seed, [0]))[:2])
+problem, solution, _ = INSTANCE.run(five, Draws(seed, [0]))
+W, a = (part[0] for part in solution.value)
+on = (W @ problem.X[0].T > 0).any(axis=1)
+print(f"{(on & (a < 0)).sum()} of {(a < 0).sum()} negative neurons are active")
+neuron_portrait.training(problem, solution)
 
 # %% [markdown]
-# Training stops for good at a loss of about a third: the neurons that could bend the function at the last points have died.
+# Training stops for good at about a third of the loss: two labels are negative, and all neurons with negative output weights have died.
 
 # %%
 line = load(published(paper.NON_ORTHOGONAL_TOY))
