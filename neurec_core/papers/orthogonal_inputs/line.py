@@ -14,6 +14,7 @@ from . import path, points
 from .common import CITATION, Training, start
 from .saddles import FITTED, finish, first, statuses
 
+SMALL = 1e-3  # of its largest value: a norm or a preactivation that counts as zero
 LEVELS = (0.99, 0.75, 0.5)  # of the loss at the start
 
 
@@ -56,8 +57,14 @@ def solve(params: NonOrthogonalToy, problem: Problem, draws: Draws) -> Solution:
 
 
 def patterns(W: np.ndarray, X: np.ndarray) -> int:
-    """How many different sets of points the neurons that are active at all are active on."""
-    on = np.unique(W @ X.T > 0, axis=0)
+    """How many different sets of points the neurons that are active at all are active on.
+
+    Only neurons that have grown count. Some slide along the boundary of a point, on either side of it in turns, which
+    counts as active.
+    """
+    norms = np.linalg.norm(W, axis=1)
+    reach = -SMALL * np.outer(norms, np.linalg.norm(X, axis=1))
+    on = np.unique((reach < W @ X.T)[norms > SMALL * norms.max()], axis=0)
     return int(on.any(axis=1).sum())
 
 
