@@ -66,8 +66,8 @@ def _row(net: torch.nn.Sequential, groups: list, sets: list) -> list[float]:
 class Case:
     """A start: problem, weights, step size; the test sets of the problem as tensors."""
 
-    def __init__(self, params: Setup) -> None:
-        draws = Draws(0, [0])
+    def __init__(self, params: Setup, trial: int = 0) -> None:
+        draws = Draws(0, [trial])
         self.problem: Problem = sample(params, draws)
         self.X, self.y = self.problem.X[0], self.problem.y[0]
         (self.W,), (self.a,) = start(params.m, params.d, params.scale, draws)
@@ -114,8 +114,8 @@ def main() -> None:
     rows = [
         row("25 neurons, d = 10, 20,000 iterations with 405 rows of log", Case(default), 20_000, 20_000, log=True),
         row("the same without the log", Case(default), 5000, 20_000),
-        row("200 neurons, d = 16, the first 2000 iterations, no neuron held", Case(large), 2000, 2000),
-        row("200 neurons, d = 16, from iteration 5000 on, all held", Case(wide).after(5000), 2000, 500_000),
+        row("200 neurons, d = 16, the first 500 iterations, no neuron held", Case(large), 500, 500),
+        row("200 neurons, d = 16, from iteration 5000 on, all held", Case(wide, 3).after(5000), 1000, 300_000),
         row("25 neurons, d = 16, to the end", Case(example), 2000, 20_000_000),
         row("the same, the slow end many at a time", Case(example), 2000, 20_000_000, tail=1e-6),
         row("orthogonal toy, 60 neurons", toy, 5000, 20_000, step=1e-3),
