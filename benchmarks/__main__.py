@@ -8,7 +8,18 @@ import sys
 # Before numpy is loaded: two busy cores would compare threads, not methods.
 os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
 
-from . import all_ones, convex_programs, crossing, decisions, line, network_training, small_nets, star, sweeps
+from . import (
+    all_ones,
+    convex_programs,
+    crossing,
+    decisions,
+    line,
+    network_training,
+    single_neuron,
+    small_nets,
+    star,
+    sweeps,
+)
 
 TABLES = {
     "all_ones": all_ones,
@@ -20,6 +31,7 @@ TABLES = {
     "line": line,
     "star": star,
     "small_nets": small_nets,
+    "single_neuron": single_neuron,
 }
 
 if __name__ == "__main__":

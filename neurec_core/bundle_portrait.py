@@ -37,8 +37,9 @@ def training(problem: Problem, solution: Solution, frames: int = 60) -> go.Figur
     ]
     words = f"{W.shape[1]} neurons, {W.shape[2]} inputs; a point is a direction, on the circle if it is in the plane"
     fig = neurons(
-        trace["at"], trace["measures"]["loss"], positions, signs, title=f"Directions of the neurons<br><sup>{words}</sup>",
-        axes=AXES, still=still, ranges=([-1.1, 1.1], [-1.1, 1.1]), logarithmic=True, frames=frames,
+        trace["at"], trace["measures"]["loss"], positions, signs,
+        title=f"Directions of the neurons<br><sup>{words}</sup>", axes=AXES, still=still,
+        ranges=([-1.1, 1.1], [-1.1, 1.1]), logarithmic=True, frames=frames,
     )  # fmt: skip
     fig.layout.yaxis2.update(POWERS)
     return fig

@@ -79,8 +79,8 @@ def _local(jobs: int) -> Any:
     import dask
     from distributed import LocalCluster
 
-    # Dask does not always start a worker again that died while it started, and trials would wait for ever. It would
-    # count one that is paused for want of memory as dead, too; that one is to go on, a trial at a time as before.
+    # Dask does not always start a worker again that died while it started, and trials would wait for ever. So they
+    # would for one that is paused for want of memory, which counts as dead, too: it is to go on, a trial at a time.
     alive = {"distributed.scheduler.no-workers-timeout": GRACE_SECONDS, "distributed.worker.memory.pause": False}
     # Port 0: any free one. The usual port may be taken by another sweep.
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}

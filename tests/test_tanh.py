@@ -59,9 +59,9 @@ def instance(net, B=3, n=7, scale=0.5):
 def test_steps_are_those_of_a_plain_loop(name, method, optimizer, d, s, kernels, biases):
     net = architecture(name, d, s, kernels, hidden_bias=biases, output_bias=not biases)
     theta, X, y = instance(net)
-    rule = {"steps": 300, "rate": 0.02, "optimizer": optimizer, "weight_decay": 1e-3}
+    rule = {"steps": 100, "rate": 0.02, "optimizer": optimizer, "weight_decay": 1e-3}
     run = tanh.train(net, theta, X, y, method=method, **rule)
-    w, _, loss = plain(net, theta, X, y, 300, 0.02, adam=optimizer == "adam", decay=1e-3)
+    w, _, loss = plain(net, theta, X, y, 100, 0.02, adam=optimizer == "adam", decay=1e-3)
     # Rounding grows with the steps; sums are in another order.
     np.testing.assert_allclose(run.theta, w, rtol=0, atol=1e-10)
     np.testing.assert_allclose(run.loss, loss, rtol=1e-9)

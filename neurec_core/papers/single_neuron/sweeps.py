@@ -29,7 +29,7 @@ ALIGNMENT_VS_SCALE = _experiment(
     "Is the largest angle between neurons proportional to the scale of initialisation?",
     {
         "tiny": Grid({**BOTH, "scale": [1.0, 4.0**-3]}, trials=2, fixed={"d": 3, "m": 8, "steps": 20_000}),
-        "quick": Grid({**BOTH, "d": [4], "scale": SCALES}, trials=5, fixed={"m": 200}),
+        "quick": Grid({**BOTH, "scale": SCALES[::3]}, trials=3, fixed={"d": 4, "m": 50}),
         "paper": Grid({"d": [4, 16, 64, 256, 1024], **BOTH, "scale": SCALES}, trials=5, fixed={"m": 200}),
         "part": Grid({"d": [4, 16], **BOTH, "scale": SCALES}, trials=5, fixed={"m": 200}),
         "part_64": Grid({**BOTH, "scale": SCALES}, trials=5, fixed={"d": 64, "m": 200, "tail": 1e-6}),

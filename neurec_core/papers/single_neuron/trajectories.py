@@ -41,7 +41,7 @@ def _row(params: Training, X: np.ndarray, y: np.ndarray, v: np.ndarray, trace: d
         "crossed": float(crossings),
         "half_time": time,
         "half_excess": time + 2 * params.step * np.log(params.scale) / np.log1p(2 * params.step * rate),
-        "early_angle": float(np.nanmin(logged["early_angle"])),
+        "early_angle": float(np.fmin.reduce(logged["early_angle"])),
         "angle_rate": _rate(logged["positive_max_angle"][-1], SHARP_ANGLE, params.scale),
         "rank_rate": _rate(logged["nuclear"][-1] / np.linalg.norm(W[-1], 2) - 1, SHARP_RANK, params.scale),
         "energy": float(logged["energy"][-1]),
@@ -62,6 +62,8 @@ def _rate(value: float, sharp: float, scale: float) -> float:
 
 def _deviation(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, positive: np.ndarray, step: float) -> float:
     """How far the bundle's neurons are from the yardsticks' sizes, relative, after both are brought to one mean."""
+    if not len(positive):
+        return np.nan
     wanted = theory.limiting_sizes(X, y, W[0, positive], a[0, positive], step)
     sizes = np.linalg.norm(W[-1, positive], axis=1)
     both = (wanted > 0) & (W[-1, positive] @ X.T > 0).any(axis=1)

@@ -1,0 +1,224 @@
+"""A descent under way: which neurons take their steps alone, which in groups, and which iterations can be skipped."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import relu_kernels as kernels
+from . import relu_tail as tails
+from .alignment import align
+
+# Shares of a neuron's size below which its distance to a boundary is not trusted to rounding.
+TRUSTED = 1e-9
+# A neuron is held if it keeps its pattern for so many steps like the last one.
+LONG = 500
+# A group costs as much as this, and this for each of its lanes, over the number of points, in free neurons (measured).
+COST, PER_LANE = 40, 2
+# Outputs below this share of the smallest label count for nothing; so few iterations without them are not worth it.
+NEGLIGIBLE, SHORTEST = 1e-14, 64
+# Crossings noted between two looks, and crossings told at most.
+ROOM, TOLD = 1 << 14, 1_000_000
+# Iterations that the tail tries at first.
+FIRST = 2000
+
+
+class Group(NamedTuple):
+    """Held neurons with one pattern: their numbers, and how (size, combinations) they follow from its lanes."""
+
+    ids: np.ndarray
+    of: np.ndarray
+    lanes: slice
+
+
+class Course:
+    """A descent under way: all neurons where they were at the last look, and what was noted so far."""
+
+    def __init__(self, X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, c: float, log: np.ndarray) -> None:
+        self.X, self.W, self.a, self.log = X, W.copy(), a.copy(), log
+        self.norms = np.linalg.norm(X, axis=1)
+        # Weights move within the span of the points: from a change of all preactivations, it is theirs.
+        self.back = np.linalg.pinv(X).T
+        _, sizes, rows = np.linalg.svd(X, full_matrices=False)
+        self.span = rows[sizes > sizes[0] * max(X.shape) * np.finfo(float).eps]
+        self.data = kernels.Data(X @ X.T, y, c)
+        self.H = self.W @ X.T
+        self.groups: list[Group] = []
+        self.spent = {"alignment": 0, "neurons": 0, "groups": 0, "tail": 0}
+        self.noted: list[tuple[np.ndarray, ...]] = []
+        self.crossings: list[np.ndarray] = []
+        self.loss = np.nan
+
+    def align(self, step: float, steps: int) -> int:
+        """Take the iterations in which no output counts against the labels; returns how many."""
+        k, y, c = 0, self.data.y, self.data.c
+        enough = NEGLIGIBLE * np.abs(y).min()
+        while k < steps:
+            H = np.maximum(self.H, 0)
+            with np.errstate(over="ignore"):
+                size = float((np.abs(self.a) @ H).max())
+            drive = c * np.linalg.norm(((H > 0) * y) @ self.X, axis=1).max()
+            # Outputs grow by the square of this an iteration, or more once neurons have reached further points.
+            room = np.log(enough / size) / (2 * np.log1p(drive)) if 0 < size < enough and drive else 0.0
+            N = min(int(room), steps - k)
+            while N >= SHORTEST:
+                log = self.log[(self.log >= k) & (self.log < k + N)]
+                found = align(self.X, y, self.W, self.a, step=step, until=N, times=log - k, most=4 * len(y) + 16)
+                H = found.W @ self.X.T
+                chatters = (found.ended < N).any()  # to and fro across a boundary: single steps are no slower
+                if chatters or (np.abs(found.a) @ np.maximum(H, 0)).max() <= enough:
+                    break
+                N //= 2
+            if N < SHORTEST or chatters:
+                break
+            if len(log):
+                outputs = np.einsum("lm,lmn->ln", found.As, np.maximum(found.Ws @ self.X.T, 0))
+                self.noted.append((log, ((y - outputs) ** 2).mean(axis=1), found.Ws, found.As))
+                self.log = self.log[len(log) :]
+            self._tell(np.column_stack([found.times + k, found.neurons, found.points]))
+            self.W, self.a, self.H, k = found.W, found.a, H, k + N
+        self.spent["alignment"] = k
+        return k
+
+    def arranged(self) -> tuple[kernels.Lanes, float]:
+        """Lanes for all neurons that are active anywhere; for how long those that are held keep their patterns."""
+        on = self.H > 0
+        live = np.flatnonzero(on.any(axis=1))
+        _, kind = np.unique(np.packbits(on[live], axis=1), axis=0, return_inverse=True)
+        keeps, clock = self._kept(live, on, kind.ravel())
+        self.groups, parts, first = [], [], [0]
+        for g in np.unique(kind[keeps]):
+            ids = live[keeps & (kind == g)]
+            part, of = self._combined(ids)
+            size = part.shape[1]
+            self.groups.append(Group(ids, of, slice(first[-1], first[-1] + size)))
+            parts.append(np.pad(part, ((0, 0), (0, -size % 4))))
+            first.append(first[-1] + parts[-1].shape[1])
+        held = np.concatenate([*parts, np.zeros((len(self.X) + 1, 0))], axis=1)
+        masks = np.array([on[group.ids[0]] for group in self.groups], float).reshape(-1, len(self.X))
+        ids = live[~keeps]
+        free = np.pad(np.column_stack([self.H[ids], self.a[ids]]).T, ((0, 0), (0, -len(ids) % kernels.LANES)))
+        H, a = np.ascontiguousarray(free[:-1]), free[-1].copy()
+        return kernels.Lanes(
+            H, a, (H > 0).astype(float), ids, np.ascontiguousarray(held[:-1]), held[-1].copy(), np.array(first), masks
+        ), clock
+
+    def _kept(self, live: np.ndarray, on: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, float]:
+        """Which of the live neurons, of a kind of pattern each, are to be held, and for what sum of drives."""
+        worth = COST + PER_LANE * min(len(self.span) + 1, len(live))
+        keeps = np.bincount(kind)[kind] * len(self.X) > worth
+        if keeps.any():
+            allowed, drives = self._allowances(live, on)
+            keeps &= allowed > LONG * drives.max(initial=0)
+            keeps &= np.bincount(kind, keeps)[kind] * len(self.X) > worth
+            return keeps, allowed[keeps].min(initial=np.inf)
+        return keeps, np.inf
+
+    def _allowances(self, live: np.ndarray, on: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of drives that cannot change the neurons' patterns, and their drives now.
+
+        Over steps whose drives |c g| sum to S, w moves by at most (cosh S - 1) |w| + sinh S |a|.
+        """
+        H, W, a = self.H[live], self.W[live], np.abs(self.a[live])
+        r = self.data.y - self.a @ np.maximum(self.H, 0)
+        drives = self.data.c * np.linalg.norm((on[live] * r) @ self.X, axis=1)
+        size = np.linalg.norm(W, axis=1)
+        margin = (np.abs(H) / self.norms).min(axis=1, initial=np.inf) - TRUSTED * (size + a)
+        margin = np.maximum(margin, 0)
+        move = margin * (margin + 2 * size)
+        return np.log1p((margin + move / (np.sqrt(move + a * a) + a)) / (size + a)), drives
+
+    def _combined(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lanes (n + 1, L) of preactivations and output weights, and how the neurons follow from them."""
+        if len(ids) <= len(self.span) + 1:
+            return np.vstack([self.H[ids].T, self.a[ids]]), np.eye(len(ids))
+        of, rest = np.linalg.qr(np.column_stack([self.W[ids] @ self.span.T, self.a[ids]]))
+        return np.vstack([self.X @ self.span.T @ rest[:, :-1].T, rest[:, -1]]), of
+
+    def live(self, lanes: kernels.Lanes, k: int, last: int, target: float, clock: float) -> tuple[int, int]:
+        """Take steps until there is a reason to look at all neurons again; put them in their places."""
+        log = self.log[(self.log >= k) & (self.log <= last)]
+        rows = len(log)
+        notes = kernels.Notes(
+            log, np.empty(rows), np.empty((rows, *lanes.H.shape)), np.empty((rows, len(lanes.a))),
+            np.empty((rows, *lanes.held.shape)), np.empty((rows, len(lanes.b))),
+            np.empty((ROOM + lanes.H.size, 3), np.int64), np.zeros(2, np.int64),
+        )  # fmt: skip
+        H, held, begun = lanes.H.copy(), lanes.held.copy(), k
+        why = kernels.FULL
+        while why == kernels.FULL:
+            why, k, self.loss = kernels.run(lanes, self.data, notes, k, last, target, clock)
+            self._tell(notes.crossings[: notes.counts[1]].copy())
+            notes.counts[1] = 0
+        self.spent["neurons" if len(lanes.ids) else "groups"] += k - begun
+        n = notes.counts[0]
+        if n:
+            W, a = self._placed(lanes.ids, notes.H[:n] - H, notes.a[:n], notes.held[:n] - held, notes.b[:n])
+            self.noted.append((log[:n], notes.losses[:n], W, a))
+            self.log = self.log[self.log > log[n - 1]]
+        (self.W,), (self.a,) = self._placed(
+            lanes.ids, lanes.H[None] - H, lanes.a[None], lanes.held[None] - held, lanes.b[None]
+        )
+        self.H[lanes.ids] = lanes.H.T[: len(lanes.ids)]
+        for group in self.groups:
+            before, self.H[group.ids] = self.H[group.ids] > 0, self.W[group.ids] @ self.X.T
+            who, point = np.nonzero((self.H[group.ids] > 0) != before)  # in the step that used up the clock
+            self._tell(np.column_stack([np.full(len(who), k), group.ids[who], point]))
+        return why, k
+
+    def _tell(self, crossings: np.ndarray) -> None:
+        """Keep them, as long as there are not too many."""
+        if len(crossings) and sum(map(len, self.crossings)) < TOLD:
+            self.crossings.append(crossings)
+
+    def _placed(
+        self, ids: np.ndarray, moved: np.ndarray, a: np.ndarray, held: np.ndarray, b: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (R, m, d) and (R, m) of all neurons, from changes and output weights of lanes in R rows."""
+        W, out = np.tile(self.W, (len(a), 1, 1)), np.tile(self.a, (len(a), 1))
+        W[:, ids] += moved.swapaxes(1, 2)[:, : len(ids)] @ self.back
+        out[:, ids] = a[:, : len(ids)]
+        for group in self.groups:
+            W[:, group.ids] += group.of @ (held[:, :, group.lanes].swapaxes(1, 2) @ self.back)
+            out[:, group.ids] = b[:, group.lanes] @ group.of.T
+        return W, out
+
+    def leap(self, k: int, steps: int, target: float, tolerance: float) -> int:
+        """Take iterations many at a time, if all neurons that move have one pattern, for as long as they keep it."""
+        on = self.H > 0
+        live = np.flatnonzero(on.any(axis=1))
+        if not len(live) or (on[live] != on[live[0]]).any():
+            return k
+        seen = on[live[0]]
+        U, S, Vt = np.linalg.svd(self.X[seen], full_matrices=False)
+        rank = np.sum(S[0] * max(self.X.shape) * np.finfo(float).eps < S)
+        U, S, Vt, y = U[:, :rank], S[:rank], Vt[:rank], self.data.y
+        neurons = np.column_stack([self.W[live] @ Vt.T, self.a[live]])
+        of, R = np.linalg.qr(neurons) if len(live) > rank + 1 else (np.eye(len(live)), neurons)
+        t = U.T @ y[seen]
+        at, allowed = tails.Bundle(R, S, t, float(y @ y - t @ t), self.data.c), self._allowances(live, on)[0].min()
+        N, begun = FIRST, k
+        while k < steps:
+            ahead = self.log[self.log > k]
+            most = int(min(steps, *ahead[:1]) - k) if len(ahead) else steps - k
+            found = tails.leap(at, N, most, target * len(y) - at.rest, tolerance)
+            if found is None or found.path > allowed:
+                break
+            allowed, N, k = allowed - found.path, found.longer, k + found.N
+            at = at._replace(R=found.R)
+            self.W[live] += of @ ((at.R - R)[:, :-1] @ Vt)
+            self.a[live], R = of @ at.R[:, -1], at.R
+            self._note(k, float((at.z @ at.z + at.rest) / len(y)))
+            if self.loss < target:
+                break
+        self.H = self.W @ self.X.T
+        self.spent["tail"] += k - begun
+        return k
+
+    def _note(self, k: int, loss: float) -> None:
+        """What all neurons are now, if the log asks for it."""
+        self.loss = loss
+        if len(self.log) and self.log[0] == k:
+            self.noted.append((self.log[:1], np.array([loss]), self.W[None].copy(), self.a[None].copy()))
+            self.log = self.log[1:]
