@@ -40,8 +40,8 @@ LAYERS = {
     "papers": 2,
     "provenance": 3, "tables": 3, "store": 3, "cluster": 3, "sweep": 3, "batch": 3,
     "look": 4, "plots": 4, "portrait": 4, "line_portrait": 4, "neuron_portrait": 4,
-    "bundle_portrait": 4, "tanh_portrait": 4,
-    "background": 4, "explore": 4,
+    "bundle_portrait": 4,
+    "tanh_portrait": 4, "background": 4, "explore": 4,
     "cli": 5, "__main__": 5,
 }  # fmt: skip
 WITHIN = {
