@@ -31,10 +31,12 @@ from .checks import number, shaped
 class Aligned(NamedTuple):
     """m neurons after alignment, and what happened to them.
 
+    In an event a neuron becomes active on a point (side 1) or inactive (-1), or starts to slide along its boundary (0); in
+    descent, its time is the first iteration that finds it so.
+
     W, a : (m, d) and (m,), where each was left; infinite where that exceeds the range of numbers
     ended : (m,) time up to which each was followed: `until`, or less if it was given up
-    times, neurons, points, sides : (E,) events, sorted by time: a neuron becomes active on a point (side 1) or inactive
-        (-1), or starts to slide along its boundary (0); in descent, the time is the first iteration that finds it so
+    times, neurons, points, sides : (E,) events, sorted by time
     sliding : (m,) time at which each first began to slide, NaN if it never did
     share : (m, n) of each point in the pull at the end: 1 active, 0 inactive, between while the neuron slides
     pull : (m, d), (1/n) sum_i share_i y_i x_i at the end

@@ -41,6 +41,9 @@ class End(StrEnum):
 class Descended(NamedTuple):
     """Where gradient descent ended, and what was noted on the way.
 
+    Levels: "alignment" is the closed form while outputs are negligible, "neurons" has some neurons free, in "groups" all
+    that move are held, in the "tail" many iterations are taken at a time.
+
     W, a : (m, d) and (m,), the weights
     steps : iterations made
     loss : the mean squared error there
@@ -48,8 +51,7 @@ class Descended(NamedTuple):
     at : (L,), the iterations of the log that were reached
     losses : (L,), the loss there
     Ws, As : (L, m, d) and (L, m), the weights there
-    spent : iterations by level: "alignment" (in closed form, while outputs are negligible), "neurons" (some are free),
-        "groups" (all that move are held), "tail" (many at a time)
+    spent : iterations by level, one of "alignment", "neurons", "groups" and "tail"
     crossings : (C, 3), iteration, neuron and point of each change of a pattern, at most 10^6 of them
     """
 
