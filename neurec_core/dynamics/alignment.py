@@ -31,8 +31,8 @@ from .checks import number, shaped
 class Aligned(NamedTuple):
     """m neurons after alignment, and what happened to them.
 
-    In an event a neuron becomes active on a point (side 1) or inactive (-1), or starts to slide along its boundary (0); in
-    descent, its time is the first iteration that finds it so.
+    In an event a neuron becomes active on a point (side 1) or inactive (-1), or starts to slide along its boundary (0);
+    in descent, its time is the first iteration that finds it so.
 
     W, a : (m, d) and (m,), where each was left; infinite where that exceeds the range of numbers
     ended : (m,) time up to which each was followed: `until`, or less if it was given up

@@ -41,8 +41,8 @@ class End(StrEnum):
 class Descended(NamedTuple):
     """Where gradient descent ended, and what was noted on the way.
 
-    Levels: "alignment" is the closed form while outputs are negligible, "neurons" has some neurons free, in "groups" all
-    that move are held, in the "tail" many iterations are taken at a time.
+    Levels: "alignment" is the closed form while outputs are negligible, "neurons" has some neurons free, in "groups"
+    all that move are held, in the "tail" many iterations are taken at a time.
 
     W, a : (m, d) and (m,), the weights
     steps : iterations made
