@@ -92,7 +92,7 @@ def phases(solution: Solution, title: str) -> go.Figure:
     trace = _first(solution)
     logged, steps = trace["measures"], trace["at"] + 1
     fig = _panels(
-        ("teacher less bundle, by eigenvector", "sizes", "loss and angles"),
+        ("coordinates of v* - v", "sizes", "loss and angles"),
         (f"arsinh(coordinate / {TINY:g})", "norm", "mean squared error; degrees"),
         first=True,
     )
@@ -146,6 +146,6 @@ def _drawn(values: np.ndarray) -> np.ndarray:
 def _panels(titles: tuple[str, str, str], units: tuple[str, ...], first: bool = False) -> go.Figure:
     fig = make_subplots(1, 3, subplot_titles=titles, horizontal_spacing=0.12)
     for col, unit in zip(range(1 if first else 2, 4), units, strict=True):
-        fig.update_xaxes(title="iteration + 1", dtick=1, col=col, **POWERS)
+        fig.update_xaxes(title="iteration + 1", dtick=2, col=col, **POWERS)
         fig.update_yaxes(title=unit, col=col, **({} if first and col == 1 else POWERS))
     return fig
