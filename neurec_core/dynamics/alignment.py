@@ -25,7 +25,7 @@ import numpy as np
 from ..params import BadInput
 from . import alignment_moves as moves
 from .alignment_pull import Task
-from .checks import number, shaped
+from .checks import network, number
 
 
 class Aligned(NamedTuple):
@@ -98,7 +98,7 @@ def align(
     **Source**: chistikov2023learning, Propositions 13 and 14 (yardsticks); differs: any labels and output weights,
     sliding, and gradient descent as well as the flow.
     """
-    X, y, W, a = _weights(X, y, W, a)
+    X, y, W, a = network(X, y, W, a, "points")
     n, d = X.shape
     m, whole = len(a), step is not None
     task = _task(X, y, step, until, times, most)
@@ -128,15 +128,6 @@ def _orthogonal(W: np.ndarray, pull: np.ndarray) -> np.ndarray:
     for _ in range(2):  # once leaves a rounding error of the size of W
         W = W - np.sum(W * unit, axis=1, keepdims=True) * unit
     return W
-
-
-def _weights(X: object, y: object, W: object, a: object) -> tuple[np.ndarray, ...]:
-    X, y, W, a = (np.ascontiguousarray(part, dtype=float) for part in (X, y, W, a))
-    shaped("X", "points", X, "(n, d)", (None, None))
-    shaped("y", "labels", y, "(n,)", X.shape[:1])
-    shaped("W", "hidden weights", W, "(m, d)", (None, X.shape[1]))
-    shaped("a", "output weights", a, "(m,)", W.shape[:1])
-    return X, y, W, a
 
 
 def _task(

@@ -40,6 +40,21 @@ def shaped(
         raise BadInput(f"{name} ({meaning}) must be finite, got {wrong} of {array.size} entries that are not")
 
 
+def network(X: object, y: object, W: object, a: object, meaning: str) -> tuple[np.ndarray, ...]:
+    """Points X (n, d), by the meaning told, labels y (n,) and neurons W (m, d), a (m,), as contiguous arrays of floats.
+
+    Raises
+    ------
+    BadInput : "a (output weights) must be an array of shape (m,) = (25,), got (24,)", and the like
+    """
+    X, y, W, a = (np.ascontiguousarray(part, dtype=float) for part in (X, y, W, a))
+    shaped("X", meaning, X, "(n, d)", (None, None))
+    shaped("y", "labels", y, "(n,)", X.shape[:1])
+    shaped("W", "hidden weights", W, "(m, d)", (None, X.shape[1]))
+    shaped("a", "output weights", a, "(m,)", W.shape[:1])
+    return X, y, W, a
+
+
 def number(
     name: str, meaning: str, got: float, *, above: float | None = None, below: float = np.inf, whole: bool = False
 ) -> None:

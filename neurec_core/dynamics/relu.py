@@ -19,7 +19,7 @@ import numpy as np
 
 from ..params import BadInput
 from . import relu_kernels as kernels
-from .checks import number, shaped
+from .checks import network, number
 from .relu_course import TOLD, Course
 
 # Steps until all patterns are looked at again, doubled as long as that leaves no fewer lanes.
@@ -139,12 +139,7 @@ def _read(
     log: Any,
     tail: float,
 ) -> Course:
-    X, y, W, a = (np.ascontiguousarray(part, dtype=float) for part in (X, y, W, a))
-    shaped("X", "inputs", X, "(n, d)", (None, None))
-    n, d = X.shape
-    shaped("y", "labels", y, "(n,)", (n,))
-    shaped("W", "hidden weights", W, "(m, d)", (None, d))
-    shaped("a", "output weights", a, "(m,)", (len(W),))
+    X, y, W, a = network(X, y, W, a, "inputs")
     number("step", "step size", step, above=0)
     number("steps", "at most so many iterations", steps, whole=True)
     number("target", "loss to end below", target)
@@ -152,4 +147,4 @@ def _read(
     log = np.asarray(log, np.int64)
     if log.ndim != 1 or (np.diff(log, prepend=-1) <= 0).any():
         raise BadInput("log (iterations to note) must be whole numbers >= 0 in increasing order")
-    return Course(X, y, W, a, 2 * step / n, log)
+    return Course(X, y, W, a, 2 * step / len(y), log)

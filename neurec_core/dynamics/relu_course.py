@@ -24,6 +24,13 @@ ROOM, TOLD = 1 << 14, 1_000_000
 FIRST = 2000
 
 
+def _decomposed(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """U (n, rank), S (rank,) and V^T (rank, d) of X = U S V^T, without what is zero but for rounding."""
+    U, S, Vt = np.linalg.svd(X, full_matrices=False)
+    rank = np.sum(S[0] * max(X.shape) * np.finfo(float).eps < S)
+    return U[:, :rank], S[:rank], Vt[:rank]
+
+
 class Group(NamedTuple):
     """Held neurons with one pattern: their numbers, and how (size, combinations) they follow from its lanes."""
 
@@ -40,8 +47,7 @@ class Course:
         self.norms = np.linalg.norm(X, axis=1)
         # Weights move within the span of the points: from a change of all preactivations, it is theirs.
         self.back = np.linalg.pinv(X).T
-        _, sizes, rows = np.linalg.svd(X, full_matrices=False)
-        self.span = rows[sizes > sizes[0] * max(X.shape) * np.finfo(float).eps]
+        self.span = _decomposed(X)[2]
         self.data = kernels.Data(X @ X.T, y, c)
         self.H = self.W @ X.T
         self.groups: list[Group] = []
@@ -191,11 +197,9 @@ class Course:
         if not len(live) or (on[live] != on[live[0]]).any():
             return k
         seen = on[live[0]]
-        U, S, Vt = np.linalg.svd(self.X[seen], full_matrices=False)
-        rank = np.sum(S[0] * max(self.X.shape) * np.finfo(float).eps < S)
-        U, S, Vt, y = U[:, :rank], S[:rank], Vt[:rank], self.data.y
+        (U, S, Vt), y = _decomposed(self.X[seen]), self.data.y
         neurons = np.column_stack([self.W[live] @ Vt.T, self.a[live]])
-        of, R = np.linalg.qr(neurons) if len(live) > rank + 1 else (np.eye(len(live)), neurons)
+        of, R = np.linalg.qr(neurons) if len(live) > len(S) + 1 else (np.eye(len(live)), neurons)
         t = U.T @ y[seen]
         at, allowed = tails.Bundle(R, S, t, float(y @ y - t @ t), self.data.c), self._allowances(live, on)[0].min()
         N, begun = FIRST, k

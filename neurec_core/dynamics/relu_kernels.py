@@ -212,11 +212,6 @@ def _note(lanes: Lanes, notes: Notes, loss: float) -> None:
 
 
 @compiled
-def _same(x: np.ndarray, y: np.ndarray) -> bool:
-    return np.array_equal(x, y)
-
-
-@compiled
 def run(lanes: Lanes, data: Data, notes: Notes, k: int, last: int, target: float, clock: float) -> Any:
     """Steps from iteration k on, until `last` or until there is a reason to come back.
 
@@ -268,5 +263,5 @@ def run(lanes: Lanes, data: Data, notes: Notes, k: int, last: int, target: float
         if F and _step_free(H, a, on, K, r, c, KR, G, da, out) > 0:
             _cross(lanes, notes, k + 1)
         k += 1
-        if looks and _same(before[0], H) and _same(before[1], held):
+        if looks and np.array_equal(before[0], H) and np.array_equal(before[1], held):
             return STALLED, k, loss

@@ -9,8 +9,8 @@ and
 While B hardly changes, z after N iterations is (I - B)^N z, and the product of the N maps of a neuron is, to third
 order in their sum, the exponential of sum Q_k - 1/2 sum Q_k^2 + 1/2 sum_{k>l} [Q_k, Q_l]: geometric sums in the
 eigenbasis of B, whatever N. B is taken half-way. The z that follows from the neurons and the one that follows from B
-must agree; what their difference is in v, over the way gone,
-sets N. Thus slow directions cost no more iterations than fast ones.
+must agree; what their difference is in v, over the way gone, sets N. Thus slow directions cost no more iterations than
+fast ones.
 """
 
 from __future__ import annotations

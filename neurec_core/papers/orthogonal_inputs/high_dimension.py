@@ -12,7 +12,7 @@ from ...experiment import Column, Experiment, Grid, Problem, Solution
 from ...params import param
 from . import path, points, published, theory
 from .common import CITATION, Training, scaled, start
-from .saddles import finish, first, plateau, statuses
+from .saddles import finish, first, plateau, solved
 
 LEVELS = (0.99, 0.9, 0.75, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.01, 0.001)  # of the loss at the start
 UNFITTED = 0.5  # of a label: a point whose residual is above it
@@ -73,8 +73,7 @@ def solve(params: HighDimension, problem: Problem, draws: Draws) -> Solution:
         with np.errstate(all="ignore"):  # weights that diverged
             found.append(measured(params, X, y, run))
         runs.append(run)
-    stats = {name: np.array([one[name] for one in found]) for name in found[0]}
-    return Solution(tuple(np.stack([getattr(run, p) for run in runs]) for p in ("W", "a")), statuses(runs), stats)
+    return solved(runs, found)
 
 
 def measured(params: HighDimension, X: np.ndarray, y: np.ndarray, run: path.Run) -> dict[str, float]:

@@ -12,7 +12,7 @@ from ...experiment import Column, Experiment, Grid, Problem, Solution
 from ...params import param
 from . import path, points
 from .common import CITATION, Training, start
-from .saddles import FITTED, finish, first, statuses
+from .saddles import FITTED, finish, first, solved
 
 SMALL = 1e-3  # of its largest value: a norm or a preactivation that counts as zero
 LEVELS = (0.99, 0.75, 0.5)  # of the loss at the start
@@ -52,8 +52,7 @@ def solve(params: NonOrthogonalToy, problem: Problem, draws: Draws) -> Solution:
             below = {f"below_{level * 100:.0f}": at for level, at in zip(LEVELS, passed, strict=True)}
             found.append(below | finish(X, y, run) | {"patterns": float(patterns(run.W, X))})
         runs.append(run)
-    stats = {name: np.array([one[name] for one in found]) for name in found[0]}
-    return Solution(tuple(np.stack([getattr(run, p) for run in runs]) for p in ("W", "a")), statuses(runs), stats)
+    return solved(runs, found)
 
 
 def patterns(W: np.ndarray, X: np.ndarray) -> int:

@@ -70,6 +70,11 @@ def solve(params: SaddleToSaddle, problem: Problem, draws: Draws) -> Solution:
         with np.errstate(all="ignore"):  # weights that diverged
             found.append(measured(params, X, y, run) | predicted(params, X, y, W, a) | finish(X, y, run))
         runs.append(run)
+    return solved(runs, found)
+
+
+def solved(runs: list[path.Run], found: list[dict[str, float]]) -> Solution:
+    """The trained weights (B, m, d) and (B, m), how each training ended, and what was found of it."""
     stats = {name: np.array([one[name] for one in found]) for name in found[0]}
     return Solution(tuple(np.stack([getattr(run, p) for run in runs]) for p in ("W", "a")), statuses(runs), stats)
 

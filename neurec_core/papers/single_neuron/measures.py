@@ -122,7 +122,14 @@ def gradients(
 
 
 def logged(
-    X: np.ndarray, y: np.ndarray, teacher: Teacher, b: int, W: np.ndarray, a: np.ndarray, loss: np.ndarray
+    X: np.ndarray,
+    y: np.ndarray,
+    teacher: Teacher,
+    b: int,
+    W: np.ndarray,
+    a: np.ndarray,
+    loss: np.ndarray,
+    how: Literal["chord", "arccos"] = "chord",
 ) -> dict[str, np.ndarray]:
     """Every measure of the published log, of trial b's snapshots W (L, m, d) and a (L, m), the first at the start.
 
@@ -146,7 +153,7 @@ def logged(
         **errors(W, a, teacher, b),
     }
     for name, group in sides._asdict().items():
-        row[f"{name}_max_angle"], row[f"{name}_mean_angle"] = angles(W[:, group])
+        row[f"{name}_max_angle"], row[f"{name}_mean_angle"] = angles(W[:, group], how)
         for what, values in zip(("length", "direction"), gradients(X, y, W, a, group), strict=True):
             for statistic in ("min", "max", "mean") if len(group) else ():
                 row[f"{name}_{what}_{statistic}"] = getattr(values, statistic)(axis=1)

@@ -82,11 +82,11 @@ def score(params: Training, problem: Problem, solution: Solution) -> dict[str, n
     for b, (X, y) in enumerate(zip(problem.X, problem.y, strict=True)):
         W, a = (part[b] for part in solution.value)
         sides = measures.groups(X, W[0], a[0])
-        end = measures.logged(X, y, teacher, b, W, a, np.full(2, stats["loss"][b]))
+        end = measures.logged(X, y, teacher, b, W, a, np.full(2, stats["loss"][b]), params.angles)
         live = np.intersect1d(sides.positive, np.flatnonzero((W[1] @ X.T > 0).any(axis=1)))
         row = {name: end[name][-1] for name in TAKEN}
         row["max_angle"], row["mean_angle"] = (part[0] for part in measures.angles(W[1:, live], params.angles))
-        row["negative_angle"] = measures.angles(W[1:, sides.negative], params.angles)[0][0]
+        row["negative_angle"] = end["negative_max_angle"][-1]
         row["gathered"] = bool((W[1, live] @ X.T > 0).all())
         row["bundle"] = float(len(live))
         rows.append(row)
