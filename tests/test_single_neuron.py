@@ -146,7 +146,9 @@ def test_the_log_is_what_plain_formulas_say():
         errors = np.maximum(points[b] @ moved.T, 0) @ outer - np.maximum(points[b] @ v, 0)
         assert last[name] == pytest.approx(np.mean(errors**2))
     e = 1e-6
-    for j, along in zip(plus, measures.gradients(X, y, moved[None], outer[None], plus)[0][0], strict=True):
+    active, r = X @ moved.T > 0, y - np.maximum(X @ moved.T, 0) @ outer
+    lengths, _ = measures.gradients(X, r[None], moved[None, plus], outer[None, plus], active.T[None, plus])
+    for j, along in zip(plus, lengths[0], strict=True):
         unit = moved[j] / np.linalg.norm(moved[j])
         losses = []
         for sign in (1, -1):

@@ -19,7 +19,7 @@ COST, PER_LANE = 40, 2
 # Outputs below this share of the smallest label count for nothing; so few iterations without them are not worth it.
 NEGLIGIBLE, SHORTEST = 1e-14, 64
 # Crossings noted between two looks, and crossings told at most.
-ROOM, TOLD = 1 << 14, 1_000_000
+ROOM, TOLD = 1 << 11, 1_000_000
 # Iterations that the tail tries at first.
 FIRST = 2000
 
@@ -29,6 +29,14 @@ def _decomposed(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     U, S, Vt = np.linalg.svd(X, full_matrices=False)
     rank = np.sum(S[0] * max(X.shape) * np.finfo(float).eps < S)
     return U[:, :rank], S[:rank], Vt[:rank]
+
+
+def _padded(lanes: np.ndarray, multiple: int) -> np.ndarray:
+    """(N, L) with further lanes of zeros, up to a multiple."""
+    size = lanes.shape[1]
+    wide = np.zeros((len(lanes), size + -size % multiple))
+    wide[:, :size] = lanes
+    return wide
 
 
 class Group(NamedTuple):
@@ -45,9 +53,9 @@ class Course:
     def __init__(self, X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, c: float, log: np.ndarray) -> None:
         self.X, self.W, self.a, self.log = X, W.copy(), a.copy(), log
         self.norms = np.linalg.norm(X, axis=1)
+        U, S, self.span = _decomposed(X)
         # Weights move within the span of the points: from a change of all preactivations, it is theirs.
-        self.back = np.linalg.pinv(X).T
-        self.span = _decomposed(X)[2]
+        self.back = U / S @ self.span
         self.data = kernels.Data(X @ X.T, y, c)
         self.H = self.W @ X.T
         self.groups: list[Group] = []
@@ -91,24 +99,22 @@ class Course:
         """Lanes for all neurons that are active anywhere; for how long those that are held keep their patterns."""
         on = self.H > 0
         live = np.flatnonzero(on.any(axis=1))
-        _, kind = np.unique(np.packbits(on[live], axis=1), axis=0, return_inverse=True)
-        keeps, clock = self._kept(live, on, kind.ravel())
+        kinds: dict[bytes, int] = {}
+        kind = np.array([kinds.setdefault(row.tobytes(), len(kinds)) for row in on[live]], np.intp)
+        keeps, clock = self._kept(live, on, kind)
         self.groups, parts, first = [], [], [0]
         for g in np.unique(kind[keeps]):
             ids = live[keeps & (kind == g)]
             part, of = self._combined(ids)
-            size = part.shape[1]
-            self.groups.append(Group(ids, of, slice(first[-1], first[-1] + size)))
-            parts.append(np.pad(part, ((0, 0), (0, -size % 4))))
+            self.groups.append(Group(ids, of, slice(first[-1], first[-1] + part.shape[1])))
+            parts.append(_padded(part, 4))
             first.append(first[-1] + parts[-1].shape[1])
         held = np.concatenate([*parts, np.zeros((len(self.X) + 1, 0))], axis=1)
         masks = np.array([on[group.ids[0]] for group in self.groups], float).reshape(-1, len(self.X))
         ids = live[~keeps]
-        free = np.pad(np.column_stack([self.H[ids], self.a[ids]]).T, ((0, 0), (0, -len(ids) % kernels.LANES)))
-        H, a = np.ascontiguousarray(free[:-1]), free[-1].copy()
-        return kernels.Lanes(
-            H, a, (H > 0).astype(float), ids, np.ascontiguousarray(held[:-1]), held[-1].copy(), np.array(first), masks
-        ), clock
+        free = _padded(np.vstack([self.H[ids].T, self.a[ids]]), kernels.LANES)
+        H, a = free[:-1], free[-1]
+        return kernels.Lanes(H, a, (H > 0).astype(float), ids, held[:-1], held[-1], np.array(first), masks), clock
 
     def _kept(self, live: np.ndarray, on: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, float]:
         """Which of the live neurons, of a kind of pattern each, are to be held, and for what sum of drives."""

@@ -23,7 +23,7 @@ from .compiled import njit
 compiled = njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
 
 U = np.uint64
-LANES = 8
+LANES = 16
 # Why `run` came back: asked to, the loss is below its target, not finite, weights that do not move any more, all
 # patterns are to be looked at again, no room for further crossings.
 LAST, TARGET, DIVERGED, STALLED, REGROUP, FULL = range(6)
@@ -136,10 +136,10 @@ def _step_group(
 @compiled
 def _step_free(
     H: np.ndarray, a: np.ndarray, on: np.ndarray, K: np.ndarray, r: np.ndarray, c: float, KR: np.ndarray,
-    G: np.ndarray, da: np.ndarray, out: np.ndarray,
+    G: np.ndarray, da: np.ndarray, out: np.ndarray, flips: np.ndarray,
 ) -> float:  # fmt: skip
-    """One step of the free lanes, their outputs added to `out`; returns how many entries changed sign."""
-    n, F, flips = U(len(r)), U(len(a)), 0.0
+    """One step of the free lanes, their outputs added to `out`; `flips` counts each row's changes of sign."""
+    n, F, all = U(len(r)), U(len(a)), 0.0
     for j in range(F):
         da[j] = a[j]
     for i in range(n):
@@ -152,16 +152,18 @@ def _step_free(
     for i in range(U(0), n, U(2)):
         _pulls(on, KR, i * n, n, F, G)
         for s in range(min(U(2), n - i)):
-            o, g, total = (i + s) * F, s * F, 0.0
+            o, g, total, changed = (i + s) * F, s * F, 0.0, 0.0
             for j in range(F):
                 h = H[o + j] + a[j] * G[g + j]
                 H[o + j] = h
                 total += da[j] * (h if h > 0 else 0.0)
-                flips += abs((1.0 if h > 0 else 0.0) - on[o + j])
+                changed += abs((1.0 if h > 0 else 0.0) - on[o + j])
             out[i + s] += total
+            flips[i + s] = changed
+            all += changed
     for j in range(F):
         a[j] = da[j]
-    return flips
+    return all
 
 
 @compiled
@@ -186,11 +188,11 @@ def _pulls(on: np.ndarray, KR: np.ndarray, k: int, n: int, F: int, G: np.ndarray
 
 
 @compiled
-def _cross(lanes: Lanes, notes: Notes, k: int) -> None:
-    """Note the crossings of the free lanes."""
+def _cross(lanes: Lanes, notes: Notes, k: int, flips: np.ndarray) -> None:
+    """Note the crossings of the free lanes, in the rows that have any."""
     H, on, crossings, counts = lanes.H, lanes.on, notes.crossings, notes.counts
     for i in range(H.shape[0]):
-        for j in range(H.shape[1]):
+        for j in range(H.shape[1] if flips[i] > 0 else 0):
             now = 1.0 if H[i, j] > 0 else 0.0
             if now != on[i, j]:
                 crossings[counts[1], 0] = k
@@ -230,7 +232,7 @@ def run(lanes: Lanes, data: Data, notes: Notes, k: int, last: int, target: float
     )  # fmt: skip
     a, b, first = lanes.a, lanes.b, lanes.first
     out, r, e, KR = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros((n + 1) * n)
-    da, db, G = np.zeros(F), np.zeros(len(b)), np.zeros(2 * F)
+    da, db, G, flips = np.zeros(F), np.zeros(len(b)), np.zeros(2 * F), np.zeros(n)
     before, room = (H, held), len(notes.crossings) - n * F
     _outputs(lanes, out)
     loss = np.nan
@@ -260,8 +262,8 @@ def run(lanes: Lanes, data: Data, notes: Notes, k: int, last: int, target: float
         for g in range(len(first) - 1):
             drive = max(drive, _step_group(held, b, first[g], first[g + 1], masks, g * n, K, r, c, e, db, out))
         clock -= np.sqrt(drive) * (1 + 1e-14)
-        if F and _step_free(H, a, on, K, r, c, KR, G, da, out) > 0:
-            _cross(lanes, notes, k + 1)
+        if F and _step_free(H, a, on, K, r, c, KR, G, da, out, flips) > 0:
+            _cross(lanes, notes, k + 1, flips)
         k += 1
         if looks and np.array_equal(before[0], H) and np.array_equal(before[1], held):
             return STALLED, k, loss

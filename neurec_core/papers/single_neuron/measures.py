@@ -44,22 +44,25 @@ def angles(W: np.ndarray, how: Literal["chord", "arccos"] = "chord") -> tuple[np
     largest, mean = np.empty(L), np.empty(L)
     for first in range(0, L, step := max(CHUNK // m**2, 1)):
         part = slice(first, first + step)
-        between = _arccos(U[part]) if how == "arccos" else _chords(U[part])
-        largest[part] = between.max(axis=(1, 2))
-        mean[part] = between.sum(axis=(1, 2)) / (m * (m - 1))
+        largest[part], mean[part] = _arccos(U[part]) if how == "arccos" else _chords(U[part])
     return np.degrees(largest), np.degrees(mean)
 
 
-def _chords(U: np.ndarray) -> np.ndarray:
+def _chords(U: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     U = U - U.mean(axis=1, keepdims=True)
-    squares = (U**2).sum(axis=2)
-    chords = squares[:, :, None] + squares[:, None] - 2 * U @ U.swapaxes(1, 2)
-    chords[:, np.arange(U.shape[1]), np.arange(U.shape[1])] = 0
-    return 2 * np.arcsin(np.minimum(np.sqrt(np.maximum(chords, 0)) / 2, 1))
+    squares = np.einsum("lmd,lmd->lm", U, U) / 4
+    i, j = np.triu_indices(U.shape[1], 1)
+    halves = (U @ (-U.swapaxes(1, 2) / 2))[:, i, j]  # in place from here on: fresh memory costs more than arithmetic
+    halves += squares[:, i]
+    halves += squares[:, j]
+    between = np.arcsin(np.sqrt(np.clip(halves, 0, 1, out=halves), out=halves), out=halves)
+    return 2 * between.max(axis=1), 2 * between.mean(axis=1)
 
 
-def _arccos(U: np.ndarray) -> np.ndarray:
-    return np.arccos(np.clip(U @ U.swapaxes(1, 2), -1, 1))
+def _arccos(U: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    m = U.shape[1]
+    between = np.arccos(np.clip(U @ U.swapaxes(1, 2), -1, 1))
+    return between.max(axis=(1, 2)), between.sum(axis=(1, 2)) / (m * (m - 1))
 
 
 def angle(V: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -91,9 +94,16 @@ def eigenbasis(X: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values, rows.T * np.where(rows @ v < 0, -1, 1)
 
 
+def preactivations(W: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """<w_j, x_i>, (L, m, n), as one product for all snapshots."""
+    L, m, d = W.shape
+    return (W.reshape(L * m, d) @ X.T).reshape(L, m, len(X))
+
+
 def outputs(W: np.ndarray, a: np.ndarray, X: np.ndarray) -> np.ndarray:
     """h(X), (L, n)."""
-    return np.einsum("lmn,lm->ln", np.maximum(W @ X.T, 0), a)
+    H = preactivations(W, X)
+    return (a[:, None] @ np.maximum(H, 0, out=H))[:, 0]
 
 
 def errors(W: np.ndarray, a: np.ndarray, teacher: Teacher, b: int) -> dict[str, np.ndarray]:
@@ -106,15 +116,15 @@ def errors(W: np.ndarray, a: np.ndarray, teacher: Teacher, b: int) -> dict[str, 
 
 
 def gradients(
-    X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, group: np.ndarray
+    X: np.ndarray, r: np.ndarray, W: np.ndarray, a: np.ndarray, on: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How the lengths and the directions of a group's neurons move under the flow of the mean squared error, (L, g).
+    """How lengths and directions of neurons move under the flow of the mean squared error, (L, m).
 
-    -<grad, w/|w|>, and the norm of what is left of the gradient, over |w|.
+    -<grad, w/|w|>, and the norm of what is left of the gradient, over |w|; from the residuals r (L, n), and where the
+    neurons are active, on (L, m, n).
     """
-    r = y - outputs(W, a, X)
-    W, a = W[:, group], a[:, group]
-    pull = 2 / len(X) * a[..., None] * (((W @ X.T > 0) * r[:, None]) @ X)
+    pull = preactivations(on * r[:, None], X.T)
+    pull *= 2 / len(X) * a[..., None]
     length = np.linalg.norm(W, axis=2)
     unit = W / length[..., None]
     along = np.einsum("lmd,lmd->lm", pull, unit)
@@ -137,8 +147,8 @@ def logged(
     """
     v = teacher.net.W[b, :, 0]
     sides = groups(X, W[0], a[0])
-    together = bundle(W, a, sides.positive)
-    basis = eigenbasis(X, v)[1]
+    together, basis = bundle(W, a, sides.positive), eigenbasis(X, v)[1]
+    on, predicted = preactivations(W, X) > 0, outputs(W, a, X)
     row = {
         "loss": loss,
         "norm": np.linalg.norm(together, axis=1),
@@ -147,19 +157,20 @@ def logged(
         "target_angle": angle(together, v),
         "energy": (W**2).sum(axis=(1, 2)) + (a**2).sum(axis=1),
         "nuclear": nuclear(W),
-        "predictions": (outputs(W, a, X) != 0).sum(axis=1),
-        "seen": _seen(W[:, sides.positive], X),
+        "predictions": (predicted != 0).sum(axis=1),
+        "seen": _seen(on[:, sides.positive]),
         "coordinates": (v - together) @ basis,
         **errors(W, a, teacher, b),
     }
     for name, group in sides._asdict().items():
         row[f"{name}_max_angle"], row[f"{name}_mean_angle"] = angles(W[:, group], how)
-        for what, values in zip(("length", "direction"), gradients(X, y, W, a, group), strict=True):
+        moved = gradients(X, y - predicted, W[:, group], a[:, group], on[:, group])
+        for what, values in zip(("length", "direction"), moved, strict=True):
             for statistic in ("min", "max", "mean") if len(group) else ():
                 row[f"{name}_{what}_{statistic}"] = getattr(values, statistic)(axis=1)
     return row
 
 
-def _seen(W: np.ndarray, X: np.ndarray) -> np.ndarray:
+def _seen(on: np.ndarray) -> np.ndarray:
     """Points on which a neuron is active, on average."""
-    return (W @ X.T > 0).sum(axis=2).mean(axis=1) if W.shape[1] else np.full(len(W), np.nan)
+    return on.sum(axis=2).mean(axis=1) if on.shape[1] else np.full(len(on), np.nan)
