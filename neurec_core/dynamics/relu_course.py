@@ -10,8 +10,6 @@ from . import relu_kernels as kernels
 from . import relu_tail as tails
 from .alignment import align
 
-# Shares of a neuron's size below which its distance to a boundary is not trusted to rounding.
-TRUSTED = 1e-9
 # A neuron is held if it keeps its pattern for so many steps like the last one.
 LONG = 500
 # A group costs as much as this, and this for each of its lanes, over the number of points, in free neurons (measured).
@@ -22,13 +20,6 @@ NEGLIGIBLE, SHORTEST = 1e-14, 64
 ROOM, TOLD = 1 << 11, 1_000_000
 # Iterations that the tail tries at first.
 FIRST = 2000
-
-
-def _decomposed(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """U (n, rank), S (rank,) and V^T (rank, d) of X = U S V^T, without what is zero but for rounding."""
-    U, S, Vt = np.linalg.svd(X, full_matrices=False)
-    rank = np.sum(S[0] * max(X.shape) * np.finfo(float).eps < S)
-    return U[:, :rank], S[:rank], Vt[:rank]
 
 
 def _padded(lanes: np.ndarray, multiple: int) -> np.ndarray:
@@ -53,7 +44,7 @@ class Course:
     def __init__(self, X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, c: float, log: np.ndarray) -> None:
         self.X, self.W, self.a, self.log = X, W.copy(), a.copy(), log
         self.norms = np.linalg.norm(X, axis=1)
-        U, S, self.span = _decomposed(X)
+        U, S, self.span = tails.decomposed(X)
         # Weights move within the span of the points: from a change of all preactivations, it is theirs.
         self.back = U / S @ self.span
         self.data = kernels.Data(X @ X.T, y, c)
@@ -128,18 +119,10 @@ class Course:
         return keeps, np.inf
 
     def _allowances(self, live: np.ndarray, on: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sums of drives that cannot change the neurons' patterns, and their drives now.
-
-        Over steps whose drives |c g| sum to S, w moves by at most (cosh S - 1) |w| + sinh S |a|.
-        """
-        H, W, a = self.H[live], self.W[live], np.abs(self.a[live])
-        r = self.data.y - self.a @ np.maximum(self.H, 0)
+        """Sums of drives that cannot change the neurons' patterns, and their drives now."""
+        r = self.data.y - self.a[live] @ np.maximum(self.H[live], 0)
         drives = self.data.c * np.linalg.norm((on[live] * r) @ self.X, axis=1)
-        size = np.linalg.norm(W, axis=1)
-        margin = (np.abs(H) / self.norms).min(axis=1, initial=np.inf) - TRUSTED * (size + a)
-        margin = np.maximum(margin, 0)
-        move = margin * (margin + 2 * size)
-        return np.log1p((margin + move / (np.sqrt(move + a * a) + a)) / (size + a)), drives
+        return tails.allowed(self.H[live], self.W[live], self.a[live], self.norms), drives
 
     def _combined(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lanes (n + 1, L) of preactivations and output weights, and how the neurons follow from them."""
@@ -202,24 +185,20 @@ class Course:
         live = np.flatnonzero(on.any(axis=1))
         if not len(live) or (on[live] != on[live[0]]).any():
             return k
-        seen = on[live[0]]
-        (U, S, Vt), y = _decomposed(self.X[seen]), self.data.y
-        neurons = np.column_stack([self.W[live] @ Vt.T, self.a[live]])
-        of, R = np.linalg.qr(neurons) if len(live) > len(S) + 1 else (np.eye(len(live)), neurons)
-        t = U.T @ y[seen]
-        at, allowed = tails.Bundle(R, S, t, float(y @ y - t @ t), self.data.c), self._allowances(live, on)[0].min()
+        at, of, Vt = tails.gathered(self.X, self.data.y, on[live[0]], self.W[live], self.a[live], self.data.c)
+        R, allowed = at.R, self._allowances(live, on)[0].min()
         N, begun = FIRST, k
         while k < steps:
             ahead = self.log[self.log > k]
             most = int(min(steps, *ahead[:1]) - k) if len(ahead) else steps - k
-            found = tails.leap(at, N, most, target * len(y) - at.rest, tolerance)
+            found = tails.leap(at, N, most, target * len(self.X) - at.rest, tolerance)
             if found is None or found.path > allowed:
                 break
             allowed, N, k = allowed - found.path, found.longer, k + found.N
             at = at._replace(R=found.R)
             self.W[live] += of @ ((at.R - R)[:, :-1] @ Vt)
             self.a[live], R = of @ at.R[:, -1], at.R
-            self._note(k, float((at.z @ at.z + at.rest) / len(y)))
+            self._note(k, float((at.z @ at.z + at.rest) / len(self.X)))
             if self.loss < target:
                 break
         self.H = self.W @ self.X.T

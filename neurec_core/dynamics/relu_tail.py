@@ -20,6 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import expm
 
+# Shares of a neuron's size below which its distance to a boundary is not trusted to rounding.
+TRUSTED = 1e-9
 # What rounding may add to the error of v, over |S^-1 U^T y|.
 ROUNDING = 1e-14
 # Fewer iterations at a time are taken one by one.
@@ -56,6 +58,34 @@ class Modes(NamedTuple):
     rates: np.ndarray
     zeta: np.ndarray
     pushes: np.ndarray
+
+
+def decomposed(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """U (n, rank), S (rank,) and V^T (rank, d) of X = U S V^T, without what is zero but for rounding."""
+    U, S, Vt = np.linalg.svd(X, full_matrices=False)
+    rank = np.sum(S[0] * max(X.shape) * np.finfo(float).eps < S)
+    return U[:, :rank], S[:rank], Vt[:rank]
+
+
+def gathered(
+    X: np.ndarray, y: np.ndarray, seen: np.ndarray, W: np.ndarray, a: np.ndarray, c: float
+) -> tuple[Bundle, np.ndarray, np.ndarray]:
+    """Neurons W (m, d), a (m,) that see (n,) some of the points, as a bundle; how they follow: `of` R V^T, and V^T."""
+    U, S, Vt = decomposed(X[seen])
+    neurons, t = np.column_stack([W @ Vt.T, a]), U.T @ y[seen]
+    of, R = np.linalg.qr(neurons) if len(a) > len(S) + 1 else (np.eye(len(a)), neurons)
+    return Bundle(R, S, t, float(y @ y - t @ t), c), of, Vt
+
+
+def allowed(H: np.ndarray, W: np.ndarray, a: np.ndarray, norms: np.ndarray) -> np.ndarray:
+    """Sums of drives that cannot change the patterns of neurons with preactivations H (m, n) on points of some norms.
+
+    Over steps whose drives |c g| sum to S, w moves by at most (cosh S - 1) |w| + sinh S |a|.
+    """
+    size, a = np.linalg.norm(W, axis=1), np.abs(a)
+    margin = np.maximum((np.abs(H) / norms).min(axis=1, initial=np.inf) - TRUSTED * (size + a), 0)
+    move = margin * (margin + 2 * size)
+    return np.log1p((margin + move / (np.sqrt(move + a * a) + a)) / (size + a))
 
 
 def modes(at: Bundle, z: np.ndarray) -> Modes | None:
