@@ -147,11 +147,12 @@ def _task(
         raise BadInput(f"times (when to note the weights) must be {kind} that ascend in [0, {until:g}], got {times!r}")
     K, c = X @ X.T, 1 / n if step is None else 2 * step / n
     if step is None:
-        _check_directions(K, norms)
+        check_directions(K, norms)
     return Task(X, y, K, norms, np.abs(y) * norms, c, whole, float(until), at, int(most))
 
 
-def _check_directions(K: np.ndarray, norms: np.ndarray) -> None:
+def check_directions(K: np.ndarray, norms: np.ndarray) -> None:
+    """Refuse points with parallel rows, of products K = X X^T and these norms."""
     # Parallel points share a boundary: one is met on both at once, and shares of their own would not tell its sides.
     sizes = np.outer(norms, norms)
     parallel = (np.abs(K) >= (1 - 1e-14) * sizes) & (sizes > 0)
