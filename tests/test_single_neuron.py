@@ -247,3 +247,14 @@ def test_one_training_is_drawn_and_played():
     params = paper.TRAJECTORIES.params(scale=0.01, d=3, m=8, steps=5000)
     _, way, _ = paper.TRAJECTORIES.run(params, Draws(0, [0]))
     assert len(bundle_portrait.phases(way, "one").data) == 3 + 4 + 4
+
+
+def test_descent_comes_closer_to_the_flow_in_proportion_to_its_step():
+    params = paper.TRAJECTORIES.params(d=6, m=12, data="uncentred", scale=4.0**-6, spread=0.3, step=0.02)
+    found = paper.beside_flow(params, Draws(3, [0]))
+    assert found["step"] == [0.08, 0.04, 0.02, 0.0]
+    apart = np.array(found["time"][:3]) / found["time"][3] - 1
+    assert 0 < apart[2] < 1e-4
+    # The first order in the step; points are crossed in whole iterations, which adds some hundredths.
+    assert apart[:2] / apart[1:] == pytest.approx([2, 2], rel=0.05)
+    assert found["angle"][2] == pytest.approx(found["angle"][3], rel=0.02)

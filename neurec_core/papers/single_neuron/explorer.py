@@ -30,7 +30,7 @@ class Instance(Params):
     )
     data: Literal["centred", "uncentred"] = param("uncentred", "whether the points' centre is the teacher")
     teachers: Literal["one", "two"] = param("one", "teacher neurons; the second is opposite, of norm 3")
-    steps: int = param(200_000, "iterations at most", ge=100, le=LARGEST, slider=(10_000, 200_000, 10_000))
+    steps: int = param(30_000, "iterations at most", ge=100, le=LARGEST, slider=(10_000, 200_000, 10_000))
 
     def setup(self) -> Setup:
         """As a point of the paper's experiments."""

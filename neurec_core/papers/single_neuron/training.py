@@ -75,15 +75,19 @@ def _slides(crossings: np.ndarray) -> bool:
     return bool(np.bincount(pairs).max(initial=0) >= OFTEN)
 
 
+def bundled(X: np.ndarray, W0: np.ndarray, a0: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """Numbers of the positive neurons, of those active at the start W0 (m, d), that are active on a point with W."""
+    return np.intersect1d(measures.groups(X, W0, a0).positive, np.flatnonzero((W @ X.T > 0).any(axis=1)))
+
+
 def score(params: Training, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Measures of the networks at the end; groups are those of the start."""
     stats, teacher = solution.stats, problem.teacher
     rows = []
     for b, (X, y) in enumerate(zip(problem.X, problem.y, strict=True)):
         W, a = (part[b] for part in solution.value)
-        sides = measures.groups(X, W[0], a[0])
         end = measures.logged(X, y, teacher, b, W, a, np.full(2, stats["loss"][b]), params.angles)
-        live = np.intersect1d(sides.positive, np.flatnonzero((W[1] @ X.T > 0).any(axis=1)))
+        live = bundled(X, W[0], a[0], W[1])
         row = {name: end[name][-1] for name in TAKEN}
         row["max_angle"], row["mean_angle"] = (part[0] for part in measures.angles(W[1:, live], params.angles))
         row["negative_angle"] = end["negative_max_angle"][-1]

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from . import measures, theory
-from .setups import CITATION, sample
-from .training import Training, solve_noted
+from .setups import CITATION, sample, start
+from .training import Training, bundled, solve_noted
 
 # Degrees, and shares of the first singular value, below which rounding has a say.
 SHARP_ANGLE, SHARP_RANK = 1e-6, 1e-9
@@ -71,6 +72,28 @@ def _deviation(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, posit
         return np.nan
     ratio = sizes[both] / wanted[both]
     return float(np.abs(ratio / ratio.mean() - 1).max())
+
+
+def beside_flow(params: Training, draws: Draws) -> dict[str, list[float]]:
+    """Gradient descent at four, two and one times the step size, and the flow, as "step" 0, until the loss is reached.
+
+    Returns
+    -------
+    step; time, of which an iteration of descent passes twice its step; angle, the largest in the bundle, in degrees
+    """
+    from ...dynamics.relu import descend
+    from ...dynamics.relu_flow import flow
+
+    problem, (W, a) = sample(params, draws), (part[0] for part in start(params.m, params.d, params.scale, draws))
+    X, y, target, sizes = problem.X[0], problem.y[0], params.target, [params.step * factor for factor in (4, 2, 1)]
+    ends = [descend(X, y, W, a, step=h, steps=params.steps, target=target, tail=params.tail) for h in sizes]
+    smooth = flow(X, y, W, a, until=2 * params.step * params.steps, target=target, tolerance=1e-7)
+    found = [end[bundled(X, W, a, end)] for end in (*(end.W for end in ends), smooth.W)]
+    return {
+        "step": [*sizes, 0.0],
+        "time": [*(2 * h * end.steps for h, end in zip(sizes, ends, strict=True)), smooth.time],
+        "angle": [float(measures.angles(part[None])[0][0]) for part in found],
+    }
 
 
 COLUMNS = {
