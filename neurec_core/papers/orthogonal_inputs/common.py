@@ -7,12 +7,19 @@ from typing import Literal
 import numpy as np
 
 from ...draws import Draws
+from ...experiment import Column
 from ...params import Params, param
 
 CITATION = (
     "Boursier, Pillaud-Vivien and Flammarion, Gradient flow dynamics of shallow ReLU networks for square loss and "
     "orthogonal inputs, NeurIPS 2022 (arXiv 2206.00939)"
 )
+
+# How the iterations were taken, of `neurec_core.dynamics.relu.Descended.spent`.
+SHARES = {
+    "aligned": Column("share of steps taken in closed form, while outputs are negligible", "measure"),
+    "held": Column("share of steps taken by groups of neurons", "measure"),
+}
 
 
 class Training(Params):

@@ -11,7 +11,7 @@ from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from ...params import param
 from . import path, points, published, theory
-from .common import CITATION, Training, scaled, start
+from .common import CITATION, SHARES, Training, scaled, start
 from .saddles import finish, first, plateau, solved
 
 LEVELS = (0.99, 0.9, 0.75, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.01, 0.001)  # of the loss at the start
@@ -135,6 +135,7 @@ COLUMNS = {
     "cosine": Column("largest |cosine| between two inputs", "measure"),
     "active": Column("neurons active on a point at the end", "measure"),
     "taken": Column("steps taken", "measure", "steps", logarithmic=True),
+    **SHARES,
 }
 
 HIGH_DIMENSION = Experiment(

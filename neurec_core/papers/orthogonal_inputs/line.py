@@ -11,7 +11,7 @@ from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from ...params import param
 from . import path, points
-from .common import CITATION, Training, start
+from .common import CITATION, SHARES, Training, start
 from .saddles import FITTED, finish, first, solved
 
 SMALL = 1e-3  # of its largest value: a norm or a preactivation that counts as zero
@@ -85,6 +85,7 @@ COLUMNS = {
     "active": Column("neurons active on a point at the end", "measure"),
     "norm": Column("|theta|²/2 at the end", "measure"),
     "taken": Column("steps taken", "measure", "steps", logarithmic=True),
+    **SHARES,
 }
 
 NON_ORTHOGONAL_TOY = Experiment(

@@ -11,7 +11,7 @@ from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution, Status
 from ...params import param
 from . import growth, path, points, published, theory
-from .common import CITATION, Training, scaled, start
+from .common import CITATION, SHARES, Training, scaled, start
 
 FITTED = 1e-8  # of the loss at the start: below it a network interpolates
 ENDED = {
@@ -126,7 +126,9 @@ def finish(X: np.ndarray, y: np.ndarray, run: path.Run) -> dict[str, float]:
         place = -run.W[on, 1] / run.W[on, 0]
         kinks = np.abs(place[:, None] - X[:, 0]).min(axis=1).max()
     norm = (np.sum(run.W**2) + np.sum(run.a**2)) / 2
-    return {"loss": run.loss, "norm": norm, "active": float(on.sum()), "kinks": kinks, "taken": float(run.steps)}
+    shares = {"aligned": run.spent["alignment"] / max(run.steps, 1), "held": run.spent["groups"] / max(run.steps, 1)}
+    end = {"loss": run.loss, "norm": norm, "active": float(on.sum()), "kinks": kinks, "taken": float(run.steps)}
+    return end | shares
 
 
 def predicted(params: SaddleToSaddle, X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> dict[str, float]:
@@ -174,7 +176,7 @@ def score(params: SaddleToSaddle, problem: Problem, solution: Solution) -> dict[
         columns[f"escape_{name}"] = s[name]
         columns[f"error_{name}"] = s[name] - s[f"predicted_{name}"]
         columns[f"ratio_{name}"] = s[name] * 2 * params.step * s[f"rate_{name}"] / growths
-    same = ("exponent", "active", "kinks", "below_75", "below_51", "below_49", "below_25", "loss", "taken")
+    same = ("exponent", "active", "kinks", "below_75", "below_51", "below_49", "below_25", "loss", "taken", *SHARES)
     return columns | {name: s[name] for name in same}
 
 
@@ -202,6 +204,7 @@ COLUMNS = {
     "below_25": Column("loss below 0.25 of the start's", "measure", "steps", logarithmic=True),
     "loss": Column("mean squared error at the end", "measure", logarithmic=True),
     "taken": Column("steps taken", "measure", "steps", logarithmic=True),
+    **SHARES,
 }
 SCALES = [1e-2, 1e-4, 1e-8, 1e-16, 1e-32]
 TOY = {"data": "toy", "n": 2, "d": 2}
