@@ -121,8 +121,13 @@ angles(small)
 # %%
 runs = load(table or published(aligning))
 chords = runs[(runs["angles"] == "chord") & (runs["m"] == 200)]
-labelled = chords.assign(case=chords["data"] + ", d = " + chords["d"].astype(str))
-angles(labelled, "case")
+angles(chords[chords["data"] == "centred"], "d")
+
+# %% [markdown]
+# Centred points, above; uncentred ones:
+
+# %%
+angles(chords[chords["data"] == "uncentred"], "d")
 
 # %% [markdown]
 # Medians of five trials, three in 64 dimensions, and the band of their middle 80 %. Single trials in which a neuron does not join the bundle keep an angle of some 100°, as in the paper, whose

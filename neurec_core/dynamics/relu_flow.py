@@ -93,7 +93,7 @@ def flow(
     until : how far, >= 0
     target : end where the mean squared error falls below it
     times : when to note loss and weights, ascending in [0, until]
-    tolerance : of a step: of the neurons' directions and the logarithms of their sizes, in [1e-12, 1e-2]
+    tolerance : of a step: of the neurons' directions and the logarithms of their sizes, in (0, 0.01)
     most : steps of Runge and Kutta at most, which can be no longer than the fastest motion allows
 
     Raises
