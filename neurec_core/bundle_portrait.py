@@ -144,7 +144,7 @@ def _drawn(values: np.ndarray) -> np.ndarray:
 
 
 def _panels(titles: tuple[str, str, str], units: tuple[str, ...], first: bool = False) -> go.Figure:
-    fig = make_subplots(1, 3, subplot_titles=titles, horizontal_spacing=0.12)
+    fig = make_subplots(1, 3, subplot_titles=titles, horizontal_spacing=0.16)
     for col, unit in zip(range(1 if first else 2, 4), units, strict=True):
         fig.update_xaxes(title="iteration + 1", dtick=2, col=col, **POWERS)
         fig.update_yaxes(title=unit, col=col, **({} if first and col == 1 else POWERS))

@@ -116,7 +116,7 @@ def _spans(positions: np.ndarray) -> tuple[list[float], list[float]]:
 @lru_cache(maxsize=4)
 def _layout(axes: tuple[str, str], curve: bool) -> dict[str, Any]:
     titles = ["neurons", *(["outputs"] if curve else []), "loss"]
-    fig = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.12)
+    fig = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.16)
     fig.update_xaxes(title=axes[0], col=1)
     fig.update_yaxes(title=axes[1], col=1)
     if curve:

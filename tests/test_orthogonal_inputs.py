@@ -90,7 +90,7 @@ def test_five_points_of_a_line_are_not_fitted_from_small_weights():
     assert [row["loss"] for row in small] == pytest.approx([0.06363] * 4, abs=1e-5)
     assert [row["share"] for row in small] == pytest.approx([0.366] * 4, abs=5e-4)
     # Two in the end; which neuron still slides along a boundary after 150,000 steps, rounding decides.
-    assert {row["patterns"] for row in small} <= {2, 3}
+    assert {2} <= {row["patterns"] for row in small} <= {2, 3}
     # Four other starts than the published four, whose loss is gone by a hundredth at about 37,000.
     assert all(30_000 < row["below_99"] < 45_000 for row in small)
     (large,) = rows(TOY_2, TOY_2.params(init=1.0, steps=200_000))

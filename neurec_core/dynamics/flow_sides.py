@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import brentq, lsq_linear
+from scipy.optimize import brentq, lsq_linear, minimize_scalar
 
 # A share that the convex program leaves so close to 0 or 1 is there.
 CLOSE = 1e-9
@@ -32,6 +32,7 @@ class Sides:
 
     def __init__(self, X: np.ndarray, y: np.ndarray, share: np.ndarray) -> None:
         self.X, self.y, self.K, self.norms = X, y, X @ X.T, np.linalg.norm(X, axis=1)
+        self.norms[self.norms == 0] = 1  # such a point has no boundary
         self.on, self.slides = share == 1, (share > 0) & (share < 1)
         self._maps: dict[bytes, np.ndarray] = {}
 
@@ -61,10 +62,13 @@ def kinds(on: np.ndarray, slides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fallen(gap: Callable[[float], float], before: float, after: float) -> float:
-    """When a gap falls to 0, where it did."""
-    if gap(before) <= 0:
-        return before
-    return float(brentq(gap, before, after, xtol=1e-300, rtol=1e-14)) if gap(after) < 0 else after
+    """When a gap falls to 0, where it did; never before."""
+    if gap(before) <= 0 or gap(after) > 0:
+        return before if gap(before) <= 0 else after
+    at, by = float(brentq(gap, before, after, xtol=1e-300, rtol=1e-14)), np.spacing(after)
+    while gap(at) > 0 and at < after:  # a root may be a little early, or on the upper side of a jump
+        at, by = min(at + by, after), 2 * by
+    return at
 
 
 class Motion:
@@ -135,7 +139,7 @@ class Motion:
 
     def met(self, dense: Dense, before: float, after: float) -> float | None:
         """When a boundary is met first; None if none is."""
-        for end in (before + (after - before) / 2, after):
+        for end in sorted({before + (after - before) / 2, *self._dips(dense, before, after), after}):
             at = end
             while (found := self.gaps(dense(at))).min(initial=np.inf) <= -self.behind:
                 j, i = np.unravel_index(found.argmin(), found.shape)
@@ -145,6 +149,25 @@ class Motion:
             if at < end or found.min(initial=np.inf) <= -self.behind:
                 return at
         return None
+
+    def _dips(self, dense: Dense, before: float, after: float) -> list[float]:
+        """When neurons are farthest behind boundaries which they meet, but are not behind in the end."""
+        (low, slope), (end, rise) = (self._slopes(dense(t)) for t in (before, after))
+        # Where the two tangents meet, if it goes down first and up at last.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bottom = (slope * end - rise * low - slope * rise * (after - before)) / (slope - rise)
+        found = []
+        for j, i in np.argwhere(~self.slides & (slope < 0) & (rise > 0) & (bottom < -self.behind)):
+            gap = self._gap(dense, j, i)
+            deepest = minimize_scalar(gap, bounds=(before, after), method="bounded")
+            found += [float(deepest.x)] if deepest.fun < 0 else []
+        return found
+
+    def _slopes(self, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The gaps (k, n), and how they change, of points along which neurons do not slide."""
+        units, speeds = self.parted(state)[0], self.parted(self.speed(0.0, state))[0]
+        sign = np.where(self.on, 1, -1) / self.norms
+        return sign * (units[:, :-1] @ self.X.T), sign * (speeds[:, :-1] @ self.X.T)
 
     def _gap(self, dense: Dense, j: int, i: int) -> Callable[[float], float]:
         """A gap over time, 0 where it counts as met."""

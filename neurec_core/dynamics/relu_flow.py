@@ -27,6 +27,8 @@ from .flow_sides import Dense, Motion, Sides, fallen
 
 # Steps without a change of a pattern after which exponential steps are tried; iterations to a step of theirs.
 QUIET, FINE = 8, 2.0**40
+# Exponential steps shorter than one of Runge and Kutta by this are left to those.
+SHORT = 16
 # Alignment is looked for as long as it makes this share of the time in which a neuron grows by e.
 WORTH = 1e-3
 # A boundary counts as met so far behind it, over the tolerance: what meets it at nearly the same time goes together.
@@ -93,7 +95,7 @@ def flow(
     until : how far, >= 0
     target : end where the mean squared error falls below it
     times : when to note loss and weights, ascending in [0, until]
-    tolerance : of a step: of the neurons' directions and the logarithms of their sizes, in (0, 0.01)
+    tolerance : of a step, of directions and logarithms of sizes, and of what is neglected elsewhere; in (0, 0.01)
     most : steps of Runge and Kutta at most, which can be no longer than the fastest motion allows
 
     Raises
@@ -186,29 +188,31 @@ class _Course:
 
     def _align(self) -> None:
         """Go as far as outputs stay below the tolerance, over the smallest label."""
-        enough = self.tolerance * np.abs(self.y).min()
-        while self.t < self.until:
-            H = np.maximum(self.W @ self.points.T, 0)
-            size = float((np.abs(self.a) @ H).max())
-            pull = np.linalg.norm(((H > 0) * self.y) @ self.X, axis=1).max() / len(self.y)
+        labels = np.abs(self.y[self.y != 0])
+        enough, W, a, reached, kept = self.tolerance * labels.min(initial=np.inf), self.W, self.a, 0.0, None
+        while len(labels) and reached < self.until:
+            H = np.maximum(W @ self.points.T, 0)
+            size = float((np.abs(a) @ H).max())
+            pull = float(np.linalg.norm(((H > 0) * self.y) @ self.X, axis=1).max()) / len(self.y)
             room = np.log(enough / size) / (2 * pull) if 0 < size < enough and pull else 0.0
-            span = min(room, self.until - self.t)
-            while span * pull > WORTH:
-                ahead = self.times[len(self.noted) :]
-                ahead = ahead[ahead < self.t + span]
-                found = align(self.points, self.y, self.W, self.a, step=None, until=span, times=ahead - self.t)
-                late = (found.ended < span).any()
+            end = min(reached + room, self.until)
+            while (end - reached) * pull > WORTH:
+                # From the start each time: weights alone do not tell who slides.
+                times = self.times[self.times < end]
+                found = align(self.points, self.y, self.W, self.a, step=None, until=end, times=times)
+                late = (found.ended < end).any()
                 if not late and (np.abs(found.a) @ np.maximum(found.W @ self.points.T, 0)).max() <= enough:
                     break
-                span /= 2
+                end = (reached + end) / 2
             else:
-                return
-            for t, W, a in zip(ahead, found.Ws, found.As, strict=True):
-                self._note(t, W, a)
-            self.events.append(np.column_stack([found.times + self.t, found.neurons, found.points, found.sides]))
-            self.W, self.a, self.sides = found.W, found.a, Sides(self.X, self.y, found.share)
-            self.t += span
-            self.spent["alignment"] = self.t
+                break
+            reached, kept, W, a = end, found, found.W, found.a
+        if kept is not None:
+            for t, one, other in zip(self.times, kept.Ws, kept.As, strict=False):
+                self._note(t, one, other)
+            self.events.append(np.column_stack([kept.times, kept.neurons, kept.points, kept.sides]))
+            self.W, self.a, self.sides = kept.W, kept.a, Sides(self.X, self.y, kept.share)
+            self.t = self.spent["alignment"] = float(reached)
 
     # --------------------------------------------------------------------------------------------------------- steps
 
@@ -216,7 +220,8 @@ class _Course:
         """Steps up to a number, to the next change of a pattern, or to the target; whether a pattern changed."""
         live, begun, met, done = self.live, self.t, None, False
         neurons = np.column_stack([self.W[live] @ self.span.T, self.a[live]])
-        size = np.linalg.norm(neurons, axis=1)
+        top = np.abs(neurons).max(axis=1)  # as squares of tiny weights are 0
+        size = top * np.linalg.norm(neurons / top[:, None], axis=1)
         rest = self.W[live] - neurons[:, :-1] @ self.span
         motion = Motion(self.sides, live, BEHIND * self.tolerance)
         begin = np.concatenate([(neurons / size[:, None]).ravel(), np.log(size)])
@@ -254,7 +259,7 @@ class _Course:
             changed, state = motion.crossed(state)
             self.events.append(np.column_stack([np.full(len(changed), t), changed]))
         (self.W, self.a), self.t = place(state), float(t)
-        self.spent["steps"] += self.t - begun
+        self.spent["steps"] += float(self.t - begun)
         return met is not None
 
     def _below(self, motion: Motion, dense: Dense, before: float, after: float) -> float:
@@ -269,14 +274,14 @@ class _Course:
         seen = self.sides.same(self.live)
         if seen is None:
             return
-        live, n, begun, unit = self.live, len(self.y), self.t, self.h / FINE
+        live, n, begun, unit = self.live, len(self.y), self.t, float(self.h) / FINE
         at, of, Vt = tails.gathered(self.points, self.y, seen, self.W[live], self.a[live], unit / n)
         norms = np.linalg.norm(self.points, axis=1)
         allowed = tails.allowed(self.W[live] @ self.points.T, self.W[live], self.a[live], norms).min()
         N, R = int(FINE), at.R
         while self.t < self.until:
             stop = min([self.until, *self.times[len(self.noted) :][:1]])
-            most = int(min((stop - self.t) / unit, 2.0**62))
+            most = int(min(float(stop - self.t) / unit, 2.0**62))
             found = tails.leap(at, N, most, self.target * n - at.rest, self.tolerance)
             if found is None or found.path > allowed:
                 break
@@ -286,7 +291,7 @@ class _Course:
             self.W[live] += of @ ((at.R - R)[:, :-1] @ Vt)
             self.a[live], R = of @ at.R[:, -1], at.R
             self._note(self.t, self.W, self.a)
-            if self.loss < self.target or (found.N < FINE and not whole):
+            if self.loss < self.target or (found.N < FINE / SHORT and not whole):
                 break
-            N = max(found.longer, int(FINE))
-        self.spent["tail"] += self.t - begun
+            N = found.longer
+        self.spent["tail"] += float(self.t - begun)

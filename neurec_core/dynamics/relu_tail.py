@@ -83,7 +83,8 @@ def allowed(H: np.ndarray, W: np.ndarray, a: np.ndarray, norms: np.ndarray) -> n
     Over steps whose drives |c g| sum to S, w moves by at most (cosh S - 1) |w| + sinh S |a|.
     """
     size, a = np.linalg.norm(W, axis=1), np.abs(a)
-    margin = np.maximum((np.abs(H) / norms).min(axis=1, initial=np.inf) - TRUSTED * (size + a), 0)
+    reach = np.divide(np.abs(H), norms, out=np.full_like(H, np.inf), where=norms > 0)
+    margin = np.maximum(reach.min(axis=1, initial=np.inf) - TRUSTED * (size + a), 0)
     move = margin * (margin + 2 * size)
     return np.log1p((margin + move / (np.sqrt(move + a * a) + a)) / (size + a))
 
@@ -149,7 +150,8 @@ def stride(at: Bundle, N: int) -> tuple[np.ndarray, Modes, float] | None:
     R = moved(at.R, half, N)
     apart = half.basis.T @ at._replace(R=R).z - left(half, N)
     error = np.linalg.norm(half.basis @ apart / at.S) - ROUNDING * np.linalg.norm(at.t / at.S)
-    return R, half, max(float(error), 0.0) / path(half, N)
+    went = path(half, N)
+    return R, half, max(float(error), 0.0) / went if went > 0 else 0.0
 
 
 class Leap(NamedTuple):

@@ -79,7 +79,9 @@ def beside_flow(params: Training, draws: Draws) -> dict[str, list[float]]:
 
     Returns
     -------
-    step; time, of which an iteration of descent passes twice its step; angle, the largest in the bundle, in degrees
+    step : of descent, 0 for the flow
+    time : NaN if the loss was not reached; an iteration of descent passes twice its step
+    angle : the largest in the bundle, in degrees
     """
     from ...dynamics.relu import descend
     from ...dynamics.relu_flow import flow
@@ -89,9 +91,11 @@ def beside_flow(params: Training, draws: Draws) -> dict[str, list[float]]:
     ends = [descend(X, y, W, a, step=h, steps=params.steps, target=target, tail=params.tail) for h in sizes]
     smooth = flow(X, y, W, a, until=2 * params.step * params.steps, target=target, tolerance=1e-7)
     found = [end[bundled(X, W, a, end)] for end in (*(end.W for end in ends), smooth.W)]
+    reached = [loss < target for loss in (*(end.loss for end in ends), smooth.loss)]
+    times = [*(2 * h * end.steps for h, end in zip(sizes, ends, strict=True)), smooth.time]
     return {
         "step": [*sizes, 0.0],
-        "time": [*(2 * h * end.steps for h, end in zip(sizes, ends, strict=True)), smooth.time],
+        "time": [time if there else np.nan for time, there in zip(times, reached, strict=True)],
         "angle": [float(measures.angles(part[None])[0][0]) for part in found],
     }
 
