@@ -63,8 +63,10 @@ def kinds(on: np.ndarray, slides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def fallen(gap: Callable[[float], float], before: float, after: float) -> float:
     """When a gap falls to 0, where it did; never before."""
-    if gap(before) <= 0 or gap(after) > 0:
-        return before if gap(before) <= 0 else after
+    if gap(before) <= 0:
+        return before
+    if gap(after) > 0:
+        return after
     at, by = float(brentq(gap, before, after, xtol=1e-300, rtol=1e-14)), np.spacing(after)
     while gap(at) > 0 and at < after:  # a root may be a little early, or on the upper side of a jump
         at, by = min(at + by, after), 2 * by
@@ -179,9 +181,10 @@ class Motion:
     def crossed(self, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give new sides to neurons that met boundaries; rows neuron, point, side of what changed, and the state."""
         units, H, r = self._seen(state)
-        wrong, units = self.gaps(state) < 0, units.copy()
+        gaps, units = self.gaps(state), units.copy()
+        wrong = gaps < 0
         rows, known = [np.zeros((0, 3))], {}
-        for j in np.flatnonzero((wrong & (self.gaps(state) <= -self.behind / 2)).any(axis=1)):
+        for j in np.flatnonzero((gaps <= -self.behind / 2).any(axis=1)):
             at = np.flatnonzero(self.slides[j] | wrong[j])
             key = self.kind[j], at.tobytes(), units[j, -1] > 0
             if key not in known:
