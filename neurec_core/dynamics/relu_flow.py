@@ -166,14 +166,16 @@ class _Course:
     @property
     def loss(self) -> float:
         """The mean squared error."""
-        return float(np.mean((self.y - self.a @ np.maximum(self.W @ self.points.T, 0)) ** 2))
+        return self._error(self.W, self.a)
+
+    def _error(self, W: np.ndarray, a: np.ndarray) -> float:
+        return float(np.mean((self.y - a @ np.maximum(W @ self.points.T, 0)) ** 2))
 
     def _note(self, t: float, W: np.ndarray, a: np.ndarray) -> None:
         """The weights at time t, if the log asks for it; those of times before are noted by then."""
         k = len(self.noted)
         if k < len(self.times) and self.times[k] <= t:
-            loss = float(np.mean((self.y - a @ np.maximum(W @ self.points.T, 0)) ** 2))
-            self.noted.append((self.times[k], loss, W.copy(), a.copy()))
+            self.noted.append((self.times[k], self._error(W, a), W.copy(), a.copy()))
 
     def told(self, ended: Stop) -> Flowed:
         """What is told in the end."""
