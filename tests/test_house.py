@@ -46,7 +46,7 @@ LAYERS = {
 }  # fmt: skip
 WITHIN = {
     "experiment": {"params", "draws"}, "data": {"nets"}, "compare": {"nets"}, "arrangements": {"patterns"},
-    "convex": {"nets", "patterns", "arrangements"}, "dynamics": {"nets", "patterns", "tanh_nets"},
+    "convex": {"nets", "patterns", "arrangements"}, "dynamics": {"nets", "patterns", "tanh_nets", "deep_nets"},
     "store": {"provenance", "tables"}, "sweep": {"provenance", "store", "cluster", "tables"}, "batch": {"tables"},
     "plots": {"look"}, "portrait": {"look"}, "line_portrait": {"look"},
     "neuron_portrait": {"look"}, "bundle_portrait": {"look", "neuron_portrait"}, "tanh_portrait": {"look"},
@@ -60,6 +60,8 @@ DOORS = {
         "dynamics/device.py",
         "dynamics/wide.py",
         "dynamics/tanh_batched.py",
+        "dynamics/deep_relu.py",
+        "dynamics/deep_training.py",
         "papers/inconsistency/published.py",
         "papers/orthogonal_inputs/published.py",
     },

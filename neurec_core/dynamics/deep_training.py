@@ -1,0 +1,201 @@
+"""Stochastic gradient descent of deep students on what their teachers say, many pairs at once.
+
+The losses are ``mean`` (f - y)^2 over points and outputs, ``half`` of the mean over points of |f - y|^2, and the
+``cross_entropy`` of f with the teacher's largest output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ..params import BadInput
+from .checks import named, number, shaped
+from .deep_relu import PLAIN, DeepNet, Form, Network, Pass, network
+from .device import one_thread
+from .wide import OPTIMIZERS
+
+Source = Callable[[int], np.ndarray]
+Loss = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+Gradients = list[tuple[torch.Tensor, ...]]
+CHUNK = 16  # batches that are gathered, and that the teacher is asked about, at once
+SMALL = 1e-5  # added to norms by the published normalisation
+
+
+class Epoch(NamedTuple):
+    """Where training stands: ``losses (B,)`` are means over the epoch, each before its step; ``finite (B,)``."""
+
+    number: int
+    losses: np.ndarray
+    finite: np.ndarray
+    net: Network
+
+
+def _mean(f: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    r = f.sub_(y)
+    size = r.shape[1] * r.shape[2]
+    return r.square().sum((1, 2)) / size, r.mul_(2 / size)
+
+
+def _half(f: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    r = f.sub_(y)
+    return r.square().sum((1, 2)) / (2 * r.shape[1]), r.div_(r.shape[1])
+
+
+def _cross_entropy(f: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    named_class = y.argmax(2, keepdim=True)
+    logs = functional.log_softmax(f, 2)
+    g = logs.exp().scatter_add_(2, named_class, torch.full_like(logs[..., :1], -1))
+    return -logs.gather(2, named_class).mean((1, 2)), g.div_(f.shape[1])
+
+
+LOSSES: dict[str, Loss] = {"mean": _mean, "half": _half, "cross_entropy": _cross_entropy}
+
+
+def train(
+    student: DeepNet,
+    teacher: DeepNet,
+    points: Source,
+    order: Source,
+    rates: Sequence[float] | np.ndarray,
+    *,
+    batch: int = 64,
+    loss: str = "mean",
+    form: Form = PLAIN,
+    optimizer: str = "sgd",
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    normalize: bool = False,
+    trained: Sequence[bool] | None = None,
+    dtype: str = "float64",
+    device: str | None = None,
+) -> Iterator[Epoch]:
+    """Train; what is yielded after each epoch holds the networks themselves, which go on changing.
+
+    A network whose loss or weights are not finite stays so, and the others are not touched; when none is left,
+    training ends.
+
+    Parameters
+    ----------
+    student : where to start
+    teacher : whose outputs are learnt; no batch norm, the same slope
+    points : ``epoch -> X``, (B, N, d), or (1, N, d) for all networks; the same array again is not loaded again
+    order : ``epoch -> (B, n) of whole numbers``, the points in the order in which they come
+    rates : the step size of every epoch
+    batch : points a step; the last step of an epoch takes those that are left
+    loss : a key of `LOSSES`
+    form : what the student's hidden layers do
+    optimizer : "sgd" or "adam" (0.9, 0.999, 1e-8), as in torch
+    momentum : of sgd, in [0, 1)
+    weight_decay : added to the gradient times the weights, as in torch's SGD
+    normalize : whether every neuron's weights are brought to norm 1 after each step, its bias with them
+    trained : for each layer whether it learns; all of them without
+    dtype : float32 or float64
+    device : where torch computes; None reads the environment's NEUREC_DEVICE, and is the CPU without it
+
+    Raises
+    ------
+    BadInput : "batch (points a step) must be a whole number in (0, inf), got 0", layers that do not fit, or names
+
+    **Source**: tian2019luck and tian2020student, their code (float32); differs: a network's points and start do not
+    depend on the networks beside it, and teachers are asked about many batches at once.
+    """
+    net, wise = network(student, form, dtype, device), network(teacher, Form(form.slope), dtype, device)
+    pull = named(loss, "loss", LOSSES)
+    number("batch", "points a step", batch, above=0, whole=True)
+    number("momentum", "share of the last step", momentum, below=1)
+    number("weight_decay", "pull to zero", weight_decay)
+    if net.W[0].shape[:2] != wise.W[0].shape[:2] or net.W[-1].shape[2] != wise.W[-1].shape[2]:
+        raise BadInput(
+            f"teacher (networks to learn from) must have the student's B, inputs and outputs, got layers of "
+            f"{[tuple(W.shape) for W in wise.W]} for {[tuple(W.shape) for W in net.W]}"
+        )
+    layers = range(len(net.W)) if trained is None else [i for i, learns in enumerate(trained) if learns]
+    update = _Update(net, list(layers), named(optimizer, "optimizer", {"sgd": True, "adam": False}))
+    update.momentum, update.decay, update.normalize = momentum, weight_decay, normalize
+    return _epochs(net, wise, points, order, np.asarray(rates, float), batch, pull, update)
+
+
+def _epochs(
+    net: Network, teacher: Network, points: Source, order: Source, rates: np.ndarray, batch: int,
+    pull: Loss, update: _Update,
+) -> Iterator[Epoch]:  # fmt: skip
+    B, d, _ = net.W[0].shape
+    given: np.ndarray | None = None
+    for epoch, rate in enumerate(rates):
+        with one_thread(), torch.no_grad():
+            found = points(epoch)
+            if found is not given:
+                shaped("X", "points", found, "(B, N, d)", (B if len(found) > 1 else 1, None, d))
+                X, given = torch.tensor(found, dtype=net.W[0].dtype, device=net.W[0].device), found
+            at = torch.tensor(order(epoch), device=X.device)
+            losses = torch.zeros(B, dtype=X.dtype, device=X.device)
+            for some in at.split(CHUNK * batch, 1):
+                x = X[0][some] if len(X) == 1 else X.take_along_dim(some[:, :, None], 1)
+                y = teacher.forward(x).outputs
+                for inputs, labels in zip(x.split(batch, 1), y.split(batch, 1), strict=True):
+                    made = net.forward(inputs, training=True)
+                    lost, g = pull(made.outputs, labels)
+                    update(made, g, float(rate))
+                    losses.add_(lost, alpha=inputs.shape[1])
+            finite = (net.finite() & losses.isfinite()).cpu().numpy()
+            mean = (losses / at.shape[1]).cpu().numpy().astype(np.float64)
+        yield Epoch(epoch + 1, mean, finite, net)
+        if not finite.any():
+            return
+
+
+class _Update:
+    """One step of the optimiser; it counts its steps and keeps its moments."""
+
+    momentum = decay = 0.0
+    normalize = False
+
+    def __init__(self, net: Network, layers: list[int], sgd: bool) -> None:
+        self.net, self.layers, self.sgd, self.taken = net, layers, sgd, 0
+        self.moments: list[list[torch.Tensor]] = []
+
+    def __call__(self, made: Pass, g: torch.Tensor, rate: float) -> None:
+        """Change the weights by the gradient that follows from a training pass and its outputs' gradient."""
+        lowest = self.layers[0] if self.layers else len(self.net.W)
+        pulled = self.net.backward(made, g, lowest)
+        if self.sgd and not self.momentum and not self.net.form.affine:
+            self._plain(made, pulled, lowest, rate)
+        else:
+            self._moved(made, pulled, lowest, rate)
+        if self.normalize:
+            for i in self.layers:
+                size = torch.linalg.vector_norm(self.net.W[i], dim=1, keepdim=True).add_(SMALL)
+                self.net.W[i].div_(size)
+                self.net.b[i].div_(size)
+
+    def _plain(self, made: Pass, pulled: Gradients, lowest: int, rate: float) -> None:
+        # The gradient's product is added to the weights as it is made.
+        kept = 1 - rate * self.decay
+        for i in self.layers:
+            (g,) = pulled[i - lowest]
+            self.net.W[i].baddbmm_(made.states[i].mT, g, beta=kept, alpha=-rate)
+            self.net.b[i].mul_(kept) if self.decay else None
+            self.net.b[i].sub_(g.sum(1, keepdim=True), alpha=rate)
+
+    def _moved(self, made: Pass, pulled: Gradients, lowest: int, rate: float) -> None:
+        self.taken += 1
+        parts, gradients = [], []
+        for i in self.layers:
+            g, *norm = pulled[i - lowest]
+            parts += [self.net.W[i], self.net.b[i]]
+            gradients += [torch.bmm(made.states[i].mT, g), g.sum(1, keepdim=True), *norm]
+            if norm:
+                parts += [self.net.scale[i], self.net.shift[i]]
+        if not self.moments:
+            self.moments = [[torch.zeros_like(part) for _ in range(2)] for part in parts]
+        for part, gradient, moments in zip(parts, gradients, self.moments, strict=True):
+            gradient.add_(part, alpha=self.decay)
+            if self.sgd:
+                part.sub_(moments[0].mul_(self.momentum).add_(gradient), alpha=rate)
+            else:
+                OPTIMIZERS["adam"](part, gradient, moments, self.taken, rate)
