@@ -12,6 +12,7 @@ from neurec_core.deep_nets import Layer
 from neurec_core.draws import Draws
 from neurec_core.dynamics import deep_relu, deep_training
 from neurec_core.dynamics.deep_relu import DeepNet, Form
+from neurec_core.dynamics.deep_training import Method
 from neurec_core.params import BadInput
 
 WIDTHS, TEACHER, N, BATCH, EPOCHS = (5, 8, 7, 4), (5, 3, 2, 4), 40, 12, 4
@@ -39,6 +40,12 @@ def net(draws, name, widths):
     pairs = enumerate(itertools.pairwise(widths))
     layers = [(draws.normal(f"{name} {i}", a + 1, b) / a**0.5) for i, (a, b) in pairs]
     return DeepNet(tuple(Layer(part[:, :-1], part[:, -1]) for part in layers))
+
+
+def choice(options):
+    """Options as `train` takes them."""
+    method = {name: value for name, value in options.items() if name in Method._fields}
+    return {name: value for name, value in options.items() if name not in method} | {"method": Method(**method)}
 
 
 def problem(trials=(0, 1, 2)):
@@ -110,7 +117,7 @@ def published(student, teacher, X, orders, rates, **options):
 def test_it_is_what_torch_does(options):
     student, teacher, X, order = problem()
     rates = [0.1, 0.1, 0.05, 0.02]
-    epochs = list(deep_training.train(student, teacher, lambda _: X, order, rates, batch=BATCH, **options))
+    epochs = list(deep_training.train(student, teacher, lambda _: X, order, rates, batch=BATCH, **choice(options)))
     made = epochs[-1].net.read()
     form = options.get("form", Form())
     Z = Draws(9, [0, 1, 2]).normal("Z", 30, WIDTHS[0])
@@ -133,7 +140,7 @@ def test_a_network_does_not_depend_on_those_beside_it(name, dtype):
     def trained(trials):
         student, teacher, X, order = problem(trials)
         *_, last = deep_training.train(
-            student, teacher, lambda _: X, order, [0.1] * 3, batch=BATCH, dtype=dtype, **CASES[name]
+            student, teacher, lambda _: X, order, [0.1] * 3, batch=BATCH, dtype=dtype, **choice(CASES[name])
         )
         return last.net.read().layers
 
@@ -203,7 +210,7 @@ BAD = {
 def test_bad_options_are_refused_at_the_door(options, message):
     student, teacher, X, order = problem()
     with pytest.raises(BadInput, match=message):
-        deep_training.train(student, teacher, lambda _: X, order, [0.1], **options)
+        deep_training.train(student, teacher, lambda _: X, order, [0.1], **choice(options))
 
 
 def test_layers_and_points_that_do_not_fit_are_refused():

@@ -56,6 +56,25 @@ def _cross_entropy(f: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torc
 LOSSES: dict[str, Loss] = {"mean": _mean, "half": _half, "cross_entropy": _cross_entropy}
 
 
+class Method(NamedTuple):
+    """How weights are changed.
+
+    ``loss`` is a key of `LOSSES`; ``optimizer`` "sgd" with ``momentum`` in [0, 1), or "adam" (0.9, 0.999, 1e-8), with
+    ``weight_decay`` times the weights added to the gradient, all as in torch. With ``normalize`` every neuron's weights
+    are brought to norm 1 after each step, its bias with them. ``trained`` tells for each layer whether it learns.
+    """
+
+    loss: str = "mean"
+    optimizer: str = "sgd"
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    normalize: bool = False
+    trained: Sequence[bool] | None = None
+
+
+USUAL = Method()
+
+
 def train(
     student: DeepNet,
     teacher: DeepNet,
@@ -64,13 +83,8 @@ def train(
     rates: Sequence[float] | np.ndarray,
     *,
     batch: int = 64,
-    loss: str = "mean",
     form: Form = PLAIN,
-    optimizer: str = "sgd",
-    momentum: float = 0.0,
-    weight_decay: float = 0.0,
-    normalize: bool = False,
-    trained: Sequence[bool] | None = None,
+    method: Method = USUAL,
     dtype: str = "float64",
     device: str | None = None,
 ) -> Iterator[Epoch]:
@@ -87,13 +101,8 @@ def train(
     order : ``epoch -> (B, n) of whole numbers``, the points in the order in which they come
     rates : the step size of every epoch
     batch : points a step; the last step of an epoch takes those that are left
-    loss : a key of `LOSSES`
     form : what the student's hidden layers do
-    optimizer : "sgd" or "adam" (0.9, 0.999, 1e-8), as in torch
-    momentum : of sgd, in [0, 1)
-    weight_decay : added to the gradient times the weights, as in torch's SGD
-    normalize : whether every neuron's weights are brought to norm 1 after each step, its bias with them
-    trained : for each layer whether it learns; all of them without
+    method : how weights are changed
     dtype : float32 or float64
     device : where torch computes; None reads the environment's NEUREC_DEVICE, and is the CPU without it
 
@@ -105,25 +114,19 @@ def train(
     depend on the networks beside it, and teachers are asked about many batches at once.
     """
     net, wise = network(student, form, dtype, device), network(teacher, Form(form.slope), dtype, device)
-    pull = named(loss, "loss", LOSSES)
     number("batch", "points a step", batch, above=0, whole=True)
-    number("momentum", "share of the last step", momentum, below=1)
-    number("weight_decay", "pull to zero", weight_decay)
     if net.W[0].shape[:2] != wise.W[0].shape[:2] or net.W[-1].shape[2] != wise.W[-1].shape[2]:
         raise BadInput(
             f"teacher (networks to learn from) must have the student's B, inputs and outputs, got layers of "
             f"{[tuple(W.shape) for W in wise.W]} for {[tuple(W.shape) for W in net.W]}"
         )
-    layers = range(len(net.W)) if trained is None else [i for i, learns in enumerate(trained) if learns]
-    update = _Update(net, list(layers), named(optimizer, "optimizer", {"sgd": True, "adam": False}))
-    update.momentum, update.decay, update.normalize = momentum, weight_decay, normalize
-    return _epochs(net, wise, points, order, np.asarray(rates, float), batch, pull, update)
+    return _epochs(wise, points, order, np.asarray(rates, float), batch, _Update(net, method))
 
 
 def _epochs(
-    net: Network, teacher: Network, points: Source, order: Source, rates: np.ndarray, batch: int,
-    pull: Loss, update: _Update,
-) -> Iterator[Epoch]:  # fmt: skip
+    teacher: Network, points: Source, order: Source, rates: np.ndarray, batch: int, update: _Update
+) -> Iterator[Epoch]:
+    net = update.net
     B, d, _ = net.W[0].shape
     given: np.ndarray | None = None
     for epoch, rate in enumerate(rates):
@@ -139,7 +142,7 @@ def _epochs(
                 y = teacher.forward(x).outputs
                 for inputs, labels in zip(x.split(batch, 1), y.split(batch, 1), strict=True):
                     made = net.forward(inputs, training=True)
-                    lost, g = pull(made.outputs, labels)
+                    lost, g = update.pull(made.outputs, labels)
                     update(made, g, float(rate))
                     losses.add_(lost, alpha=inputs.shape[1])
             finite = (net.finite() & losses.isfinite()).cpu().numpy()
@@ -152,11 +155,15 @@ def _epochs(
 class _Update:
     """One step of the optimiser; it counts its steps and keeps its moments."""
 
-    momentum = decay = 0.0
-    normalize = False
-
-    def __init__(self, net: Network, layers: list[int], sgd: bool) -> None:
-        self.net, self.layers, self.sgd, self.taken = net, layers, sgd, 0
+    def __init__(self, net: Network, method: Method) -> None:
+        self.net, self.taken = net, 0
+        self.pull: Loss = named(method.loss, "loss", LOSSES)
+        self.sgd: bool = named(method.optimizer, "optimizer", {"sgd": True, "adam": False})
+        number("momentum", "share of the last step", method.momentum, below=1)
+        number("weight_decay", "pull to zero", method.weight_decay)
+        self.momentum, self.decay, self.normalize = method.momentum, method.weight_decay, method.normalize
+        learns = method.trained or [True] * len(net.W)
+        self.layers = [i for i, learning in enumerate(learns) if learning]
         self.moments: list[list[torch.Tensor]] = []
 
     def __call__(self, made: Pass, g: torch.Tensor, rate: float) -> None:
