@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
@@ -11,11 +9,12 @@ import torch
 from neurec_core.deep_nets import Layer
 from neurec_core.draws import Draws
 from neurec_core.dynamics import deep_relu, deep_training
-from neurec_core.dynamics.deep_relu import DeepNet, Form
+from neurec_core.dynamics.deep_relu import PLAIN, DeepNet, Form
 from neurec_core.dynamics.deep_training import Method
 from neurec_core.params import BadInput
 
 WIDTHS, TEACHER, N, BATCH, EPOCHS = (5, 8, 7, 4), (5, 3, 2, 4), 40, 12, 4
+IMAGE = (2, 7, 6)  # of 84 numbers; two convolutions leave 3 by 2
 CASES = {
     "plain": {},
     "half": {"loss": "half"},
@@ -30,15 +29,18 @@ CASES = {
     "affine_after": {"form": Form(norm="after", affine=True)},
     "affine_before": {"form": Form(norm="before", affine=True), "weight_decay": 0.1},
     "normalize": {"normalize": True},
+    "images": {"form": Form(image=IMAGE)},
+    "images_norm_after": {"form": Form(norm="after", affine=True, image=IMAGE)},
+    "images_norm_before": {"form": Form(0.1, norm="before", image=IMAGE)},
     "top": {"trained": [False, False, True]},
     "features": {"trained": [True, True, False]},
     "none": {"trained": [False, False, False]},
 }
 
 
-def net(draws, name, widths):
-    pairs = enumerate(itertools.pairwise(widths))
-    layers = [(draws.normal(f"{name} {i}", a + 1, b) / a**0.5) for i, (a, b) in pairs]
+def net(draws, name, widths, form):
+    sizes = enumerate(zip(form.inputs(widths[0], widths[1:-1]), widths[1:], strict=True))
+    layers = [(draws.normal(f"{name} {i}", a + 1, b) / a**0.5) for i, (a, b) in sizes]
     return DeepNet(tuple(Layer(part[:, :-1], part[:, -1]) for part in layers))
 
 
@@ -48,44 +50,68 @@ def choice(options):
     return {name: value for name, value in options.items() if name not in method} | {"method": Method(**method)}
 
 
-def problem(trials=(0, 1, 2)):
+def problem(trials=(0, 1, 2), form=PLAIN):
     draws = Draws(0, trials)
-    X = draws.normal("X", N, WIDTHS[0])
+    X = draws.normal("X", N, int(np.prod(form.image)) if form.image else WIDTHS[0])
 
     def order(epoch):
         return np.argsort(draws.uniform(f"order {epoch}", N), axis=1)
 
-    return net(draws, "student", WIDTHS), net(draws, "teacher", TEACHER), X, order
+    return net(draws, "student", WIDTHS, form), net(draws, "teacher", TEACHER, form), X, order
+
+
+class PixelByPixel(torch.nn.Flatten):
+    """(n, channels, height, width) to (n, all), the channels of a pixel side by side."""
+
+    def forward(self, x):
+        return super().forward(x.permute(0, 2, 3, 1))
+
+
+def pictures(X, form):
+    """Points as torch wants them: images by channel."""
+    X = torch.tensor(X)
+    if not form.image:
+        return X
+    channels, height, width = form.image
+    return X.reshape(len(X), height, width, channels).permute(0, 3, 1, 2)
 
 
 def modules(parts, form):
     """The published network: linear, then ReLU and batch norm in one order or the other."""
     made = []
     for i, (W, b) in enumerate(parts):
-        linear = torch.nn.Linear(*W.shape).double()
+        channels = W.shape[0] // 9
+        if not form.image:
+            linear = torch.nn.Linear(*W.shape).double()
+        elif i < len(parts) - 1:
+            linear = torch.nn.Conv2d(channels, W.shape[1], 3).double()
+        else:
+            made.append(PixelByPixel())
+            linear = torch.nn.Linear(*W.shape).double()
         with torch.no_grad():
-            linear.weight.copy_(torch.tensor(W.T))
+            linear.weight.copy_(torch.tensor(W.T).reshape(linear.weight.shape))
             linear.bias.copy_(torch.tensor(b))
         made.append(linear)
         if i < len(parts) - 1:
             act = torch.nn.Identity() if form.slope == 1 else torch.nn.LeakyReLU(form.slope)
-            norm = torch.nn.BatchNorm1d(W.shape[1], affine=form.affine).double()
+            kind = torch.nn.BatchNorm2d if form.image else torch.nn.BatchNorm1d
+            norm = kind(W.shape[1], affine=form.affine).double()
             made += {"none": [act], "after": [act, norm], "before": [norm, act]}[form.norm]
     return torch.nn.Sequential(*made)
 
 
 def published(student, teacher, X, orders, rates, **options):
     """One network, one loop: torch's tape and optimiser."""
-    form = options.get("form", Form())
-    model, wise = modules(student, form), modules(teacher, Form(form.slope))
-    linears = [part for part in model if isinstance(part, torch.nn.Linear)]
+    form = options.get("form", PLAIN)
+    model, wise = modules(student, form), modules(teacher, form.teachers)
+    linears = [part for part in model if isinstance(part, torch.nn.Linear | torch.nn.Conv2d)]
     for linear, learns in zip(linears, options.get("trained", [True] * 3), strict=True):
         linear.requires_grad_(learns)
     learning = [p for p in model.parameters() if p.requires_grad]
     kind = torch.optim.Adam if options.get("optimizer") == "adam" else torch.optim.SGD
     more = {"momentum": options["momentum"]} if "momentum" in options else {}
     optimizer = kind(learning or [torch.zeros(1)], lr=1.0, weight_decay=options.get("weight_decay", 0.0), **more)
-    inputs, losses = torch.tensor(X), []
+    inputs, losses = pictures(X, form), []
     for order, rate in zip(orders, rates, strict=True):
         optimizer.param_groups[0]["lr"] = rate
         sums = 0.0
@@ -115,12 +141,12 @@ def published(student, teacher, X, orders, rates, **options):
 
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES)
 def test_it_is_what_torch_does(options):
-    student, teacher, X, order = problem()
+    form = options.get("form", PLAIN)
+    student, teacher, X, order = problem(form=form)
     rates = [0.1, 0.1, 0.05, 0.02]
     epochs = list(deep_training.train(student, teacher, lambda _: X, order, rates, batch=BATCH, **choice(options)))
     made = epochs[-1].net.read()
-    form = options.get("form", Form())
-    Z = Draws(9, [0, 1, 2]).normal("Z", 30, WIDTHS[0])
+    Z = Draws(9, [0, 1, 2]).normal("Z", 30, X.shape[2])
     outputs = deep_relu.states(made, Z, form)[-1]
     for b in range(3):
         single = [[(W[b], bias[b]) for W, bias in part.layers] for part in (student, teacher)]
@@ -128,17 +154,17 @@ def test_it_is_what_torch_does(options):
         model, linears, losses = published(*single, X[b], orders, rates, **options)
         # Sixteen steps in double precision: sums in another order, 1e-16 each, and no step magnifies them much.
         for (W, bias), linear in zip(made.layers, linears, strict=True):
-            assert np.allclose(W[b], linear.weight.detach().numpy().T, rtol=0, atol=1e-12)
+            assert np.allclose(W[b], linear.weight.detach().flatten(1).numpy().T, rtol=0, atol=1e-12)
             assert np.allclose(bias[b], linear.bias.detach().numpy(), rtol=0, atol=1e-12)
         assert np.allclose([epoch.losses[b] for epoch in epochs], losses, rtol=1e-12)
-        assert np.allclose(outputs[b], model(torch.tensor(Z[b])).detach().numpy(), rtol=0, atol=1e-11)
+        assert np.allclose(outputs[b], model(pictures(Z[b], form)).detach().numpy(), rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", ["plain", "adam", "affine_after", "cross_entropy"])
+@pytest.mark.parametrize("name", ["plain", "adam", "affine_after", "cross_entropy", "images"])
 def test_a_network_does_not_depend_on_those_beside_it(name, dtype):
     def trained(trials):
-        student, teacher, X, order = problem(trials)
+        student, teacher, X, order = problem(trials, CASES[name].get("form", PLAIN))
         *_, last = deep_training.train(
             student, teacher, lambda _: X, order, [0.1] * 3, batch=BATCH, dtype=dtype, **choice(CASES[name])
         )
@@ -217,6 +243,8 @@ def test_layers_and_points_that_do_not_fit_are_refused():
     student, teacher, X, order = problem()
     with pytest.raises(BadInput, match=r"teacher \(networks to learn from\) must have the student's B, inputs and out"):
         deep_training.train(student, DeepNet(teacher.layers[:-1]), lambda _: X, order, [0.1])
+    with pytest.raises(BadInput, match=r"image \(channels, height, width\) must have sides above 4"):
+        deep_relu.states(student, X, Form(image=(1, 4, 9)))
     with pytest.raises(BadInput, match=r"W_2 \(weights of a layer\) must be an array of shape"):
         deep_training.train(DeepNet(student.layers[::2]), teacher, lambda _: X, order, [0.1])
     with pytest.raises(BadInput, match=r"X \(points\) must be an array of shape"):

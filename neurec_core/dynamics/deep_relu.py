@@ -2,10 +2,11 @@
 
     h_0 = x,   h_l = act(h_{l-1} W_l + b_l),   f(x) = h_{L-1} W_L + b_L
 
-The networks stand on a leading axis B. With a batch norm, hidden states are normalised over the points of a batch,
-after the activation or before it; away from training by running means, as in torch. A product of B pairs of matrices
-is computed pair by pair: a network's last bit does not depend on those beside it (measured on x86 processors; on a GPU
-the sums of a matrix product may be ordered by the size of the batch).
+The networks stand on a leading axis B. Over images hidden layers are convolutions, 3 by 3 without a border, and a state
+has a row for each position of each point; the output layer sees the whole map. With a batch norm, hidden states are
+normalised over the points of a batch, after the activation or before it; away from training by running means, as in
+torch. A product of B pairs of matrices is computed pair by pair: a network's last bit does not depend on those beside
+it (measured on x86 processors; on a GPU the sums of a matrix product may be ordered by the size of the batch).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 
 from ..deep_nets import Layer
+from ..params import BadInput
 from .checks import named, shaped
 from .device import DTYPES, one_thread, torch_device
 
@@ -25,11 +27,28 @@ AT_ONCE = 1024  # points of a pass that is only looked at
 
 
 class Form(NamedTuple):
-    """What hidden layers do: the activation's slope below zero, where a batch norm stands, if it has weights."""
+    """What hidden layers do: the activation's slope below zero, where a batch norm stands, if it has weights.
+
+    With ``image``, channels, height and width, inputs are images, pixel after pixel, and hidden layers convolutions.
+    """
 
     slope: float = 0.0
     norm: Literal["none", "after", "before"] = "none"
     affine: bool = False
+    image: tuple[int, int, int] | None = None
+
+    @property
+    def teachers(self) -> Form:
+        """The same without a batch norm."""
+        return Form(self.slope, image=self.image)
+
+    def inputs(self, d: int, hidden: Sequence[int]) -> list[int]:
+        """How many weights a neuron of each layer has, for d inputs and these widths."""
+        if not self.image:
+            return [d, *hidden]
+        channels, *sides = self.image
+        last = hidden[-1] * int(np.prod([side - 2 * len(hidden) for side in sides]))
+        return [*(9 * width for width in (channels, *hidden[:-1])), last]
 
 
 PLAIN = Form()
@@ -58,9 +77,10 @@ def fresh_norms(layers: Sequence[Layer]) -> tuple[Norm, ...]:
 
 
 class Pass(NamedTuple):
-    """States h_0, ..., h_{L-1} and outputs; in training also what the batch norms divided by and made."""
+    """States h_0, ..., h_{L-1}, what each layer sees of them, and outputs; in training what the batch norms made."""
 
     states: list[torch.Tensor]
+    seen: list[torch.Tensor]
     outputs: torch.Tensor
     inner: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]  # of a norm: its inverse scale, its result, the units
 
@@ -79,6 +99,11 @@ class Network:
         self.scale, self.shift, self.mean, self.variance = (
             [tensor(norm[i])[:, None] for norm in norms] for i in range(4)
         )
+
+    @property
+    def inputs(self) -> int:
+        """How many numbers a point has."""
+        return int(np.prod(self.form.image)) if self.form.image else self.W[0].shape[1]
 
     def read(self) -> DeepNet:
         """The networks as arrays."""
@@ -102,9 +127,10 @@ class Network:
 
     def forward(self, x: torch.Tensor, training: bool = False) -> Pass:
         """States and outputs at points x (B, n, d)."""
-        states, inner = [x], []
+        states, seen, inner = [x], [], []
         for i in range(len(self.W) - 1):
-            h = torch.baddbmm(self.b[i], states[-1], self.W[i])
+            seen.append(self._seen(states[-1], i))
+            h = torch.baddbmm(self.b[i], seen[-1], self.W[i])
             if self.form.norm == "before":
                 h, *kept = self._normalized(h, i, training)
             h = self._active(h)
@@ -114,7 +140,8 @@ class Network:
             if self.form.norm != "none":
                 inner.append((kept[0], kept[1], units))
             states.append(h)
-        return Pass(states, torch.baddbmm(self.b[-1], states[-1], self.W[-1]), inner)
+        seen.append(self._seen(states[-1], len(self.W) - 1))
+        return Pass(states, seen, torch.baddbmm(self.b[-1], seen[-1], self.W[-1]), inner)
 
     def backward(self, made: Pass, g: torch.Tensor, lowest: int = 0) -> list[tuple[torch.Tensor, ...]]:
         """How the loss changes with z_l = h_{l-1} W_l + b_l, and with a norm's scale and shift; layer by layer.
@@ -131,7 +158,7 @@ class Network:
         """
         found: list[tuple[torch.Tensor, ...]] = [(g,)]
         for i in range(len(self.W) - 2, lowest - 1, -1):
-            g, pulled = torch.bmm(g, self.W[i + 1].mT), []
+            g, pulled = self._felt(torch.bmm(g, self.W[i + 1].mT), i + 1), []
             if self.form.norm == "none":
                 g = self._masked(g, made.states[i + 1])
             elif self.form.norm == "after":
@@ -141,6 +168,34 @@ class Network:
                 g, *pulled = self._through_norm(self._masked(g, made.inner[i][2]), i, made)
             found.append((g, *pulled))
         return found[::-1]
+
+    def _sides(self, i: int) -> list[int]:
+        return [side - 2 * i for side in self.form.image[1:]] if self.form.image else []
+
+    def _seen(self, h: torch.Tensor, i: int) -> torch.Tensor:
+        """What layer i multiplies with its weights: the state itself, windows of an image, or the whole map."""
+        if not self.form.image:
+            return h
+        height, width = self._sides(i)
+        if i == len(self.W) - 1:
+            return h.reshape(len(h), -1, self.W[i].shape[1])
+        maps = h.reshape(-1, height, width, self.W[i].shape[1] // 9)
+        return maps.unfold(1, 3, 1).unfold(2, 3, 1).reshape(len(h), -1, self.W[i].shape[1])
+
+    def _felt(self, g: torch.Tensor, i: int) -> torch.Tensor:
+        """How the loss changes with a state, from how it changes with what layer i sees of it."""
+        if not self.form.image:
+            return g
+        height, width = self._sides(i)
+        if i == len(self.W) - 1:
+            return g.reshape(len(g), -1, self.W[i].shape[1] // (height * width))
+        channels = self.W[i].shape[1] // 9
+        windows = g.reshape(-1, height - 2, width - 2, channels, 3, 3)
+        maps = windows.new_zeros(len(windows), height, width, channels)
+        for a in range(3):
+            for b in range(3):
+                maps[:, a : a + height - 2, b : b + width - 2] += windows[..., a, b]
+        return maps.reshape(len(g), -1, channels)
 
     def _active(self, z: torch.Tensor) -> torch.Tensor:
         slope = self.form.slope
@@ -157,7 +212,7 @@ class Network:
         if training:
             mean, variance, n = x.mean(1, keepdim=True), x.var(1, keepdim=True, correction=0), x.shape[1]
             self.mean[i].lerp_(mean, MOMENTUM)
-            self.variance[i].lerp_(variance * (n / (n - 1)), MOMENTUM)
+            self.variance[i].lerp_(variance * (n / max(n - 1, 1)), MOMENTUM)
         else:
             mean, variance = self.mean[i], self.variance[i]
         inverse = (variance + EPS).rsqrt()
@@ -186,14 +241,12 @@ def states(net: DeepNet, X: np.ndarray, form: Form = PLAIN, *, device: str | Non
     ------
     BadInput : "X (points) must be an array of shape (B, n, d) = (3, any, 20), got (3, 9, 10)"
     """
-    B, d, _ = net.layers[0].W.shape
-    shaped("X", "points", X, "(B, n, d)", (B, None, d))
-    place = torch_device(device)
+    placed = network(net, form, "float64", device)
+    shaped("X", "points", X, "(B, n, d)", (len(net.layers[0].W), None, placed.inputs))
     with one_thread(), torch.no_grad():
-        network = Network(net, form, DTYPES["float64"], place)
         parts = []
-        for some in torch.tensor(X, dtype=torch.float64, device=place).split(AT_ONCE, 1):
-            made = network.forward(some)
+        for some in torch.tensor(X, dtype=torch.float64, device=placed.W[0].device).split(AT_ONCE, 1):
+            made = placed.forward(some)
             parts.append([_array(part) for part in (*made.states[1:], made.outputs)])
     return [np.concatenate(part, axis=1) for part in zip(*parts, strict=True)]
 
@@ -205,12 +258,16 @@ def network(net: DeepNet, form: Form, dtype: str, device: str | None) -> Network
     ------
     BadInput : layers that do not fit together, or a name that is not known
     """
-    B = len(net.layers[0].W)
-    before: int | None = None
-    for i, layer in enumerate(net.layers, start=1):
-        shaped(f"W_{i}", "weights of a layer", layer.W, "(B, m_{l-1}, m_l)", (B, before, None), finite=False)
+    B, d, _ = net.layers[0].W.shape
+    if form.image and min(form.image[1:]) <= 2 * (len(net.layers) - 1):
+        raise BadInput(
+            f"image (channels, height, width) must have sides above {2 * (len(net.layers) - 1)}, two for each hidden "
+            f"layer, got {form.image}"
+        )
+    inputs = form.inputs(d, [layer.W.shape[2] for layer in net.layers[:-1]])
+    for i, (layer, into) in enumerate(zip(net.layers, inputs, strict=True), start=1):
+        shaped(f"W_{i}", "weights of a layer", layer.W, "(B, inputs, m_l)", (B, into, None), finite=False)
         shaped(f"b_{i}", "biases of a layer", layer.b, "(B, m_l)", (B, layer.W.shape[2]), finite=False)
-        before = layer.W.shape[2]
     return Network(net, form, named(dtype, "dtype", DTYPES), torch_device(device))
 
 

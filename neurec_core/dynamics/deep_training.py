@@ -113,7 +113,7 @@ def train(
     **Source**: tian2019luck and tian2020student, their code (float32); differs: a network's points and start do not
     depend on the networks beside it, and teachers are asked about many batches at once.
     """
-    net, wise = network(student, form, dtype, device), network(teacher, Form(form.slope), dtype, device)
+    net, wise = (network(one, kind, dtype, device) for one, kind in ((student, form), (teacher, form.teachers)))
     number("batch", "points a step", batch, above=0, whole=True)
     if net.W[0].shape[:2] != wise.W[0].shape[:2] or net.W[-1].shape[2] != wise.W[-1].shape[2]:
         raise BadInput(
@@ -127,13 +127,13 @@ def _epochs(
     teacher: Network, points: Source, order: Source, rates: np.ndarray, batch: int, update: _Update
 ) -> Iterator[Epoch]:
     net = update.net
-    B, d, _ = net.W[0].shape
+    B = len(net.W[0])
     given: np.ndarray | None = None
     for epoch, rate in enumerate(rates):
         with one_thread(), torch.no_grad():
             found = points(epoch)
             if found is not given:
-                shaped("X", "points", found, "(B, N, d)", (B if len(found) > 1 else 1, None, d))
+                shaped("X", "points", found, "(B, N, d)", (B if len(found) > 1 else 1, None, net.inputs))
                 X, given = torch.tensor(found, dtype=net.W[0].dtype, device=net.W[0].device), found
             at = torch.tensor(order(epoch), device=X.device)
             losses = torch.zeros(B, dtype=X.dtype, device=X.device)
@@ -185,7 +185,7 @@ class _Update:
         kept = 1 - rate * self.decay
         for i in self.layers:
             (g,) = pulled[i - lowest]
-            self.net.W[i].baddbmm_(made.states[i].mT, g, beta=kept, alpha=-rate)
+            self.net.W[i].baddbmm_(made.seen[i].mT, g, beta=kept, alpha=-rate)
             self.net.b[i].mul_(kept) if self.decay else None
             self.net.b[i].sub_(g.sum(1, keepdim=True), alpha=rate)
 
@@ -195,7 +195,7 @@ class _Update:
         for i in self.layers:
             g, *norm = pulled[i - lowest]
             parts += [self.net.W[i], self.net.b[i]]
-            gradients += [torch.bmm(made.states[i].mT, g), g.sum(1, keepdim=True), *norm]
+            gradients += [torch.bmm(made.seen[i].mT, g), g.sum(1, keepdim=True), *norm]
             if norm:
                 parts += [self.net.scale[i], self.net.shift[i]]
         if not self.moments:
