@@ -34,6 +34,8 @@ CASES = {
     "images_norm_before": {"form": Form(0.1, norm="before", image=IMAGE)},
     "top": {"trained": [False, False, True]},
     "features": {"trained": [True, True, False]},
+    "no_biases": {"biases": False},
+    "no_biases_adam": {"biases": False, "optimizer": "adam"},
     "none": {"trained": [False, False, False]},
 }
 
@@ -107,6 +109,7 @@ def published(student, teacher, X, orders, rates, **options):
     linears = [part for part in model if isinstance(part, torch.nn.Linear | torch.nn.Conv2d)]
     for linear, learns in zip(linears, options.get("trained", [True] * 3), strict=True):
         linear.requires_grad_(learns)
+        linear.bias.requires_grad_(learns and options.get("biases", True))
     learning = [p for p in model.parameters() if p.requires_grad]
     kind = torch.optim.Adam if options.get("optimizer") == "adam" else torch.optim.SGD
     more = {"momentum": options["momentum"]} if "momentum" in options else {}

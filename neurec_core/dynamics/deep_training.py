@@ -61,7 +61,8 @@ class Method(NamedTuple):
 
     ``loss`` is a key of `LOSSES`; ``optimizer`` "sgd" with ``momentum`` in [0, 1), or "adam" (0.9, 0.999, 1e-8), with
     ``weight_decay`` times the weights added to the gradient, all as in torch. With ``normalize`` every neuron's weights
-    are brought to norm 1 after each step, its bias with them. ``trained`` tells for each layer whether it learns.
+    are brought to norm 1 after each step, its bias with them. ``trained`` tells for each layer whether it learns, and
+    ``biases`` whether biases do.
     """
 
     loss: str = "mean"
@@ -70,6 +71,7 @@ class Method(NamedTuple):
     weight_decay: float = 0.0
     normalize: bool = False
     trained: Sequence[bool] | None = None
+    biases: bool = True
 
 
 USUAL = Method()
@@ -162,6 +164,7 @@ class _Update:
         number("momentum", "share of the last step", method.momentum, below=1)
         number("weight_decay", "pull to zero", method.weight_decay)
         self.momentum, self.decay, self.normalize = method.momentum, method.weight_decay, method.normalize
+        self.biases = method.biases
         learns = method.trained or [True] * len(net.W)
         self.layers = [i for i, learning in enumerate(learns) if learning]
         self.moments: list[list[torch.Tensor]] = []
@@ -186,18 +189,22 @@ class _Update:
         for i in self.layers:
             (g,) = pulled[i - lowest]
             self.net.W[i].baddbmm_(made.seen[i].mT, g, beta=kept, alpha=-rate)
-            self.net.b[i].mul_(kept) if self.decay else None
-            self.net.b[i].sub_(g.sum(1, keepdim=True), alpha=rate)
+            if self.biases:
+                self.net.b[i].mul_(kept).sub_(g.sum(1, keepdim=True), alpha=rate)
 
     def _moved(self, made: Pass, pulled: Gradients, lowest: int, rate: float) -> None:
         self.taken += 1
         parts, gradients = [], []
         for i in self.layers:
             g, *norm = pulled[i - lowest]
-            parts += [self.net.W[i], self.net.b[i]]
-            gradients += [torch.bmm(made.seen[i].mT, g), g.sum(1, keepdim=True), *norm]
+            parts.append(self.net.W[i])
+            gradients.append(torch.bmm(made.seen[i].mT, g))
+            if self.biases:
+                parts.append(self.net.b[i])
+                gradients.append(g.sum(1, keepdim=True))
             if norm:
                 parts += [self.net.scale[i], self.net.shift[i]]
+                gradients += norm
         if not self.moments:
             self.moments = [[torch.zeros_like(part) for _ in range(2)] for part in parts]
         for part, gradient, moments in zip(parts, gradients, self.moments, strict=True):
