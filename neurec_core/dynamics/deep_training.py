@@ -137,10 +137,12 @@ def _epochs(
             if found is not given:
                 shaped("X", "points", found, "(B, N, d)", (B if len(found) > 1 else 1, None, net.inputs))
                 X, given = torch.tensor(found, dtype=net.W[0].dtype, device=net.W[0].device), found
-            at = torch.tensor(order(epoch), device=X.device)
-            losses = torch.zeros(B, dtype=X.dtype, device=X.device)
+                rows = X.flatten(0, 1)  # picked out as rows, points are copied in one piece each
+                first = torch.arange(B, device=X.device)[:, None] * (len(rows) // len(X) if len(X) > 1 else 0)
+            at = torch.tensor(order(epoch), device=rows.device)
+            losses = torch.zeros(B, dtype=rows.dtype, device=rows.device)
             for some in at.split(CHUNK * batch, 1):
-                x = X[0][some] if len(X) == 1 else X.take_along_dim(some[:, :, None], 1)
+                x = rows[some + first]
                 y = teacher.forward(x).outputs
                 for inputs, labels in zip(x.split(batch, 1), y.split(batch, 1), strict=True):
                     made = net.forward(inputs, training=True)

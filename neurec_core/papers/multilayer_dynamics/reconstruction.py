@@ -11,7 +11,7 @@ from ... import specialization
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from . import students
-from .outcome import kept, one, statuses
+from .outcome import fan_outs, kept, one, order, shares, statuses
 from .setups import CITATION
 from .students import LAYERS, Setup, sample
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ...dynamics.deep_relu import DeepNet
 
 FOUND = 0.9  # correlation from which a student neuron counts as a match
+SOME = 256  # points over which the strength of a neuron is averaged
 LOWEST = 0.99  # asked of every neuron of the lowest layer
 
 
@@ -47,15 +48,24 @@ def _row(params: Setup, problem: Problem, solution: Solution, b: int) -> dict[st
     from ...dynamics.deep_relu import states
 
     X, form = problem.X[b : b + 1], params.form()
-    wise = states(one(problem.teacher, b), X, form.teachers)[:-1]
-    first, last = (states(one(net, b), X, form) for net in solution.value)
+    wise, (start, end) = one(problem.teacher, b), (one(net, b) for net in solution.value)
+    T = states(wise, X, form.teachers)[:-1]
+    first, last = (states(net, X, form) for net in (start, end))
     row: dict[str, float | bool] = dict.fromkeys(COLUMNS, np.nan)
-    for depth, (T, A, Z) in enumerate(zip(wise, first[:-1], last[:-1], strict=True), start=1):
-        row |= layer(depth, T, specialization.correlations(T, A), specialization.correlations(T, Z))
-        row["silent"] = float(np.nan_to_num(row["silent"]) + (~specialization.live(T)).sum())
-        if depth == 1:
-            found = specialization.best(specialization.correlations(T, Z))
-            row["lowest"] = bool((found > LOWEST)[specialization.live(T)].all())
+    found = [specialization.correlations(t, s) for t, s in zip(T, last[:-1], strict=True)]
+    for i, (t, s) in enumerate(zip(T, first[:-1], strict=True)):
+        row |= layer(i + 1, t, specialization.correlations(t, s), found[i])
+    if params.network == "dense" and params.batch_norm == "without":
+        teachers, students = (
+            fan_outs(net, [part[0, :SOME] > 0 for part in parts], params.slope)
+            for net, parts in ((wise, T), (end, last[:-1]))
+        )
+        for i, C in enumerate(found):
+            there = specialization.live(T[i])[0]
+            row[f"order_{i + 1}"] = order(teachers[i][there], specialization.best(C)[0, there])
+            row[f"fan_out_{i + 1}"] = shares(students[i], C[0], FOUND)
+    row["lowest"] = bool((specialization.best(found[0]) > LOWEST)[specialization.live(T[0])].all())
+    row["silent"] = float(sum((~specialization.live(t)).sum() for t in T))
     row["error"] = float(((last[-1] - problem.y[b]) ** 2).mean())
     row["agreement"] = float((last[-1][0].argmax(axis=1) == problem.y[b].argmax(axis=1)).mean())
     row["loss"] = float(solution.stats["loss"][b])
@@ -87,6 +97,8 @@ TOLD = {
     "live_{}": "the same without silent teacher neurons, {} layer",
     "rank_{}": "rank of the winners at the start over that of the last, {} layer",
     "matches_{}": "student neurons with a correlation of 0.9 or more, per teacher neuron, {} layer",
+    "fan_out_{}": "strength of student neurons without a match over that of those with one, {} layer",
+    "order_{}": "rank correlation of teacher neurons' strength and their largest correlation, {} layer",
 }
 COLUMNS = {
     "lowest": Column("each neuron of the lowest layer has a student neuron", "event"),
@@ -102,7 +114,7 @@ COLUMNS = {
     "moved": Column("change of the lowest layer's weights over their size", "measure"),
 }
 
-SHORT = {"widths": "3-4", "d": 4, "outputs": 5, "node_multi": 2, "points": 256, "looked_at": 200}
+SHORT = {"widths": "3-4", "d": 4, "outputs": 5, "node_multi": 2, "points": 256, "looked_at": 200, "rate": "0.05"}
 HORIZONS = [0, 1, 2, 3, 5, 8, 20, 40]
 RECONSTRUCTION = Experiment(
     name="multilayer_dynamics.reconstruction",

@@ -246,5 +246,6 @@ TWO_LAYER_SPECIALIZATION = Experiment(
         ),
     },
     citation=CITATION,
-    batch=8,
+    batch=16,
+    sampled=("decay",),
 )  # fmt: skip
