@@ -78,6 +78,11 @@ def pictures(X, form):
     return X.reshape(len(X), height, width, channels).permute(0, 3, 1, 2)
 
 
+def by_pixel(weight):
+    """A kernel's weights as ours stand, a row a neuron."""
+    return (weight.permute(0, 2, 3, 1) if weight.ndim == 4 else weight).flatten(1)
+
+
 def modules(parts, form):
     """The published network: linear, then ReLU and batch norm in one order or the other."""
     made = []
@@ -91,7 +96,10 @@ def modules(parts, form):
             made.append(PixelByPixel())
             linear = torch.nn.Linear(*W.shape).double()
         with torch.no_grad():
-            linear.weight.copy_(torch.tensor(W.T).reshape(linear.weight.shape))
+            weight = torch.tensor(W.T)
+            if isinstance(linear, torch.nn.Conv2d):
+                weight = weight.reshape(-1, 3, 3, channels).permute(0, 3, 1, 2)
+            linear.weight.copy_(weight)
             linear.bias.copy_(torch.tensor(b))
         made.append(linear)
         if i < len(parts) - 1:
@@ -157,7 +165,7 @@ def test_it_is_what_torch_does(options):
         model, linears, losses = published(*single, X[b], orders, rates, **options)
         # Sixteen steps in double precision: sums in another order, 1e-16 each, and no step magnifies them much.
         for (W, bias), linear in zip(made.layers, linears, strict=True):
-            assert np.allclose(W[b], linear.weight.detach().flatten(1).numpy().T, rtol=0, atol=1e-12)
+            assert np.allclose(W[b], by_pixel(linear.weight.detach()).numpy().T, rtol=0, atol=1e-12)
             assert np.allclose(bias[b], linear.bias.detach().numpy(), rtol=0, atol=1e-12)
         assert np.allclose([epoch.losses[b] for epoch in epochs], losses, rtol=1e-12)
         assert np.allclose(outputs[b], model(pictures(Z[b], form)).detach().numpy(), rtol=0, atol=1e-11)

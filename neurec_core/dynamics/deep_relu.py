@@ -180,7 +180,9 @@ class Network:
         if i == len(self.W) - 1:
             return h.reshape(len(h), -1, self.W[i].shape[1])
         maps = h.reshape(-1, height, width, self.W[i].shape[1] // 9)
-        return maps.unfold(1, 3, 1).unfold(2, 3, 1).reshape(len(h), -1, self.W[i].shape[1])
+        # Row by row of a window, channels side by side: they lie so in memory, too.
+        windows = maps.unfold(1, 3, 1).unfold(2, 3, 1).permute(0, 1, 2, 4, 5, 3)
+        return windows.reshape(len(h), -1, self.W[i].shape[1])
 
     def _felt(self, g: torch.Tensor, i: int) -> torch.Tensor:
         """How the loss changes with a state, from how it changes with what layer i sees of it."""
@@ -190,11 +192,11 @@ class Network:
         if i == len(self.W) - 1:
             return g.reshape(len(g), -1, self.W[i].shape[1] // (height * width))
         channels = self.W[i].shape[1] // 9
-        windows = g.reshape(-1, height - 2, width - 2, channels, 3, 3)
+        windows = g.reshape(-1, height - 2, width - 2, 3, 3, channels)
         maps = windows.new_zeros(len(windows), height, width, channels)
         for a in range(3):
             for b in range(3):
-                maps[:, a : a + height - 2, b : b + width - 2] += windows[..., a, b]
+                maps[:, a : a + height - 2, b : b + width - 2] += windows[:, :, :, a, b]
         return maps.reshape(len(g), -1, channels)
 
     def _active(self, z: torch.Tensor) -> torch.Tensor:
