@@ -192,7 +192,8 @@ class _Update:
             (g,) = pulled[i - lowest]
             self.net.W[i].baddbmm_(made.seen[i].mT, g, beta=kept, alpha=-rate)
             if self.biases:
-                self.net.b[i].mul_(kept).sub_(g.sum(1, keepdim=True), alpha=rate)
+                b = self.net.b[i].mul_(kept) if self.decay else self.net.b[i]
+                b.sub_(g.sum(1, keepdim=True), alpha=rate)
 
     def _moved(self, made: Pass, pulled: Gradients, lowest: int, rate: float) -> None:
         self.taken += 1
