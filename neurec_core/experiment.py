@@ -47,6 +47,8 @@ class Status(StrEnum):
 class Problem(NamedTuple):
     """What is given: inputs ``X (B, n, d)``, labels ``y (B, n)``, the net that was planted, shares of the points.
 
+    Of a net with c outputs labels are ``(B, n, c)``.
+
     ``weights (B, n)`` sum to 1; None where every point counts the same.
     """
 

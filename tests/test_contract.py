@@ -48,11 +48,17 @@ def test_parameters_are_described(experiment):
 
 
 @each
+def test_columns_have_names_of_their_own(experiment):
+    taken = {*experiment.params.model_fields, "seed", "trial", "status", "detail", "seconds"}
+    assert not taken & set(experiment.columns)
+
+
+@each
 def test_shapes(experiment):
     for params in points(experiment):
         problem, solution, scores = experiment.run(params, Draws(0, [0, 1, 2]))
         assert problem.X.shape[0] == 3
-        assert problem.y.shape == problem.X.shape[:2]
+        assert problem.y.shape[:2] == problem.X.shape[:2]
         assert len(solution.status) == 3
         assert set(scores) == set(experiment.columns)
         assert all(np.shape(values) == (3,) for values in scores.values())

@@ -68,7 +68,7 @@ def _row(params: Setup, problem: Problem, solution: Solution, b: int) -> dict[st
     row["silent"] = float(sum((~specialization.live(t)).sum() for t in T))
     row["error"] = float(((last[-1] - problem.y[b]) ** 2).mean())
     row["agreement"] = float((last[-1][0].argmax(axis=1) == problem.y[b].argmax(axis=1)).mean())
-    row["loss"] = float(solution.stats["loss"][b])
+    row["train_error"] = float(solution.stats["loss"][b])
     row["moved"] = _moved(solution.value, b)
     return row
 
@@ -110,7 +110,7 @@ COLUMNS = {
     "silent": Column("teacher neurons that are active on no point", "measure"),
     "error": Column("mean squared error on new points", "measure", logarithmic=True),
     "agreement": Column("share of new points with the same largest output", "measure"),
-    "loss": Column("training loss over the last epoch", "measure", logarithmic=True),
+    "train_error": Column("training loss over the last epoch", "measure", logarithmic=True),
     "moved": Column("change of the lowest layer's weights over their size", "measure"),
 }
 
