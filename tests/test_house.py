@@ -49,7 +49,8 @@ WITHIN = {
     "convex": {"nets", "patterns", "arrangements"}, "dynamics": {"nets", "patterns", "tanh_nets", "deep_nets"},
     "store": {"provenance", "tables"}, "sweep": {"provenance", "store", "cluster", "tables"}, "batch": {"tables"},
     "plots": {"look"}, "portrait": {"look"}, "line_portrait": {"look"},
-    "neuron_portrait": {"look"}, "bundle_portrait": {"look", "neuron_portrait"}, "tanh_portrait": {"look"}, "correlation_portrait": {"look"},
+    "neuron_portrait": {"look"}, "bundle_portrait": {"look", "neuron_portrait"}, "tanh_portrait": {"look"},
+    "correlation_portrait": {"look"},
     "explore": {"look", "background"}, "__main__": {"cli"},
 }  # fmt: skip
 # Where heavy or narrow packages may be imported; everything else is free of them.
