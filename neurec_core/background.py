@@ -183,7 +183,7 @@ class Latest:
             self._task = asyncio.get_running_loop().create_task(self._drain())
 
     def stop(self) -> None:
-        """Want nothing any more; what was shown stays."""
+        """Want nothing any more: what runs ends at its next part, or is killed if none comes; what was shown stays."""
         self._waiting, self._stopped = None, True
 
     def give_up(self) -> None:

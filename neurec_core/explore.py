@@ -48,7 +48,8 @@ def explore(
     Parameters
     ----------
     experiment : whose parameters get sliders, with the ranges they declare
-    view : ``(params, problem, solution, scores) -> Figure``, always with the same number of traces
+    view : ``(params, problem, solution, scores) -> Figure``, always with the same number of traces, also of what
+        `follow` yields on the way
     cube : the parameters to explore and, for the static page, the values to compute beforehand; with one
         value only, a parameter moves where a kernel runs and stands still on the page
     fixed : values of other parameters
