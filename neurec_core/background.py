@@ -211,7 +211,7 @@ class Latest:
         while self._waiting is not None:
             self._stopped = False
             self.tell("computing")
-            with contextlib.suppress(Cancelled):  # killed a moment too late: the call starts a fresh process
+            with contextlib.suppress(Exception):  # the call tries again: what is wrong is told then
                 await loop.run_in_executor(self._thread, self.worker.ready)
             request, self._waiting = self._waiting, None
             try:
