@@ -126,4 +126,5 @@ INSTANCE = Experiment(
     },
     presets={"tiny": Grid({"node_multi": [1, 2]}, trials=2, fixed={"steps": 300})},
     citation=CITATION,
+    follow=follow,
 )
