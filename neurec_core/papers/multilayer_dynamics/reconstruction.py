@@ -114,7 +114,7 @@ COLUMNS = {
     "moved": Column("change of the lowest layer's weights over their size", "measure"),
 }
 
-SHORT = {"widths": "3-4", "d": 4, "outputs": 5, "node_multi": 2, "points": 256, "looked_at": 200, "rate": "0.05"}
+SHORT = {"widths": "3-4", "d": 4, "outputs": 5, "node_multi": 2, "points": 256, "looked_at": 200, "rate": "0.005"}
 HORIZONS = [0, 1, 2, 3, 5, 8, 20, 40]
 RECONSTRUCTION = Experiment(
     name="multilayer_dynamics.reconstruction",
