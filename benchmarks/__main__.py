@@ -13,6 +13,7 @@ from . import (
     convex_programs,
     crossing,
     decisions,
+    deep_students,
     line,
     network_training,
     single_neuron,
@@ -32,6 +33,7 @@ TABLES = {
     "star": star,
     "small_nets": small_nets,
     "single_neuron": single_neuron,
+    "deep_students": deep_students,
 }
 
 if __name__ == "__main__":
