@@ -14,7 +14,8 @@ from ..draws import Draws
 from ..params import BadInput
 from .checks import named, number
 
-POINTS = 8192  # inputs drawn at a time; fixed, so that a batch does not depend on how many are taken
+Draw = Callable[[Draws, str, int, int, int], np.ndarray]
+POINTS = 4096  # inputs drawn at a time; fixed, so that a batch does not depend on how many are taken
 
 
 def batches(draws: Draws, d: int, batch: int, sampling: str = "iid") -> Iterator[np.ndarray]:
@@ -42,7 +43,7 @@ def batches(draws: Draws, d: int, batch: int, sampling: str = "iid") -> Iterator
     return _chunks(draws, d, batch, draw)
 
 
-def _chunks(draws: Draws, d: int, batch: int, draw: Callable[[Draws, str, int, int, int], np.ndarray]) -> Iterator:
+def _chunks(draws: Draws, d: int, batch: int, draw: Draw) -> Iterator[np.ndarray]:
     several, chunk = max(POINTS // batch, 1), 0
     while True:
         yield draw(draws, f"batches {chunk}", several, batch, d)

@@ -25,32 +25,36 @@ def filled(n: int) -> int:
 
 
 class Pair:
-    """A student and its teacher: fused matrices `G`, the student's part `W` of each, a view, and the teacher's weights `V`."""
+    """A student and its teacher: fused matrices `G`, the student's part `W` of each, a view; the teacher's weights `V`.
+
+    `sizes` are the student's inputs of every layer, `ones` the rows of both constants.
+    """
 
     def __init__(
         self, teacher: Sequence[np.ndarray], start: Sequence[np.ndarray], number: torch.dtype, place: torch.device
     ) -> None:
         last = len(start) - 1
-        fused = [_fused(w, v, l == 0, l == last) for l, (w, v) in enumerate(zip(start, teacher, strict=True))]
+        fused = [
+            _fused(w, v, layer == 0, layer == last) for layer, (w, v) in enumerate(zip(start, teacher, strict=True))
+        ]
         self.G = [torch.tensor(part, dtype=number, device=place) for part in fused]
         self.W = [G[:, : w.shape[1], : w.shape[2]] for G, w in zip(self.G, start, strict=True)]
         self.V = [torch.tensor(part, dtype=number, device=place) for part in teacher]
         self.sizes = [w.shape[1] - 1 for w in start]
-        self.outputs = start[-1].shape[2]
         self.ones = [(w.shape[1] - 1, w.shape[1] + v.shape[1] - 1) for w, v in zip(start, teacher, strict=True)]
 
-    def forward(self, X: torch.Tensor) -> tuple[Pulls, Pulls]:
-        """States S_0, ..., S_{L-1}, and what comes out of each G before the relu; the last is y - y*."""
-        states, before = [X], []
+    def forward(self, X: torch.Tensor) -> tuple[Pulls, torch.Tensor]:
+        """States S_0, ..., S_{L-1} and y - y*."""
+        states = [X]
         for G in self.G[:-1]:
-            before.append(torch.bmm(states[-1], G))
-            states.append(torch.relu(before[-1]))
-        before.append(torch.bmm(states[-1], self.G[-1]))
-        return states, before
+            states.append(torch.bmm(states[-1], G).relu_())
+        return states, torch.bmm(states[-1], self.G[-1])
 
-    def step(self, pulls: Pulls, rate: float) -> None:
-        """Subtract, then bring every column, its bias with it, to norm 1."""
+    def step(self, pulls: Pulls, rate: float, biases: bool = True) -> None:
+        """Subtract, from the biases too or not, then bring every column, its bias with it, to norm 1."""
         for W, pull in zip(self.W, pulls, strict=True):
+            if not biases:
+                pull[:, W.shape[1] - 1] = 0
             W.sub_(pull[:, : W.shape[1], : W.shape[2]], alpha=rate)
             W.div_((W * W).sum(1, keepdim=True).sqrt_())
 
@@ -67,38 +71,44 @@ def _fused(W: np.ndarray, V: np.ndarray, first: bool, last: bool) -> np.ndarray:
 
 
 # -------------------------------------------------------------------------------------------------------- rules
+# Pulls come times the size of the batch: numbers are multiplied where there are fewest of them. What stands in the
+# columns with which products are filled up is never read.
 
 
 def gradient(pair: Pair, X: torch.Tensor) -> Pulls:
     """The gradient of 1/2 mean |y* - y|^2 by backpropagation."""
-    states, before = pair.forward(X)
-    return _backward(pair, states, before[-1], 0)[::-1]
+    states, r = pair.forward(X)
+    return _backward(pair, states, r, 0)[::-1]
 
 
 def _backward(pair: Pair, states: Pulls, r: torch.Tensor, lowest: int) -> Pulls:
     """Pulls of layers L-1, ..., `lowest`, of residuals r (B, N, .) at the outputs."""
-    g, pulls = r[:, :, : pair.outputs] / len(r[0]), []
-    for l in range(len(pair.W) - 1, lowest - 1, -1):
-        n = pair.sizes[l]
-        pulls.append(torch.bmm(states[l][:, :, : n + 1].mT, g))
-        if l > lowest:
-            g = torch.bmm(g, pair.W[l][:, :n].mT).mul_(states[l][:, :, :n].sign())
+    pulls = []
+    for layer in range(len(pair.W) - 1, lowest - 1, -1):
+        n = pair.sizes[layer]
+        pulls.append(torch.bmm(states[layer][:, :, : n + 1].mT, r))
+        if layer > lowest:
+            # Zeros where a student's unit does not reach: the columns filled up pull on nothing.
+            r = torch.bmm(r, pair.G[layer][:, : filled(n), : r.shape[2]].mT).mul_(
+                states[layer][:, :, : filled(n)].sign()
+            )
     return pulls
 
 
 def exact(pair: Pair, X: torch.Tensor) -> Pulls:
-    """The published rule sample by sample, averaged.
+    """The published rule sample by sample.
 
-    What pulls on layer l is y* - y with both networks linear above it, by their gates, and without biases there.
+    What pulls on layer layer is y* - y with both networks linear above it, by their gates, and without biases there.
     """
-    states, before = pair.forward(X)
+    states, r = pair.forward(X)
     depth = len(pair.W)
-    pulls = [_backward(pair, states, before[-1], depth - 1)[0]]
-    for l in range(depth - 1, 0, -1):
-        v = before[l] - sum(pair.G[l][:, one, None] for one in pair.ones[l])
-        for k in range(l + 1, depth):
+    pulls = _backward(pair, states, r, depth - 1)
+    for layer in range(depth - 1, 0, -1):
+        biases = sum(pair.G[layer][:, one, None] for one in pair.ones[layer])
+        v = (r if layer == depth - 1 else torch.bmm(states[layer], pair.G[layer])) - biases
+        for k in range(layer + 1, depth):
             v = torch.bmm(v.mul_(states[k].sign()), pair.G[k])
-        pulls.append(_backward(pair, states, v, l - 1)[-1])
+        pulls.append(_backward(pair, states, v, layer - 1)[-1])
     return pulls[::-1]
 
 
@@ -107,20 +117,25 @@ def matrix(pair: Pair, X: torch.Tensor) -> Pulls:
 
     H = beta o <D D^T> and beta = W H W^T from the outputs down, without the rows and columns of constants.
     """
-    states, before = pair.forward(X)
-    pulls = _backward(pair, states, before[-1], len(pair.W) - 1)
-    beta = torch.bmm(pair.W[-1][:, :-1], pair.G[-1][:, :, : pair.outputs].mT)
-    for l in range(len(pair.W) - 1, 0, -1):
-        for one in pair.ones[l]:
+    states, r = pair.forward(X)
+    pulls = _backward(pair, states, r, len(pair.W) - 1)
+    beta = torch.bmm(pair.W[-1][:, :-1] / len(X[0]), pair.G[-1][:, :, : pair.W[-1].shape[2]].mT)
+    for layer in range(len(pair.W) - 1, 0, -1):
+        n = pair.sizes[layer]
+        for one in pair.ones[layer]:
             beta[:, :, one] = 0
-        gates = states[l].sign()
-        H = torch.bmm(gates[:, :, : pair.sizes[l]].mT, gates).mul_(beta)
-        S = states[l - 1][:, :, : pair.sizes[l - 1] + 1].mT
+        gates = states[layer].sign().float()  # counts up to 2^24 are exact
+        H = beta.mul_(torch.bmm(gates[:, :, :n].mT, gates).to(beta.dtype))
+        S = states[layer - 1][:, :, : pair.sizes[layer - 1] + 1].mT
         # Few inputs: their second moments are smaller than the states.
-        LW = torch.bmm(torch.bmm(S, states[0]), pair.G[0]) if l == 1 else torch.bmm(S, before[l - 1])
-        pulls.append(torch.bmm(LW, H.mT) / len(X[0]) ** 2)
-        if l > 1:
-            beta = torch.bmm(torch.bmm(pair.W[l - 1][:, :-1], H / len(X[0])), pair.G[l - 1].mT)
+        LW = (
+            torch.bmm(torch.bmm(S, X), pair.G[0])
+            if layer == 1
+            else torch.bmm(S, torch.bmm(states[layer - 1], pair.G[layer - 1]))
+        )
+        pulls.append(torch.bmm(LW, H.mT))
+        if layer > 1:
+            beta = torch.bmm(torch.bmm(pair.W[layer - 1][:, :-1] / len(X[0]), H), pair.G[layer - 1].mT)
     return pulls[::-1]
 
 

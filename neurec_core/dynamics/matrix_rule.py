@@ -20,33 +20,18 @@ At the outputs the first three agree, and with one input a batch the first two d
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from ..draws import Draws
-from ..params import BadInput, unknown
+from ..params import BadInput
+from .ascent import Ascended, Weights, ascended, checked
 from .batches import batches
-from .checks import named, number, shaped
+from .checks import named
 from .device import DTYPES, one_thread, torch_device
 from .fused import RULES, Pair, Pulls, filled
 from .gaussian import population
-
-Weights = tuple[np.ndarray, ...]
-
-
-class Ascended(NamedTuple):
-    """Where the dynamics lead: a layer's ``weights (B, n_in + 1, n_out)``, and which networks ``diverged (B,)``.
-
-    ``noted`` are the weights ``(B, T, n_in + 1, n_out)`` at the iterations ``at (T,)``. The weights of a network that
-    has diverged are not finite.
-    """
-
-    weights: Weights
-    diverged: np.ndarray
-    at: np.ndarray
-    noted: Weights
 
 
 def ascend(
@@ -92,30 +77,22 @@ def ascend(
     **Source**: tian2019luck, Sections 3 and 4 and its code ("matrix version"); differs: published evaluations draw
     from the same stream as training and change it, ours change nothing; published accurate gradients are sums.
     """
-    teacher, start = (tuple(np.asarray(part, dtype=float) for part in parts) for parts in (teacher, start))
-    _check(teacher, start, rule, rate, steps, summed, biases)
+    teacher, start, marks = checked(teacher, start, draws, rule, rate, steps, biases, log)
+    if summed and rule != "exact":
+        raise BadInput(f"rule (of the steps) must be exact where steps are summed over the batch, got {rule!r}")
     kind, place = named(dtype, "dtype", DTYPES), torch_device(device)
-    drawn = batches(draws, start[0].shape[1] - 1, batch, sampling)
-    if len(draws) != len(start[0]):
-        raise BadInput(f"draws (of the batches) must be of {len(start[0])} trials, got {len(draws)}")
-    marks = sorted({t for t in log if 0 <= t <= steps})
+    drawn, noted = batches(draws, start[0].shape[1] - 1, batch, sampling), []
+    # Pulls of batches are sums over them.
+    size = rate if summed or rule == "population" else rate / batch
     with one_thread(), torch.no_grad():
-        pair, noted = Pair(teacher, start, kind, place), []
+        pair = Pair(teacher, start, kind, place)
         pulls = _pulls(rule, pair, _points(drawn, fresh, kind, place))
         for t in range(steps + 1):
             if t in marks:
                 noted.append(_read(pair))
             if t < steps:
-                pull = next(pulls)
-                if not biases:
-                    for part, n in zip(pull, pair.sizes, strict=True):
-                        part[:, n] = 0
-                pair.step(pull, rate * batch if summed else rate)
-        weights = _read(pair)
-    finite = np.all([np.isfinite(part).all(axis=(1, 2)) for part in weights], axis=0)
-    layers = zip(*noted, strict=True) if noted else ([np.empty((0, *w.shape))] for w in weights)
-    kept = tuple(np.stack(parts, axis=1) if noted else parts[0].swapaxes(0, 1) for parts in layers)
-    return Ascended(weights, ~finite, np.array(marks, dtype=np.int64), kept)
+                pair.step(next(pulls), size, biases)
+        return ascended(_read(pair), marks, noted)
 
 
 def _pulls(rule: str, pair: Pair, points: Iterator[torch.Tensor]) -> Iterator[Pulls]:
@@ -129,7 +106,7 @@ def _points(drawn: Iterator[np.ndarray], fresh: bool, kind: torch.dtype, place: 
     for chunk in drawn:
         B, several, batch, d = chunk.shape
         points = torch.zeros((several, B, batch, filled(d + 1)), dtype=kind, device=place)
-        points[..., :d] = torch.tensor(chunk, device=place).swapaxes(0, 1)
+        points[..., :d] = torch.from_numpy(chunk).to(place).swapaxes(0, 1)
         points[..., d] = 1
         yield from points
         while not fresh:
@@ -138,30 +115,3 @@ def _points(drawn: Iterator[np.ndarray], fresh: bool, kind: torch.dtype, place: 
 
 def _read(pair: Pair) -> Weights:
     return tuple(W.cpu().numpy().astype(np.float64) for W in pair.W)
-
-
-def _check(
-    teacher: Weights, start: Weights, rule: str, rate: float, steps: int, summed: bool, biases: bool
-) -> None:
-    if rule not in (known := {*RULES, "population"}):
-        raise BadInput(unknown("rule", rule, sorted(known)))
-    number("rate", "step size", rate, above=0)
-    number("steps", "iterations", steps, whole=True)
-    if len(start) != len(teacher) or len(start) < 2:
-        raise BadInput(
-            f"start (weights of the layers) must have as many as the teacher, at least 2, got {len(start)} "
-            f"beside {len(teacher)}"
-        )
-    if rule == "population" and len(start) > 2:
-        raise BadInput(f"rule (of the steps) must be one of {', '.join(RULES)} for {len(start)} layers, got {rule!r}")
-    if summed and rule != "exact":
-        raise BadInput(f"rule (of the steps) must be exact where steps are summed over the batch, got {rule!r}")
-    B, rows, below = len(start[0]), start[0].shape[1] if start[0].ndim == 3 else None, None
-    for l, (W, V) in enumerate(zip(start, teacher, strict=True)):
-        last = l == len(start) - 1
-        shaped("start", f"weights of layer {l}", W, "(B, n + 1, m)", (B, rows, None))
-        same = rows if below is None else below
-        shaped("teacher", f"weights of layer {l}", V, "(B, n + 1, m)", (B, same, W.shape[2] if last else None))
-        if not biases and W[:, -1].any():
-            raise BadInput(f"start (weights of layer {l}) must have biases 0 where they are not trained")
-        rows, below = W.shape[2] + 1, V.shape[2] + 1
