@@ -35,7 +35,7 @@ PAPERS = papers.names()
 # Layer k imports from lower layers only; inside a layer, only what stands on its right here.
 LAYERS = {
     "params": 0, "draws": 0, "experiment": 0,
-    "nets": 1, "tanh_nets": 1, "deep_nets": 1, "ranks": 1,
+    "nets": 1, "tanh_nets": 1, "deep_nets": 1, "ranks": 1, "specialization": 1,
     "data": 1, "dual_basis": 1, "patterns": 1, "arrangements": 1, "compare": 1, "theory": 1, "convex": 1, "dynamics": 1,
     "papers": 2,
     "provenance": 3, "tables": 3, "store": 3, "cluster": 3, "sweep": 3, "batch": 3,
@@ -60,6 +60,9 @@ DOORS = {
         "dynamics/device.py",
         "dynamics/wide.py",
         "dynamics/tanh_batched.py",
+        "dynamics/matrix_rule.py",
+        "dynamics/fused.py",
+        "dynamics/gaussian.py",
         "papers/inconsistency/published.py",
         "papers/orthogonal_inputs/published.py",
     },

@@ -1,0 +1,75 @@
+"""Which student neuron stands for which teacher neuron: correlations, winners, and how lucky they were at the start.
+
+Activations come layer by layer as ``(B, n, m)`` arrays, n points (or points times positions), m neurons.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def correlations(teacher: np.ndarray, student: np.ndarray) -> np.ndarray:
+    """Correlation over the points of every teacher neuron with every student neuron, 0 where one does not vary.
+
+    Parameters
+    ----------
+    teacher : (B, n, m) array
+    student : (B, n, k) array
+
+    Returns
+    -------
+    (B, m, k) array in [-1, 1]
+
+    **Source**: tian2019luck, Section 5; differs: there standard deviations carry an offset of 1e-10.
+    """
+    units = [_centred(part) for part in (teacher, student)]
+    return np.clip(units[0].swapaxes(1, 2) @ units[1], -1, 1)
+
+
+def _centred(states: np.ndarray) -> np.ndarray:
+    """Columns less their mean, of norm 1; a column that only rounding moves is zero."""
+    parts = states - states.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(parts, axis=1, keepdims=True)
+    least = 1e-12 * np.abs(states).max(axis=1, keepdims=True) * states.shape[1] ** 0.5
+    return np.divide(parts, norms, out=np.zeros_like(parts), where=norms > least)
+
+
+def live(states: np.ndarray) -> np.ndarray:
+    """Neurons that are active on some point, (B, m) of bool, from ``states (B, n, m)``."""
+    return np.any(states > 0, axis=1)
+
+
+def best(found: np.ndarray) -> np.ndarray:
+    """Each teacher neuron's largest correlation with a student neuron, (B, m), from ``found (B, m, k)``."""
+    return found.max(axis=2)
+
+
+def winner_ranks(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """How many students were nearer to a teacher neuron at the start than the one that is nearest at the end.
+
+    Parameters
+    ----------
+    first, last : (B, m, k) correlations at the start and at the end
+
+    Returns
+    -------
+    (B, m) whole numbers in [0, k - 1]; 0: the nearest stayed the nearest. Without any luck their mean is (k - 1) / 2.
+
+    **Source**: tian2019luck, Section 5.
+    """
+    winner = last.argmax(axis=2)[:, :, None]
+    return (first > np.take_along_axis(first, winner, axis=2)).sum(axis=2)
+
+
+def matches(found: np.ndarray, level: float) -> np.ndarray:
+    """Student neurons whose correlation with a teacher neuron is at least `level`, (B, m).
+
+    **Source**: tian2020student, Section 6 (MatchCnt).
+    """
+    return (found >= level).sum(axis=2)
+
+
+def mean_over(values: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Means (B,) over the neurons named by ``which (B, m)`` of bool; NaN where it names none."""
+    number = which.sum(axis=1)
+    return np.divide(np.where(which, values, 0).sum(axis=1), number, out=np.full(len(values), np.nan), where=number > 0)
