@@ -133,8 +133,10 @@ def _missing(
     return first * (zeroth + c * second + d * fourth) + R / 2 * total
 
 
-def population(student: Sequence[torch.Tensor], teacher: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """The gradient of 1/2 E|y* - y|^2 for two layers, biases in the last rows.
+def population(
+    student: Sequence[torch.Tensor], teacher: Sequence[torch.Tensor], *, biased: bool = True
+) -> list[torch.Tensor]:
+    """The gradient of 1/2 E|y* - y|^2 for two layers, biases in the last rows; unless `biased` hidden ones are 0.
 
     With C = V V^T, C* = V V*^T without biases, c the outputs' biases and h = V (c* - c):
 
@@ -145,7 +147,6 @@ def population(student: Sequence[torch.Tensor], teacher: Sequence[torch.Tensor])
     (W, V), (others, outer) = student, teacher
     # The student's own neurons and the teacher's, whose outer weights count negative: all sums are single products.
     every, signed = torch.cat([W, others], dim=2), torch.cat([V[:, :-1], -outer[:, :-1]], dim=1)
-    biased = bool(W[:, -1].any() or others[:, -1].any())
     pairs, own, means = moments(W, every, biased=biased), single(W), single(every).mean
     offset = V[:, -1:] - outer[:, -1:]
     C, h = torch.bmm(V[:, :-1], signed.mT), torch.bmm(V[:, :-1], offset.mT)[:, :, 0]

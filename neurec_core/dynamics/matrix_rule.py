@@ -30,7 +30,7 @@ from .ascent import Ascended, Weights, ascended, checked
 from .batches import batches
 from .checks import named
 from .device import DTYPES, one_thread, torch_device
-from .fused import RULES, Pair, Pulls, filled
+from .fused import RULES, Pair, filled
 from .gaussian import population
 
 
@@ -86,19 +86,15 @@ def ascend(
     size = rate if summed or rule == "population" else rate / batch
     with one_thread(), torch.no_grad():
         pair = Pair(teacher, start, kind, place)
-        pulls = _pulls(rule, pair, _points(drawn, fresh, kind, place))
+        points = _points(drawn, fresh, kind, place)
+        biased = biases or bool(teacher[0][:, -1].any())
         for t in range(steps + 1):
             if t in marks:
                 noted.append(_read(pair))
             if t < steps:
-                pair.step(next(pulls), size, biases)
+                pulls = RULES[rule](pair, next(points)) if rule in RULES else population(pair.W, pair.V, biased=biased)
+                pair.step(pulls, size, biases)
         return ascended(_read(pair), marks, noted)
-
-
-def _pulls(rule: str, pair: Pair, points: Iterator[torch.Tensor]) -> Iterator[Pulls]:
-    """The rule's pulls, step after step; the population rule draws no batches."""
-    while True:
-        yield population(pair.W, pair.V) if rule == "population" else RULES[rule](pair, next(points))
 
 
 def _points(drawn: Iterator[np.ndarray], fresh: bool, kind: torch.dtype, place: torch.device) -> Iterator[torch.Tensor]:
@@ -108,9 +104,9 @@ def _points(drawn: Iterator[np.ndarray], fresh: bool, kind: torch.dtype, place: 
         points = torch.zeros((several, B, batch, filled(d + 1)), dtype=kind, device=place)
         points[..., :d] = torch.from_numpy(chunk).to(place).swapaxes(0, 1)
         points[..., d] = 1
-        yield from points
         while not fresh:
             yield points[0]
+        yield from points
 
 
 def _read(pair: Pair) -> Weights:

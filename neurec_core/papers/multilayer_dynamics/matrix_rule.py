@@ -26,7 +26,7 @@ def score(params: MatrixNets, problem: Problem, solution: Solution) -> dict[str,
     (f_star, y_star), (f, y) = measures.states(teacher, X), measures.states(student, X)
     rows, rows_star = measures.fan_out(student), measures.fan_out(teacher)
     H_star = measures.products(teacher, student, X).H_star
-    found, lost, off, biases, ratios, silent = [], [], [], [], [], []
+    found, lost, off, biases, own, others, silent = [], [], [], [], [], [], []
     for layer in range(1, len(teacher)):
         C = correlations(f_star[layer][:, :, :-1], f[layer][:, :, :-1])
         winner = C.argmax(axis=2)
@@ -39,7 +39,8 @@ def score(params: MatrixNets, problem: Problem, solution: Solution) -> dict[str,
         lost.append(np.where(free, rows[layer], np.nan))
         off.append(np.abs(np.take_along_axis(rows[layer], stands, axis=1) - rows_star[layer][:, :-1]))
         biases.append(rows[layer][:, -1])
-        ratios.append(measures.aligned_ratio(H_star[layer - 1], winner))
+        for part, values in zip((own, others), measures.alignment(H_star[layer - 1], winner), strict=True):
+            part.append(values)
     every = np.concatenate(found, axis=1)
     return {
         "recovered": (every > FOUND).all(axis=1),
@@ -49,7 +50,8 @@ def score(params: MatrixNets, problem: Problem, solution: Solution) -> dict[str,
         "bias_row": np.mean(biases, axis=0),
         "residual": measures.mean_square(y, y_star) ** 0.5,
         "published_loss": measures.published_loss(y, y_star),
-        "alignment": np.mean(ratios, axis=0),
+        "own": np.mean(own, axis=0),
+        "others": np.mean(others, axis=0),
         "silent": np.sum(silent, axis=0).astype(float),
     }
 
@@ -86,7 +88,8 @@ COLUMNS = {
     "bias_row": Column("norm of the biases above hidden layers", "measure", logarithmic=True),
     "residual": Column("root mean square of the residual", "measure", logarithmic=True),
     "published_loss": Column("published loss: rectified residual's norm over points", "measure", logarithmic=True),
-    "alignment": Column("H*: mean with the own winner over mean with others' winners", "measure"),
+    "own": Column("size of H*'s entries of teacher neurons and their winners", "measure"),
+    "others": Column("size of H*'s entries of teacher neurons and others' winners", "measure"),
     "silent": Column("teacher neurons that are active on no point", "measure"),
 }
 # README commands 3 and 4 train with a step size at which single inputs do not settle; smaller ones do.

@@ -94,22 +94,20 @@ def products(teacher: Weights, student: Weights, X: np.ndarray) -> Products:
     return Products(L, L_star, *(part[::-1] for part in (H, H_star, beta, beta_star)))
 
 
-def aligned_ratio(H_star: np.ndarray, winner: np.ndarray) -> np.ndarray:
-    """Mean of H*'s entries of every teacher neuron with its own winner over that with the others' winners, ``(B,)``.
+def alignment(H_star: np.ndarray, winner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean size of H*'s entries of teacher neurons with their winners, and with the others' winners, ``(B,)`` each.
 
     Parameters
     ----------
     H_star : (B, k, m) array, students by teachers
     winner : (B, m) array, the student that stands for each teacher neuron
 
-    **Source**: tian2019luck, its code; differs: the mean off the diagonal is over m (m - 1) entries, there over m^2.
+    **Source**: tian2019luck, its code; differs: entries off the diagonal are m (m - 1), there they count as m^2.
     """
-    aligned = np.take_along_axis(H_star, winner[:, :, None], axis=1)
+    aligned = np.abs(np.take_along_axis(H_star, winner[:, :, None], axis=1))
     m = aligned.shape[1]
     own = np.trace(aligned, axis1=1, axis2=2)
-    others = aligned.sum(axis=(1, 2)) - own
-    out = np.full(len(own), np.nan)
-    return np.divide(own * (m - 1), others, out=out, where=others != 0)
+    return own / m, (aligned.sum(axis=(1, 2)) - own) / max(m * (m - 1), 1)
 
 
 # ------------------------------------------------------------------------------------------------ sample by sample
