@@ -20,6 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
+
+from .fused import filled
 
 NODES = 16  # of the Gauss-Legendre rule for Phi2: errors of 1e-15
 
@@ -146,13 +149,16 @@ def population(
     """
     (W, V), (others, outer) = student, teacher
     # The student's own neurons and the teacher's, whose outer weights count negative: all sums are single products.
+    # They are filled up with neurons of no outer weight, for the reason that `fused` gives.
     every, signed = torch.cat([W, others], dim=2), torch.cat([V[:, :-1], -outer[:, :-1]], dim=1)
-    pairs, own, means = moments(W, every, biased=biased), single(W), single(every).mean
-    offset = V[:, -1:] - outer[:, -1:]
-    C, h = torch.bmm(V[:, :-1], signed.mT), torch.bmm(V[:, :-1], offset.mT)[:, :, 0]
-    dV = torch.bmm(pairs.K, signed) + own.mean[:, :, None] * offset
-    dc = torch.bmm(means[:, None], signed) + offset
+    more, wider = filled(every.shape[2]) - every.shape[2], filled(V.shape[2]) - V.shape[2]
+    every, signed = pad(every, (0, more), value=1.0), pad(signed, (0, wider, 0, more))
+    V, offset = pad(V, (0, wider)), pad(V[:, -1:] - outer[:, -1:], (0, wider))
+    pairs, own = moments(W, every, biased=biased), single(W)
+    C, h = torch.bmm(V[:, :-1], signed.mT), (V[:, :-1] * offset).sum(2)
+    means = torch.cat([own.mean, torch.ones_like(own.mean[:, :1])], dim=1)
+    dV = torch.bmm(torch.cat([pairs.K, single(every).mean[:, None]], dim=1), signed) + means[:, :, None] * offset
     along = (C * pairs.P).sum(2) + h * own.density
     dw = torch.bmm(every[:, :-1], (C * pairs.D).mT) + W[:, :-1] * along[:, None]
     db = (C * pairs.M).sum(2) + h * own.gate
-    return [torch.cat([dw, db[:, None]], dim=1), torch.cat([dV, dc], dim=1)]
+    return [torch.cat([dw, db[:, None]], dim=1), dV]

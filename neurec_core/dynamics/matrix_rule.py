@@ -30,7 +30,7 @@ from .ascent import Ascended, Weights, ascended, checked
 from .batches import batches
 from .checks import named
 from .device import DTYPES, one_thread, torch_device
-from .fused import RULES, Pair, filled
+from .fused import RULES, Pair, Pulls, filled
 from .gaussian import population
 
 
@@ -86,15 +86,20 @@ def ascend(
     size = rate if summed or rule == "population" else rate / batch
     with one_thread(), torch.no_grad():
         pair = Pair(teacher, start, kind, place)
-        points = _points(drawn, fresh, kind, place)
-        biased = biases or bool(teacher[0][:, -1].any())
+        pulls = _pulls(rule, pair, _points(drawn, fresh, kind, place), biases)
         for t in range(steps + 1):
             if t in marks:
                 noted.append(_read(pair))
             if t < steps:
-                pulls = RULES[rule](pair, next(points)) if rule in RULES else population(pair.W, pair.V, biased=biased)
-                pair.step(pulls, size, biases)
+                pair.step(next(pulls), size, biases)
         return ascended(_read(pair), marks, noted)
+
+
+def _pulls(rule: str, pair: Pair, points: Iterator[torch.Tensor], biases: bool) -> Iterator[Pulls]:
+    """The rule's pulls, as the pair stands when each is asked for."""
+    biased = biases or bool(pair.V[0][:, -1].any())
+    while True:
+        yield RULES[rule](pair, next(points)) if rule in RULES else population(pair.W, pair.V, biased=biased)
 
 
 def _points(drawn: Iterator[np.ndarray], fresh: bool, kind: torch.dtype, place: torch.device) -> Iterator[torch.Tensor]:

@@ -26,33 +26,34 @@ def score(params: MatrixNets, problem: Problem, solution: Solution) -> dict[str,
     (f_star, y_star), (f, y) = measures.states(teacher, X), measures.states(student, X)
     rows, rows_star = measures.fan_out(student), measures.fan_out(teacher)
     H_star = measures.products(teacher, student, X).H_star
-    found, lost, off, biases, own, others, silent = [], [], [], [], [], [], []
+    names = ("best", "lost", "off", "biases", "own", "others", "silent")
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for layer in range(1, len(teacher)):
         C = correlations(f_star[layer][:, :, :-1], f[layer][:, :, :-1])
         winner = C.argmax(axis=2)
         stands = winner if params.start == "random" else np.broadcast_to(np.arange(C.shape[1]), winner.shape)
-        found.append(best(C))
-        silent.append((~live(f_star[layer][:, :, :-1])).sum(axis=1))
+        parts["best"].append(best(C))
+        parts["silent"].append((~live(f_star[layer][:, :, :-1])).sum(axis=1))
         free = np.ones(rows[layer].shape, dtype=bool)
         np.put_along_axis(free, stands, False, axis=1)
         free[:, -1] = False
-        lost.append(np.where(free, rows[layer], np.nan))
-        off.append(np.abs(np.take_along_axis(rows[layer], stands, axis=1) - rows_star[layer][:, :-1]))
-        biases.append(rows[layer][:, -1])
-        for part, values in zip((own, others), measures.alignment(H_star[layer - 1], winner), strict=True):
-            part.append(values)
-    every = np.concatenate(found, axis=1)
+        parts["lost"].append(np.where(free, rows[layer], np.nan))
+        parts["off"].append(np.abs(np.take_along_axis(rows[layer], stands, axis=1) - rows_star[layer][:, :-1]))
+        parts["biases"].append(rows[layer][:, -1])
+        for name, values in zip(("own", "others"), measures.alignment(H_star[layer - 1], winner), strict=True):
+            parts[name].append(values)
+    every = np.concatenate(parts["best"], axis=1)
     return {
-        "recovered": (every > FOUND).all(axis=1),
+        "recovered": np.all(every > FOUND, axis=1),
         "correlation": every.mean(axis=1),
-        **losers(np.concatenate(lost, axis=1)),
-        "winners_off": np.concatenate(off, axis=1).max(axis=1),
-        "bias_row": np.mean(biases, axis=0),
+        **losers(np.concatenate(parts["lost"], axis=1)),
+        "winners_off": np.concatenate(parts["off"], axis=1).max(axis=1),
+        "bias_row": np.mean(parts["biases"], axis=0),
         "residual": measures.mean_square(y, y_star) ** 0.5,
         "published_loss": measures.published_loss(y, y_star),
-        "own": np.mean(own, axis=0),
-        "others": np.mean(others, axis=0),
-        "silent": np.sum(silent, axis=0).astype(float),
+        "own": np.mean(parts["own"], axis=0),
+        "others": np.mean(parts["others"], axis=0),
+        "silent": np.sum(parts["silent"], axis=0).astype(float),
     }
 
 

@@ -140,14 +140,13 @@ def per_sample_beta(teacher: Sequence[Layer], student: Sequence[Layer], X: np.nd
     **Source**: tian2019luck, Theorem 1; tian2020student, Section 3 and its code (stats_H).
     """
     weights, others = joined(student), joined(teacher)
-    sums: list[list[np.ndarray]] = []
+    sums: list[list[np.ndarray]] = [[] for _ in weights[1:]]
     for part in _parts(weights, X):
         own, stars = _factors(weights, part), _factors(others, part)
-        terms = []
-        for (V, DV), (V_star, DV_star) in zip(own, stars, strict=True):
+        for layer, ((V, DV), (V_star, DV_star)) in enumerate(zip(own, stars, strict=True)):
             pairs = ((V, V_star), (V, V), (DV, DV_star), (DV, DV))
-            terms.append([a @ b.swapaxes(1, 2) for a, b in pairs])
-        sums = [[a + b for a, b in zip(*both, strict=True)] for both in zip(sums, terms, strict=True)] or terms
+            terms = [a @ b.swapaxes(1, 2) for a, b in pairs]
+            sums[layer] = [a + b for a, b in zip(sums[layer], terms, strict=True)] if sums[layer] else terms
     return [Coupling(*(part / X.shape[1] for part in layer)) for layer in sums]
 
 
