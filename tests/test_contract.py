@@ -58,7 +58,7 @@ def test_shapes(experiment):
     for params in points(experiment):
         problem, solution, scores = experiment.run(params, Draws(0, [0, 1, 2]))
         assert problem.X.shape[0] == 3
-        assert problem.y.shape[:2] == problem.X.shape[:2]
+        assert problem.y.shape[:2] == problem.X.shape[:2], "one label a point, or several"
         assert len(solution.status) == 3
         assert set(scores) == set(experiment.columns)
         assert all(np.shape(values) == (3,) for values in scores.values())

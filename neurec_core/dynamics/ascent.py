@@ -1,0 +1,82 @@
+"""What the dynamics of a student of norm-1 columns are given, and what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..draws import Draws
+from ..params import BadInput, unknown
+from .checks import number, shaped
+
+Weights = tuple[np.ndarray, ...]
+# The rules by which a student steps; their meaning is told in `matrix_rule`.
+RULES = ("matrix", "exact", "gradient", "population")
+
+
+class Ascended(NamedTuple):
+    """Where the dynamics lead: a layer's ``weights (B, n_in + 1, n_out)``, and which networks ``diverged (B,)``.
+
+    ``noted`` are the weights ``(B, T, n_in + 1, n_out)`` at the iterations ``at (T,)``. The weights of a network that
+    has diverged are not finite.
+    """
+
+    weights: Weights
+    diverged: np.ndarray
+    at: np.ndarray
+    noted: Weights
+
+
+def ascended(weights: Sequence[np.ndarray], at: Sequence[int], noted: Sequence[Sequence[np.ndarray]]) -> Ascended:
+    """The last weights of every layer, and the layers noted at each of the iterations."""
+    finite = np.all([np.isfinite(part).all(axis=(1, 2)) for part in weights], axis=0)
+    kept = [
+        np.stack([snapshot[layer] for snapshot in noted], axis=1) if noted else np.empty((len(W), 0, *W.shape[1:]))
+        for layer, W in enumerate(weights)
+    ]
+    return Ascended(tuple(weights), ~finite, np.array(at, dtype=np.int64), tuple(kept))
+
+
+def checked(
+    teacher: Sequence[np.ndarray], start: Sequence[np.ndarray], draws: Draws, rule: str, rate: float, steps: int,
+    biases: bool, log: Collection[int],
+) -> tuple[Weights, Weights, list[int]]:  # fmt: skip
+    """Both networks as arrays of floats that nobody else holds, and the iterations to note, rising.
+
+    Raises
+    ------
+    BadInput : "start (weights of layer 1) must be an array of shape (B, n + 1, m) = (3, 41, any), got (3, 40, 30)",
+        and the like
+    """
+    teacher, start = (tuple(np.array(part, dtype=float, order="C") for part in parts) for parts in (teacher, start))
+    if rule not in RULES:
+        raise BadInput(unknown("rule", rule, RULES))
+    number("rate", "step size", rate, above=0)
+    number("steps", "iterations", steps, whole=True)
+    if len(start) != len(teacher) or len(start) < 2:
+        raise BadInput(
+            f"start (weights of the layers) must have as many layers as the teacher, at least 2, got {len(start)} "
+            f"beside {len(teacher)}"
+        )
+    if rule == "population" and len(start) > 2:
+        raise BadInput(
+            f"rule (of the steps) must be one of {', '.join(RULES[:3])} for {len(start)} layers, got {rule!r}"
+        )
+    rows: int | None = None
+    below: int | None = None
+    for layer, (W, V) in enumerate(zip(start, teacher, strict=True)):
+        shaped("start", f"weights of layer {layer}", W, "(B, n + 1, m)", (len(draws), rows, None))
+        out = W.shape[2] if layer == len(start) - 1 else None
+        shaped(
+            "teacher",
+            f"weights of layer {layer}",
+            V,
+            "(B, n + 1, m)",
+            (len(draws), below if layer else W.shape[1], out),
+        )
+        if not biases and W[:, -1].any():
+            raise BadInput(f"start (weights of layer {layer}) must have biases 0 where they are not trained")
+        rows, below = W.shape[2] + 1, V.shape[2] + 1
+    return teacher, start, sorted({int(t) for t in log if 0 <= t <= steps})

@@ -1,0 +1,36 @@
+"""Which student neuron becomes which teacher neuron: training dynamics of over-parameterised deep ReLU networks.
+
+Tian, Jiang, Gong and Morcos, "Luck Matters: Understanding Training Dynamics of Deep ReLU Networks", 2019 (arXiv
+1905.13405), and Tian, "Student Specialization in Deep Rectified Networks With Finite Width and Input Dimension", ICML
+2020 (arXiv 1909.13458).
+
+==============================================  ======================================================================
+equation                                        function
+==============================================  ======================================================================
+Section 3, matrix rule, all its variants        `neurec_core.dynamics.matrix_rule.ascend`
+the same with one input a step                  `neurec_core.dynamics.online.ascend`
+its expectation over normal inputs              `neurec_core.dynamics.gaussian.population`
+L, L*, H, H*, beta, beta* of a batch            `neurec_core.papers.multilayer_dynamics.measures.products`
+Theorem 1, beta(x) sample by sample             `neurec_core.papers.multilayer_dynamics.measures.per_sample_beta`
+over-parameterisation, fan-out                  `neurec_core.papers.multilayer_dynamics.measures.fan_out`
+Section 5, correlation of neurons               `neurec_core.specialization.correlations`
+Section 5, ranks of the winners                 `neurec_core.specialization.winner_ranks`
+Section 5, deep students by SGD                 `neurec_core.dynamics.deep_training.train`
+tian2020student, Section 6, fan-out             `neurec_core.papers.multilayer_dynamics.outcome.fan_outs`
+tian2020student, Section 6, MatchCnt            `neurec_core.specialization.matches`
+tian2020student, weaker and weaker neurons      `neurec_core.papers.multilayer_dynamics.two_layer.teacher`
+==============================================  ======================================================================
+"""
+
+from __future__ import annotations
+
+from .luck import LUCK
+from .matrix_rule import MATRIX_RULE
+from .reconstruction import RECONSTRUCTION
+from .sweeps import DEEP_SPECIALIZATION, KNOBS
+from .two_layer import TWO_LAYER_SPECIALIZATION
+
+__all__ = [
+    "DEEP_SPECIALIZATION", "EXPERIMENTS", "KNOBS", "LUCK", "MATRIX_RULE", "RECONSTRUCTION", "TWO_LAYER_SPECIALIZATION",
+]  # fmt: skip
+EXPERIMENTS = (MATRIX_RULE, LUCK, RECONSTRUCTION, KNOBS, TWO_LAYER_SPECIALIZATION, DEEP_SPECIALIZATION)
