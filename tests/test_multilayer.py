@@ -12,7 +12,7 @@ import torch
 from neurec_core.draws import Draws
 from neurec_core.dynamics.deep_relu import states
 from neurec_core.experiment import Status
-from neurec_core.papers.multilayer_dynamics import images, outcome, students, two_layer
+from neurec_core.papers.multilayer_dynamics import images, measures, outcome, students, two_layer
 from neurec_core.papers.multilayer_dynamics.explorer import INSTANCE
 from neurec_core.papers.multilayer_dynamics.reconstruction import RECONSTRUCTION
 from neurec_core.papers.multilayer_dynamics.sweeps import DEEP_SPECIALIZATION, KNOBS
@@ -103,23 +103,22 @@ def test_measures_are_those_of_plain_loops():
     assert scores["moved"][b] == pytest.approx(np.linalg.norm(moved) / np.linalg.norm(start.layers[0].W), rel=1e-12)
 
 
-def test_fan_outs_are_norms_of_the_outputs_derivatives():
-    params = small(slope=0.1)
+def test_the_strength_of_a_neuron_is_the_norm_of_the_outputs_derivative():
+    params = small()
     draws = Draws(0, [0])
     wise = students.teacher(params, draws)
     X = draws.normal("X", 40, 5)
-    H = states(wise, X, params.form())[:-1]
-    found = outcome.fan_outs(wise, [h[0] > 0 for h in H], 0.1)
+    found = measures.beta_diagonal(wise.layers, X)
     layers = [[torch.tensor(part[0]) for part in layer] for layer in wise.layers]
-    for depth, h in enumerate(H, start=1):
+    for depth, h in enumerate(states(wise, X)[:-1], start=1):
 
         def rest(x, depth=depth):
             for W, b in layers[depth:-1]:
-                x = torch.nn.functional.leaky_relu(x @ W + b, 0.1)
+                x = torch.relu(x @ W + b)
             return x @ layers[-1][0] + layers[-1][1]
 
         J = torch.stack([torch.autograd.functional.jacobian(rest, torch.tensor(x)) for x in h[0]]).numpy()
-        assert np.allclose(found[depth - 1], np.sqrt((J**2).sum(axis=1).mean(axis=0)), rtol=1e-12)
+        assert np.allclose(found[depth - 1][0, :-1], (J**2).sum(axis=1).mean(axis=0), rtol=1e-12)
 
 
 def test_strengths_are_compared_by_rank_and_by_match():

@@ -16,7 +16,7 @@ over-parameterisation, fan-out                  `neurec_core.papers.multilayer_d
 Section 5, correlation of neurons               `neurec_core.specialization.correlations`
 Section 5, ranks of the winners                 `neurec_core.specialization.winner_ranks`
 Section 5, deep students by SGD                 `neurec_core.dynamics.deep_training.train`
-tian2020student, Section 6, fan-out             `neurec_core.papers.multilayer_dynamics.outcome.fan_outs`
+tian2020student, Section 6, diagonal of beta    `neurec_core.papers.multilayer_dynamics.measures.beta_diagonal`
 tian2020student, Section 6, MatchCnt            `neurec_core.specialization.matches`
 tian2020student, weaker and weaker neurons      `neurec_core.papers.multilayer_dynamics.two_layer.teacher`
 ==============================================  ======================================================================

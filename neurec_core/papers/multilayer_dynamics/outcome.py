@@ -35,26 +35,6 @@ def one(net: DeepNet, b: int) -> DeepNet:
     return type(net)(layers, tuple(type(norm)(*(part[b : b + 1] for part in norm)) for norm in net.norms))
 
 
-def fan_outs(net: DeepNet, active: list[np.ndarray], slope: float) -> list[np.ndarray]:
-    """How strongly each hidden neuron acts on the outputs: root mean square of |df/dh_k|, ``(m_l,)`` for each layer.
-
-    Its square is the diagonal of the mean of beta_l(x), as J_l(x) J_l(x)^T with J_l = df/dh_l.
-
-    Parameters
-    ----------
-    net : one dense network without batch norm
-    active : for each hidden layer, which neurons are active on which points, (n, m_l) of bool
-    slope : the activation's slope below zero
-
-    **Source**: tian2020student, Section 6 (sqrt of E beta_kk).
-    """
-    J, found = net.layers[-1].W, []  # (1, m, c), then (n, m, c)
-    for layer, on in zip(net.layers[-2::-1], active[::-1], strict=True):
-        found.append(np.sqrt((J**2).sum(axis=2).mean(axis=0)))
-        J = layer.W @ (np.where(on, 1.0, slope)[:, :, None] * J)
-    return found[::-1]
-
-
 def order(strengths: np.ndarray, best: np.ndarray) -> float:
     """Rank correlation of the teacher neurons' strengths with how well they are found; NaN for fewer than three."""
     if len(best) < 3 or np.ptp(best) == 0 or np.ptp(strengths) == 0:

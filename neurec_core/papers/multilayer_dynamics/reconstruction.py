@@ -11,7 +11,8 @@ from ... import specialization
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from . import students
-from .outcome import fan_outs, kept, one, order, shares, statuses
+from .measures import beta_diagonal
+from .outcome import kept, one, order, shares, statuses
 from .setups import CITATION
 from .students import LAYERS, Setup, sample
 
@@ -55,10 +56,9 @@ def _row(params: Setup, problem: Problem, solution: Solution, b: int) -> dict[st
     found = [specialization.correlations(t, s) for t, s in zip(T, last[:-1], strict=True)]
     for i, (t, s) in enumerate(zip(T, first[:-1], strict=True)):
         row |= layer(i + 1, t, specialization.correlations(t, s), found[i])
-    if params.network == "dense" and params.batch_norm == "without":
+    if params.network == "dense" and params.batch_norm == "without" and not params.slope:
         teachers, students = (
-            fan_outs(net, [part[0, :SOME] > 0 for part in parts], params.slope)
-            for net, parts in ((wise, T), (end, last[:-1]))
+            [np.sqrt(beta[0, :-1]) for beta in beta_diagonal(net.layers, X[:, :SOME])] for net in (wise, end)
         )
         for i, C in enumerate(found):
             there = specialization.live(T[i])[0]
