@@ -30,7 +30,7 @@ class Instance(Params):
     node_multi: int = param(2, "student neurons per teacher neuron", ge=1, le=20, slider=(1, 10, 1))
     rate: float = param(0.05, "step size", symbol="h", gt=0, le=100, slider=(0.0125, 6.4, 2), geometric=True)
     data_std: float = param(10.0, "standard deviation of the points", symbol="s", gt=0, le=100, slider=(1, 20, 1))
-    outputs: int = param(100, "outputs", symbol="c", ge=1, le=1000, slider=(1, 100, 9))
+    outputs: int = param(100, "numbers that a network puts out", symbol="c", ge=1, le=1000, slider=(1, 100, 9))
     steps: int = param(4000, "steps, looked at every 100", ge=0, le=1_000_000, slider=(1000, 20_000, 1000))
     widths: str = param("10-15-20-25", "neurons of the teacher's hidden layers")
 

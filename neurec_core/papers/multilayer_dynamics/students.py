@@ -28,7 +28,7 @@ class Setup(Params):
 
     d: int = param(20, "inputs; images have their own number", ge=1, le=10_000)
     widths: str = param("10-15-20-25", "neurons of the teacher's hidden layers")
-    outputs: int = param(100, "outputs", symbol="c", ge=1, le=10_000, slider=(1, 100, 9))
+    outputs: int = param(100, "numbers that a network puts out", symbol="c", ge=1, le=10_000, slider=(1, 100, 9))
     node_multi: int = param(10, "student neurons per teacher neuron", ge=1, le=100, slider=(1, 10, 1))
     teacher: Literal["separated", "default"] = param("separated", "teacher's weights: separated, or torch's default")
     values: Literal["five", "nine"] = param("five", "values that a separated weight takes")
@@ -57,7 +57,7 @@ class Setup(Params):
     momentum: float = param(0.0, "momentum of sgd", ge=0, le=0.999)
     weight_decay: float = param(0.0, "weight decay", ge=0, le=1)
     batch: int = param(64, "points a step", ge=2, le=100_000)
-    epochs: int = param(40, "epochs", ge=0, le=10_000)
+    epochs: int = param(40, "passes over the training points", ge=0, le=10_000)
     looked_at: int = param(4096, "points on which correlations are measured", ge=2, le=100_000)
     dtype: Literal["float64", "float32"] = param("float64", "precision; the published one is float32")
 

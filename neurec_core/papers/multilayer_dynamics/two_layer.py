@@ -31,7 +31,7 @@ class TwoLayer(Params):
     d: int = param(100, "inputs", ge=1, le=10_000, slider=(10, 100, 10))
     m: int = param(10, "teacher neurons", ge=1, le=1000, slider=(5, 20, 5))
     node_multi: int = param(10, "student neurons per teacher neuron", ge=1, le=100, slider=(1, 10, 1))
-    outputs: int = param(50, "outputs", symbol="c", ge=1, le=10_000)
+    outputs: int = param(50, "numbers that a network puts out", symbol="c", ge=1, le=10_000)
     decay: float = param(
         1.0, "decay of the teacher's strength: neuron i has output weights over i to this power", symbol="p", ge=0,
         le=10, slider=(0, 2.5, 0.5),
@@ -56,7 +56,7 @@ class TwoLayer(Params):
     halving: int = param(0, "epochs after which the step size is halved, again and again; 0: never", ge=0, le=10_000)
     normalize: Switch = param("without", "student's neurons brought to norm 1 after each step")
     steps: int = param(1000, "steps an epoch", ge=1, le=10_000_000)
-    epochs: int = param(100, "epochs", ge=0, le=10_000)
+    epochs: int = param(100, "passes, of as many steps each", ge=0, le=10_000)
     looked_at: int = param(10_000, "points on which correlations are measured", ge=2, le=100_000)
     dtype: Literal["float64", "float32"] = param("float64", "precision")
 
