@@ -14,6 +14,7 @@ from . import (
     crossing,
     decisions,
     line,
+    matrix_rule,
     network_training,
     single_neuron,
     small_nets,
@@ -32,6 +33,7 @@ TABLES = {
     "star": star,
     "small_nets": small_nets,
     "single_neuron": single_neuron,
+    "matrix_rule": matrix_rule,
 }
 
 if __name__ == "__main__":
