@@ -15,6 +15,7 @@ from . import (
     decisions,
     deep_students,
     line,
+    matrix_rule,
     network_training,
     single_neuron,
     small_nets,
@@ -34,6 +35,7 @@ TABLES = {
     "small_nets": small_nets,
     "single_neuron": single_neuron,
     "deep_students": deep_students,
+    "matrix_rule": matrix_rule,
 }
 
 if __name__ == "__main__":

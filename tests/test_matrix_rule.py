@@ -90,7 +90,7 @@ LOOPS = {"matrix": published, "exact": sample_by_sample, "gradient": on_tape}
 def changes(rule, teacher, start, X):
     """dW of the engine, (B, n + 1, m) a layer."""
     pair = Pair(teacher, start, torch.float64, torch.device("cpu"))
-    points = next(matrix_rule._points(iter([X[:, None]]), True, torch.float64, torch.device("cpu")))
+    points = next(matrix_rule._points(iter([X[:, None]]), torch.float64, torch.device("cpu")))
     pulls = fused.RULES[rule](pair, points)
     return [-p[:, : W.shape[1], : W.shape[2]].numpy() / X.shape[1] for p, W in zip(pulls, start, strict=True)]
 
@@ -140,6 +140,20 @@ def test_the_kernel_for_one_input_takes_the_same_steps(rule, biases):
         assert np.allclose(ours, theirs, rtol=0, atol=1e-12)
     assert np.array_equal(compiled.at, many.at)
     assert biases != (not any(W[:, -1].any() for W in compiled.weights))
+
+
+@each_rule
+@pytest.mark.parametrize("batch", [1, 8, 64, 100])
+def test_the_kernel_for_batches_takes_the_steps_of_torch(rule, batch):
+    teacher, start = nets(2, (5, 7, 6), 1), nets(2, (5, 12, 6), 0)
+    options = {"rule": rule, "rate": 0.1, "steps": 70, "batch": batch, "log": [0, 33]}
+    compiled = matrix_rule.ascend(teacher, start, Draws(0, [0, 5]), **options)
+    pair = Pair(teacher, start, torch.float64, torch.device("cpu"))
+    points = matrix_rule._points(batches(Draws(0, [0, 5]), 5, batch), torch.float64, torch.device("cpu"))
+    slow = matrix_rule._in_torch(pair, rule, points, 70, 0.1 / batch, True, [0, 33])
+    for ours, theirs in zip([*compiled.weights, *compiled.noted], [*slow.weights, *slow.noted], strict=True):
+        # 70 steps, each of which rounds at 1e-16.
+        assert np.allclose(ours, theirs, rtol=0, atol=1e-12)
 
 
 # ------------------------------------------------------------------------------------------------- what is exact

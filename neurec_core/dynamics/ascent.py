@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,23 @@ class Ascended(NamedTuple):
     diverged: np.ndarray
     at: np.ndarray
     noted: Weights
+
+
+def followed(
+    student: Weights, drawn: Iterator[np.ndarray], steps: int, marks: list[int], advance: Callable[[np.ndarray], None]
+) -> Ascended:
+    """Let `advance` change the student by a step on each batch (B, T, N, d) that it is handed, and note it at marks."""
+    noted, t, used, chunk = [], 0, 0, next(drawn)
+    for mark in sorted({*marks, steps}):
+        while t < mark:
+            if used == chunk.shape[1]:
+                chunk, used = next(drawn), 0
+            taken = min(mark - t, chunk.shape[1] - used)
+            advance(np.ascontiguousarray(chunk[:, used : used + taken]))
+            t, used = t + taken, used + taken
+        if mark in marks:
+            noted.append([W.copy() for W in student])
+    return ascended(student, marks, noted)
 
 
 def ascended(weights: Sequence[np.ndarray], at: Sequence[int], noted: Sequence[Sequence[np.ndarray]]) -> Ascended:

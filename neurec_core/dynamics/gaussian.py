@@ -161,4 +161,4 @@ def population(
     along = (C * pairs.P).sum(2) + h * own.density
     dw = torch.bmm(every[:, :-1], (C * pairs.D).mT) + W[:, :-1] * along[:, None]
     db = (C * pairs.M).sum(2) + h * own.gate
-    return [torch.cat([dw, db[:, None]], dim=1), dV]
+    return [torch.cat([dw, db[:, None]], dim=1), dV[:, :, : outer.shape[2]]]

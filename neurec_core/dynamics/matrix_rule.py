@@ -1,4 +1,4 @@
-"""The dynamics of a deep ReLU student of a ReLU teacher with columns of norm 1, many pairs at once, in torch.
+"""The dynamics of a deep ReLU student of a ReLU teacher with columns of norm 1, many pairs at once.
 
 A layer's weights are ``(B, n_in + 1, n_out)`` arrays: a column a neuron, its bias in the last row, which acts on a
 constant 1. After every step each column is divided by its norm, the outputs' too.
@@ -14,23 +14,27 @@ with H = I at the outputs, D = 1{f > 0} and < > the mean over a batch. Rules:
 - "gradient": the gradient of 1/2 <|y* - y|^2>.
 - "population": its expectation over standard normal inputs, in closed form, for two layers.
 
-At the outputs the first three agree, and with one input a batch the first two do.
+At the outputs the first three agree, and with one input a batch the first two do. Two layers in double precision are
+followed by a compiled kernel on the processor, everything else by torch, on any device.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from ..draws import Draws
 from ..params import BadInput
-from .ascent import Ascended, Weights, ascended, checked
+from . import matrix_kernels
+from .ascent import Ascended, Weights, ascended, checked, followed
 from .batches import batches
 from .checks import named
 from .device import DTYPES, one_thread, torch_device
-from .fused import RULES, Pair, Pulls, filled
+from .fused import RULES, Pair, filled
 from .gaussian import population
 
 
@@ -81,36 +85,42 @@ def ascend(
     if summed and rule != "exact":
         raise BadInput(f"rule (of the steps) must be exact where steps are summed over the batch, got {rule!r}")
     kind, place = named(dtype, "dtype", DTYPES), torch_device(device)
-    drawn, noted = batches(draws, start[0].shape[1] - 1, batch, sampling), []
+    drawn = batches(draws, start[0].shape[1] - 1, batch, sampling)
+    if not fresh:
+        first = next(drawn)
+        drawn = itertools.repeat(np.repeat(first[:, :1], first.shape[1], axis=1))
     # Pulls of batches are sums over them.
     size = rate if summed or rule == "population" else rate / batch
+    if len(start) == 2 and rule in RULES and kind == torch.float64 and place.type == "cpu":
+        with threadpool_limits(1):
+            code = matrix_kernels.CODES[rule]
+            advance = matrix_kernels.advance
+            return followed(start, drawn, steps, marks, lambda X: advance(*teacher, *start, X, size, code, biases))
+    pair = Pair(teacher, start, kind, place)
+    return _in_torch(pair, rule, _points(drawn, kind, place), steps, size, biases, marks)
+
+
+def _in_torch(
+    pair: Pair, rule: str, points: Iterator[torch.Tensor], steps: int, size: float, biases: bool, marks: list[int]
+) -> Ascended:
+    noted, biased = [], biases or bool(pair.V[0][:, -1].any())
     with one_thread(), torch.no_grad():
-        pair = Pair(teacher, start, kind, place)
-        pulls = _pulls(rule, pair, _points(drawn, fresh, kind, place), biases)
         for t in range(steps + 1):
             if t in marks:
                 noted.append(_read(pair))
             if t < steps:
-                pair.step(next(pulls), size, biases)
+                pulls = RULES[rule](pair, next(points)) if rule in RULES else population(pair.W, pair.V, biased=biased)
+                pair.step(pulls, size, biases)
         return ascended(_read(pair), marks, noted)
 
 
-def _pulls(rule: str, pair: Pair, points: Iterator[torch.Tensor], biases: bool) -> Iterator[Pulls]:
-    """The rule's pulls, as the pair stands when each is asked for."""
-    biased = biases or bool(pair.V[0][:, -1].any())
-    while True:
-        yield RULES[rule](pair, next(points)) if rule in RULES else population(pair.W, pair.V, biased=biased)
-
-
-def _points(drawn: Iterator[np.ndarray], fresh: bool, kind: torch.dtype, place: torch.device) -> Iterator[torch.Tensor]:
+def _points(drawn: Iterator[np.ndarray], kind: torch.dtype, place: torch.device) -> Iterator[torch.Tensor]:
     """Batch after batch, (B, N, .), the constant 1 behind the inputs."""
     for chunk in drawn:
         B, several, batch, d = chunk.shape
         points = torch.zeros((several, B, batch, filled(d + 1)), dtype=kind, device=place)
         points[..., :d] = torch.from_numpy(chunk).to(place).swapaxes(0, 1)
         points[..., d] = 1
-        while not fresh:
-            yield points[0]
         yield from points
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..draws import Draws
 from ..params import BadInput
-from .ascent import Ascended, ascended, checked
+from .ascent import Ascended, checked, followed
 from .batches import batches
 from .compiled import njit
 
@@ -51,19 +51,10 @@ def ascend(
         raise BadInput(
             f"start (weights of the layers) must have 2 layers and steps of one input, got {len(start)}, {rule}"
         )
-    points = batches(draws, start[0].shape[1] - 1, 1)
-    chunk, used, noted = next(points), 0, []
-    t = 0
-    for mark in sorted({*marks, steps}):
-        while t < mark:
-            if used == chunk.shape[1]:
-                chunk, used = next(points), 0
-            taken = min(mark - t, chunk.shape[1] - used)
-            _steps(*teacher, *start, chunk[:, used : used + taken, 0], float(rate), rule == "gradient", biases)
-            t, used = t + taken, used + taken
-        if mark in marks:
-            noted.append([W.copy() for W in start])
-    return ascended(start, marks, noted)
+    drawn, above = batches(draws, start[0].shape[1] - 1, 1), rule == "gradient"
+    return followed(
+        start, drawn, steps, marks, lambda X: _steps(*teacher, *start, X[:, :, 0], float(rate), above, biases)
+    )
 
 
 @njit(error_model="numpy", fastmath={"contract", "reassoc"})

@@ -1,0 +1,152 @@
+"""A student of norm-1 columns: the published way, one network at a time in torch, beside ours, networks side by side.
+
+Published, in float32: forward passes that keep every layer, the recursion of batch means, new inputs in each step, and
+columns brought to norm 1; where the exact gradient is asked for, that routine once for each input of a batch. Nothing
+is evaluated inside. Ours draws its inputs by address, which is part of its time and told apart. One thread.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+
+from neurec_core.draws import Draws
+from neurec_core.dynamics import matrix_rule, online
+from neurec_core.dynamics.batches import batches
+
+D, M, OUT, RATE = 10, 20, 30, 0.05
+Net = list[torch.Tensor]
+
+
+def forward(net: Net, X: torch.Tensor) -> list[torch.Tensor]:
+    """Every layer's inputs, the constant last, and the outputs."""
+    kept = [X]
+    for k, W in enumerate(net):
+        z = kept[-1] @ W
+        kept.append(torch.cat([torch.relu(z), torch.ones(len(z), 1)], dim=1) if k < len(net) - 1 else z)
+    return kept
+
+
+def changes(student: Net, teacher: Net, X: torch.Tensor) -> Net:
+    """dW of every layer from the batch means L, L*, H, H*, beta, beta*."""
+    f, g, N = forward(student, X), forward(teacher, X), len(X)
+    H = H_star = torch.eye(student[-1].shape[1])
+    found = []
+    for k in range(len(student) - 1, -1, -1):
+        W, V = student[k], teacher[k]
+        L, L_star = f[k].t() @ f[k] / N, f[k].t() @ g[k] / N
+        found.append(L_star @ V @ H_star.t() - L @ W @ H.t())
+        if k:
+            beta, beta_star = W @ H @ W.t(), W @ H_star @ V.t()
+            D, D_star = (f[k] > 0).float(), (g[k] > 0).float()
+            H, H_star = (beta * (D.t() @ D / N))[:-1, :-1], (beta_star * (D.t() @ D_star / N))[:-1, :-1]
+    return found[::-1]
+
+
+def published(student: Net, teacher: Net, steps: int, batch: int, accurate: bool, X: torch.Tensor | None = None) -> Net:
+    """Weights after so many steps, on inputs X (steps, batch, d) if given."""
+    net = [W.clone() for W in student]
+    for t in range(steps):
+        inputs = torch.cat([torch.randn(batch, D) if X is None else X[t], torch.ones(batch, 1)], dim=1)
+        if accurate:
+            found = [torch.zeros_like(W) for W in net]
+            for i in range(batch):
+                for total, change in zip(found, changes(net, teacher, inputs[i : i + 1]), strict=True):
+                    total += change / batch
+        else:
+            found = changes(net, teacher, inputs)
+        for W, change in zip(net, found, strict=True):
+            W += RATE * change
+            W /= W.norm(dim=0, keepdim=True)
+    return net
+
+
+def nets(B: int, multi: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Teachers, and students that start as their teachers and noise."""
+    rng = np.random.default_rng(0)
+
+    def unit(W: np.ndarray) -> np.ndarray:
+        return W / np.linalg.norm(W, axis=1, keepdims=True)
+
+    teacher, start = [], []
+    for (n, m), (into, out) in zip(
+        itertools.pairwise((D, M, OUT)), itertools.pairwise((D, multi * M, OUT)), strict=True
+    ):
+        V = unit(rng.standard_normal((B, n + 1, m)) * (np.arange(n + 1) < n)[:, None])
+        W = 0.1 * rng.standard_normal((B, into + 1, out))
+        W[:, :n, :m] += V[:, :n]
+        teacher.append(V)
+        start.append(unit(W))
+    return teacher, start
+
+
+def timed(run: Callable[[], object], repeats: int) -> float:
+    """CPU seconds, the least of some runs."""
+    seconds = []
+    for _ in range(repeats):
+        begin = time.process_time()
+        run()
+        seconds.append(time.process_time() - begin)
+    return min(seconds)
+
+
+def row(
+    what: str, multi: int, batch: int, B: int, steps: tuple[int, int], rule: str, sampling: str = "iid"
+) -> dict[str, object]:
+    """One line: the published way for the first number of steps, ours for the second on B networks."""
+    teacher, start = nets(B, multi)
+    one, other = ([torch.tensor(W[0], dtype=torch.float32) for W in net] for net in (teacher, start))
+    accurate, draws = rule == "exact" and batch > 1, Draws(0, range(B))
+    theirs = timed(lambda: published(other, one, steps[0], batch, accurate), 5) / steps[0]
+    engine = online.ascend if batch == 1 else matrix_rule.ascend
+    options, ours = {"rule": rule, "rate": RATE}, {}
+    for dtype in ("float32", "float64"):
+        more = {} if batch == 1 else {"batch": batch, "dtype": dtype, "sampling": sampling}
+        run = functools.partial(engine, teacher, start, draws, steps=steps[1], **options, **more)
+        run(steps=1)  # compiled before time counts
+        ours[dtype] = timed(run, 5) / steps[1] / B
+    chunks = batches(draws, D, batch, sampling)
+    drawing = timed(lambda: next(chunks), 5) / B / next(chunks).shape[1]
+    few = 20
+    X = torch.tensor(next(batches(draws, D, batch, sampling))[0, :few], dtype=torch.float32)
+    end = engine(teacher, start, draws, steps=few, **options, **more).weights
+    far = max(
+        np.abs(W[0] - net.numpy()).max()
+        for W, net in zip(end, published(other, one, few, batch, accurate, X), strict=True)
+    )
+    single = "-" if batch == 1 else f"{1e6 * ours['float32']:.1f}"
+    ratio = "-" if batch == 1 else f"{theirs / ours['float32']:.1f}"
+    return {
+        "": what,
+        "node_multi": multi,
+        "batch": batch,
+        "published, float32 (us)": f"{1e6 * theirs:.0f}",
+        "ours, float32 (us)": single,
+        "ratio": ratio,
+        "ours, float64 (us)": f"{1e6 * ours['float64']:.1f}",
+        "ratio ": f"{theirs / ours['float64']:.1f}",
+        "of it drawing (us)": f"{1e6 * drawing:.2f}",
+        f"weights after {few} steps differ by": f"{far:.0e}",
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    torch.set_num_threads(1)
+    print("A student of norm-1 columns, 10-20-30: CPU time for a step of a network, one thread")
+    rows = [
+        row("matrix rule", 2, 64, 32, (400, 128), "matrix"),
+        row("matrix rule, opposite inputs", 2, 64, 32, (400, 128), "matrix", "antithetic"),
+        row("matrix rule", 5, 64, 32, (400, 128), "matrix"),
+        row("exact gradient", 2, 64, 32, (10, 128), "exact"),
+        row("exact gradient", 5, 64, 32, (10, 128), "exact"),
+        row("one input a step", 2, 1, 8, (400, 4096), "matrix"),
+        row("one input a step", 5, 1, 8, (400, 4096), "matrix"),
+    ]
+    print(pd.DataFrame(rows).to_string(index=False))

@@ -1,0 +1,150 @@
+"""Steps of the rules of `fused` for two layers in double precision, compiled; a network at a time, all of it in cache.
+
+How often two units are active together is counted by bits: 64 inputs of a batch are a word.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .compiled import njit
+
+CODES = {"matrix": 0, "exact": 1, "gradient": 2}
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def advance(
+    hidden: np.ndarray, outer: np.ndarray, start: np.ndarray, top: np.ndarray, X: np.ndarray, rate: float, code: int,
+    biases: bool,
+) -> None:  # fmt: skip
+    """Change the student, `start` (B, d + 1, n) and `top` (B, n + 1, o), by a step on each batch of X (B, T, N, d).
+
+    `hidden` and `outer` are the teacher's; the code is one of `CODES`; the rate is for sums over a batch.
+    """
+    B, T, N, d = X.shape
+    n, m, o = start.shape[2], hidden.shape[2], top.shape[2]
+    words = (N + 63) // 64
+    x, S, S_star = np.ones((N, d + 1)), np.empty((N, n)), np.empty((N, m))
+    R, R_star, means = np.empty((N, o)), np.empty((N, o)), np.empty(o)
+    pull, below, g = np.empty((n, o)), np.empty((d + 1, n)), np.empty((N, n))
+    H, H_star, L = np.empty((n, n)), np.empty((n, m)), np.empty((d + 1, d + 1))
+    Q, Q_star, rest = np.empty((d + 1, n)), np.empty((d + 1, m)), np.empty((d + 1, n))
+    bits, bits_star, size = np.empty((words, n), np.uint64), np.empty((words, m), np.uint64), np.empty(max(n, o))
+    for b in range(B):
+        # Copies: where they begin does not depend on the network's place.
+        W, V, W_star, V_star = start[b].copy(), top[b, :n].copy(), hidden[b].copy(), outer[b, :m].copy()
+        bias, gap = top[b, n].copy(), np.empty(o)
+        for t in range(T):
+            x[:, :d] = X[b, t]
+            np.dot(x, W, S)
+            np.dot(x, W_star, S_star)
+            _rectify(S)
+            _rectify(S_star)
+            np.dot(S, V, R)
+            np.dot(S_star, V_star, R_star)
+            for k in range(o):
+                gap[k] = bias[k] - outer[b, m, k]
+                means[k] = 0.0
+            _subtract(R, R_star)
+            if code == 1:
+                np.dot(R, V.T, g)
+            for i in range(N):
+                for k in range(o):
+                    R[i, k] += gap[k]
+                    means[k] += R[i, k]
+            if code == 0:
+                np.dot(x.T, x, L)
+                np.dot(V, V.T, H)
+                np.dot(V, V_star.T, H_star)
+                _pack(S, bits)
+                _pack(S_star, bits_star)
+                _meet(H, bits, bits, N)
+                _meet(H_star, bits, bits_star, N)
+                np.dot(L, W, Q)
+                np.dot(L, W_star, Q_star)
+                np.dot(Q, H.T, below)
+                np.dot(Q_star, H_star.T, rest)
+                _subtract(below, rest)
+            else:
+                if code == 2:
+                    np.dot(R, V.T, g)
+                for i in range(N):
+                    for j in range(n):
+                        g[i, j] = g[i, j] if S[i, j] > 0 else 0.0
+                np.dot(x.T, g, below)
+            np.dot(S.T, R, pull)
+            if not biases:
+                below[d] = 0.0
+                means[:] = 0.0
+            _step(W, below, bias[:0], means, rate, size)
+            _step(V, pull, bias, means, rate, size)
+        start[b], top[b, :n], top[b, n] = W, V, bias
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def _rectify(S: np.ndarray) -> None:
+    """Max with 0; what is no number stays so."""
+    for i in range(S.shape[0]):
+        for j in range(S.shape[1]):
+            S[i, j] = 0.0 if S[i, j] < 0 else S[i, j]
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def _subtract(A: np.ndarray, B: np.ndarray) -> None:
+    for i in range(A.shape[0]):
+        for j in range(A.shape[1]):
+            A[i, j] -= B[i, j]
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def _step(W: np.ndarray, pull: np.ndarray, bias: np.ndarray, means: np.ndarray, rate: float, size: np.ndarray) -> None:
+    """Subtract, and bring columns to norm 1; a bias that stands apart is the last row."""
+    rows, n = W.shape
+    size[:n] = 0.0
+    for i in range(rows):
+        for j in range(n):
+            W[i, j] -= rate * pull[i, j]
+            size[j] += W[i, j] * W[i, j]
+    for j in range(len(bias)):
+        bias[j] -= rate * means[j]
+        size[j] += bias[j] * bias[j]
+    for j in range(n):
+        size[j] = 1 / np.sqrt(size[j])
+    for i in range(rows):
+        for j in range(n):
+            W[i, j] *= size[j]
+    for j in range(len(bias)):
+        bias[j] *= size[j]
+
+
+@njit(error_model="numpy")
+def _pack(S: np.ndarray, bits: np.ndarray) -> None:
+    """Bit i of word w of a unit: whether it is active on input 64 w + i."""
+    bits[:] = np.uint64(0)
+    for i in range(S.shape[0]):
+        row, bit = bits[i // 64], np.uint64(1) << np.uint64(i % 64)
+        for j in range(S.shape[1]):
+            row[j] |= bit if S[i, j] > 0 else np.uint64(0)
+
+
+@njit(error_model="numpy")
+def _meet(H: np.ndarray, left: np.ndarray, right: np.ndarray, N: int) -> None:
+    """Multiply by the share of inputs on which both units are active."""
+    counts = np.empty(H.shape[1], np.int64)
+    for j in range(H.shape[0]):
+        counts[:] = 0
+        for w in range(left.shape[0]):
+            own, others = left[w, j], right[w]
+            for k in range(H.shape[1]):
+                counts[k] += _ones(own & others[k])
+        for k in range(H.shape[1]):
+            H[j, k] *= counts[k] / N
+
+
+@njit()
+def _ones(v: np.uint64) -> np.int64:
+    """How many bits are set: those of pairs, of fours, of bytes, then of all bytes."""
+    v = v - ((v >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    v = (v & np.uint64(0x3333333333333333)) + ((v >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    v = (v + (v >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((v * np.uint64(0x0101010101010101)) >> np.uint64(56))
