@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from . import tables
 from .experiment import Problem, Solution
 from .look import COLORS, SCALE, panel_trace, player, stacked, style
 from .params import Params
@@ -97,3 +99,53 @@ def training(solution: Solution) -> go.Figure:
     style(fig, "", words, 460, stacked(fig, height=160 + 300 * len(orders)))
     player(fig, "Who stands for whom", words)
     return fig.update_layout(sliders=[{**fig.layout.sliders[0].to_plotly_json(), "active": len(fig.frames) - 1}])
+
+
+def falling(noted: dict[str, np.ndarray], title: str) -> go.Figure:
+    """Fan-outs of a student's neurons against iterations: winners keep theirs, the others' fall.
+
+    Parameters
+    ----------
+    noted : of `multilayer_dynamics.falling`
+    """
+    fig = go.Figure()
+    shown = noted["at"] + 1
+    for won, name, color in (
+        (False, "other neurons", COLORS[0]),
+        (True, "neurons that win a teacher neuron", COLORS[1]),
+    ):
+        rows = noted["fan_out"][:, noted["won"] == won].T
+        x = np.tile([*shown, np.nan], len(rows))
+        y = np.hstack([rows, np.full((len(rows), 1), np.nan)]).ravel()
+        fig.add_scatter(x=x, y=y, name=name, mode="lines", line={"color": color, "width": 1.2}, opacity=0.7)
+    ends = {"x": np.full(len(noted["teacher"]), shown[-1]), "y": noted["teacher"]}
+    fig.add_scatter(**ends, name="teacher neurons", mode="markers", marker={"color": "black", "symbol": "line-ew-open"})
+    powers = {"type": "log", "dtick": 1, "exponentformat": "power"}
+    fig.update_xaxes(title="iteration + 1", **powers)
+    fig.update_yaxes(title="fan-out |v<sub>k</sub>|", **powers)
+    return style(fig, title, alt=f"{title}: fan-out of each student neuron against iterations")
+
+
+def by_strength(table: pd.DataFrame, lines: str, title: str) -> go.Figure:
+    """Rate at which teacher neuron 1, 2, ... is found, with its 95 % band; a line for each value of `lines`.
+
+    Parameters
+    ----------
+    table : rows of `multilayer_dynamics.two_layer_specialization`
+    """
+    names = [name for name in table if str(name).startswith("found_") and table[name].notna().any()]
+    rows = table[[lines, "status", *names]].melt([lines, "status"], names, "neuron", "found")
+    rows["neuron"] = rows["neuron"].str.removeprefix("found_").astype(int)
+    rows["found"] = (rows["found"] > 0.5).astype("boolean")
+    cells = tables.rate(rows, "found", [lines, "neuron"])
+    fig = go.Figure()
+    for i, (value, part) in enumerate(cells.groupby(lines)):
+        color = COLORS[i % len(COLORS)]
+        band = {"x": [*part["neuron"], *part["neuron"][::-1]], "y": [*part["high"], *part["low"][::-1]]}
+        shade = {"fill": "toself", "fillcolor": color, "opacity": 0.15, "line": {"width": 0}}
+        fig.add_scatter(**band, **shade, mode="lines", hoverinfo="skip", showlegend=False)
+        look = {"mode": "lines+markers", "line": {"color": color}}
+        fig.add_scatter(x=part["neuron"], y=part["rate"], name=f"{lines} = {value}", **look)
+    fig.update_xaxes(title="teacher neuron, the strongest first", dtick=1)
+    fig.update_yaxes(title="rate of being found, 95 % band", range=[-0.02, 1.02])
+    return style(fig, title, alt=f"{title}: rate against the teacher neuron's number, for each {lines}")

@@ -25,12 +25,13 @@ tian2020student, weaker and weaker neurons      `neurec_core.papers.multilayer_d
 from __future__ import annotations
 
 from .luck import LUCK
-from .matrix_rule import MATRIX_RULE
+from .matrix_rule import MATRIX_RULE, falling
 from .reconstruction import RECONSTRUCTION
 from .sweeps import DEEP_SPECIALIZATION, KNOBS
 from .two_layer import TWO_LAYER_SPECIALIZATION
 
 __all__ = [
     "DEEP_SPECIALIZATION", "EXPERIMENTS", "KNOBS", "LUCK", "MATRIX_RULE", "RECONSTRUCTION", "TWO_LAYER_SPECIALIZATION",
+    "falling",
 ]  # fmt: skip
 EXPERIMENTS = (MATRIX_RULE, LUCK, RECONSTRUCTION, KNOBS, TWO_LAYER_SPECIALIZATION, DEEP_SPECIALIZATION)
