@@ -85,7 +85,7 @@ TABLES := $(addprefix convex_recovery., \
 	saddle_to_saddle:paper_width:50 non_orthogonal_toy:paper:10 non_orthogonal_toy:paper_random:10 \
 	high_dimension:paper:1 high_dimension:paper_large:1 high_dimension:paper_dimension:20) \
 	$(addprefix single_neuron., \
-	alignment_vs_scale:part:5 alignment_vs_scale:part_64:3 alignment_vs_scale:published_angles:5 \
+	alignment_vs_scale:part:5 alignment_vs_scale:part_64:3 alignment_vs_scale:stopped:3 alignment_vs_scale:published_angles:5 \
 	width_study:part:2 trajectories:paper:5 trajectories:deep:10 two_teachers:part:5 \
 	min_rank_vs_min_norm:paper:5 min_rank_vs_min_norm:paper_below:5 min_rank_vs_min_norm:paper_random:50) \
 	$(addprefix multilayer_dynamics., \

@@ -120,7 +120,14 @@ fig = plots.curves(falls, rule, "iterations", "losers", "rule")
 fig.update_xaxes(type="log", dtick=1)
 
 # %%
-seen = ["losers", "losers_median", "losers_max", "winners_off", "bias_row", "residual"]
+seen = [
+    "losers",
+    "losers_median",
+    "losers_max",
+    "winners_off",
+    "bias_row",
+    "residual",
+]
 by_rule = falls[falls["rule"] == "matrix"].groupby("iterations")
 way = by_rule[seen].mean()
 way["losers_median"] = by_rule["losers_median"].median()
@@ -138,7 +145,9 @@ way.map(lambda value: f"{value:.2g}")
 ends = runs[runs["iterations"].isin([4000, 20_000]) & (runs["batch"] == 64)]
 ends = ends[(ends["start"] == "perturbed") & (ends["widths"] == "20")]
 by_end = ends.groupby(["rule", "rate", "iterations"])
-by_end[["losers", "losers_max", "winners_off", "residual"]].mean().map("{:.2g}".format)
+by_end[["losers", "losers_max", "winners_off", "residual"]].mean().map(
+    "{:.2g}".format
+)
 
 # %% [markdown]
 # ### One input a step (README, commands 3 and 4)
@@ -149,7 +158,9 @@ by_end[["losers", "losers_max", "winners_off", "residual"]].mean().map("{:.2g}".
 alone = runs[runs["batch"] == 1]
 settled = alone.groupby(["rule", "rate"])[["correlation", "residual"]].mean()
 settled = settled["correlation"].unstack("rule")
-settled["spec"] = pd.Series({0.2: 0.309, 0.1: 0.528, 0.05: 0.9993, 0.02: 0.9997, 0.01: 0.9938})
+settled["spec"] = pd.Series(
+    {0.2: 0.309, 0.1: 0.528, 0.05: 0.9993, 0.02: 0.9997, 0.01: 0.9938}
+)
 assert (settled.loc[0.2, ["matrix", "exact_summed"]] < 0.5).all()
 assert (settled.loc[0.02, ["matrix", "exact_summed"]] > 0.999).all()
 settled.round(4)
@@ -212,15 +223,31 @@ pd.concat([ranks, at_end[found].mean()]).round(3).to_frame("40 epochs").T
 
 # %%
 knobs = load(published(paper.KNOBS))
-names = ["node_multi", "outputs", "data_std", "rate", "normalize", "batch_norm", "fresh"]
+names = [
+    "node_multi",
+    "outputs",
+    "data_std",
+    "rate",
+    "normalize",
+    "batch_norm",
+    "fresh",
+]
 turned = knobs[knobs["data"] == "gaussian"].groupby(names)
 told = turned[["live_1", "live_2", "live_3", "live_4", "error"]].mean().round(4)
-told["diverged"] = turned["status"].apply(lambda s: (s == "the iterates diverged").sum())
+told["diverged"] = turned["status"].apply(
+    lambda s: (s == "the iterates diverged").sum()
+)
 told.dropna(how="all")
 
 # %%
-plain = knobs[(knobs["batch_norm"] == "without") & (knobs["normalize"] == "without")]
-plain = plain[(plain["node_multi"] == 5) & (plain["outputs"] == 100) & (plain["optimizer"] == "sgd")]
+plain = knobs[
+    (knobs["batch_norm"] == "without") & (knobs["normalize"] == "without")
+]
+plain = plain[
+    (plain["node_multi"] == 5)
+    & (plain["outputs"] == 100)
+    & (plain["optimizer"] == "sgd")
+]
 std = plain[plain["rate"] == "0.05"].groupby("data_std")["live_1"].mean()
 larger = plain[plain["data_std"] == 1].groupby("rate")["live_1"].mean()
 assert std[1.0] < 0.7 < 0.99 < std[10.0]
@@ -241,7 +268,9 @@ words = "Found after 100,000 steps, by strength (20 teacher neurons)"
 correlation_portrait.by_strength(strong, "decay", words)
 
 # %%
-share = grid.pivot_table(index=["epochs", "decay"], columns="node_multi", values="share")
+share = grid.pivot_table(
+    index=["epochs", "decay"], columns="node_multi", values="share"
+)
 assert (share.loc[100].loc[0.0] > 0.9).all()
 assert (share.loc[100].iloc[-1] < share.loc[100].iloc[0]).all()
 assert (share.loc[100] >= share.loc[6] - 0.02).all(axis=None)
@@ -260,7 +289,9 @@ shape.map("{:.2g}".format).unstack("decay")["weak_fan_out"]
 
 # %%
 wide = load(published(paper.DEEP_SPECIALIZATION))
-columns = [f"{name}_{k}" for name in ("live", "fan_out", "order") for k in (1, 2, 3, 4)]
+columns = [
+    f"{name}_{k}" for name in ("live", "fan_out", "order") for k in (1, 2, 3, 4)
+]
 wide.groupby(["node_multi", "epochs"])[columns].mean().round(3).T
 
 # %% [markdown]
@@ -309,14 +340,22 @@ checks |= {
         f"{ours.loc[40, 'live_2']:.3f}",
         abs(ours.loc[40, "live_2"] - last["live_2"]) < 0.05,
     ),
-    "ranks grow with the layer": line_of("yes", ", ".join(f"{r:.3f}" for r in ranks), True),
+    "ranks grow with the layer": line_of(
+        "yes", ", ".join(f"{r:.3f}" for r in ranks), True
+    ),
 }
 
 # %%
 checks |= {
-    "points must be large": line_of("yes", f"{larger['4']:.4f} at std 1, step 4", False),
-    "strong teacher neurons first": line_of("yes", f"{share.loc[100].iloc[-1].min():.2f} found at p = 2.5", True),
-    "luck: normalised rank below 0.5": line_of("yes", f"{luck['normalized_rank'].max():.3f} at most", True),
+    "points must be large": line_of(
+        "yes", f"{larger['4']:.4f} at std 1, step 4", False
+    ),
+    "strong teacher neurons first": line_of(
+        "yes", f"{share.loc[100].iloc[-1].min():.2f} found at p = 2.5", True
+    ),
+    "luck: normalised rank below 0.5": line_of(
+        "yes", f"{luck['normalized_rank'].max():.3f} at most", True
+    ),
 }
 pd.DataFrame(checks, index=["claimed", "measured", "agrees"]).T
 

@@ -120,6 +120,7 @@ angles(small)
 
 # %%
 runs = load(table or published(aligning))
+runs = runs[runs["steps"] == runs["steps"].max()]
 chords = runs[(runs["angles"] == "chord") & (runs["m"] == 200)]
 angles(chords[chords["data"] == "centred"], "d")
 

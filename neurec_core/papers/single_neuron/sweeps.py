@@ -33,6 +33,11 @@ ALIGNMENT_VS_SCALE = _experiment(
         "paper": Grid({"d": [4, 16, 64, 256, 1024], **BOTH, "scale": SCALES}, trials=5, fixed={"m": 200}),
         "part": Grid({"d": [4, 16], **BOTH, "scale": SCALES}, trials=5, fixed={"m": 200}),
         "part_64": Grid({**BOTH, "scale": SCALES}, trials=5, fixed={"d": 64, "m": 200, "tail": 1e-6}),
+        "stopped": Grid(
+            {"steps": [10_000, 100_000]},
+            trials=3,
+            fixed={"d": 64, "m": 200, "data": "uncentred", "scale": 4.0**-3, "tail": 1e-6},
+        ),
         "part_256": Grid({**BOTH, "scale": SCALES[2::3]}, trials=1, fixed={"d": 256, "m": 200, "tail": 1e-6}),
         "published_angles": Grid(
             {"d": [4], **BOTH, "scale": SCALES[-6:]}, trials=5, fixed={"m": 200, "angles": "arccos"}
