@@ -87,7 +87,13 @@ TABLES := $(addprefix convex_recovery., \
 	$(addprefix single_neuron., \
 	alignment_vs_scale:part:5 alignment_vs_scale:part_64:3 alignment_vs_scale:published_angles:5 \
 	width_study:part:2 trajectories:paper:5 trajectories:deep:10 two_teachers:part:5 \
-	min_rank_vs_min_norm:paper:5 min_rank_vs_min_norm:paper_below:5 min_rank_vs_min_norm:paper_random:50)
+	min_rank_vs_min_norm:paper:5 min_rank_vs_min_norm:paper_below:5 min_rank_vs_min_norm:paper_random:50) \
+	$(addprefix multilayer_dynamics., \
+	matrix_rule:readme_3:8 matrix_rule:readme_4:8 matrix_rule:paper:16 matrix_rule:population:4 matrix_rule:sampling:8 \
+	matrix_rule:starts:8 matrix_rule:deep:4 luck:paper:8 reconstruction:paper:4 \
+	knobs:small_points:2 knobs:data_std:2 knobs:rate:2 knobs:normalize:2 knobs:batch_norm:2 knobs:outputs:2 knobs:paper:2 \
+	knobs:fresh:2 knobs:momentum:2 knobs:adam:2 knobs:cross_entropy:2 knobs:images_like:1 deep_specialization:part:2 \
+	two_layer_specialization:readme:8 two_layer_specialization:adversarial:4 two_layer_specialization:paper:2)
 
 tables: $(READY)  ## compute the committed tables again (hours; can be stopped and goes on; JOBS=2 for two processes)
 	@set -e; for table in $(TABLES); do set -- $$(echo $$table | tr : ' '); name=$${1#*.}; \

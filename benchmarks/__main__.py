@@ -13,6 +13,7 @@ from . import (
     convex_programs,
     crossing,
     decisions,
+    deep_students,
     line,
     matrix_rule,
     network_training,
@@ -33,6 +34,7 @@ TABLES = {
     "star": star,
     "small_nets": small_nets,
     "single_neuron": single_neuron,
+    "deep_students": deep_students,
     "matrix_rule": matrix_rule,
 }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
@@ -46,6 +46,8 @@ class Status(StrEnum):
 
 class Problem(NamedTuple):
     """What is given: inputs ``X (B, n, d)``, labels ``y (B, n)``, the net that was planted, shares of the points.
+
+    Of a net with c outputs labels are ``(B, n, c)``.
 
     ``weights (B, n)`` sum to 1; None where every point counts the same.
     """
@@ -132,6 +134,8 @@ class Experiment:
     batch : trials solved together, which is also the most that an interrupted sweep loses a worker
     sampled : parameters that only `sample` and `score` read; points that differ in these alone are solved
         together, and everything in a `Problem` and a `Solution` then has a leading trial axis
+    follow : the same solve as it comes along: ``(params, problem, draws)`` yields solutions that grow, each one
+        that can be scored, the last of them what `solve` returns; None where only the end is worth a look
     """
 
     name: str
@@ -146,6 +150,7 @@ class Experiment:
     guides: tuple[Guide, ...] = ()
     batch: int = 1
     sampled: tuple[str, ...] = ()
+    follow: Callable[[Any, Problem, Draws], Iterator[Solution]] | None = None
 
     def preset(self, name: str) -> Grid:
         """The grid called `name`.
@@ -167,6 +172,15 @@ class Experiment:
         problem = self.sample(params, draws)
         solution = self.solve(params, problem, draws)
         return problem, solution, self.score(params, problem, solution)
+
+    def states(self, params: Params, draws: Draws) -> Iterator[tuple[Problem, Solution, dict[str, np.ndarray]]]:
+        """What `run` returns as it comes along: once for each solution of `follow`, or once where there is none."""
+        if self.follow is None:
+            yield self.run(params, draws)
+            return
+        problem = self.sample(params, draws)
+        for solution in self.follow(params, problem, draws):
+            yield problem, solution, self.score(params, problem, solution)
 
     def rows(self, params: Params, seed: int, trials: Sequence[int]) -> list[dict[str, Any]]:
         """One plain row a trial: parameters, seed, trial, scores, status, detail, seconds."""

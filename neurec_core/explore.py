@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import itertools
 import json
@@ -47,7 +48,8 @@ def explore(
     Parameters
     ----------
     experiment : whose parameters get sliders, with the ranges they declare
-    view : ``(params, problem, solution, scores) -> Figure``, always with the same number of traces
+    view : ``(params, problem, solution, scores) -> Figure``, always with the same number of traces, also of what
+        `follow` yields on the way
     cube : the parameters to explore and, for the static page, the values to compute beforehand; with one
         value only, a parameter moves where a kernel runs and stands still on the page
     fixed : values of other parameters
@@ -105,11 +107,13 @@ class Cube:
 
 
 def _light(fig: go.Figure) -> go.Figure:
-    """Numbers to 5 digits: a figure needs no more, and a page carries hundreds."""
+    """Numbers to 5 digits, of heat maps in single precision: a figure needs no more, and a page carries hundreds."""
     for trace in fig.data:
-        for axis in ("x", "y"):
-            values = getattr(trace, axis, None)
-            if values is not None and np.issubdtype(np.asarray(values).dtype, np.number):
+        for axis in ("x", "y", "z"):
+            values = np.asarray(getattr(trace, axis, None))  # of no dimension where there are none
+            if values.ndim > 1 and np.issubdtype(values.dtype, np.floating):
+                setattr(trace, axis, values.astype(np.float32))
+            elif values.ndim == 1 and np.issubdtype(values.dtype, np.number):
                 setattr(trace, axis, [float(f"{v:.5g}") for v in values])
     return fig
 
@@ -136,10 +140,13 @@ def _same(a: Any, b: Any) -> bool:
 class Explorer(widgets.VBox):
     """Sliders over a figure that follows them; computation in a process of its own.
 
+    Where the experiment declares `follow`, the figure shows each state of the computation as it comes.
+
     Attributes
     ----------
     controls : the widget of each parameter, by name
     draw : the slider of the trial
+    stop : the button that ends a run where it is; shown where there is something to follow
     figure : the figure, updated in place
     mark : the line that says what runs, or what is wrong
     latest : what runs (`neurec_core.background.Latest`); ``await explorer.latest.settled()`` waits for it
@@ -153,16 +160,22 @@ class Explorer(widgets.VBox):
         declared = experiment.params.declared()
         self.controls = {name: control(declared[name], getattr(first, name)) for name in names}
         self.draw = widgets.IntSlider(min=0, max=TRIALS - 1, description="random draw", **LOOK)
+        self.stop = widgets.Button(description="stop", disabled=True)
         self.mark = widgets.HTML(_mark("ready"))
-        self.figure = go.FigureWidget(view(first, *experiment.run(first, Draws(seed, [0]))))
+        self.figure = go.FigureWidget(view(first, *next(experiment.states(first, Draws(seed, [0])))))
         self.figure._config = CONFIG
-        self.latest = Latest(Experiment.run, self._show, self._tell)
+        self.latest = Latest(Experiment.states, self._show, self._tell)
         self.latest.warm(experiment, first, Draws(seed, [0]))
+        self.stop.on_click(lambda _: self.latest.stop())
         for widget in (*self.controls.values(), self.draw):
             widget.observe(self._request, "value")
         columns = widgets.Layout(grid_template_columns="repeat(auto-fill, minmax(26em, 1fr))")
         controls = widgets.GridBox([*self.controls.values(), self.draw], layout=columns)
-        super().__init__([controls, self.mark, self.figure])
+        followed = experiment.follow is not None
+        super().__init__([controls, widgets.HBox([self.stop, self.mark]) if followed else self.mark, self.figure])
+        if followed:
+            with contextlib.suppress(RuntimeError):  # no event loop: nobody looks on
+                self._request(None)
 
     def close(self) -> None:
         """Remove the widget and end its process."""
@@ -174,7 +187,7 @@ class Explorer(widgets.VBox):
         try:
             params = self.experiment.params(**self.fixed, **chosen)
         except BadInput as error:
-            self._tell(str(error))
+            self.mark.value = _mark(str(error))
         else:
             self.latest.submit(self.experiment, params, Draws(self.seed, [self.draw.value]))
 
@@ -184,6 +197,7 @@ class Explorer(widgets.VBox):
 
     def _tell(self, state: str) -> None:
         self.mark.value = _mark(state)
+        self.stop.disabled = state != "computing"
 
 
 def control(declared: Declaration, value: Any) -> widgets.Widget:
@@ -224,4 +238,6 @@ def _mark(state: str) -> str:
         return '<span role="status">⏳ computing …</span>'
     if state == "ready":
         return '<span role="status">✓ ready</span>'
+    if state == "stopped":
+        return '<span role="status">■ stopped</span>'
     return f'<span role="alert">⚠ {html.escape(state)}</span>'

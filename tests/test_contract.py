@@ -7,14 +7,14 @@ import pickle
 
 import numpy as np
 import pytest
-from toys import TOGETHER, TOY
+from toys import TOGETHER, TOY, WALK
 
 from neurec_core import papers, tables
 from neurec_core.draws import Draws
 from neurec_core.experiment import Experiment, Status
 from neurec_core.params import BadInput
 
-EXPERIMENTS = [TOY, TOGETHER, *papers.experiments().values()]
+EXPERIMENTS = [TOY, TOGETHER, WALK, *papers.experiments().values()]
 # Parameters that change what is solved or seen, never what is drawn.
 PAIRED = {"sigma": 0.3, "solver": "SCS", "patterns": 60, "program": "exact", "gates": "all", "beta": 0.1}
 
@@ -31,7 +31,7 @@ def content(row):
 
 @each
 def test_it_declares_the_presets_that_everything_relies_on(experiment):
-    wanted = {"tiny"} if experiment in (TOY, TOGETHER) else {"tiny", "quick", "paper"}
+    wanted = {"tiny"} if experiment in (TOY, TOGETHER, WALK) else {"tiny", "quick", "paper"}
     assert wanted <= set(experiment.presets)
     for grid in experiment.presets.values():
         assert len(grid.points(experiment.params)) == grid.cells
@@ -45,6 +45,12 @@ def test_parameters_are_described(experiment):
             low, high, step = d.slider
             assert step > 0
             experiment.params(**{name: d.default}).with_(**{name: low}).with_(**{name: high})
+
+
+@each
+def test_columns_have_names_of_their_own(experiment):
+    taken = {*experiment.params.model_fields, "seed", "trial", "status", "detail", "seconds"}
+    assert not taken & set(experiment.columns)
 
 
 @each
@@ -79,6 +85,25 @@ def test_rows_do_not_depend_on_the_points_solved_beside_them(experiment):
         alone = [row for params in group for trial in (1, 0) for row in experiment.rows(params, 0, [trial])]
         # To the bit, as above.
         assert list(map(repr, map(content, rows))) == list(map(repr, map(content, alone)))
+
+
+@pytest.mark.parametrize("experiment", [e for e in EXPERIMENTS if e.follow], ids=lambda e: e.name)
+def test_what_is_followed_ends_as_what_is_solved(experiment):
+    for params in points(experiment):
+        _, solution, scores = experiment.run(params, Draws(0, [0, 1, 2]))
+        states = list(experiment.states(params, Draws(0, [0, 1, 2])))
+        for _, _, early in states:
+            assert {name: np.shape(values) for name, values in early.items()} == dict.fromkeys(scores, (3,))
+        _, followed, last = states[-1]
+        assert list(followed.status) == list(solution.status)
+        for name, values in scores.items():
+            # To the bit, as above: the same arithmetic, looked at on its way.
+            assert np.array_equal(last[name], values, equal_nan=values.dtype.kind == "f"), name
+
+
+def test_what_cannot_be_followed_has_one_state():
+    ((_, _, scores),) = TOY.states(TOY.params(), Draws(0, [0, 1]))
+    assert np.array_equal(scores["size"], TOY.run(TOY.params(), Draws(0, [0, 1]))[2]["size"])
 
 
 @each

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 import os
@@ -10,9 +11,10 @@ import threading
 import time
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
-from calls import die, echo, fail, threads
-from toys import TOY
+from calls import count, die, echo, fail, threads, unreadable
+from toys import TOY, WALK
 
 from neurec_core import explore, portrait
 from neurec_core.background import Cancelled, Latest, Worker
@@ -55,6 +57,43 @@ def test_a_call_that_is_killed_says_so(worker):
 
 def test_a_worker_keeps_to_one_thread(worker):
     assert worker.call(threads) <= {1}
+
+
+def test_a_worker_sends_every_part_in_order(worker):
+    assert [number for number, _ in worker.stream(count, 20)] == list(range(20))
+    assert worker.call(count, 5)[0] == 4, "a call returns the last"
+    assert list(worker.stream(echo, 3)) == [3], "what is no generator has one part"
+
+
+def test_a_stream_that_is_closed_ends_there_and_leaves_its_process(worker):
+    start = time.monotonic()
+    stream = worker.stream(count, 1000, 0.1)
+    _, process = next(stream)
+    next(stream)
+    stream.close()
+    assert worker.call(os.getpid) == process
+    assert time.monotonic() - start < 50, "the whole stream takes 100 s"
+
+
+def test_an_error_in_a_stream_comes_after_its_parts(worker):
+    stream = worker.stream(count, 9, 0.0, 3)
+    assert [next(stream)[0] for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="as asked"):
+        next(stream)
+    assert worker.call(echo, 1) == 1
+
+
+def test_a_part_that_cannot_be_read_does_not_mix_with_the_next_call(worker):
+    worker.call(echo, 0)
+    with pytest.raises(ValueError, match="as asked"):
+        worker.call(unreadable)
+    assert worker.call(echo, 3) == 3
+
+
+def test_of_a_stream_only_the_first_part_is_computed_beforehand(worker):
+    worker.prepare_with(count, 1000, 0.1)
+    worker.ready()
+    assert worker.start_seconds < 50, "the whole stream takes 100 s"
 
 
 async def drag(latest: Latest, requests: list[tuple], pause: float) -> None:
@@ -148,6 +187,142 @@ def test_an_error_is_told_in_words_and_the_next_run_works():
     assert counts["failed"] == 1
 
 
+async def until(condition) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("not within 10 s")
+
+
+def run_stream(*steps, show=lambda number: None, patience=5.0):
+    """Do each step, a request or a word to `Latest`, as soon as the run before has shown something new."""
+    shown, told = [], []
+
+    async def go() -> Latest:
+        def keep(request, part):
+            shown.append(part)
+            show(part)
+
+        latest = Latest(count, keep, told.append, patience)
+        latest.worker.call(echo, 0)
+        for step in steps:
+            before = len(shown)
+            latest.submit(*step) if isinstance(step, tuple) else getattr(latest, step)()
+            while len(shown) == before and latest._task is not None and not latest._task.done():
+                await asyncio.sleep(0.01)
+        await latest.settled()
+        latest.close()
+        return latest
+
+    latest = asyncio.run(go())
+    return shown, told, latest.counts
+
+
+def test_parts_are_shown_as_they_come_and_the_last_one_always():
+    shown, told, counts = run_stream((4, 0.3))
+    numbers = [number for number, _ in shown]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) >= 2
+    assert numbers[-1] == 3
+    assert told == ["computing", "ready"]
+    assert counts == {"started": 1, "shown": len(shown), "cancelled": 0, "failed": 0}
+
+
+def test_parts_that_pile_up_are_dropped_but_for_the_newest():
+    shown, _, _ = run_stream((200, 0.001), show=lambda part: time.sleep(0.05))
+    numbers = [number for number, _ in shown]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) < 100
+    assert numbers[-1] == 199
+
+
+def test_a_stop_keeps_what_was_shown_and_the_process():
+    start = time.monotonic()
+    shown, told, counts = run_stream((1000, 0.1), "stop", (1,))
+    numbers = [number for number, _ in shown]
+    assert told == ["computing", "stopped", "computing", "ready"]
+    assert numbers[0] == 0
+    assert numbers[-1] == 0, "the request after the stop"
+    assert max(numbers) < 100
+    assert len({process for _, process in shown}) == 1
+    assert counts["cancelled"] == counts["failed"] == 0
+    assert time.monotonic() - start < 50, "the whole stream takes 100 s"
+
+
+def test_a_newer_request_overtakes_a_stream_without_a_new_process():
+    start = time.monotonic()
+    shown, told, counts = run_stream((1000, 0.1), (3,))
+    assert shown[-1][0] == 2
+    assert len({process for _, process in shown}) == 1
+    assert counts["started"] == 2
+    assert counts["cancelled"] == 0
+    assert told[-1] == "ready"
+    assert "stopped" not in told
+    assert time.monotonic() - start < 50, "the first takes 100 s"
+
+
+@pytest.mark.parametrize(("last", "told_last"), [((1,), "ready"), ("stop", "stopped")])
+def test_a_stream_whose_part_takes_too_long_is_killed(last, told_last):
+    start = time.monotonic()
+    shown, told, counts = run_stream((2, 60.0), last, patience=0.2)
+    assert counts["cancelled"] == 1
+    assert {number for number, _ in shown} == {0}, "what was shown stays"
+    assert told[-1] == told_last
+    assert time.monotonic() - start < 30
+
+
+def test_a_stream_that_is_older_than_the_patience_but_alive_is_not_killed():
+    shown = []
+
+    async def go():
+        latest = Latest(count, lambda request, part: shown.append(part), lambda state: None, patience=1.0)
+        latest.worker.call(echo, 0)
+        latest.submit(1000, 0.3)
+        await until(lambda: len(shown) > 4)
+        latest.submit(1)
+        await latest.settled()
+        latest.close()
+        return latest.counts
+
+    assert asyncio.run(go())["cancelled"] == 0
+    assert shown[-1][0] == 0
+    assert len({process for _, process in shown}) == 1
+
+
+def test_a_stop_before_the_start_computes_nothing():
+    told = []
+
+    async def go():
+        latest = Latest(count, lambda request, part: None, told.append)
+        latest.stop()  # of nothing
+        latest.submit(1000, 0.1)
+        await until(lambda: told)  # its process stands up
+        latest.stop()
+        await latest.settled()
+        latest.close()
+        return latest.counts
+
+    assert asyncio.run(go())["started"] == 0
+    assert told == ["computing", "stopped"]
+
+
+def test_an_error_in_a_stream_is_told_and_what_was_shown_stays():
+    shown, told, counts = run_stream((9, 0.0, 3))
+    assert shown[-1][0] == 2, "the last before it is shown, too"
+    assert told[-1] == "as asked"
+    assert counts["failed"] == 1
+
+
+def test_a_stream_that_cannot_be_shown_ends_and_says_why():
+    start = time.monotonic()
+    shown, told, counts = run_stream((1000, 0.1), show=fail)
+    assert len(shown) < 100
+    assert told[-1] == "as asked"
+    assert counts["failed"] == 1
+    assert time.monotonic() - start < 50, "the whole stream takes 100 s"
+
+
 CUBE = {"n": [6, 12], "d": [2, 3], "model": ["skip", "normalized"], "plant": ["random"]}
 
 
@@ -178,6 +353,94 @@ def test_moving_a_slider_changes_the_figure_in_place(monkeypatch):
         live.close()
 
     asyncio.run(go())
+
+
+def map_and_line(params, problem, solution, scores):
+    """The places of a walk, as a heat map and as a line."""
+    seen = solution.trace["seen"]
+    data = [go.Heatmap(z=seen), go.Scatter(y=seen[0])]
+    return go.Figure(data, {"title": {"text": f"{seen.shape[1]} steps"}, "meta": {"alt": "a walk"}})
+
+
+def test_a_followed_computation_is_seen_and_can_be_stopped(monkeypatch):
+    monkeypatch.delenv("NEUREC_STATIC", raising=False)
+
+    async def go():
+        live = explore.explore(WALK, map_and_line, {"steps": [3]}, fixed={"pause": 0.05})
+        line = live.figure.data[1]
+        assert len(line.y) == 1, "the first state stands at once"
+        await live.latest.settled()
+        _, solution, _ = WALK.run(WALK.params(), Draws(0, [0]))
+        assert np.array_equal(line.y, solution.trace["seen"][0])
+        assert np.array_equal(live.figure.data[0].z, solution.trace["seen"])
+        assert live.stop.disabled
+        assert "ready" in live.mark.value
+
+        live.controls["steps"].value = 100
+        await until(lambda: live.figure.layout.title.text not in ("1 steps", "3 steps"))
+        assert not live.stop.disabled
+        live.controls["steps"].min, live.controls["steps"].value = -5, -5
+        assert "must be" in live.mark.value
+        assert not live.stop.disabled, "what runs can still be stopped"
+        live.stop.click()
+        await live.latest.settled()
+        kept = len(line.y)
+        assert 1 <= kept < 100
+        assert live.stop.disabled
+        assert "stopped" in live.mark.value
+        await asyncio.sleep(0.3)
+        assert len(line.y) == kept
+
+        live.controls["steps"].value = 4
+        await live.latest.settled()
+        assert len(line.y) == 4
+        assert "ready" in live.mark.value
+        assert live.latest.counts["cancelled"] == 0
+        live.close()
+
+    asyncio.run(go())
+
+
+def test_only_what_can_be_followed_shows_a_stop_button(monkeypatch):
+    monkeypatch.delenv("NEUREC_STATIC", raising=False)
+
+    def shown(live):
+        live.close()
+        return [child for part in live.children for child in (part, *getattr(part, "children", ()))]
+
+    live = explorer()
+    assert live.stop not in shown(live)
+    live = explore.explore(WALK, map_and_line, {"steps": [3]})  # without an event loop
+    assert live.stop in shown(live)
+
+
+def test_heat_maps_are_updated_in_place_and_quickly():
+    def figure(seed):
+        maps = np.random.default_rng(seed).random((4, 25, 250))
+        return go.Figure([go.Heatmap(z=z) for z in maps], {"title": {"text": "correlations"}})
+
+    live, times = go.FigureWidget(figure(0)), []
+    for seed in (1, 2, 3):
+        new = figure(seed)
+        begin = time.process_time()
+        explore.update(live, new)
+        times.append(time.process_time() - begin)
+        assert all(np.array_equal(a.z, b.z) for a, b in zip(live.data, new.data, strict=True))
+    assert min(times) < 0.1, "several can be seen in a second"
+
+
+def test_a_cube_of_heat_maps_holds_what_changes_in_single_precision(monkeypatch):
+    monkeypatch.setenv("NEUREC_STATIC", "1")
+    cube = explore.explore(WALK, map_and_line, {"steps": [2, 3]})
+    for frame, steps in zip(cube.frames, (2, 3), strict=True):
+        z = {**cube.figure["data"][0], **frame["data"][0]}["z"]
+        _, solution, _ = WALK.run(WALK.params(steps=steps), Draws(0, [0]))
+        assert z["shape"] == f"1, {steps}"
+        values = np.frombuffer(base64.b64decode(z["bdata"]), dtype=z["dtype"])
+        assert values.dtype == np.float32
+        assert np.allclose(values, solution.trace["seen"][0], rtol=1e-6)
+    assert "z" in cube.frames[0]["data"][0]
+    assert not cube.frames[1]["data"][0], "the frame that the figure starts with"
 
 
 def test_controls_come_from_the_declarations(monkeypatch):

@@ -41,15 +41,16 @@ LAYERS = {
     "provenance": 3, "tables": 3, "store": 3, "cluster": 3, "sweep": 3, "batch": 3,
     "look": 4, "plots": 4, "portrait": 4, "line_portrait": 4, "neuron_portrait": 4,
     "bundle_portrait": 4,
-    "tanh_portrait": 4, "background": 4, "explore": 4,
+    "tanh_portrait": 4, "correlation_portrait": 4, "background": 4, "explore": 4,
     "cli": 5, "__main__": 5,
 }  # fmt: skip
 WITHIN = {
     "experiment": {"params", "draws"}, "data": {"nets"}, "compare": {"nets"}, "arrangements": {"patterns"},
-    "convex": {"nets", "patterns", "arrangements"}, "dynamics": {"nets", "patterns", "tanh_nets"},
+    "convex": {"nets", "patterns", "arrangements"}, "dynamics": {"nets", "patterns", "tanh_nets", "deep_nets"},
     "store": {"provenance", "tables"}, "sweep": {"provenance", "store", "cluster", "tables"}, "batch": {"tables"},
     "plots": {"look"}, "portrait": {"look"}, "line_portrait": {"look"},
     "neuron_portrait": {"look"}, "bundle_portrait": {"look", "neuron_portrait"}, "tanh_portrait": {"look"},
+    "correlation_portrait": {"look"},
     "explore": {"look", "background"}, "__main__": {"cli"},
 }  # fmt: skip
 # Where heavy or narrow packages may be imported; everything else is free of them.
@@ -60,6 +61,8 @@ DOORS = {
         "dynamics/device.py",
         "dynamics/wide.py",
         "dynamics/tanh_batched.py",
+        "dynamics/deep_relu.py",
+        "dynamics/deep_training.py",
         "dynamics/matrix_rule.py",
         "dynamics/fused.py",
         "dynamics/gaussian.py",
@@ -74,6 +77,7 @@ DOORS = {
         "neuron_portrait.py",
         "bundle_portrait.py",
         "tanh_portrait.py",
+        "correlation_portrait.py",
         "explore.py",
     },
     "ipywidgets": {"explore.py"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -62,3 +63,49 @@ TOY = Experiment(
 OTHER = Experiment(**{**vars(TOY), "name": "toys.other"})
 # Its points are solved together, and a batch of five cuts through the three trials of a point.
 TOGETHER = Experiment(**{**vars(TOY), "name": "toys.together", "sampled": ("x", "y"), "batch": 5})
+
+
+class Walk(Params):
+    """A walk of so many steps, each drawn from the normal law."""
+
+    steps: int = param(3, "number of steps", ge=1, le=1000, slider=(1, 100, 1))
+    pause: float = param(0.0, "how long a step takes", unit="s", ge=0, le=60)
+    raises: int = param(-1, "step that raises", ge=-1)
+
+
+def begin(params: Walk, draws: Draws) -> Problem:
+    return Problem(np.zeros((len(draws), 1, 1)), draws.normal("label", 1))
+
+
+def walk(params: Walk, problem: Problem, draws: Draws) -> Solution:
+    seen = np.cumsum(draws.normal("stride", params.steps), axis=1)
+    return Solution(seen[:, -1], [Status.SOLVED] * len(draws), trace={"seen": seen})
+
+
+def follow(params: Walk, problem: Problem, draws: Draws) -> Iterator[Solution]:
+    place, seen = np.zeros(len(draws)), []
+    for step, stride in enumerate(draws.normal("stride", params.steps).T):
+        time.sleep(params.pause)
+        if step == params.raises:
+            raise ZeroDivisionError("as asked")
+        place = place + stride
+        seen.append(place)
+        yield Solution(place, [Status.SOLVED] * len(draws), trace={"seen": np.stack(seen, axis=1)})
+
+
+def distance(params: Walk, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    return {"distance": np.abs(solution.value), "seen": solution.trace["seen"].sum(axis=1)}
+
+
+WALK = Experiment(
+    name="toys.walk",
+    question="How far does the walk lead?",
+    params=Walk,
+    sample=begin,
+    solve=walk,
+    score=distance,
+    columns={"distance": Column("distance", "measure"), "seen": Column("sum of the places seen", "measure")},
+    presets={"tiny": Grid({"steps": [1, 7]}, trials=3)},
+    citation="none",
+    follow=follow,
+)

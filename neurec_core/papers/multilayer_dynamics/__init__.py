@@ -15,13 +15,23 @@ Theorem 1, beta(x) sample by sample             `neurec_core.papers.multilayer_d
 over-parameterisation, fan-out                  `neurec_core.papers.multilayer_dynamics.measures.fan_out`
 Section 5, correlation of neurons               `neurec_core.specialization.correlations`
 Section 5, ranks of the winners                 `neurec_core.specialization.winner_ranks`
+Section 5, deep students by SGD                 `neurec_core.dynamics.deep_training.train`
+tian2020student, Section 6, diagonal of beta    `neurec_core.papers.multilayer_dynamics.measures.beta_diagonal`
+tian2020student, Section 6, MatchCnt            `neurec_core.specialization.matches`
+tian2020student, weaker and weaker neurons      `neurec_core.papers.multilayer_dynamics.two_layer.teacher`
 ==============================================  ======================================================================
 """
 
 from __future__ import annotations
 
 from .luck import LUCK
-from .matrix_rule import MATRIX_RULE
+from .matrix_rule import MATRIX_RULE, falling
+from .reconstruction import RECONSTRUCTION
+from .sweeps import DEEP_SPECIALIZATION, KNOBS
+from .two_layer import TWO_LAYER_SPECIALIZATION
 
-__all__ = ["EXPERIMENTS", "LUCK", "MATRIX_RULE"]
-EXPERIMENTS = (MATRIX_RULE, LUCK)
+__all__ = [
+    "DEEP_SPECIALIZATION", "EXPERIMENTS", "KNOBS", "LUCK", "MATRIX_RULE", "RECONSTRUCTION", "TWO_LAYER_SPECIALIZATION",
+    "falling",
+]  # fmt: skip
+EXPERIMENTS = (MATRIX_RULE, LUCK, RECONSTRUCTION, KNOBS, TWO_LAYER_SPECIALIZATION, DEEP_SPECIALIZATION)

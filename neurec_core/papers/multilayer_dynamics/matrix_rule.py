@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from ...specialization import best, correlations, live
 from . import measures
-from .matrix_nets import MatrixNets, sample, solve
+from .matrix_nets import MatrixNets, advance, sample, solve, students
 from .setups import CITATION
 
 FOUND = 0.99  # correlation from which a teacher neuron counts as recovered
@@ -133,3 +134,26 @@ MATRIX_RULE = Experiment(
     citation=CITATION,
     batch=16,
 )
+
+
+def falling(params: MatrixNets, draws: Draws, looks: int = 60) -> dict[str, np.ndarray]:
+    """One student of two layers on its way, to look at.
+
+    Returns
+    -------
+    ``at`` (T,), iterations; ``fan_out`` (T, k), norms of the output weights of each student neuron; ``teacher`` (m,);
+    ``won`` (k,) of bool, which students stand for a teacher neuron at the end
+
+    **Source**: tian2019luck, Section 4 and its code (W_row_norm).
+    """
+    problem = sample(params, draws)
+    first = students(params, problem.teacher, draws)
+    log = np.unique(np.r_[0, np.geomspace(1, max(params.iterations, 1), looks).astype(int)])
+    noted = advance(params, problem.teacher, first, draws, tuple(log.tolist()))
+    rows = np.linalg.norm(noted.noted[-1][0], axis=2)[:, :-1]
+    f_star, f = (measures.states(net, problem.X[:1])[0][1][..., :-1] for net in (
+        [W[:1] for W in problem.teacher], [W[:1] for W in noted.weights]
+    ))  # fmt: skip
+    won = np.zeros(rows.shape[1], dtype=bool)
+    won[correlations(f_star, f)[0].argmax(axis=1)] = True
+    return {"at": noted.at, "fan_out": rows, "teacher": measures.fan_out(problem.teacher)[-1][0, :-1], "won": won}

@@ -34,10 +34,10 @@ def separated(draws: Draws, name: str, neurons: int, inputs: int, values: np.nda
 
     **Source**: tian2019luck, its code.
     """
-    most = float(len(values)) ** inputs - (0 in values)
+    most = len(values) ** inputs - (0 in values)
     if neurons > most:
         raise BadInput(
-            f"neurons (of a separated layer) must be at most {most:.0f} with {inputs} inputs and {len(values)} values, "
+            f"neurons (of a separated layer) must be at most {most} with {inputs} inputs and {len(values)} values, "
             f"got {neurons}"
         )
     picked = np.zeros((len(draws), neurons, inputs))

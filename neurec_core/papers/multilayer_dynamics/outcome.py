@@ -1,0 +1,50 @@
+"""Networks as they come out of training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from ... import specialization
+from ...deep_nets import Layer
+from ...experiment import Status
+
+if TYPE_CHECKING:
+    from ...dynamics.deep_relu import DeepNet
+
+
+def statuses(finite: np.ndarray) -> list[Status]:
+    """Solved, or diverged where a loss or a weight is not finite."""
+    return [Status.SOLVED if fine else Status.DIVERGED for fine in finite]
+
+
+def kept(end: DeepNet, start: DeepNet, finite: np.ndarray) -> DeepNet:
+    """The nets at the end where they are finite, else at the start."""
+    fine = finite[:, None, None]
+    pairs = zip(end.layers, start.layers, strict=True)
+    layers = [Layer(np.where(fine, a.W, z.W), np.where(fine[..., 0], a.b, z.b)) for a, z in pairs]
+    norms = [type(norm)(*(np.where(fine[..., 0], part, 1.0) for part in norm)) for norm in end.norms]
+    return type(end)(tuple(layers), tuple(norms))
+
+
+def one(net: DeepNet, b: int) -> DeepNet:
+    """The net of one trial."""
+    layers = tuple(Layer(layer.W[b : b + 1], layer.b[b : b + 1]) for layer in net.layers)
+    return type(net)(layers, tuple(type(norm)(*(part[b : b + 1] for part in norm)) for norm in net.norms))
+
+
+def order(strengths: np.ndarray, best: np.ndarray) -> float:
+    """Rank correlation of the teacher neurons' strengths with how well they are found; NaN for fewer than three."""
+    if len(best) < 3 or np.ptp(best) == 0 or np.ptp(strengths) == 0:
+        return float("nan")
+    return float(spearmanr(strengths, best).statistic)
+
+
+def shares(strengths: np.ndarray, found: np.ndarray, level: float) -> float:
+    """Mean strength of the student neurons (k,) without a match over that of those with one, from ``found (m, k)``."""
+    matched = specialization.matches(found.T[None], level)[0] > 0
+    if matched.all() or not matched.any():
+        return float("nan")
+    return float(strengths[~matched].mean() / strengths[matched].mean())
