@@ -5,6 +5,8 @@ How often two units are active together is counted by bits: 64 inputs of a batch
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .compiled import njit
@@ -25,7 +27,7 @@ def advance(
     B, T, N, d = X.shape
     n, m, o = start.shape[2], hidden.shape[2], top.shape[2]
     words = (N + 63) // 64
-    kind = start.dtype
+    kind, none = start.dtype, rate - rate  # 0 of the same type
     x, S, S_star = np.ones((N, d + 1), kind), np.empty((N, n), kind), np.empty((N, m), kind)
     R, R_star, means, gap = np.empty((N, o), kind), np.empty((N, o), kind), np.empty(o, kind), np.empty(o, kind)
     pull, below, g = np.empty((n, o), kind), np.empty((d + 1, n), kind), np.empty((N, n), kind)
@@ -41,8 +43,8 @@ def advance(
             x[:, :d] = X[b, t]
             np.dot(x, W, S)
             np.dot(x, W_star, S_star)
-            _rectify(S)
-            _rectify(S_star)
+            _rectify(S, none)
+            _rectify(S_star, none)
             np.dot(S, V, R)
             np.dot(S_star, V_star, R_star)
             for k in range(o):
@@ -73,8 +75,7 @@ def advance(
                     np.dot(R, V.T, g)
                 for i in range(N):
                     for j in range(n):
-                        if not S[i, j] > 0:
-                            g[i, j] = 0
+                        g[i, j] = g[i, j] if S[i, j] > 0 else none
                 np.dot(x.T, g, below)
             np.dot(S.T, R, pull)
             if not biases:
@@ -86,12 +87,11 @@ def advance(
 
 
 @njit(error_model="numpy", fastmath={"contract"})
-def _rectify(S: np.ndarray) -> None:
+def _rectify(S: np.ndarray, none: np.floating[Any]) -> None:
     """Max with 0; what is no number stays so."""
     for i in range(S.shape[0]):
         for j in range(S.shape[1]):
-            if S[i, j] < 0:
-                S[i, j] = 0
+            S[i, j] = none if S[i, j] < none else S[i, j]
 
 
 @njit(error_model="numpy", fastmath={"contract"})
