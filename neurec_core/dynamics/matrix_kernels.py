@@ -11,6 +11,7 @@ import numpy as np
 
 from .compiled import njit
 
+Room = tuple[np.ndarray, ...]
 CODES = {"matrix": 0, "exact": 1, "gradient": 2}
 
 
@@ -26,15 +27,11 @@ def advance(
     """
     B, T, N, d = X.shape
     n, m, o = start.shape[2], hidden.shape[2], top.shape[2]
-    words = (N + 63) // 64
     kind, none = start.dtype, rate - rate  # 0 of the same type
     x, S, S_star = np.ones((N, d + 1), kind), np.empty((N, n), kind), np.empty((N, m), kind)
     R, R_star, means, gap = np.empty((N, o), kind), np.empty((N, o), kind), np.empty(o, kind), np.empty(o, kind)
     pull, below, g = np.empty((n, o), kind), np.empty((d + 1, n), kind), np.empty((N, n), kind)
-    H, H_star, L = np.empty((n, n), kind), np.empty((n, m), kind), np.empty((d + 1, d + 1), kind)
-    Q, Q_star, rest = np.empty((d + 1, n), kind), np.empty((d + 1, m), kind), np.empty((d + 1, n), kind)
-    bits, bits_star = np.empty((words, n), np.uint64), np.empty((words, m), np.uint64)
-    size, share = np.empty(max(n, o), kind), (np.arange(N + 1) / N).astype(kind)
+    size, room = np.empty(max(n, o), kind), _room(N, d, n, m, kind)
     for b in range(B):
         # Copies: where they begin does not depend on the network's place.
         W, V, W_star, V_star = start[b].copy(), top[b, :n].copy(), hidden[b].copy(), outer[b, :m].copy()
@@ -58,18 +55,7 @@ def advance(
                     R[i, k] += gap[k]
                     means[k] += R[i, k]
             if code == 0:
-                np.dot(x.T, x, L)
-                np.dot(V, V.T, H)
-                np.dot(V, V_star.T, H_star)
-                _pack(S, bits)
-                _pack(S_star, bits_star)
-                _meet(H, bits, bits, share)
-                _meet(H_star, bits, bits_star, share)
-                np.dot(L, W, Q)
-                np.dot(L, W_star, Q_star)
-                np.dot(Q, H.T, below)
-                np.dot(Q_star, H_star.T, rest)
-                _subtract(below, rest)
+                _products(x, S, S_star, W, W_star, V, V_star, below, room)
             else:
                 if code == 2:
                     np.dot(R, V.T, g)
@@ -84,6 +70,37 @@ def advance(
             _step(W, below, bias[:0], means, rate, size)
             _step(V, pull, bias, means, rate, size)
         start[b], top[b, :n], top[b, n] = W, V, bias
+
+
+@njit()
+def _room(N: int, d: int, n: int, m: int, kind: np.dtype[Any]) -> Room:
+    """Where products are kept; the last entry is the share of a batch of each number of inputs."""
+    words = (N + 63) // 64
+    H, H_star, L = np.empty((n, n), kind), np.empty((n, m), kind), np.empty((d + 1, d + 1), kind)
+    Q, Q_star, rest = np.empty((d + 1, n), kind), np.empty((d + 1, m), kind), np.empty((d + 1, n), kind)
+    bits, bits_star = np.empty((words, n), np.uint64), np.empty((words, m), np.uint64)
+    return H, H_star, L, Q, Q_star, rest, bits, bits_star, (np.arange(N + 1) / N).astype(kind)
+
+
+@njit()
+def _products(
+    x: np.ndarray, S: np.ndarray, S_star: np.ndarray, W: np.ndarray, W_star: np.ndarray, V: np.ndarray,
+    V_star: np.ndarray, below: np.ndarray, room: Room,
+) -> None:  # fmt: skip
+    """Put the matrix rule's pull on the hidden layer into `below`: L W H^T - L W* H*^T."""
+    H, H_star, L, Q, Q_star, rest, bits, bits_star, share = room
+    np.dot(x.T, x, L)
+    np.dot(V, V.T, H)
+    np.dot(V, V_star.T, H_star)
+    _pack(S, bits)
+    _pack(S_star, bits_star)
+    _meet(H, bits, bits, share)
+    _meet(H_star, bits, bits_star, share)
+    np.dot(L, W, Q)
+    np.dot(L, W_star, Q_star)
+    np.dot(Q, H.T, below)
+    np.dot(Q_star, H_star.T, rest)
+    _subtract(below, rest)
 
 
 @njit(error_model="numpy", fastmath={"contract"})

@@ -14,8 +14,8 @@ with H = I at the outputs, D = 1{f > 0} and < > the mean over a batch. Rules:
 - "gradient": the gradient of 1/2 <|y* - y|^2>.
 - "population": its expectation over standard normal inputs, in closed form, for two layers.
 
-At the outputs the first three agree, and with one input a batch the first two do. Two layers are
-followed by a compiled kernel on the processor, everything else by torch, on any device.
+At the outputs the first three agree, and with one input a batch the first two do. On the processor the first three
+follow two layers by a compiled kernel; all else is torch's, on any device.
 """
 
 from __future__ import annotations
