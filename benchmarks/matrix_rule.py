@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -86,14 +86,15 @@ def nets(B: int, multi: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     return teacher, start
 
 
-def timed(run: Callable[[], object], repeats: int) -> float:
-    """CPU seconds, the least of some runs."""
-    seconds = []
-    for _ in range(repeats):
-        begin = time.process_time()
-        run()
-        seconds.append(time.process_time() - begin)
-    return min(seconds)
+def timed(runs: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+    """CPU seconds of each, the least of some rounds: what else the machine does meets all of them."""
+    seconds = [[0.0] * repeats for _ in runs]
+    for i in range(repeats):
+        for spent, run in zip(seconds, runs, strict=True):
+            begin = time.process_time()
+            run()
+            spent[i] = time.process_time() - begin
+    return [min(spent) for spent in seconds]
 
 
 def row(
@@ -103,18 +104,19 @@ def row(
     teacher, start = nets(B, multi)
     one, other = ([torch.tensor(W[0], dtype=torch.float32) for W in net] for net in (teacher, start))
     accurate, draws = rule == "exact" and batch > 1, Draws(0, range(B))
-    theirs = timed(lambda: published(other, one, steps[0], batch, accurate), 5) / steps[0]
     engine = online.ascend if batch == 1 else matrix_rule.ascend
-    options, ours = {"rule": rule, "rate": RATE}, {}
+    options, chunks = {"rule": rule, "rate": RATE}, batches(draws, D, batch, sampling)
+    runs = [functools.partial(published, other, one, steps[0], batch, accurate), functools.partial(next, chunks)]
     for dtype in ("float32", "float64"):
         more = {} if batch == 1 else {"batch": batch, "dtype": dtype, "sampling": sampling}
-        run = functools.partial(engine, teacher, start, draws, steps=steps[1], **options, **more)
-        run(steps=1)  # compiled before time counts
-        ours[dtype] = timed(run, 5) / steps[1] / B
-    chunks = batches(draws, D, batch, sampling)
-    drawing = timed(lambda: next(chunks), 5) / B / next(chunks).shape[1]
+        runs.append(functools.partial(engine, teacher, start, draws, **options, **more, steps=steps[1]))
+        runs[-1](steps=1)  # compiled before time counts
+    times = timed(runs, 9)
+    theirs, drawing = times[0] / steps[0], times[1] / B / next(chunks).shape[1]
+    ours = dict(zip(("float32", "float64"), (t / steps[1] / B for t in times[2:]), strict=True))
     few = 20
     X = torch.tensor(next(batches(draws, D, batch, sampling))[0, :few], dtype=torch.float32)
+    more = {} if batch == 1 else {"batch": batch, "dtype": "float32", "sampling": sampling}
     end = engine(teacher, start, draws, steps=few, **options, **more).weights
     far = max(
         np.abs(W[0] - net.numpy()).max()

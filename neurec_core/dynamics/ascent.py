@@ -53,6 +53,7 @@ def ascended(weights: Sequence[np.ndarray], at: Sequence[int], noted: Sequence[S
         np.stack([snapshot[layer] for snapshot in noted], axis=1) if noted else np.empty((len(W), 0, *W.shape[1:]))
         for layer, W in enumerate(weights)
     ]
+    weights, kept = ([W.astype(np.float64) for W in parts] for parts in (weights, kept))
     return Ascended(tuple(weights), ~finite, np.array(at, dtype=np.int64), tuple(kept))
 
 

@@ -14,14 +14,15 @@ with H = I at the outputs, D = 1{f > 0} and < > the mean over a batch. Rules:
 - "gradient": the gradient of 1/2 <|y* - y|^2>.
 - "population": its expectation over standard normal inputs, in closed form, for two layers.
 
-At the outputs the first three agree, and with one input a batch the first two do. Two layers in double precision are
-followed by a compiled kernel on the processor, everything else by torch, on any device.
+At the outputs the first three agree, and with one input a batch the first two do. On the processor the first three
+follow two layers by a compiled kernel; all else is torch's, on any device.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,13 +92,26 @@ def ascend(
         drawn = itertools.repeat(np.repeat(first[:, :1], first.shape[1], axis=1))
     # Pulls of batches are sums over them.
     size = rate if summed or rule == "population" else rate / batch
-    if len(start) == 2 and rule in RULES and kind == torch.float64 and place.type == "cpu":
-        with threadpool_limits(1):
-            code = matrix_kernels.CODES[rule]
-            advance = matrix_kernels.advance
-            return followed(start, drawn, steps, marks, lambda X: advance(*teacher, *start, X, size, code, biases))
+    if len(start) == 2 and rule in RULES and place.type == "cpu":
+        return _compiled(
+            teacher, start, drawn, matrix_kernels.CODES[rule], steps, np.dtype(dtype).type(size), biases, marks
+        )
     pair = Pair(teacher, start, kind, place)
     return _in_torch(pair, rule, _points(drawn, kind, place), steps, size, biases, marks)
+
+
+def _compiled(
+    teacher: Weights, start: Weights, drawn: Iterator[np.ndarray], code: int, steps: int, size: np.floating[Any],
+    biases: bool, marks: list[int],
+) -> Ascended:  # fmt: skip
+    kind = size.dtype
+    teacher, start = (tuple(part.astype(kind) for part in parts) for parts in (teacher, start))
+
+    def advance(X: np.ndarray) -> None:
+        matrix_kernels.advance(*teacher, *start, X.astype(kind, copy=False), size, code, biases)
+
+    with threadpool_limits(1):  # products are too small to share
+        return followed(start, drawn, steps, marks, advance)
 
 
 def _in_torch(

@@ -109,7 +109,7 @@ MATRIX_RULE = Experiment(
         "tiny": Grid(
             {"rule": ["matrix", "exact", "gradient", "population"], "batch": [1, 16]},
             trials=2,
-            fixed={"d": 4, "widths": "5", "outputs": 6, "iterations": 30, "points": 100},
+            fixed={"d": 4, "widths": "5", "outputs": 6, "iterations": 20, "points": 100},
         ),
         "quick": Grid({"rule": ["matrix", "gradient"], "iterations": HORIZONS[:6]}, trials=4),
         "paper": Grid({"rule": ["matrix", "exact", "gradient"], "iterations": HORIZONS}, trials=16),
