@@ -158,7 +158,7 @@ by_end[["losers", "losers_max", "winners_off", "residual"]].mean().map(
 alone = runs[runs["batch"] == 1]
 settled = alone.groupby(["rule", "rate"])[["correlation", "residual"]].mean()
 settled = settled["correlation"].unstack("rule")
-settled["spec"] = pd.Series(
+settled["elsewhere"] = pd.Series(
     {0.2: 0.309, 0.1: 0.528, 0.05: 0.9993, 0.02: 0.9997, 0.01: 0.9938}
 )
 assert (settled.loc[0.2, ["matrix", "exact_summed"]] < 0.5).all()
@@ -176,13 +176,24 @@ chosen = lucky[(lucky["iterations"] == 4000) & (lucky["rule"] == "matrix")]
 names = ["initial", "correlation", "rank", "normalized_rank", "lucky", "matches"]
 luck = chosen.groupby("node_multi")[[*names, "winners", "losers"]].mean()
 assert luck["initial"].is_monotonic_increasing
-assert luck["normalized_rank"].max() < 0.15
+assert luck["normalized_rank"].max() < 0.25
+assert luck["normalized_rank"].is_monotonic_decreasing
 assert luck["lucky"].iloc[2] > luck["lucky"].iloc[0]
 luck.round(3)
 
 # %% [markdown]
-# Without any luck the normalised rank would be one half. Winners were near from the start, nearly always among the very first; the more student neurons there are, the nearer the nearest.
-# Two tables of eight students with five times the neurons give a mean rank of about 1.3 among 100.
+# After 4000 steps of the matrix rule, eight students of twenty teacher neurons each. Without any luck the normalised rank would be one half. Winners were near from the start: with five
+# times the neurons their mean rank is about 1.4 among 100. The more student neurons, the nearer the nearest; but wide students take more steps:
+#
+
+# %%
+steps = lucky[lucky["rule"] == "matrix"]
+by_width = steps.pivot_table(index="iterations", columns="node_multi", values="found")
+assert by_width.loc[16_000, 2] > by_width.loc[16_000, 10]
+by_width.round(3)
+
+# %% [markdown]
+# Share of teacher neurons found, with a correlation above 0.95.
 #
 # ### Deep reconstruction (README, command 1)
 
@@ -375,6 +386,12 @@ pd.DataFrame(checks, index=["claimed", "measured", "agrees"]).T
 # | `--load_teacher` | no checkpoint is published, no script makes one | not offered |
 # | `--num_iter`, `--init_multi`, `--teacher_scale`, `student_scale_down` | no effect | not offered |
 # | `--normalize` | after every step (the help says epoch), neuron by neuron | `normalize="with"`, at once |
+# | `--regen_dataset_each_epoch`, `--no_bias`, `--no_sep`, `--use_cnn`, `--bn…` | flags | `fresh`, `biases`, `teacher`, `network`, `batch_norm` and `affine` |
+# | `--eval_batchsize`, `--stats_w` | | `looked_at`; the column `moved` (lowest layer) |
+# | `--stats_grad_norm` | gradients' norms, logged | not logged |
+# | `--use_gd`, `--init_std`, `--ks` | | `inputs="fixed"`, `noise`, `widths` |
+# | `feature_fixed`, `top_layer_fixed`, `nonlinear`, `lr_reduction` | | `trained`, `slope`, `halving` |
+# | `theory_suggest_train`, `adv_init`, `use_sgd` | | `data="boundaries"`, `start`, `method` |
 # | `--stats_H` (second paper) | gates of now with the first weights | weights of now |
 # | two-layer `choices` | missing in the configuration | nine values |
 # | teacher's bias in two layers | not rescaled with the weights | the same |
