@@ -7,6 +7,7 @@ Parameters stand in one vector ``theta (B, M)``, layer after layer: weights row 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -30,6 +31,18 @@ class Deep(NamedTuple):
     def size(self) -> int:
         """M, the number of parameters: sum of m_{l-1} m_l, and of m_l with biases."""
         return sum((into + self.biases) * out for into, out in self.shapes)
+
+
+def fan_ins(d: int, hidden: Sequence[int], image: tuple[int, int, int] | None = None) -> list[int]:
+    """How many weights a neuron of each layer has, for d inputs and hidden layers of these widths.
+
+    Over an ``image``, channels, height and width, hidden layers are convolutions, 3 by 3 without a border.
+    """
+    if not image:
+        return [d, *hidden]
+    channels, *sides = image
+    last = hidden[-1] * math.prod(side - 2 * len(hidden) for side in sides)
+    return [*(9 * width for width in (channels, *hidden[:-1])), last]
 
 
 class Layer(NamedTuple):

@@ -28,9 +28,11 @@ def correlations(teacher: np.ndarray, student: np.ndarray) -> np.ndarray:
 
 def _centred(states: np.ndarray) -> np.ndarray:
     """Columns less their mean, of norm 1; a column that only rounding moves is zero."""
-    parts = states - states.mean(axis=1, keepdims=True)
+    size = np.abs(states).max(axis=1, keepdims=True)
+    parts = np.divide(states, size, out=np.zeros_like(states), where=size > 0)  # no square overflows
+    parts -= parts.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(parts, axis=1, keepdims=True)
-    least = 1e-12 * np.abs(states).max(axis=1, keepdims=True) * states.shape[1] ** 0.5
+    least = 1e-12 * states.shape[1] ** 0.5
     return np.divide(parts, norms, out=np.zeros_like(parts), where=norms > least)
 
 

@@ -188,7 +188,9 @@ luck.round(3)
 
 # %%
 steps = lucky[lucky["rule"] == "matrix"]
-by_width = steps.pivot_table(index="iterations", columns="node_multi", values="found")
+by_width = steps.pivot_table(
+    index="iterations", columns="node_multi", values="found"
+)
 assert by_width.loc[16_000, 2] > by_width.loc[16_000, 10]
 by_width.round(3)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from neurec_core.deep_nets import Layer
+from neurec_core.deep_nets import Layer, fan_ins
 from neurec_core.draws import Draws
 from neurec_core.dynamics import deep_relu, deep_training
 from neurec_core.dynamics.deep_relu import PLAIN, DeepNet, Form
@@ -41,7 +41,7 @@ CASES = {
 
 
 def net(draws, name, widths, form):
-    sizes = enumerate(zip(form.inputs(widths[0], widths[1:-1]), widths[1:], strict=True))
+    sizes = enumerate(zip(fan_ins(widths[0], widths[1:-1], form.image), widths[1:], strict=True))
     layers = [(draws.normal(f"{name} {i}", a + 1, b) / a**0.5) for i, (a, b) in sizes]
     return DeepNet(tuple(Layer(part[:, :-1], part[:, -1]) for part in layers))
 

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
-from ..deep_nets import Layer
+from ..deep_nets import Layer, fan_ins
 from ..params import BadInput
 from .checks import named, shaped
 from .device import DTYPES, one_thread, torch_device
@@ -41,14 +41,6 @@ class Form(NamedTuple):
     def teachers(self) -> Form:
         """The same without a batch norm."""
         return Form(self.slope, image=self.image)
-
-    def inputs(self, d: int, hidden: Sequence[int]) -> list[int]:
-        """How many weights a neuron of each layer has, for d inputs and these widths."""
-        if not self.image:
-            return [d, *hidden]
-        channels, *sides = self.image
-        last = hidden[-1] * int(np.prod([side - 2 * len(hidden) for side in sides]))
-        return [*(9 * width for width in (channels, *hidden[:-1])), last]
 
 
 PLAIN = Form()
@@ -90,7 +82,8 @@ class Network:
 
     def __init__(self, net: DeepNet, form: Form, number: torch.dtype, place: torch.device) -> None:
         def tensor(array: np.ndarray) -> torch.Tensor:
-            return torch.tensor(array, dtype=number, device=place)
+            # In rows: a product of matrices that lie otherwise in memory adds in another order.
+            return torch.tensor(np.ascontiguousarray(array), dtype=number, device=place)
 
         self.form = form
         self.W = [tensor(layer.W) for layer in net.layers]
@@ -266,7 +259,7 @@ def network(net: DeepNet, form: Form, dtype: str, device: str | None) -> Network
             f"image (channels, height, width) must have sides above {2 * (len(net.layers) - 1)}, two for each hidden "
             f"layer, got {form.image}"
         )
-    inputs = form.inputs(d, [layer.W.shape[2] for layer in net.layers[:-1]])
+    inputs = fan_ins(d, [layer.W.shape[2] for layer in net.layers[:-1]], form.image)
     for i, (layer, into) in enumerate(zip(net.layers, inputs, strict=True), start=1):
         shaped(f"W_{i}", "weights of a layer", layer.W, "(B, inputs, m_l)", (B, into, None), finite=False)
         shaped(f"b_{i}", "biases of a layer", layer.b, "(B, m_l)", (B, layer.W.shape[2]), finite=False)

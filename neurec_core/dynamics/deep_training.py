@@ -131,6 +131,7 @@ def _epochs(
     net = update.net
     B = len(net.W[0])
     given: np.ndarray | None = None
+    finite = np.ones(B, dtype=bool)
     for epoch, rate in enumerate(rates):
         with one_thread(), torch.no_grad():
             found = points(epoch)
@@ -149,9 +150,9 @@ def _epochs(
                     lost, g = update.pull(made.outputs, labels)
                     update(made, g, float(rate))
                     losses.add_(lost, alpha=inputs.shape[1])
-            finite = (net.finite() & losses.isfinite()).cpu().numpy()
+            finite &= (net.finite() & losses.isfinite()).cpu().numpy()
             mean = (losses / at.shape[1]).cpu().numpy().astype(np.float64)
-        yield Epoch(epoch + 1, mean, finite, net)
+        yield Epoch(epoch + 1, mean, finite.copy(), net)
         if not finite.any():
             return
 

@@ -120,7 +120,8 @@ def _missing(
     a: torch.Tensor, b: torch.Tensor, rho: torch.Tensor, points: list[float], weights: list[float]
 ) -> torch.Tensor:
     """The integral from 0 to R; that of exp(-(a - b)^2 / (2 x^2)) x^k in closed form for k = 0, 2, 4."""
-    R, gap, p = torch.sqrt((1 - rho) * (1 + rho)), (a - b).abs(), a * b
+    # Below -60 the gap, whose square is at least -4 p, leaves nothing of what exp(-p / 2) would overflow with.
+    R, gap, p = torch.sqrt((1 - rho) * (1 + rho)), (a - b).abs(), (a * b).clamp(min=-60)
     end = torch.exp(-((gap / R) ** 2) / 2)
     zeroth = R * end - gap * (2 * math.pi) ** 0.5 * torch.special.ndtr(-gap / R)
     second = (R**3 * end - gap**2 * zeroth) / 3

@@ -91,7 +91,7 @@ def augmented(kind: str, X: np.ndarray, draws: Draws, epoch: int) -> np.ndarray:
     channels, height, width = SHAPES[kind]
     mean, scale = (np.array(part) for part in SCALES[kind])
     maps = X.reshape(-1, height, width, channels)
-    first = Draws(draws.seed, draws.trials[:1])
+    first = Draws(draws.seed, [0])  # the same for all trials, as the images are
     moves = (first.uniform(f"moves {epoch}", len(maps), 2)[0] * (2 * BORDER + 1)).astype(int)
     mirrored = first.uniform(f"mirrored {epoch}", len(maps))[0] < 0.5
     wide = np.broadcast_to(-mean / scale, (len(maps), height + 2 * BORDER, width + 2 * BORDER, channels)).copy()

@@ -15,9 +15,26 @@ if TYPE_CHECKING:
     from ...dynamics.deep_relu import DeepNet
 
 
-def statuses(finite: np.ndarray) -> list[Status]:
-    """Solved, or diverged where a loss or a weight is not finite."""
-    return [Status.SOLVED if fine else Status.DIVERGED for fine in finite]
+BLOWN_UP = 100.0  # times the loss of a network that says 0
+
+
+def settled(finite: np.ndarray, losses: np.ndarray, y: np.ndarray, loss: str) -> np.ndarray:
+    """Which students (B,) have neither left the finite numbers nor a loss far above that of saying 0 always.
+
+    Parameters
+    ----------
+    finite : (B,) of bool
+    losses : (B,) training losses over the last epoch, NaN before the first
+    y : (B, n, c) what the teacher says
+    loss : "mean", "half", or "cross_entropy", by which nothing is called far
+    """
+    silence = {"mean": 1.0, "half": y.shape[2] / 2}.get(loss, np.inf) * (y**2).mean(axis=(1, 2))
+    return np.asarray(finite & ~(losses > BLOWN_UP * silence))
+
+
+def statuses(fine: np.ndarray) -> list[Status]:
+    """Solved, or diverged where a student is not fine."""
+    return [Status.SOLVED if one else Status.DIVERGED for one in fine]
 
 
 def kept(end: DeepNet, start: DeepNet, finite: np.ndarray) -> DeepNet:
@@ -45,6 +62,6 @@ def order(strengths: np.ndarray, best: np.ndarray) -> float:
 def shares(strengths: np.ndarray, found: np.ndarray, level: float) -> float:
     """Mean strength of the student neurons (k,) without a match over that of those with one, from ``found (m, k)``."""
     matched = specialization.matches(found.T[None], level)[0] > 0
-    if matched.all() or not matched.any():
+    if matched.all() or not strengths[matched].any():
         return float("nan")
     return float(strengths[~matched].mean() / strengths[matched].mean())

@@ -12,7 +12,7 @@ from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from . import students
 from .measures import beta_diagonal
-from .outcome import kept, one, order, shares, statuses
+from .outcome import kept, one, order, settled, shares, statuses
 from .setups import CITATION
 from .students import LAYERS, Setup, sample
 
@@ -34,9 +34,10 @@ def solve(params: Setup, problem: Problem, draws: Draws) -> Solution:
     end, finite, losses = start, np.ones(len(draws), dtype=bool), np.full(len(draws), np.nan)
     for epoch in students.training(params, problem, start, draws):
         finite, losses = epoch.finite, epoch.losses
+    fine = settled(finite, losses, problem.y, params.loss)
     if params.epochs:
-        end = kept(epoch.net.read(), start, finite)
-    return Solution((start, end), statuses(finite), {"loss": losses})
+        end = kept(epoch.net.read(), start, fine)
+    return Solution((start, end), statuses(fine), {"loss": losses})
 
 
 def score(params: Setup, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:

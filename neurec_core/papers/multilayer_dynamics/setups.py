@@ -19,6 +19,21 @@ SMALL = 1e-5  # added to norms by the published normalisation
 TRIES = 10_000
 
 
+def enough(neurons: int, inputs: int, values: np.ndarray) -> None:
+    """Refuse more neurons than there are different ones.
+
+    Raises
+    ------
+    BadInput : "neurons (of a separated layer) must be at most 24 with 2 inputs and 5 values, got 30"
+    """
+    most = len(values) ** inputs - (0 in values)
+    if neurons > most:
+        raise BadInput(
+            f"neurons (of a separated layer) must be at most {most} with {inputs} inputs and {len(values)} values, "
+            f"got {neurons}"
+        )
+
+
 def separated(draws: Draws, name: str, neurons: int, inputs: int, values: np.ndarray) -> np.ndarray:
     """Weights of neurons that are apart: entries picked from `values`, no neuron zero or equal to one before it.
 
@@ -34,12 +49,7 @@ def separated(draws: Draws, name: str, neurons: int, inputs: int, values: np.nda
 
     **Source**: tian2019luck, its code.
     """
-    most = len(values) ** inputs - (0 in values)
-    if neurons > most:
-        raise BadInput(
-            f"neurons (of a separated layer) must be at most {most} with {inputs} inputs and {len(values)} values, "
-            f"got {neurons}"
-        )
+    enough(neurons, inputs, values)
     picked = np.zeros((len(draws), neurons, inputs))
     wrong = np.ones((len(draws), neurons), dtype=bool)
     for attempt in range(TRIES):

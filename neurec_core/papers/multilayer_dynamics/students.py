@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
-from ...deep_nets import Layer
+from ...deep_nets import Layer, fan_ins
 from ...draws import Draws
 from ...experiment import Problem
 from ...params import BadInput, Params, param
 from . import images
-from .setups import VALUES, default_layer, normalized, rates, separated, widths
+from .setups import VALUES, default_layer, enough, normalized, rates, separated, widths
 
 if TYPE_CHECKING:
     from ...dynamics.deep_relu import DeepNet, Form
@@ -26,19 +26,26 @@ Switch = Literal["with", "without"]
 class Setup(Params):
     """A teacher, students with more neurons in every hidden layer, and how they are trained."""
 
-    d: int = param(20, "inputs; images have their own number", ge=1, le=10_000)
+    d: int = param(20, "inputs; images, and convolutions, have their own number", ge=1, le=10_000)
     widths: str = param("10-15-20-25", "neurons of the teacher's hidden layers")
     outputs: int = param(100, "numbers that a network puts out", symbol="c", ge=1, le=10_000, slider=(1, 100, 9))
     node_multi: int = param(10, "student neurons per teacher neuron", ge=1, le=100, slider=(1, 10, 1))
     teacher: Literal["separated", "default"] = param("separated", "teacher's weights: separated, or torch's default")
-    values: Literal["five", "nine"] = param("five", "values that a separated weight takes")
+    values: Literal["five", "nine"] = param("five", "values that a weight of a separated teacher takes")
     biases: Switch = param("with", "biases of teacher and student")
+    tuned: Switch = param(
+        "without", "teacher's biases moved so that each hidden neuron is active on half of the points"
+    )
+    decay: float = param(
+        0.0, "decay of the teacher's strength: inputs i of higher layers have weights over i to this power", symbol="p",
+        ge=0, le=10,
+    )  # fmt: skip
     standardized: Switch = param("without", "teacher's outputs brought to mean 0 and variance 1")
     pairs: Literal["own", "shared"] = param("own", "whether each trial has its own teacher and points")
     data: Literal["gaussian", "uniform", "mnist", "cifar10", "mnist_like", "cifar10_like"] = param(
         "gaussian", "points; images are read from disk, their likes are drawn"
     )
-    data_std: float = param(10.0, "standard deviation of the points, or width if uniform", symbol="s", gt=0, le=1e4,
+    data_std: float = param(10.0, "standard deviation of the points, or uniform width", symbol="s", gt=0, le=1e4,
                             slider=(1, 20, 1))  # fmt: skip
     points: int = param(100_000, "training points", symbol="N", ge=1, le=10_000_000)
     fresh: Switch = param("without", "new training points in every epoch")
@@ -74,6 +81,34 @@ class Setup(Params):
         rates(words, 1)
         return words
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.network == "convolutional":
+            if self.tuned == "with":
+                raise BadInput("tuned (teacher's biases moved) must be without for convolutional layers")
+            sides = images.SHAPES.get(self.data, (1, 16, 16))[1:]
+            if min(sides) <= 2 * len(self.hidden):
+                raise BadInput(f"widths (hidden layers) must be fewer than {min(sides) // 2} over images of {sides}")
+        if self.teacher == "separated":
+            sizes = zip(self.fan_ins(self.hidden), (*self.hidden, self.outputs), strict=True)
+            for into, out in sizes:
+                enough(out, into, VALUES[self.values])
+        self._agrees()
+        return self
+
+    def _agrees(self) -> None:
+        """Refuse what would be silently left aside."""
+        if self.momentum and self.optimizer == "adam":
+            raise BadInput(f"momentum (of sgd) must be 0 with adam, got {self.momentum:g}")
+        if self.affine == "with" and self.batch_norm == "without":
+            raise BadInput("affine (weights of the batch norm) must be without where there is no batch norm")
+        if self.batch_norm != "without" and self.points % self.batch == 1:
+            raise BadInput(f"points (training points) must not leave a batch of one to a batch norm, got {self.points}")
+        if self.fresh == "with" and self.data in images.STORED:
+            raise BadInput(f"fresh (new points in every epoch) must be without for stored images, got {self.data}")
+        if self.loss == "cross_entropy" and self.outputs == 1:
+            raise BadInput("outputs (numbers that a network puts out) must be at least 2 for cross entropy, got 1")
+
     @property
     def hidden(self) -> tuple[int, ...]:
         """Neurons of the teacher's hidden layers."""
@@ -84,8 +119,16 @@ class Setup(Params):
         from ...dynamics.deep_relu import Form
 
         norm = {"without": "none", "after": "after", "before": "before"}[self.batch_norm]
-        image = images.SHAPES.get(self.data, (1, 16, 16)) if self.network == "convolutional" else None
-        return Form(self.slope, norm, self.affine == "with", image)  # type: ignore[arg-type]
+        return Form(self.slope, norm, self.affine == "with", self.image)  # type: ignore[arg-type]
+
+    @property
+    def image(self) -> tuple[int, int, int] | None:
+        """Channels, height and width that convolutions see."""
+        return images.SHAPES.get(self.data, (1, 16, 16)) if self.network == "convolutional" else None
+
+    def fan_ins(self, hidden: Sequence[int]) -> list[int]:
+        """How many weights a neuron of each layer has."""
+        return fan_ins(self.inputs, hidden, self.image)
 
     @property
     def inputs(self) -> int:
@@ -126,23 +169,26 @@ def teacher(params: Setup, draws: Draws) -> DeepNet:
     from ...dynamics.deep_relu import DeepNet, states
 
     layers = []
-    sizes = zip(params.form().inputs(params.inputs, params.hidden), (*params.hidden, params.outputs), strict=True)
+    sizes = zip(params.fan_ins(params.hidden), (*params.hidden, params.outputs), strict=True)
     for i, (into, out) in enumerate(sizes, start=1):
         if params.teacher == "separated":
             W = separated(draws, f"teacher {i}", out, into, VALUES[params.values])
+            if i > 1 and params.decay:
+                W = W / (np.arange(1, into + 1) ** params.decay)[:, None]
             layer = Layer(W, draws.uniform(f"teacher bias {i}", out) - 0.5)
         else:
             layer = default_layer(draws, f"teacher {i}", into, out)
         layers.append(normalized(layer if params.biases == "with" else Layer(layer.W, np.zeros_like(layer.b))))
-    net = DeepNet(tuple(layers))
+    X = _stretched(cloud(params, draws, "standardized", params.looked_at), len(draws))
+    form = params.form().teachers
+    for i in range(len(layers) - 1 if params.tuned == "with" else 0):
+        linear = states(DeepNet(tuple(layers[: i + 1])), X, form)[-1]  # of the layer as if it were the last
+        layers[i] = Layer(layers[i].W, layers[i].b - np.median(linear, axis=1))
     if params.standardized == "with":
-        X = cloud(params, draws, "standardized", params.looked_at)
-        y = states(net, _stretched(X, len(draws)), params.form().teachers)[-1]
-        W, b = layers[-1]
-        size = y.std(axis=1)
+        y = states(DeepNet(tuple(layers)), X, form)[-1]
+        (W, b), size = layers[-1], y.std(axis=1)
         layers[-1] = Layer(W / size[:, None], (b - y.mean(axis=1)) / size)
-        net = DeepNet(tuple(layers))
-    return net
+    return DeepNet(tuple(layers))
 
 
 def student(params: Setup, draws: Draws) -> DeepNet:
@@ -150,7 +196,7 @@ def student(params: Setup, draws: Draws) -> DeepNet:
     from ...dynamics.deep_relu import DeepNet
 
     hidden = [params.node_multi * width for width in params.hidden]
-    sizes = zip(params.form().inputs(params.inputs, hidden), (*hidden, params.outputs), strict=True)
+    sizes = zip(params.fan_ins(hidden), (*hidden, params.outputs), strict=True)
     layers = [default_layer(draws, f"student {i}", into, out) for i, (into, out) in enumerate(sizes, start=1)]
     if params.biases == "without":
         layers = [Layer(layer.W, np.zeros_like(layer.b)) for layer in layers]

@@ -23,6 +23,7 @@ class Specialization(Setup):
 
     widths: str = param("50-75-100-125", "neurons of the teacher's hidden layers")
     values: Literal["five", "nine"] = param("nine", "values that a separated weight takes")
+    tuned: Switch = param("with", "teacher's biases moved so that each hidden neuron is active on half of the points")
     standardized: Switch = param("with", "teacher's outputs brought to mean 0 and variance 1")
     rate: str = param("0:0.2,20:0.1", "step size, or from which epoch on which")
     points: int = param(200_000, "training points", symbol="N", ge=1, le=10_000_000)

@@ -11,7 +11,7 @@ from ...deep_nets import Layer
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from ...params import Params, param
-from .outcome import kept, one, statuses
+from .outcome import kept, one, settled, statuses
 from .setups import CITATION, VALUES, separated
 
 if TYPE_CHECKING:
@@ -157,9 +157,10 @@ def solve(params: TwoLayer, problem: Problem, draws: Draws) -> Solution:
     end, finite, losses = start, np.ones(len(draws), dtype=bool), np.full(len(draws), np.nan)
     for epoch in training(params, problem, start, draws):
         finite, losses = epoch.finite, epoch.losses
+    fine = settled(finite, losses, problem.y, "half")
     if params.epochs:
-        end = kept(epoch.net.read(), start, finite)
-    return Solution((start, end), statuses(finite), {"loss": losses})
+        end = kept(epoch.net.read(), start, fine)
+    return Solution((start, end), statuses(fine), {"loss": losses})
 
 
 def score(params: TwoLayer, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
@@ -240,6 +241,9 @@ TWO_LAYER_SPECIALIZATION = Experiment(
         "paper": Grid(
             {"epochs": [6, 100], "m": [5, 10, 20], "node_multi": MULTIS, "decay": DECAYS}, trials=32,
         ),
+        "early": Grid({"epochs": [6], "m": [5, 10, 20], "node_multi": MULTIS, "decay": DECAYS}, trials=32),
+        "strength": Grid({"epochs": [100], "m": [20], "node_multi": MULTIS, "decay": DECAYS}, trials=32),
+        "shape": Grid({"epochs": [100], "m": [10], "node_multi": MULTIS, "decay": [0.0, 1.0, 2.0]}, trials=32),
         "readme": Grid({"epochs": [1, 2, 3, 4]}, trials=8),
         "adversarial": Grid(
             {"start": ["random", "towards", "against"], "decay": DECAYS}, trials=8, fixed={"epochs": 20},
