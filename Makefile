@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 PORT   ?= 8000
 JOBS   ?= 1
+TESTERS ?= auto
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SITE   := _build/html
@@ -41,8 +42,9 @@ site: $(READY) sync
 serve: book  ## show the site in a browser
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 
-test: site  ## all tests: units, faults, the built site and JupyterLab in a browser, the notebooks' claims
-	$(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 300
+test: site  ## all tests: units, faults, the built site and JupyterLab in a browser, the notebooks' claims (TESTERS=1 for one process)
+	$(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
+	  --numprocesses $(TESTERS) --dist loadfile
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check .

@@ -29,18 +29,19 @@ def _panels(layers: int, curves: bool) -> go.Figure:
     if not curves:
         fig = make_subplots(1, layers, subplot_titles=LAYERS[:layers], horizontal_spacing=0.06)
     else:
+        # Twice as many columns as layers, so that two panels fit below however many stand above.
+        below = [{"colspan": layers}, *[None] * (layers - 1)] * 2
         fig = make_subplots(
-            2, layers, subplot_titles=(*LAYERS[:layers], "largest correlations", "training loss"), vertical_spacing=0.2,
-            row_heights=[0.55, 0.45], horizontal_spacing=0.07,
-            specs=[[{}] * layers, [{"colspan": layers // 2}, *[None] * (layers // 2 - 1), {"colspan": layers // 2},
-                                   *[None] * (layers // 2 - 1)]],
+            2, 2 * layers, subplot_titles=(*LAYERS[:layers], "largest correlations", "training loss"),
+            vertical_spacing=0.2, row_heights=[0.55, 0.45], horizontal_spacing=0.06,
+            specs=[[{"colspan": 2}, None] * layers, below],
         )  # fmt: skip
         for k, span in enumerate(([0.0, 0.42], [0.58, 1.0])):  # room for the second axis' words
             fig.layout[f"xaxis{layers + 1 + k}"].domain = span
             fig.layout.annotations[layers + k].x = sum(span) / 2
-    fig.update_xaxes(title="student neuron", row=1)
+    fig.update_xaxes(title="student", row=1)
     fig.update_yaxes(autorange="reversed", row=1)
-    fig.update_yaxes(title="teacher neuron", row=1, col=1)
+    fig.update_yaxes(title="teacher", row=1, col=1)
     bar = {"title": {"text": "correlation"}, "thickness": 14, "outlinewidth": 0}
     fig.update_layout(coloraxis={"colorscale": SCALE, "cmin": 0, "cmax": 1, "colorbar": bar})
     return fig
@@ -73,7 +74,7 @@ def live(params: Params, problem: Problem, solution: Solution, scores: dict[str,
     fig.add_traces(data)
     fig.update_yaxes(range=[0, 1.02], row=2, col=1)
     fig.update_xaxes(title="step", row=2)
-    fig.update_yaxes(type="log", title="mean squared error", exponentformat="power", row=2, col=len(found) // 2 + 1)
+    fig.update_yaxes(type="log", title="mean squared error", exponentformat="power", row=2, col=len(found) + 1)
     words = f"after {at[-1]} steps: "
     if solution.status[0].usable:
         words += (

@@ -47,6 +47,16 @@ def test_the_live_view_always_has_the_same_traces(instance):
     assert fig.layout.meta["alt"]
 
 
+@pytest.mark.parametrize("widths", ["3", "3-4-5", "3-4-5-3"])
+def test_the_live_view_has_a_panel_a_layer(widths):
+    params = INSTANCE.params(**{**FEW, "widths": widths}, steps=100)
+    fig = correlation_portrait.live(params, *INSTANCE.run(params, Draws(0, [0])))
+    layers = widths.count("-") + 1
+    assert [trace.type for trace in fig.data].count("heatmap") == layers
+    assert len(fig.layout.annotations) == layers + 2
+    assert fig.layout[f"yaxis{layers + 2}"].type == "log"
+
+
 def test_the_live_view_says_that_a_student_diverged():
     params = INSTANCE.params(**{**FEW, "rate": 100.0}, steps=100)
     fig = correlation_portrait.live(params, *INSTANCE.run(params, Draws(0, [0])))

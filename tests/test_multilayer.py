@@ -152,6 +152,87 @@ def test_words_that_mean_nothing_are_refused(experiment, changes, message):
         experiment.params(**changes)
 
 
+# What each parameter may be changed to, and what must then be different: all of them mean something.
+CHANGES = {
+    "d": 6, "widths": "4-3", "outputs": 5, "node_multi": 3, "teacher": "default", "values": "nine", "biases": "without",
+    "tuned": "with", "decay": 1.0, "standardized": "with", "data": "uniform", "data_std": 3.0, "points": 140,
+    "fresh": "with", "slope": 0.1, "batch_norm": "after", "normalize": "with", "loss": "cross_entropy",
+    "optimizer": "adam", "rate": "0:0.005,1:0.001", "momentum": 0.5, "weight_decay": 0.1, "batch": 32, "epochs": 1,
+    "looked_at": 140, "dtype": "float32",
+}  # fmt: skip
+
+
+def test_every_parameter_has_an_effect():
+    base = {**SMALL, "rate": "0.005"}
+    usual = RECONSTRUCTION.rows(RECONSTRUCTION.params(**base), 0, [1])[0]
+    rest = set(RECONSTRUCTION.params.model_fields) - set(CHANGES)
+    assert rest == {"pairs", "network", "affine"}, "these have tests of their own, or need another one beside them"
+    for name, value in CHANGES.items():
+        changed = RECONSTRUCTION.rows(RECONSTRUCTION.params(**{**base, name: value}), 0, [1])[0]
+        assert changed["status"] == Status.SOLVED, (name, changed["detail"])
+        assert changed["error"] != usual["error"], name
+    normed = [{**base, "batch_norm": "before", "affine": affine, "weight_decay": 0.1} for affine in ("with", "without")]
+    rows = [RECONSTRUCTION.rows(RECONSTRUCTION.params(**some), 0, [1])[0]["error"] for some in normed]
+    assert rows[0] != rows[1]
+
+
+def test_a_tuned_teacher_is_active_on_half_of_the_points():
+    params = DEEP_SPECIALIZATION.params(widths="5-6-4", outputs=3, looked_at=2000)
+    draws = Draws(0, [0, 1])
+    wise = students.teacher(params, draws)
+    X = students.cloud(params, draws, "standardized", 2000)  # the points by which it was tuned
+    *hidden, y = states(wise, X)
+    assert np.allclose((hidden[0] > 0).mean(axis=1), 0.5, atol=1e-3)
+    # Above, points at which all neurons below are silent look alike: a median among them leaves fewer than half.
+    assert all(np.allclose((h > 0).mean(axis=1), 0.5, atol=0.05) for h in hidden)
+    assert np.allclose(y.mean(axis=1), 0, atol=1e-12)
+    assert np.allclose(y.std(axis=1), 1)
+
+
+def test_a_teachers_strength_may_decay_with_the_input_of_a_layer():
+    flat, steep = (students.teacher(small(decay=p), Draws(0, [0])) for p in (0.0, 2.0))
+    assert np.array_equal(flat.layers[0].W, steep.layers[0].W)
+    given = flat.layers[1].W[0] / (np.arange(1, 4) ** 2)[:, None]
+    assert np.allclose(steep.layers[1].W[0], given / np.linalg.norm(given, axis=0), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": "adam", "momentum": 0.9}, r"momentum \(of sgd\) must be 0 with adam, got 0.9"),
+        ({"affine": "with"}, "affine .* must be without where there is no batch norm"),
+        ({"batch_norm": "after", "points": 129}, r"points \(training points\) must not leave a batch of one"),
+        ({"data": "mnist", "fresh": "with"}, "fresh .* must be without for stored images"),
+        ({"loss": "cross_entropy", "outputs": 1, "widths": "9"}, "outputs .* must be at least 2 for cross entropy"),
+        (
+            {"widths": "1", "d": 5},
+            r"neurons \(of a separated layer\) must be at most 4 with 1 inputs and 5 values, got 6",
+        ),
+        ({"network": "convolutional", "tuned": "with"}, "tuned .* must be without for convolutional"),
+    ],
+)
+def test_what_would_be_left_aside_is_refused(changes, message):
+    with pytest.raises(BadInput, match=message):
+        small(**changes)
+
+
+def test_a_student_far_above_silence_has_diverged():
+    y = np.ones((3, 10, 4))
+    fine = outcome.settled(np.array([True, True, False]), np.array([99.0, 101.0, 1.0]), y, "mean")
+    assert fine.tolist() == [True, False, False]
+    assert outcome.settled(np.array([True]), np.array([199.0]), y[:1], "half").tolist() == [True]
+    assert outcome.settled(np.array([True]), np.array([np.nan]), y[:1], "half").tolist() == [True], "not yet trained"
+    assert RECONSTRUCTION.rows(small(rate="1000"), 0, [0])[0]["status"] == Status.DIVERGED
+
+
+@pytest.mark.parametrize("data", ["gaussian", "cifar10"])
+@pytest.mark.usefixtures("stored")
+def test_students_of_one_teacher_do_not_depend_on_those_beside_them(data):
+    params = small(pairs="shared", data=data, points=130 if data == "gaussian" else 3, batch=2, epochs=1)
+    together, alone = RECONSTRUCTION.rows(params, 0, range(3)), RECONSTRUCTION.rows(params, 0, [2])
+    assert repr({**together[2], "seconds": 0}) == repr({**alone[0], "seconds": 0})
+
+
 # ----------------------------------------------------------------------------------------------------------- images
 
 

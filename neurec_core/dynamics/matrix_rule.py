@@ -86,8 +86,8 @@ def ascend(
     if summed and rule != "exact":
         raise BadInput(f"rule (of the steps) must be exact where steps are summed over the batch, got {rule!r}")
     kind, place = named(dtype, "dtype", DTYPES), torch_device(device)
-    drawn = batches(draws, start[0].shape[1] - 1, batch, sampling)
-    if not fresh:
+    drawn = iter(()) if rule == "population" else batches(draws, start[0].shape[1] - 1, batch, sampling)
+    if not fresh and rule != "population":
         first = next(drawn)
         drawn = itertools.repeat(np.repeat(first[:, :1], first.shape[1], axis=1))
     # Pulls of batches are sums over them.

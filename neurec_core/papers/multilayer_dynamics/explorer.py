@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from pydantic import model_validator
 
 from ... import specialization
 from ...draws import Draws
@@ -34,11 +35,16 @@ class Instance(Params):
     steps: int = param(4000, "steps, looked at every 100", ge=0, le=1_000_000, slider=(1000, 20_000, 1000))
     widths: str = param("10-15-20-25", "neurons of the teacher's hidden layers")
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.setup()
+        return self
+
     def setup(self) -> Setup:
         """As a point of the papers' experiments: an epoch is what passes between two looks."""
         return Setup(
             node_multi=self.node_multi, rate=repr(self.rate), data_std=self.data_std, outputs=self.outputs,
-            widths=self.widths, epochs=self.steps // STEPS, points=STEPS * BATCH, batch=BATCH, fresh="with",
+            widths=self.widths, epochs=-(-self.steps // STEPS), points=STEPS * BATCH, batch=BATCH, fresh="with",
             looked_at=1000, dtype="float32",
         )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -11,7 +12,7 @@ from ...draws import Draws
 from ...experiment import Problem, Solution, Status
 from ...params import BadInput, Params, param
 from .measures import states
-from .setups import VALUES, separated, widths
+from .setups import VALUES, enough, separated, widths
 
 if TYPE_CHECKING:
     from ...dynamics.ascent import Ascended
@@ -56,6 +57,8 @@ class MatrixNets(Params):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         hidden = widths(self.widths)
+        for into, out in itertools.pairwise(self.teacher_sizes):
+            enough(out, into, VALUES["five"])
         if self.rule == "population" and len(hidden) > 1:
             raise BadInput(f"rule (how the student steps) must not be population for hidden layers {self.widths}")
         if self.rule != "population" and self.sampling != "iid":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
+from pydantic import model_validator
 
 from ... import specialization
 from ...deep_nets import Layer
@@ -12,7 +13,7 @@ from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from ...params import Params, param
 from .outcome import kept, one, settled, statuses
-from .setups import CITATION, VALUES, separated
+from .setups import CITATION, VALUES, enough, separated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,12 +47,12 @@ class TwoLayer(Params):
     slope: float = param(0.0, "activation's slope below zero; 1 is linear", ge=0, le=1)
     data: Literal["gaussian", "boundaries"] = param("gaussian", "points: normal, or near the teacher's boundaries")
     data_std: float = param(1.5, "standard deviation of the points", symbol="s", gt=0, le=100, slider=(0.5, 5, 0.5))
-    shift: float = param(1.0, "least distance from a boundary, of points near it", ge=0, le=100)
+    shift: float = param(1.0, "least distance from a boundary, of points near boundaries", ge=0, le=100)
     shift_range: float = param(1.0, "range of that distance", ge=0, le=100)
     points: int = param(10_000, "training points", symbol="N", ge=1, le=10_000_000)
     fresh: Switch = param("without", "new training points in every epoch")
     method: Literal["sgd", "gd"] = param("sgd", "points of a step: drawn with replacement, or all of them")
-    batch: int = param(16, "points a step of sgd", ge=1, le=100_000)
+    batch: int = param(16, "points a step of sgd; gd takes all", ge=1, le=100_000)
     rate: float = param(0.01, "step size", gt=0, le=10)
     halving: int = param(0, "epochs after which the step size is halved, again and again; 0: never", ge=0, le=10_000)
     normalize: Switch = param("without", "student's neurons brought to norm 1 after each step")
@@ -59,6 +60,12 @@ class TwoLayer(Params):
     epochs: int = param(100, "passes, of as many steps each", ge=0, le=10_000)
     looked_at: int = param(10_000, "points on which correlations are measured", ge=2, le=100_000)
     dtype: Literal["float64", "float32"] = param("float64", "precision")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        enough(self.m, self.d, VALUES["nine"])
+        enough(self.outputs, self.m, VALUES["nine"])
+        return self
 
     @property
     def rates(self) -> np.ndarray:
@@ -140,14 +147,16 @@ def training(params: TwoLayer, problem: Problem, start: DeepNet, draws: Draws) -
 
     def order(epoch: int) -> np.ndarray:
         if params.method == "gd":
-            return np.tile(np.arange(params.points), (len(draws), params.steps))
+            return np.tile(np.arange(params.points), (len(draws), 1))
         return (draws.uniform(f"order {epoch}", params.steps * batch) * params.points).astype(int)
 
     learns = params.trained != "output", params.trained != "hidden"
     method = Method("half", normalize=params.normalize == "with", trained=learns, biases=params.biases == "with")
+    # Gradient descent has a single step in what `train` calls an epoch: its points need not be copied many times.
+    times = params.steps if params.method == "gd" else 1
     return train(
-        start, problem.teacher, points, order, params.rates, batch=batch, form=Form(params.slope), method=method,
-        dtype=params.dtype,
+        start, problem.teacher, lambda epoch: points(epoch // times), order, np.repeat(params.rates, times),
+        batch=batch, form=Form(params.slope), method=method, dtype=params.dtype,
     )  # fmt: skip
 
 
@@ -176,7 +185,7 @@ def _row(params: TwoLayer, problem: Problem, solution: Solution, b: int) -> dict
     T = states(one(problem.teacher, b), X, form)[0]
     (A, _), (Z, f) = (states(one(net, b), X, form) for net in solution.value)
     first, last = (specialization.correlations(T, part) for part in (A, Z))
-    best = specialization.best(last)[0]
+    best, ranks = specialization.best(last)[0], specialization.winner_ranks(first, last) / max(last.shape[2] - 1, 1)
     fan_out = np.linalg.norm(solution.value[1].layers[1].W[b], axis=1)
     near = last[0].max(axis=0) > FOUND
     told = np.full(NEURONS, np.nan)
@@ -187,7 +196,7 @@ def _row(params: TwoLayer, problem: Problem, solution: Solution, b: int) -> dict
         "share": float((best > FOUND).mean()),
         "best": float(best.mean()),
         "error": error,
-        "rank": float(specialization.winner_ranks(first, last).mean() / max(last.shape[2] - 1, 1)),
+        "rank": float(specialization.mean_over(ranks, specialization.live(T))[0]),
         "students": float(specialization.matches(last, FOUND).mean()),
         "strong_fan_out": float(fan_out[near].mean()) if near.any() else np.nan,
         "weak_fan_out": float(fan_out[~near].mean()) if not near.all() else np.nan,
