@@ -120,14 +120,8 @@ fig = plots.curves(falls, rule, "iterations", "losers", "rule")
 fig.update_xaxes(type="log", dtick=1)
 
 # %%
-seen = [
-    "losers",
-    "losers_median",
-    "losers_max",
-    "winners_off",
-    "bias_row",
-    "residual",
-]
+seen = ["losers", "losers_median", "losers_max"]
+seen += ["winners_off", "bias_row", "residual"]
 by_rule = falls[falls["rule"] == "matrix"].groupby("iterations")
 way = by_rule[seen].mean()
 way["losers_median"] = by_rule["losers_median"].median()
@@ -400,7 +394,6 @@ pd.DataFrame(checks, index=["claimed", "measured", "agrees"]).T
 # | `--load_teacher` | no checkpoint is published, no script makes one | not offered |
 # | `--num_iter`, `--init_multi`, `--teacher_scale`, `student_scale_down` | no effect | not offered |
 # | `--normalize` | after every step (the help says epoch), neuron by neuron | `normalize="with"`, at once |
-# | `--regen_dataset_each_epoch`, `--no_bias`, `--no_sep`, `--use_cnn`, `--bn…` | flags | `fresh`, `biases`, `teacher`, `network`, `batch_norm` and `affine` |
 # | `--eval_batchsize`, `--stats_w` | | `looked_at`; the column `moved` (lowest layer) |
 # | `--stats_grad_norm` | gradients' norms, logged | not logged |
 # | `--use_gd`, `--init_std`, `--ks` | | `inputs="fixed"`, `noise`, `widths` |
