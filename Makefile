@@ -96,7 +96,7 @@ TABLES := $(addprefix convex_recovery., \
 	knobs:small_points:2 knobs:data_std:2 knobs:rate:2 knobs:normalize:2 knobs:batch_norm:2 knobs:outputs:2 knobs:paper:2 \
 	knobs:fresh:2 knobs:momentum:2 knobs:adam:2 knobs:cross_entropy:2 deep_specialization:part:2 \
 	two_layer_specialization:readme:8 two_layer_specialization:adversarial:4 \
-	two_layer_specialization:early:2 two_layer_specialization:strength:2 two_layer_specialization:shape:2)
+	two_layer_specialization:early:2 two_layer_specialization:strength:2)
 
 tables: $(READY)  ## compute the committed tables again (hours; can be stopped and goes on; JOBS=2 for two processes)
 	@set -e; for table in $(TABLES); do set -- $$(echo $$table | tr : ' '); name=$${1#*.}; \

@@ -273,8 +273,8 @@ cost.round(3).to_frame("second layer")
 
 # %%
 two = load(published(paper.TWO_LAYER_SPECIALIZATION))
-grid = two[(two["start"] == "random") & two["epochs"].isin([6, 100])]
-strong = grid[(grid["m"] == 20) & (grid["epochs"] == 100)]
+grid = two.query("start == 'random' and m == 20 and epochs in (6, 100)")
+strong = grid[grid["epochs"] == 100]
 words = "Found after 100,000 steps, by strength (students of all widths)"
 correlation_portrait.by_strength(strong, "decay", words)
 
@@ -291,12 +291,14 @@ share.round(3)
 # Output weights of teacher neuron $i$ fall as $i^{-p}$. Equal neurons are found; with $p$ = 2.5 the weak ones are not, at least not yet.
 
 # %%
-shape = grid[grid["epochs"] == 100].groupby(["node_multi", "decay"])
-shape = shape[["strong_fan_out", "weak_fan_out", "students", "error"]].median()
-shape.map("{:.2g}".format).unstack("decay")["weak_fan_out"]
+shape = strong.groupby(["node_multi", "decay"])
+shape = shape[["strong_fan_out", "weak_fan_out"]].median()
+arm = (shape["weak_fan_out"] / shape["strong_fan_out"]).unstack("decay")
+assert (arm.loc[[2, 5, 10]] < 1).all(axis=None)
+arm.round(3)
 
 # %% [markdown]
-# The other arm of the L: students that stand for nobody have a small fan-out. In depth it is the same from the lowest layer on, with networks of 50-75-100-125 teacher neurons:
+# The other arm of the L: fan-out of students that stand for nobody, over that of those that stand for somebody. And in depth, with networks of 50-75-100-125 teacher neurons:
 
 # %%
 wide = load(published(paper.DEEP_SPECIALIZATION))
