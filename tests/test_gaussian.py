@@ -39,6 +39,15 @@ def neurons(n, d, seed, bias=0.5, B=1):
     return tensor(W)
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rho", [0.5, 0.95, -0.95, 0.9999])
+def test_orthants_far_away_are_finite(kind, rho):
+    for a, b in [(40.0, -40.0), (-40.0, 40.0), (200.0, -3.0), (30.0, 30.0), (-30.0, -30.0)]:
+        found = orthant(*(torch.tensor([[v]], dtype=kind) for v in (a, b, rho))).item()
+        # So far out one of the two decides; what is left is below single precision.
+        assert found == pytest.approx(ndtr(min(a, b)) if max(a, b) > 0 else 0.0, abs=1e-6)
+
+
 @pytest.mark.parametrize("rho", [0.0, 0.3, -0.7, 0.899, 0.901, -0.95, 0.999, -0.9999])
 def test_orthants_are_those_of_quadrature(rho):
     rng = np.random.default_rng(0)

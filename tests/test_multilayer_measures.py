@@ -215,3 +215,20 @@ def test_luck_by_its_parts():
 def test_points_that_cannot_be_are_refused(change, message):
     with pytest.raises(BadInput, match=message):
         MATRIX_RULE.params(**change)
+
+
+def test_the_expectation_asks_for_no_batch_and_bears_large_biases():
+    given = {"rule": "population", "outputs": 6, "iterations": 5, "points": 100}
+    odd = MATRIX_RULE.rows(MATRIX_RULE.params(**given, d=3, widths="3", sampling="whitened", batch=3), 0, [0])[0]
+    plain = MATRIX_RULE.rows(MATRIX_RULE.params(**given, d=3, widths="3"), 0, [0])[0]
+    assert odd["residual"] == plain["residual"], odd["detail"]
+    far = MATRIX_RULE.rows(MATRIX_RULE.params(**given, d=1, widths="3", bias=10.0, noise=0.001), 0, [0])[0]
+    assert far["status"] == Status.SOLVED
+
+
+@pytest.mark.parametrize("experiment", [MATRIX_RULE, LUCK], ids=lambda e: e.name)
+def test_a_layer_holds_no_more_neurons_than_differ(experiment):
+    with pytest.raises(
+        BadInput, match=r"neurons \(of a separated layer\) must be at most 4 with 1 inputs and 5 values"
+    ):
+        experiment.params(widths="1", outputs=5)
