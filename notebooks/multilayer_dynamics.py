@@ -284,19 +284,21 @@ correlation_portrait.by_strength(strong, "decay", words)
 share = grid.pivot_table(
     index=["epochs", "decay"], columns="node_multi", values="share"
 )
-assert (share.loc[100].loc[0.0] > 0.9).all()
-assert (share.loc[100].iloc[-1] < share.loc[100].iloc[0]).all()
-assert (share.loc[100] >= share.loc[6] - 0.02).all(axis=None)
+late = share.loc[100]
+assert (late.loc[0.0] == 1).all()
+assert (late.iloc[-1] < 0.7).all()
+assert (late >= share.loc[6]).all(axis=None)
+assert (late[10] >= late[1]).all()
 share.round(3)
 
 # %% [markdown]
-# Output weights of teacher neuron $i$ fall as $i^{-p}$. Equal neurons are found; with $p$ = 2.5 the weak ones are not, at least not yet.
+# Output weights of teacher neuron $i$ fall as $i^{-p}$. Equal neurons are found; with $p$ = 2.5 the weak ones are not, at least not yet. More student neurons help.
 
 # %%
 shape = strong.groupby(["node_multi", "decay"])
 shape = shape[["strong_fan_out", "weak_fan_out"]].median()
 arm = (shape["weak_fan_out"] / shape["strong_fan_out"]).unstack("decay")
-assert (arm.loc[[2, 5, 10]] < 1).all(axis=None)
+assert arm.loc[[5, 10]].max(axis=None) < 0.7
 arm.round(3)
 
 # %% [markdown]
