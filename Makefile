@@ -94,7 +94,7 @@ TABLES := $(addprefix convex_recovery., \
 	matrix_rule:readme_3:8 matrix_rule:readme_4:8 matrix_rule:paper:16 matrix_rule:population:4 matrix_rule:sampling:8 \
 	matrix_rule:starts:8 matrix_rule:deep:4 luck:paper:8 reconstruction:paper:4 \
 	knobs:small_points:2 knobs:data_std:2 knobs:rate:2 knobs:normalize:2 knobs:batch_norm:2 knobs:outputs:2 knobs:paper:2 \
-	knobs:fresh:2 knobs:momentum:2 knobs:adam:2 knobs:cross_entropy:2 deep_specialization:part:2 \
+	knobs:fresh:2 knobs:momentum:2 knobs:adam:2 knobs:cross_entropy:2 deep_specialization:part:2 deep_specialization:depth:2 \
 	two_layer_specialization:readme:8 two_layer_specialization:adversarial:4 \
 	two_layer_specialization:early:2 two_layer_specialization:strength:2)
 

@@ -309,7 +309,18 @@ wide = load(published(paper.DEEP_SPECIALIZATION))
 columns = [
     f"{name}_{k}" for name in ("live", "fan_out", "order") for k in (1, 2, 3, 4)
 ]
-wide.groupby(["node_multi", "epochs"])[columns].mean().round(3).T
+deepest = wide[wide["widths"] == "50-75-100-125"]
+by_time = deepest.groupby(["node_multi", "epochs"])[columns].mean()
+assert (by_time["live_1"].diff().iloc[1:3] > 0).all()
+assert by_time.loc[(2, 20), "fan_out_1"] < by_time.loc[(2, 1), "fan_out_1"]
+by_time.round(3).T
+
+# %% [markdown]
+# Five epochs with fewer layers:
+
+# %%
+shallow = wide.query("node_multi == 2 and epochs == 5").groupby("widths")
+shallow[["live_1", "live_2", "live_3", "live_4", "error"]].mean().round(3)
 
 # %% [markdown]
 # `live`: largest correlations; `fan_out`: strength of students without a match over that of those with one; `order`: rank correlation of a teacher neuron's strength with how well it is found.

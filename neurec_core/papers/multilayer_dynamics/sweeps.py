@@ -74,6 +74,7 @@ DEEP_SPECIALIZATION = dataclasses.replace(
         "quick": Grid({"epochs": [0, 1, 3]}, trials=1, fixed={"node_multi": 1, "points": 20_000, "looked_at": 1000}),
         "paper": Grid({"node_multi": [1, 2, 5, 10], "epochs": [1, 5, 20, 100]}, trials=10),
         "part": Grid({"node_multi": [1, 2], "epochs": [1, 5, 20]}, trials=3),
+        "depth": Grid({"widths": ["50", "50-75", "50-75-100"]}, trials=10, fixed={"node_multi": 2, "epochs": 5}),
         "readme": Grid({"epochs": [100]}, trials=1, fixed={"dtype": "float32"}),
     },
 )
