@@ -91,15 +91,14 @@ def training(solution: Solution) -> go.Figure:
     trace = solution.trace
     orders = [_ordered(C[0]) for C in trace["correlations"][-1]]
     fig = _panels(len(orders), curves=False)
-    fig.add_traces(_maps(trace["correlations"][-1], orders))
+    fig.add_traces(_maps(trace["correlations"][0], orders))
     fig.frames = [
         go.Frame(data=_maps(found, orders), name=f"{trace['at'][i]}")
         for i, found in zip(trace["kept"], trace["correlations"], strict=True)
     ]
     words = f"correlations of student with teacher neurons over {trace['at'][-1]} steps of training, layer by layer"
     style(fig, "", words, 460, stacked(fig, height=160 + 300 * len(orders)))
-    player(fig, "Who stands for whom", words)
-    return fig.update_layout(sliders=[{**fig.layout.sliders[0].to_plotly_json(), "active": len(fig.frames) - 1}])
+    return player(fig, "Who stands for whom", words)
 
 
 def falling(noted: dict[str, np.ndarray], title: str) -> go.Figure:

@@ -24,7 +24,7 @@ class Luck(MatrixNets):
         "also minus a random teacher neuron in the others"
     )  # fmt: skip
     node_multi: int = param(5, "student neurons per teacher neuron", ge=1, le=100, slider=(1, 10, 1))
-    iterations: int = param(4000, "steps of the student", ge=0, le=10**8, slider=(0, 5000, 100))
+    iterations: int = param(4000, "steps of the student", symbol="t", ge=0, le=10**8, slider=(0, 5000, 100))
 
 
 def score(params: Luck, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:

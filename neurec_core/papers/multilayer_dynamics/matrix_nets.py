@@ -45,7 +45,7 @@ class MatrixNets(Params):
         "gradient of the loss; by its expectation",
     )
     rate: float = param(0.05, "step size", gt=0, le=1000, slider=(0.01, 0.3, 0.01))
-    iterations: int = param(20_000, "steps of the student", ge=0, le=10**8, slider=(0, 5000, 100))
+    iterations: int = param(20_000, "steps of the student", symbol="t", ge=0, le=10**8, slider=(0, 5000, 100))
     batch: int = param(64, "inputs a step", ge=1, le=100_000, slider=(16, 128, 16))
     sampling: Literal["iid", "antithetic", "whitened"] = param(
         "iid", "inputs of a batch: independent; in opposite pairs; of sample covariance 1, too"

@@ -94,8 +94,8 @@ def _moved(nets: Sequence[DeepNet], b: int) -> float:
 
 ORDINALS = ("lowest", "second", "third", "fourth")[:LAYERS]
 TOLD = {
-    "best_{}": "largest correlation with a student neuron, mean over the {} layer",
-    "live_{}": "the same without silent teacher neurons, {} layer",
+    "best_{}": "largest correlation with a student neuron, 0 for silent teacher neurons, {} layer",
+    "live_{}": "largest correlation with a student neuron, {} layer",
     "rank_{}": "rank of the winners at the start over that of the last, {} layer",
     "matches_{}": "student neurons with a correlation of 0.9 or more, per teacher neuron, {} layer",
     "fan_out_{}": "strength of student neurons without a match over that of those with one, {} layer",

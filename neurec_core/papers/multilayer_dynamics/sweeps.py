@@ -15,7 +15,7 @@ class Knobs(Setup):
     """As in `reconstruction`, with students of medium width that are trained for eight epochs."""
 
     node_multi: int = param(5, "student neurons per teacher neuron", ge=1, le=100, slider=(1, 10, 1))
-    epochs: int = param(8, "passes over the training points", ge=0, le=10_000)
+    epochs: int = param(8, "passes over the training points", symbol="E", ge=0, le=10_000)
 
 
 class Specialization(Setup):
@@ -27,7 +27,7 @@ class Specialization(Setup):
     standardized: Switch = param("with", "teacher's outputs brought to mean 0 and variance 1")
     rate: str = param("0:0.2,20:0.1", "step size, or from which epoch on which")
     points: int = param(200_000, "training points", symbol="N", ge=1, le=10_000_000)
-    epochs: int = param(100, "passes over the training points", ge=0, le=10_000)
+    epochs: int = param(100, "passes over the training points", symbol="E", ge=0, le=10_000)
 
 
 TURNED = {

@@ -57,7 +57,7 @@ class TwoLayer(Params):
     halving: int = param(0, "epochs after which the step size is halved, again and again; 0: never", ge=0, le=10_000)
     normalize: Switch = param("without", "student's neurons brought to norm 1 after each step")
     steps: int = param(1000, "steps an epoch", ge=1, le=10_000_000)
-    epochs: int = param(100, "passes, of as many steps each", ge=0, le=10_000)
+    epochs: int = param(100, "passes, of as many steps each", symbol="E", ge=0, le=10_000)
     looked_at: int = param(10_000, "points on which correlations are measured", ge=2, le=100_000)
     dtype: Literal["float64", "float32"] = param("float64", "precision")
 
