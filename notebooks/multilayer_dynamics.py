@@ -348,14 +348,23 @@ def line_of(claimed, measured, agrees):
 
 
 median = way.loc[20_000, "losers_median"]
+own, others = by_rule[["own", "others"]].mean().loc[20_000]
 checks = {
     "fan-out of losers, median after 20,000": line_of(
         "1.15e-4 (one run)", f"{median:.2g}", 5e-5 < median < 3e-4
     ),
-    "README 3 and 4, step size 0.2": line_of(
-        "implied: converges", f"{settled.loc[0.2, 'matrix']:.2f}", False
+    "H* on over off the diagonal": line_of(
+        "14.6 (one run)", f"{own / others:.1f}", 13 < own / others < 18
     ),
-    "the same at 0.02": line_of(1, f"{settled.loc[0.02, 'matrix']:.4f}", True),
+}
+
+# %%
+large, small_rate = settled.loc[0.2, "matrix"], settled.loc[0.02, "matrix"]
+checks |= {
+    "README 3 and 4, step size 0.2": line_of(
+        "converges", f"{large:.2f}", large > 0.99
+    ),
+    "the same at 0.02": line_of(1, f"{small_rate:.4f}", small_rate > 0.99),
 }
 
 # %%
