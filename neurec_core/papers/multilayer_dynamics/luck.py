@@ -8,7 +8,7 @@ import numpy as np
 
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from ...params import param
-from ...specialization import best, correlations, matches, winner_ranks
+from ...specialization import best, correlations, matches, mean_over, winner_ranks
 from . import measures
 from .matrix_nets import MatrixNets, sample, solve
 from .setups import CITATION
@@ -58,15 +58,10 @@ def score(params: Luck, problem: Problem, solution: Solution) -> dict[str, np.nd
         "normalized_rank": whole["share"].mean(axis=1),
         "lucky": (whole["rank"] == 0).mean(axis=1),
         "rank_below_3": (whole["rank"] < 3).mean(axis=1),
-        "winners": _mean(whole["won"]),
-        "losers": _mean(whole["lost"]),
+        "winners": mean_over(whole["won"], ~np.isnan(whole["won"])),
+        "losers": mean_over(whole["lost"], ~np.isnan(whole["lost"])),
         "matches": whole["matches"].mean(axis=1),
     }
-
-
-def _mean(rows: np.ndarray) -> np.ndarray:
-    number = (~np.isnan(rows)).sum(axis=1)
-    return np.divide(np.nansum(rows, axis=1), number, out=np.full(len(rows), np.nan), where=number > 0)
 
 
 COLUMNS = {

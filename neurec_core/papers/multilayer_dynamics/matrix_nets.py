@@ -9,9 +9,10 @@ import numpy as np
 from pydantic import model_validator
 
 from ...draws import Draws
-from ...experiment import Problem, Solution, Status
+from ...experiment import Problem, Solution
 from ...params import BadInput, Params, param
 from .measures import states
+from .outcome import statuses
 from .setups import VALUES, enough, separated, widths
 
 if TYPE_CHECKING:
@@ -134,10 +135,9 @@ def solve(params: MatrixNets, problem: Problem, draws: Draws) -> Solution:
     """The value holds the student at the start and at the end; where that is not finite the trial has diverged."""
     start = students(params, problem.teacher, draws)
     end = advance(params, problem.teacher, start, draws)
-    statuses = [Status.DIVERGED if wrong else Status.SOLVED for wrong in end.diverged]
     fine = ~end.diverged[:, None, None]
     kept = [np.where(fine, W, first) for W, first in zip(end.weights, start, strict=True)]
-    return Solution((start, kept), statuses)
+    return Solution((start, kept), statuses(~end.diverged))
 
 
 def advance(

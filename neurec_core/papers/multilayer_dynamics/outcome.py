@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,11 +10,11 @@ from scipy.stats import spearmanr
 
 from ... import specialization
 from ...deep_nets import Layer
-from ...experiment import Status
+from ...experiment import Solution, Status
 
 if TYPE_CHECKING:
     from ...dynamics.deep_relu import DeepNet
-
+    from ...dynamics.deep_training import Epoch
 
 BLOWN_UP = 100.0  # times the loss of a network that says 0
 
@@ -35,6 +36,25 @@ def settled(finite: np.ndarray, losses: np.ndarray, y: np.ndarray, loss: str) ->
 def statuses(fine: np.ndarray) -> list[Status]:
     """Solved, or diverged where a student is not fine."""
     return [Status.SOLVED if one else Status.DIVERGED for one in fine]
+
+
+def trained(start: DeepNet, epochs: Iterable[Epoch], y: np.ndarray, loss: str) -> Solution:
+    """Let training run to its end; the value holds the students at the start and at the end.
+
+    One that diverges is kept as it started.
+
+    Parameters
+    ----------
+    start : the students
+    epochs : of their training
+    y, loss : as in `settled`
+    """
+    finite, losses, last = np.ones(len(y), dtype=bool), np.full(len(y), np.nan), None
+    for last in epochs:
+        finite, losses = last.finite, last.losses
+    fine = settled(finite, losses, y, loss)
+    end = kept(last.net.read(), start, fine) if last else start
+    return Solution((start, end), statuses(fine), {"loss": losses})
 
 
 def kept(end: DeepNet, start: DeepNet, finite: np.ndarray) -> DeepNet:

@@ -12,7 +12,7 @@ from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from . import students
 from .measures import beta_diagonal
-from .outcome import kept, one, order, settled, shares, statuses
+from .outcome import one, order, shares, trained
 from .setups import CITATION
 from .students import LAYERS, Setup, sample
 
@@ -31,13 +31,7 @@ class Reconstruction(Setup):
 def solve(params: Setup, problem: Problem, draws: Draws) -> Solution:
     """Train; the value holds the students at the start and at the end. One that diverges is kept as it started."""
     start = students.student(params, draws)
-    end, finite, losses = start, np.ones(len(draws), dtype=bool), np.full(len(draws), np.nan)
-    for epoch in students.training(params, problem, start, draws):
-        finite, losses = epoch.finite, epoch.losses
-    fine = settled(finite, losses, problem.y, params.loss)
-    if params.epochs:
-        end = kept(epoch.net.read(), start, fine)
-    return Solution((start, end), statuses(fine), {"loss": losses})
+    return trained(start, students.training(params, problem, start, draws), problem.y, params.loss)
 
 
 def score(params: Setup, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:

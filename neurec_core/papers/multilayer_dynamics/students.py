@@ -83,10 +83,10 @@ class Setup(Params):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.network == "convolutional":
+        if self.image:
             if self.tuned == "with":
                 raise BadInput("tuned (teacher's biases moved) must be without for convolutional layers")
-            sides = images.SHAPES.get(self.data, (1, 16, 16))[1:]
+            sides = self.image[1:]
             if min(sides) <= 2 * len(self.hidden):
                 raise BadInput(f"widths (hidden layers) must be fewer than {min(sides) // 2} over images of {sides}")
         if self.teacher == "separated":
@@ -179,6 +179,8 @@ def teacher(params: Setup, draws: Draws) -> DeepNet:
         else:
             layer = default_layer(draws, f"teacher {i}", into, out)
         layers.append(normalized(layer if params.biases == "with" else Layer(layer.W, np.zeros_like(layer.b))))
+    if "with" not in (params.tuned, params.standardized):
+        return DeepNet(tuple(layers))
     X = _stretched(cloud(params, draws, "standardized", params.looked_at), len(draws))
     form = params.form().teachers
     for i in range(len(layers) - 1 if params.tuned == "with" else 0):

@@ -12,7 +12,7 @@ from ...deep_nets import Layer
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from ...params import Params, param
-from .outcome import kept, one, settled, statuses
+from .outcome import one, trained
 from .setups import CITATION, VALUES, enough, separated
 
 if TYPE_CHECKING:
@@ -163,13 +163,7 @@ def training(params: TwoLayer, problem: Problem, start: DeepNet, draws: Draws) -
 def solve(params: TwoLayer, problem: Problem, draws: Draws) -> Solution:
     """Train; the value holds the students at the start and at the end. One that diverges is kept as it started."""
     start = student(params, problem.teacher, draws)
-    end, finite, losses = start, np.ones(len(draws), dtype=bool), np.full(len(draws), np.nan)
-    for epoch in training(params, problem, start, draws):
-        finite, losses = epoch.finite, epoch.losses
-    fine = settled(finite, losses, problem.y, "half")
-    if params.epochs:
-        end = kept(epoch.net.read(), start, fine)
-    return Solution((start, end), statuses(fine), {"loss": losses})
+    return trained(start, training(params, problem, start, draws), problem.y, "half")
 
 
 def score(params: TwoLayer, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
