@@ -58,7 +58,7 @@ def enumerate(X: np.ndarray) -> Patterns:
 
 
 def _cells(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rows = _hyperplanes(X)
+    rows = hyperplanes(X)
     _, S, Vt = np.linalg.svd(rows, full_matrices=False)
     span = Vt[: int((S > GRAZING).sum())]
     Y = rows @ span.T
@@ -79,7 +79,7 @@ def _cells(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return D[:, first], H[:, first]
 
 
-def _hyperplanes(X: np.ndarray) -> np.ndarray:
+def hyperplanes(X: np.ndarray) -> np.ndarray:
     """Unit normals (m, d), one for each set of parallel rows, in order of first appearance."""
     norms = np.linalg.norm(X, axis=1)
     unit = X[norms > 0] / norms[norms > 0, None]
@@ -99,25 +99,52 @@ def _every_sign(Y: np.ndarray) -> np.ndarray:
     return np.linalg.solve(Y, signs)
 
 
+def rays(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lines on which r - 1 of m >= r hyperplanes in r dimensions meet.
+
+    Parameters
+    ----------
+    Y : (m, r) array of unit rows in general position
+
+    Returns
+    -------
+    subsets : (k, r - 1) array, the rows that vanish on each line
+    rays : (k, r) array of unit vectors, one of the two rays of each line
+
+    Raises
+    ------
+    BadInput : "X (rows) must be in general position: some 3 of them are dependent"
+    """
+    m, r = Y.shape
+    subsets = np.array(list(combinations(range(m), r - 1))).reshape(comb(m, r - 1), r - 1)
+    found = np.linalg.qr(np.swapaxes(Y[subsets], 1, 2), mode="complete").Q[:, :, -1]
+    others = np.ones((len(subsets), m), bool)
+    np.put_along_axis(others, subsets, False, axis=1)
+    if np.abs(found @ Y.T)[others].min() < GRAZING:
+        raise BadInput(f"X (rows) must be in general position: some {r} of them are dependent")
+    return subsets, found
+
+
+def around(Y: np.ndarray, subsets: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """The cells that touch each ray, (k, 2^(r - 1), m) bool patterns: all signs of the rows that vanish on it."""
+    m, r = Y.shape
+    choices = np.array(list(product([False, True], repeat=r - 1))).reshape(2 ** (r - 1), r - 1)
+    signs = np.repeat((found @ Y.T > 0)[:, None, :], len(choices), axis=1)
+    np.put_along_axis(signs, np.broadcast_to(subsets[:, None], (len(subsets), *choices.shape)), choices[None], axis=2)
+    return signs
+
+
 def _by_rays(Y: np.ndarray) -> np.ndarray:
     """Directions (r, cells), one inside each cell of m > r hyperplanes in general position."""
-    m, r = Y.shape
-    subsets = np.array(list(combinations(range(m), r - 1)))
-    rays = np.linalg.qr(np.swapaxes(Y[subsets], 1, 2), mode="complete").Q[:, :, -1]
-    at_rays = rays @ Y.T
-    others = np.ones(at_rays.shape, bool)
-    np.put_along_axis(others, subsets, False, axis=1)
-    if np.abs(at_rays[others]).min() < GRAZING:
-        raise BadInput(f"X (rows) must be in general position: some {r} of them are dependent")
-    choices = np.array(list(product([False, True], repeat=r - 1)))
-    signs = np.repeat((at_rays > 0)[:, None, :], len(choices), axis=1)
-    np.put_along_axis(signs, np.broadcast_to(subsets[:, None], (len(subsets), *choices.shape)), choices[None], axis=2)
+    m, _ = Y.shape
+    subsets, found = rays(Y)
+    signs = around(Y, subsets, found)
     # A cell and its mirror image share a line of rays: only the one in which the first row is active is kept.
     mirrored = ~signs[..., 0]
     signs ^= mirrored[..., None]
     first, cell = distinct(signs.reshape(-1, m).T)
     sides = np.where(mirrored, -1.0, 1.0)
-    sums = np.stack([np.bincount(cell, (sides * x[:, None]).ravel(), len(first)) for x in rays.T])
+    sums = np.stack([np.bincount(cell, (sides * x[:, None]).ravel(), len(first)) for x in found.T])
     return np.concatenate([sums, -sums], axis=1)
 
 
@@ -138,7 +165,7 @@ def neighbours(X: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ------
     BadInput : "h (a direction) must lie inside a cell: x_i^T h = 0 for some row"
     """
-    rows = _hyperplanes(X)
+    rows = hyperplanes(X)
     _check_inside(rows, h)
     H = np.stack([g for g in (_behind(rows, h, i) for i in range(len(rows))) if g is not None], axis=1)
     return X @ H >= 0, H
@@ -193,7 +220,7 @@ def adversarial(
     ------
     BadInput : as `neighbours` does
     """
-    rows = _hyperplanes(X)
+    rows = hyperplanes(X)
     _check_inside(rows, starts)
     H = starts / np.linalg.norm(starts, axis=0)
     for kick in kicks:

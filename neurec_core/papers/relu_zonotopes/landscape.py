@@ -1,0 +1,118 @@
+"""The optimal loss at every vertex of Z^m: a network is m signed cells, and its loss a convex problem.
+
+A signed cell is a number: c for a positive unit in cell c of the fan, ~c = -1 - c for a negative one. The order of the
+units and repeated signed cells change nothing, so that a set of signed cells says it all.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import nnls
+
+from ... import zonotopes
+from ...convex import cell
+from ...params import BadInput
+
+SURE = 1e-10  # largest gradient along a ray that a quick solution may leave, over the sizes of its output and the labels
+HUGE = 1e7  # coefficients above this, for outputs and labels of size 1, are looked at again
+
+
+class Vertex(NamedTuple):
+    """The convex optimum of one vertex.
+
+    loss : mean squared error
+    W : (m, d) weights of the units, a row a unit
+    residual : (n,) labels less outputs
+    """
+
+    loss: float
+    W: np.ndarray
+    residual: np.ndarray
+
+
+def signed(cells: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    """Cells and output signs 1 or -1 as one number a unit."""
+    return np.where(np.asarray(signs) > 0, cells, ~np.asarray(cells))
+
+
+def cells_of(units: np.ndarray) -> np.ndarray:
+    """The cells of signed units."""
+    return np.where(units < 0, ~units, units)
+
+
+class Landscape:
+    """All cells of one data set, and the optimal loss of any set of signed ones, each computed once.
+
+    Parameters
+    ----------
+    X : (n, d) points in general position, n >= d
+    y : (n,) labels
+    fan : of X, if it is at hand
+
+    Attributes
+    ----------
+    fan : `zonotopes.Fan` of X
+    G : (n, r) outputs max(0, X r) of units on the rays
+    solves : convex problems solved so far
+    """
+
+    def __init__(self, X: np.ndarray, y: np.ndarray, fan: zonotopes.Fan | None = None) -> None:
+        if y.shape != X.shape[:1] or not np.isfinite(y).all():
+            raise BadInput(f"y (labels) must be {len(X)} finite numbers, one a point, got shape {y.shape}")
+        self.X, self.y = X, y
+        self.fan = zonotopes.fan(X) if fan is None else fan
+        self.G = np.maximum(X @ self.fan.rays.T, 0)
+        # Rays that vanish on points leave rounding errors there, which must not look like outputs.
+        self.G[self.G < 1e-14 * np.abs(X).max()] = 0
+        self.solves = 0
+        self._blocks = [self.G[:, self.fan.corners(j)] for j in range(self.fan.D.shape[1])]
+        self._known: dict[tuple[int, ...], float] = {}
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return self.fan.D.shape[1]
+
+    def loss(self, units: np.ndarray) -> float:
+        """The least mean squared error with units (m,) in these signed cells."""
+        key = tuple(sorted(set(map(int, units))))
+        if key not in self._known:
+            self._known[key] = self.residual(key)[1]
+        return self._known[key]
+
+    def residual(self, units: tuple[int, ...]) -> tuple[np.ndarray, float]:
+        """Labels less the outputs of the best units in distinct signed cells, and their mean square."""
+        self.solves += 1
+        A = np.hstack([self._blocks[u] if u >= 0 else -self._blocks[~u] for u in units])
+        size, length = np.abs(A).max(), np.linalg.norm(self.y)
+        found = nnls(A, self.y)[0] if size > 0 else np.zeros(A.shape[1])
+        residual = self.y - A @ found
+        if found.max() * size > HUGE * length or (residual @ A).max() > SURE * size * length:
+            residual = self._combined(np.array(units))[1]
+        return residual, float(residual @ residual / len(residual))
+
+    def vertex(self, units: np.ndarray) -> Vertex:
+        """Weights and residual of the optimum; of units in one signed cell the first does the work of all."""
+        coefficients, residual = self._combined(units)
+        W = np.zeros((len(units), self.X.shape[1]))
+        left = coefficients.copy()
+        for j, unit in enumerate(units):
+            rays = self.fan.corners(cells_of(unit))
+            own = np.maximum(left[rays] * (1 if unit >= 0 else -1), 0)
+            W[j] = own @ self.fan.rays[rays]
+            left[rays[own > 0]] = 0
+        return Vertex(float(np.mean(residual**2)), W, residual)
+
+    def _combined(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        plus, minus = (self._rays(units[units >= 0]), self._rays(~units[units < 0]))
+        return cell.combine(self.G, self.y, plus, minus)
+
+    def _rays(self, cells: np.ndarray) -> np.ndarray:
+        none = np.zeros(0, int)
+        return np.unique(np.concatenate([none, *(self.fan.corners(int(c)) for c in cells)]))
+
+    def at(self, directions: np.ndarray) -> np.ndarray:
+        """The cells (k,) that directions (d, k) lie in."""
+        return self.fan.find(self.X @ directions >= 0)

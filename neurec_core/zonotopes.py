@@ -1,0 +1,237 @@
+"""The zonotope Z = sum_i [0, x_i], whose vertices are the activation patterns of one unit.
+
+For a direction w inside a cell of the hyperplanes x_i^T w = 0, the point of Z that is farthest along w is the sum of
+the points active at w. So the vertices of Z are the patterns, its edges are flips of a single point, and the cells
+themselves are the normal fan of Z: a network of m units has a vertex of Z^m, and training walks between them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial import ConvexHull
+
+from . import arrangements
+from .params import BadInput
+from .patterns import distinct
+
+EXACT = 3  # solid angles have a closed form up to this dimension
+
+
+class MissedCells(UserWarning):
+    """Sampled directions met some cells only."""
+
+
+class Fan(NamedTuple):
+    """The normal fan of a zonotope: every cell, its rays, and what lies behind each of its walls.
+
+    D : (n, p) bool, the patterns in lexicographic order, a column a vertex
+    H : (d, p) unit directions, each strictly inside its cell
+    rays : (r, d) unit vectors, the edges of the cells
+    starts : (p + 1,) rays of cell j are ``spans[starts[j]:starts[j + 1]]``
+    spans : (r 2^(d - 1),) which ray
+    beyond : (p, n) the cell behind hyperplane i, -1 where it is no wall of the cell
+    """
+
+    D: np.ndarray
+    H: np.ndarray
+    rays: np.ndarray
+    starts: np.ndarray
+    spans: np.ndarray
+    beyond: np.ndarray
+
+    def corners(self, cell: int) -> np.ndarray:
+        """Which rays span a cell."""
+        return self.spans[self.starts[cell] : self.starts[cell + 1]]
+
+    def find(self, D: np.ndarray) -> np.ndarray:
+        """The cells (k,) whose patterns are the columns of D (n, k) bool, -1 for what is no cell."""
+        first, which = distinct(np.hstack([self.D, D]))
+        cells = first[which[self.D.shape[1] :]]
+        return np.where(cells < self.D.shape[1], cells, -1)
+
+
+def fan(X: np.ndarray) -> Fan:
+    """All cells with their rays and neighbours.
+
+    Every line on which d - 1 hyperplanes meet gives two rays, and a ray touches the 2^(d - 1) cells in which these
+    hyperplanes take all signs.
+
+    Parameters
+    ----------
+    X : (n, d) array with n >= d, any d rows of which are independent
+
+    Raises
+    ------
+    BadInput : "X (points) must be at least as many as there are inputs, d = 3, got n = 2", "X (points) must not ... "
+    """
+    check_general(X)
+    found = arrangements.enumerate(X[None])
+    D, H = found.D[0], found.H[0]
+    n, p = D.shape
+    Y = X / np.linalg.norm(X, axis=1, keepdims=True)
+    subsets, lines = arrangements.rays(Y)
+    subsets, rays = np.concatenate([subsets, subsets]), np.concatenate([lines, -lines])
+    touched = arrangements.around(Y, subsets, rays)
+    # Both lists hold the same patterns, so that places in their common order are places in D.
+    _, which = distinct(np.hstack([D, touched.reshape(-1, n).T]))
+    cells = which[p:]
+    order = np.argsort(cells, kind="stable")
+    starts = np.searchsorted(cells[order], np.arange(p + 1))
+    empty = Fan(D, H, rays, starts, order // touched.shape[1], np.zeros((0, n), int))
+    beyond = np.stack([empty.find(D ^ (np.arange(n) == i)[:, None]) for i in range(n)], axis=1)
+    return empty._replace(beyond=beyond)
+
+
+def check_general(X: np.ndarray) -> None:
+    """Refuse points whose zonotope has fewer vertices than general position gives; dependent ones show up later.
+
+    Raises
+    ------
+    BadInput : as `fan` says
+    """
+    if X.ndim != 2 or not np.isfinite(X).all():
+        raise BadInput(f"X (points) must be a finite array of shape (n, d), got shape {X.shape}")
+    _check_enough(X)
+    n = len(X)
+    if (distinct_rows := len(arrangements.hyperplanes(X))) < n:
+        raise BadInput(
+            f"X (points) must not be zero, equal or parallel to one another, got {n - distinct_rows} of {n} that are"
+        )
+
+
+def _check_enough(X: np.ndarray) -> None:
+    n, d = X.shape
+    if d < 2:
+        raise BadInput(f"d (inputs) must be at least 2, the constant 1 of a bias among them, got {d}")
+    if n < d:
+        raise BadInput(f"X (points) must be at least as many as there are inputs, d = {d}, got n = {n}")
+
+
+def vertices(X: np.ndarray, D: np.ndarray) -> np.ndarray:
+    """Vertices (p, d) of the zonotope of X (n, d): the sums of the points active in each pattern D (n, p)."""
+    return D.T @ X
+
+
+def support(X: np.ndarray, w: np.ndarray) -> float:
+    """max over z in Z of w . z = sum_i max(0, w . x_i)."""
+    return float(np.maximum(X @ w, 0).sum())
+
+
+def walls(n: int, d: int) -> int:
+    """Walls between cells, which are the edges of the zonotope, in general position: n hyperplanes cut by the others."""
+    return n * arrangements.count(n - 1, d - 1)
+
+
+def cone(X: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The cell of one direction, without enumerating the others.
+
+    With a_i = +-x_i turned so that a_i . h > 0, the walls of the cell are the extreme rays of the cone of all a_i, and
+    its rays are that cone's facets: one convex hull in d - 1 dimensions has both.
+
+    Parameters
+    ----------
+    X : (n, d) array as `fan` takes it
+    h : (d,) array, strictly inside a cell
+
+    Returns
+    -------
+    rays : (r, d) unit rays that span the cell
+    walls : (q,) increasing, the hyperplanes that bound it
+    """
+    _check_enough(X)
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    h = h / np.linalg.norm(h)
+    if not (X @ h).all():
+        raise BadInput("h (a direction) must lie inside a cell: x_i . h = 0 for some point")
+    rays, bounds = _cone(unit, h)
+    # From its middle a thin cell looks less thin, and the hull is computed to more digits.
+    return _cone(unit, rays.mean(axis=0)) if X.shape[1] > 2 else (rays, bounds)
+
+
+def _cone(unit: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    d = unit.shape[1]
+    basis = np.linalg.svd(h[None])[2][1:]  # rows orthonormal to h
+    flat = (unit @ basis.T) / (unit @ h)[:, None]
+    if d == 2:
+        ends = np.array([flat.argmin(), flat.argmax()])
+        normals, offsets = np.array([[-1.0], [1.0]]), -np.array([-flat.min(), flat.max()])
+        bounds = np.sort(ends)
+    else:
+        hull = ConvexHull(flat)
+        normals, offsets, bounds = hull.equations[:, :-1], hull.equations[:, -1], np.sort(hull.vertices)
+    rays = -offsets[:, None] * h - normals @ basis
+    return rays / np.linalg.norm(rays, axis=1, keepdims=True), bounds
+
+
+def solid_angles(X: np.ndarray, cells: Fan) -> np.ndarray:
+    """The probability (p,) of each cell for a direction of normal weights: its share of all directions.
+
+    Exact: angles between two rays, or spherical triangles around the middle of the cell.
+
+    Parameters
+    ----------
+    X : (n, d) array, d <= 3
+    cells : its fan
+
+    Raises
+    ------
+    BadInput : "d (inputs) must be at most 3 for exact solid angles, got 4: count sampled directions instead"
+
+    **Source**: vanoosterom1983solid for the triangles.
+    """
+    d = X.shape[1]
+    if d > EXACT:
+        raise BadInput(f"d (inputs) must be at most {EXACT} for exact solid angles, got {d}: count sampled directions")
+    if d == 2:
+        ends = cells.rays[cells.spans].reshape(-1, 2, 2)
+        chord = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)
+        return np.arcsin(chord / 2) / np.pi
+    return np.array([_polygon(cells.rays[cells.corners(j)]) for j in range(cells.D.shape[1])])
+
+
+def ordered(rays: np.ndarray) -> np.ndarray:
+    """The order (r,) in which rays (r, 3) of a cell go around its middle."""
+    middle = rays.mean(axis=0)
+    across = np.linalg.svd(middle[None])[2][1:]
+    return np.argsort(np.arctan2(*(rays @ across.T).T))
+
+
+def _polygon(rays: np.ndarray) -> float:
+    rays = rays[ordered(rays)]
+    a, b = rays, np.roll(rays, -1, axis=0)
+    c = rays.mean(axis=0)
+    c = c / np.linalg.norm(c)
+    volume = np.abs(np.cross(a, b) @ c)
+    return float(2 * np.arctan2(volume, 1 + (a * b).sum(axis=1) + (a + b) @ c).sum() / (4 * np.pi))
+
+
+def sampled(X: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The vertices that sampled directions find, and how often.
+
+    A random direction picks each vertex with its solid angle as probability, and slivers are missed: the best vertex
+    may be among them.
+
+    Parameters
+    ----------
+    X : (n, d) array in general position
+    directions : (d, k) array, for instance standard normal
+
+    Returns
+    -------
+    D : (n, q) bool patterns, in lexicographic order
+    times : (q,) how many directions have each
+
+    Warns
+    -----
+    MissedCells : "200000 directions met 88 of 92 cells; enumerate them where n and d allow it"
+    """
+    check_general(X)
+    active = X @ directions >= 0
+    first, which = distinct(active)
+    if len(first) < (every := arrangements.count(*X.shape)):
+        met = f"{directions.shape[1]} directions met {len(first)} of {every} cells"
+        warnings.warn(MissedCells(f"{met}; enumerate them where n and d allow it"), stacklevel=2)
+    return active[:, first], np.bincount(which, minlength=len(first))
