@@ -127,7 +127,7 @@ def rays(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def around(Y: np.ndarray, subsets: np.ndarray, found: np.ndarray) -> np.ndarray:
     """The cells that touch each ray, (k, 2^(r - 1), m) bool patterns: all signs of the rows that vanish on it."""
-    m, r = Y.shape
+    r = Y.shape[1]
     choices = np.array(list(product([False, True], repeat=r - 1))).reshape(2 ** (r - 1), r - 1)
     signs = np.repeat((found @ Y.T > 0)[:, None, :], len(choices), axis=1)
     np.put_along_axis(signs, np.broadcast_to(subsets[:, None], (len(subsets), *choices.shape)), choices[None], axis=2)

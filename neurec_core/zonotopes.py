@@ -15,7 +15,7 @@ from scipy.spatial import ConvexHull
 
 from . import arrangements
 from .params import BadInput
-from .patterns import distinct
+from .patterns import all_ones, distinct
 
 EXACT = 3  # solid angles have a closed form up to this dimension
 
@@ -121,7 +121,7 @@ def support(X: np.ndarray, w: np.ndarray) -> float:
 
 
 def walls(n: int, d: int) -> int:
-    """Walls between cells, which are the edges of the zonotope, in general position: n hyperplanes cut by the others."""
+    """Walls between cells, edges of the zonotope, in general position: n hyperplanes, each cut by the others."""
     return n * arrangements.count(n - 1, d - 1)
 
 
@@ -142,28 +142,22 @@ def cone(X: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     walls : (q,) increasing, the hyperplanes that bound it
     """
     _check_enough(X)
-    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
-    h = h / np.linalg.norm(h)
-    if not (X @ h).all():
-        raise BadInput("h (a direction) must lie inside a cell: x_i . h = 0 for some point")
-    rays, bounds = _cone(unit, h)
-    # From its middle a thin cell looks less thin, and the hull is computed to more digits.
-    return _cone(unit, rays.mean(axis=0)) if X.shape[1] > 2 else (rays, bounds)
-
-
-def _cone(unit: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    d = unit.shape[1]
-    basis = np.linalg.svd(h[None])[2][1:]  # rows orthonormal to h
-    flat = (unit @ basis.T) / (unit @ h)[:, None]
-    if d == 2:
-        ends = np.array([flat.argmin(), flat.argmax()])
-        normals, offsets = np.array([[-1.0], [1.0]]), -np.array([-flat.min(), flat.max()])
-        bounds = np.sort(ends)
+    sides = np.sign(X @ h)
+    # In the middle of the cell no point is near a wall, whatever h does: the hull is computed to all digits.
+    middle, found = all_ones((sides[:, None] * X)[None])
+    if not sides.all() or not found[0]:
+        raise BadInput("h (a direction) must lie inside a cell: x_i . h = 0 for some point, up to rounding")
+    middle = middle[0]
+    basis = np.linalg.svd(middle[None])[2][1:]  # rows orthonormal to the middle
+    flat = (X @ basis.T) / (X @ middle)[:, None]
+    if X.shape[1] == 2:
+        bounds = np.array([flat.argmin(), flat.argmax()])
+        normals, offsets = np.array([[-1.0], [1.0]]), flat[bounds, 0] * (1, -1)
     else:
         hull = ConvexHull(flat)
-        normals, offsets, bounds = hull.equations[:, :-1], hull.equations[:, -1], np.sort(hull.vertices)
-    rays = -offsets[:, None] * h - normals @ basis
-    return rays / np.linalg.norm(rays, axis=1, keepdims=True), bounds
+        normals, offsets, bounds = hull.equations[:, :-1], hull.equations[:, -1], hull.vertices
+    rays = -offsets[:, None] * middle - normals @ basis
+    return rays / np.linalg.norm(rays, axis=1, keepdims=True), np.sort(bounds)
 
 
 def solid_angles(X: np.ndarray, cells: Fan) -> np.ndarray:

@@ -36,7 +36,8 @@ PAPERS = papers.names()
 LAYERS = {
     "params": 0, "draws": 0, "experiment": 0,
     "nets": 1, "tanh_nets": 1, "deep_nets": 1, "ranks": 1, "specialization": 1,
-    "data": 1, "dual_basis": 1, "patterns": 1, "arrangements": 1, "compare": 1, "theory": 1, "convex": 1, "dynamics": 1,
+    "data": 1, "dual_basis": 1, "patterns": 1, "arrangements": 1, "zonotopes": 1, "compare": 1, "theory": 1,
+    "convex": 1, "dynamics": 1,
     "papers": 2,
     "provenance": 3, "tables": 3, "store": 3, "cluster": 3, "sweep": 3, "batch": 3,
     "look": 4, "plots": 4, "portrait": 4, "line_portrait": 4, "neuron_portrait": 4,
@@ -46,6 +47,7 @@ LAYERS = {
 }  # fmt: skip
 WITHIN = {
     "experiment": {"params", "draws"}, "data": {"nets"}, "compare": {"nets"}, "arrangements": {"patterns"},
+    "zonotopes": {"patterns", "arrangements"},
     "convex": {"nets", "patterns", "arrangements"}, "dynamics": {"nets", "patterns", "tanh_nets", "deep_nets"},
     "store": {"provenance", "tables"}, "sweep": {"provenance", "store", "cluster", "tables"}, "batch": {"tables"},
     "plots": {"look"}, "portrait": {"look"}, "line_portrait": {"look"},

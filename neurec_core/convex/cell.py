@@ -143,7 +143,7 @@ def _span(A: np.ndarray) -> np.ndarray:
     if not A.any():
         return A[:, :0]
     U, S, _ = np.linalg.svd(A, full_matrices=False)
-    return U[:, S > FREE * S[0]]
+    return U[:, S / S[0] > FREE]
 
 
 def _nonnegative(A: np.ndarray, y: np.ndarray) -> np.ndarray:

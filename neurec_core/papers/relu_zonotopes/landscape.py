@@ -15,7 +15,9 @@ from ... import zonotopes
 from ...convex import cell
 from ...params import BadInput
 
-SURE = 1e-10  # largest gradient along a ray that a quick solution may leave, over the sizes of its output and the labels
+SURE = (
+    1e-10  # largest gradient along a ray that a quick solution may leave, over the sizes of its output and the labels
+)
 HUGE = 1e7  # coefficients above this, for outputs and labels of size 1, are looked at again
 
 
@@ -63,9 +65,10 @@ class Landscape:
             raise BadInput(f"y (labels) must be {len(X)} finite numbers, one a point, got shape {y.shape}")
         self.X, self.y = X, y
         self.fan = zonotopes.fan(X) if fan is None else fan
-        self.G = np.maximum(X @ self.fan.rays.T, 0)
+        outputs = np.maximum(X @ self.fan.rays.T, 0)
         # Rays that vanish on points leave rounding errors there, which must not look like outputs.
-        self.G[self.G < 1e-14 * np.abs(X).max()] = 0
+        rounding = 1e-14 * np.abs(X).max()
+        self.G = np.where(outputs < rounding, 0, outputs)
         self.solves = 0
         self._blocks = [self.G[:, self.fan.corners(j)] for j in range(self.fan.D.shape[1])]
         self._known: dict[tuple[int, ...], float] = {}

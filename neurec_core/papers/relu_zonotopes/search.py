@@ -52,19 +52,19 @@ class Best(NamedTuple):
 # ---------------------------------------------------------------------------------------------------- greedy search
 
 
-def greedy(land: Landscape, units: np.ndarray, rule: str = "best") -> Walk:
+def greedy(land: Landscape, units: np.ndarray, rule: str = "greedy") -> Walk:
     """Walk along edges as long as that lowers the loss.
 
     Parameters
     ----------
     land : all cells
     units : (m,) signed cells at the start
-    rule : "best" takes the best of all edges, "first" the first that improves, "binding" the best of those that leave
-        through a wall that holds a unit back
+    rule : "greedy" takes the best of all edges, "first" the first that improves, "binding" the best of those that leave
+        through a wall that holds a unit back; "flipping" takes the best of all edges and changes of an output sign
     """
     path, losses, before = [units], [land.loss(units)], land.solves
     enough = BETTER * float(np.mean(land.y**2))
-    moves = {"best": _edges, "first": _edges, "binding": _binding_edges}[rule]
+    moves = {"greedy": _edges, "first": _edges, "binding": _binding_edges, "flipping": _edges_and_signs}[rule]
     while True:
         best, target = None, losses[-1] - enough
         for near in moves(land, path[-1]):
@@ -85,6 +85,15 @@ def _edges(land: Landscape, units: np.ndarray) -> Iterator[np.ndarray]:
         for beyond in land.fan.beyond[cells_of(unit)]:
             if beyond >= 0:
                 yield _moved(units, j, beyond)
+
+
+def _edges_and_signs(land: Landscape, units: np.ndarray) -> Iterator[np.ndarray]:
+    """Those and the vertices at which one unit has the other output sign, as descent can reach them."""
+    yield from _edges(land, units)
+    for j in range(len(units)):
+        flipped = units.copy()
+        flipped[j] = ~units[j]
+        yield flipped
 
 
 def _binding_edges(land: Landscape, units: np.ndarray) -> Iterator[np.ndarray]:
@@ -184,8 +193,8 @@ def _bounded(land: Landscape, m: int, loss: float) -> tuple[np.ndarray, np.ndarr
 
 def _basis(A: np.ndarray) -> np.ndarray:
     """An orthonormal basis of the columns, with columns of zeros where the rank is short."""
-    U, S, _ = np.linalg.svd(A, full_matrices=False)
-    return U * (S > NARROW * max(S[0], np.finfo(float).tiny))
+    U, sizes, _ = np.linalg.svd(A, full_matrices=False)
+    return U * (sizes > NARROW * max(sizes[0], np.finfo(float).tiny))
 
 
 def _errors(Q: np.ndarray, bases: np.ndarray, y: np.ndarray) -> np.ndarray:

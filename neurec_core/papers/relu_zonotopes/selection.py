@@ -66,6 +66,21 @@ def select(X: np.ndarray, direction: np.ndarray) -> Selected:
     return Selected(order, place[:, None] > cuts, inside)
 
 
+def widest(X: np.ndarray, directions: np.ndarray) -> Selected:
+    """Of the vertices of some directions (k, d - 1), the one with the widest gap at its cuts: its weights are smallest.
+
+    Raises
+    ------
+    BadInput : as `select` does
+    """
+    gaps = []
+    for direction in directions:
+        places = np.sort(X[:, :-1] @ direction)
+        cuts = np.arange(X.shape[1], len(X), X.shape[1])
+        gaps.append((places[cuts] - places[cuts - 1]).min(initial=np.inf) / np.linalg.norm(direction))
+    return select(X, directions[int(np.argmax(gaps))])
+
+
 def fit(X: np.ndarray, y: np.ndarray, chosen: Selected) -> tuple[np.ndarray, np.ndarray]:
     """Weights of the selected cells that fit the labels.
 
@@ -86,17 +101,15 @@ def fit(X: np.ndarray, y: np.ndarray, chosen: Selected) -> tuple[np.ndarray, np.
     ------
     BadInput : "X (points) must be in general position: a block of points is dependent"
     """
-    n, d = X.shape
+    d = X.shape[1]
     W, before = [], np.zeros(d)
-    for b, (D, inside) in enumerate(zip(chosen.D.T, chosen.inside.T, strict=True)):
+    for b, inside in enumerate(chosen.inside.T):
         block = chosen.order[b * d : (b + 1) * d]
         # The last block may be short: of all functions that fit, the one nearest to that before it.
         change, _, rank, _ = np.linalg.lstsq(X[block], y[block] - X[block] @ before)
         if rank < len(block):
             raise BadInput("X (points) must be in general position: a block of points is dependent")
-        sides = np.where(D, 1.0, -1.0)
         out = ROOM * np.abs(X @ change / (2 * (X @ inside))).max()
         W += [change / 2 + out * inside, out * inside - change / 2]
         before = before + change
-        assert (sides[:, None] * (X @ np.array(W[-2:]).T) >= 0).all()
     return np.array(W), np.tile([1.0, -1.0], len(W) // 2)

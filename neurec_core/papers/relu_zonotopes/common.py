@@ -1,0 +1,94 @@
+"""Points and labels as all experiments here draw them, and a network's own vertex."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from ... import zonotopes
+from ...convex import cell
+from ...draws import Draws
+from ...experiment import Problem
+from ...params import Params, param
+from .landscape import Vertex
+
+CITATION = (
+    "Matena and Raffel, A combinatorial perspective on the optimization of shallow ReLU networks (arXiv 2210.00176)"
+)
+
+
+class Points(Params):
+    """Points in general position and what a network of m units is to say there."""
+
+    n: int = param(10, "training points", ge=2, le=100_000, slider=(4, 14, 1))
+    d: int = param(3, "inputs, the constant 1 of the bias included", ge=2, le=1000, slider=(2, 4, 1))
+    m: int = param(2, "hidden units", ge=1, le=100_000, slider=(1, 4, 1))
+    inputs: Literal["normal", "with_bias"] = param(
+        "normal", "points: normal in all inputs, or with a 1 as the last", symbol="X"
+    )
+
+    @model_validator(mode="after")
+    def _general(self) -> Self:
+        if self.n < self.d:
+            raise ValueError(f"n (training points) must be at least d = {self.d}, got {self.n}")
+        return self
+
+
+def points(draws: Draws, n: int, d: int, inputs: str) -> np.ndarray:
+    """Normal points (B, n, d), or (B, n, d - 1) with a 1 behind."""
+    if inputs == "normal":
+        return draws.normal("X", n, d)
+    X = draws.normal("X", n, d - 1)
+    return np.concatenate([X, np.ones((len(X), n, 1))], axis=2)
+
+
+def labels(draws: Draws, n: int) -> np.ndarray:
+    """Normal labels (B, n) with mean square 1, which is then the loss of a network that says 0."""
+    y = draws.normal("y", n)
+    return y / np.sqrt(np.mean(y**2, axis=1, keepdims=True))
+
+
+def sample(params: Points, draws: Draws) -> Problem:
+    """Points and random labels."""
+    return Problem(points(draws, params.n, params.d, params.inputs), labels(draws, params.n))
+
+
+def signs(draws: Draws, which: str, *shape: int) -> np.ndarray:
+    """Signs of output weights (B, *shape): 1, -1, 1, ... along the last axis, or by chance."""
+    if which == "alternating":
+        return np.broadcast_to(np.where(np.arange(shape[-1]) % 2, -1, 1), (len(draws), *shape))
+    return np.where(draws.uniform("sign", *shape) < 0.5, -1, 1)
+
+
+def own_vertex(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> Vertex:
+    """The convex optimum in the cells that the units of a network lie in.
+
+    Parameters
+    ----------
+    X, y : (n, d) and (n,) arrays, n >= d
+    W, a : (m, d) and (m,) weights; a unit's size does not matter, nor that of its output weight
+
+    Raises
+    ------
+    BadInput : "h (a direction) must lie inside a cell: x_i . h = 0 for some point"
+    """
+    on = X @ W.T > 0
+    first = {D.tobytes(): w for D, w in zip(on.T, W, strict=True)}
+    rays = {key: zonotopes.cone(X, w)[0] for key, w in first.items()}
+    starts = dict(zip(rays, np.cumsum([0, *map(len, rays.values())]), strict=False))
+    every = np.concatenate(list(rays.values()))
+    owned = [starts[D.tobytes()] + np.arange(len(rays[D.tobytes()])) for D in on.T]
+    none = np.zeros(0, int)
+    plus, minus = (
+        np.unique(np.concatenate([none, *(o for o, b in zip(owned, a, strict=True) if (b > 0) == side)]))
+        for side in (True, False)
+    )
+    coefficients, residual = cell.combine(np.maximum(X @ every.T, 0), y, plus, minus)
+    weights, left = np.zeros(W.shape), coefficients
+    for j, own in enumerate(owned):
+        share = np.maximum(left[own] * np.sign(a[j]), 0)
+        weights[j] = share @ every[own]
+        left[own[share > 0]] = 0
+    return Vertex(float(np.mean(residual**2)), weights, residual)

@@ -1,0 +1,102 @@
+"""The loss at a random vertex: how wide must a network be for its initial patterns to hold a solution?"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from ...draws import Draws
+from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...params import param
+from .common import CITATION, Points, sample
+from .landscape import Landscape, signed
+
+ZERO = 1e-12  # mean squared error, of labels of mean square 1, that counts as none
+
+
+class RandomVertex(Points):
+    """Directions of the units are normal, so that each vertex has its solid angle as probability."""
+
+    m: int = param(8, "hidden units", ge=1, le=100_000, slider=(1, 40, 1))
+    outputs: Literal["alternating", "paired", "random"] = param(
+        "alternating", "signs of output weights: in turns, both for each pattern, by chance", symbol="s"
+    )
+
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        if self.outputs == "paired" and self.m % 2:
+            raise ValueError(f"m (hidden units) must be even where outputs is paired, got {self.m}")
+        return self
+
+
+def choose(params: RandomVertex, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    """Directions (B, d, m) and signs (B, m) of the units."""
+    m = params.m
+    if params.outputs == "paired":
+        W = np.repeat(draws.normal("W", params.d, m // 2), 2, axis=2)
+    else:
+        W = draws.normal("W", params.d, m)
+    if params.outputs == "random":
+        return W, np.where(draws.uniform("sign", m) < 0.5, -1, 1)
+    return W, np.broadcast_to(np.where(np.arange(m) % 2, -1, 1), (len(draws), m))
+
+
+def solve(params: RandomVertex, problem: Problem, draws: Draws) -> Solution:
+    """The convex optimum of each vertex; the value is its loss (B,)."""
+    losses, ranks = [], []
+    for X, y, W, s in zip(problem.X, problem.y, *choose(params, draws), strict=True):
+        land = Landscape(X, y)
+        cells = land.at(W)
+        losses.append(land.loss(signed(cells, s)))
+        ranks.append(np.linalg.matrix_rank(np.hstack([land.fan.D[:, [c]] * X for c in np.unique(cells)])))
+    stats = {"rank": np.array(ranks, float)}
+    return Solution(np.array(losses), [Status.SOLVED] * len(losses), stats)
+
+
+def score(params: RandomVertex, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Whether the vertex holds a network that fits, and how near its best one comes."""
+    loss = np.asarray(solution.value)
+    full = solution.stats["rank"] == params.n
+    return {
+        "zero_loss": loss < ZERO,
+        "spanning": full,
+        "loss": loss,
+        "overparameterized": np.full(len(loss), params.m * params.d / params.n),
+    }
+
+
+COLUMNS = {
+    "zero_loss": Column("some network at the vertex fits all labels", "event"),
+    "spanning": Column("the units' linear maps span all labels", "event"),
+    "loss": Column("least mean squared error at the vertex", "measure", "of the labels'"),
+    "overparameterized": Column("hidden weights for each point", "measure"),
+}
+
+RANDOM_VERTEX = Experiment(
+    name="relu_zonotopes.random_vertex",
+    question="How wide must a network be for its patterns at the start to hold a perfect fit?",
+    params=RandomVertex,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid(
+            {"m": [2, 8], "outputs": ["alternating", "paired", "random"]}, trials=2, fixed={"n": 6, "d": 2}
+        ),
+        "quick": Grid({"m": [4, 8, 12, 16, 24, 32]}, trials=30, fixed={"n": 12, "d": 3}),
+        "paper": Grid(
+            {"m": [4, 8, 12, 16, 20, 24, 28, 32, 40, 48], "outputs": ["alternating", "paired"]},
+            trials=200, fixed={"n": 12, "d": 3},
+        ),
+        "paper_20": Grid(
+            {"m": [4, 6, 10, 14, 16, 20, 24, 30, 40, 50], "outputs": ["alternating", "paired"]},
+            trials=100, fixed={"n": 20, "d": 4},
+        ),
+        "odd": Grid({"m": [5, 10, 15, 20, 30, 40]}, trials=100, fixed={"n": 20, "d": 4}),
+    },
+    citation=CITATION,
+    batch=10,
+)  # fmt: skip
