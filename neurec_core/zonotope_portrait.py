@@ -15,7 +15,7 @@ from .params import Params
 TILT = np.radians(24)  # of the eye above the horizon
 TURN = 4.0  # degrees a frame
 CIRCLE = 180  # places on a great circle, at rest
-COARSE = 72  # the same, in a film
+COARSE = 100  # the same, in a film
 UNITS = (COLORS[1], COLORS[2], COLORS[3], COLORS[4])
 SIGNS = {1: ("circle", "adds"), -1: ("diamond", "subtracts")}
 TITLES = ("zonotope: a vertex for each pattern", "directions: a region for each pattern")
@@ -30,7 +30,7 @@ def walk(params: Params, problem: Problem, solution: Solution, scores: dict[str,
     params, problem, solution, scores : of `relu_zonotopes.instance`
     """
     t = {name: part[0] for name, part in solution.trace.items()}
-    eye = _eye(params.turn)
+    eye = _eye(float(t["turn"]))
     data = [*_still(t, eye), *_map(t, problem.X[0], eye)]
     center = t["V"].mean(axis=0)
     flat, directions = (t["V"] - center) @ eye[:2].T, _disc(t["H"], eye)
@@ -62,7 +62,7 @@ def training(params: Params, problem: Problem, solution: Solution) -> go.Figure:
     signs = np.where(np.arange(t["W"].shape[1]) % 2, -1, 1)
 
     def picture(i: int) -> list[dict[str, Any]]:
-        eye = _eye(params.turn + TURN * i)
+        eye = _eye(float(t["turn"]) + TURN * i)
         flat = (t["V"] - t["V"].mean(axis=0)) @ eye[:2].T
         moving = _disc(t["W"][: i + 1], eye)
         traces = [*_still(t, eye, coloured=False), *_map(t, X, eye, coloured=False)]
@@ -122,17 +122,17 @@ def _still(t: dict[str, Any], eye: np.ndarray, coloured: bool = True) -> list[di
     seen = front[t["beside"]].any(axis=1)
     visible = np.zeros(len(flat), bool)
     visible[t["faces"][front]] = True
-    fill = {"fill": "toself", "fillcolor": "rgba(120,140,160,0.12)", "line": {"width": 0}, "hoverinfo": "skip"}
+    fill = {"fill": "toself", "fillcolor": "rgba(120,140,160,0.12)"}
     lines = [
         _line(_broken(flat[t["edges"][seen == now]]), {"color": color, "width": width, "dash": dash})
         for now, color, width, dash in ((False, "rgba(128,128,128,0.35)", 1, "dot"), (True, "gray", 1.5, "solid"))
     ]
     faces = t["faces"][front][:, [0, 1, 2, 3, 0]]
-    skin = panel_trace(1, *_broken(flat[faces]).T, "faces", showlegend=False, **fill)
+    skin = _line(_broken(flat[faces]), {"width": 0}) | fill
     look = {"color": t["losses"], **LOSSES} if coloured else {"color": "gray"}
     dots = [
         panel_trace(
-            1, *flat[part].T, "vertices", "markers", showlegend=False, text=_patterns(t["D"][part]),
+            1, flat[part, 0], flat[part, 1], "vertices", "markers", showlegend=False, text=_patterns(t["D"][part]),
             hovertemplate="active: %{text}<extra></extra>",
             marker={"size": size, **look, "color": _part(look["color"], part), "opacity": opacity},
         )
@@ -166,7 +166,7 @@ def _map(t: dict[str, Any], X: np.ndarray, eye: np.ndarray, coloured: bool = Tru
         _line(_broken(_disc(circles, eye)), {"color": "gray", "width": 1}, 2),
         _line(_broken(bounds), {"color": "gray", "width": 1, "dash": "dot"}, 2),
         panel_trace(
-            2, *dots.T, "regions", "markers", showlegend=False, text=_patterns(t["D"]),
+            2, dots[:, 0], dots[:, 1], "regions", "markers", showlegend=False, text=_patterns(t["D"]),
             hovertemplate="active: %{text}<extra></extra>", marker={"size": 9 if coloured else 4, **look},
         ),
     ]  # fmt: skip
@@ -179,15 +179,17 @@ def _trail(panel: int, way: np.ndarray, j: int) -> list[dict[str, Any]]:
     name = f"unit {j + 1} {SIGNS[-1 if j % 2 else 1][1]}"
     look = {"size": 17, "color": color, "symbol": symbol, "line": {"color": "black", "width": 2}}
     return [
-        panel_trace(panel, *way.T, name, line={"color": color, "width": 4}, showlegend=False, hoverinfo="skip"),
-        panel_trace(panel, *end.T, name, "markers", marker=look, showlegend=panel == 1 and len(way) > 0),
+        panel_trace(
+            panel, way[:, 0], way[:, 1], name, line={"color": color, "width": 4}, showlegend=False, hoverinfo="skip"
+        ),
+        panel_trace(panel, end[:, 0], end[:, 1], name, "markers", marker=look, showlegend=panel == 1 and len(way) > 0),
     ]
 
 
 def _lit(panel: int, at: np.ndarray, j: int, sign: int, named: bool = True) -> dict[str, Any]:
     symbol, does = SIGNS[sign]
     look = {"size": 18, "color": UNITS[j], "symbol": symbol, "line": {"color": "black", "width": 1.5}}
-    return panel_trace(panel, *at.T, f"unit {j + 1} {does}", "markers", marker=look, showlegend=named)
+    return panel_trace(panel, at[:, 0], at[:, 1], f"unit {j + 1} {does}", "markers", marker=look, showlegend=named)
 
 
 def _way(way: np.ndarray, j: int) -> dict[str, Any]:

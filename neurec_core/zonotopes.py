@@ -46,6 +46,10 @@ class Fan(NamedTuple):
         """Which rays span a cell."""
         return self.spans[self.starts[cell] : self.starts[cell + 1]]
 
+    def over(self, which: np.ndarray) -> Fan:
+        """The same cells with patterns over more points, point i equal to point ``which[i]`` of the fan's own."""
+        return self._replace(D=self.D[which])
+
     def find(self, D: np.ndarray) -> np.ndarray:
         """The cells (k,) whose patterns are the columns of D (n, k) bool, -1 for what is no cell."""
         first, which = distinct(np.hstack([self.D, D]))

@@ -73,10 +73,13 @@ def fit(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray) -> Fitte
     m = D.shape[1]
     F = np.hstack([s * D[:, [j]] * X for j, s in enumerate(signs)])
     sides = np.where(D, 1.0, -1.0)
-    C = np.zeros((n, m, m, d))
-    C[:, np.arange(m), np.arange(m)] = sides[:, :, None] * (X / np.linalg.norm(X, axis=1, keepdims=True))[:, None, :]
-    C = C.reshape(n * m, m * d)
-    scale, size = max(np.abs(F.T @ y).max(), np.finfo(float).tiny), max(np.linalg.norm(F, 2), np.finfo(float).tiny)
+    blocks = np.zeros((n, m, m, d))
+    blocks[:, np.arange(m), np.arange(m)] = (
+        sides[:, :, None] * (X / np.linalg.norm(X, axis=1, keepdims=True))[:, None, :]
+    )
+    C = blocks.reshape(n * m, m * d)
+    # Both are 0 where all units are active nowhere.
+    scale, size = float(np.abs(F.T @ y).max()) or 1.0, float(np.linalg.norm(F, 2)) or 1.0
     w = np.zeros(m * d)
     for near in NEAR:
         w, multipliers, moved = _proximal(F, C, y, w, near * size, STATIONARY * scale)

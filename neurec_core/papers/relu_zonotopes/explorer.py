@@ -81,6 +81,7 @@ def _one(params: Instance, X: np.ndarray, y: np.ndarray, W: np.ndarray, signs: n
     own = common.own_vertex(X, y, run.W, run.a).loss
     rest = LOOKS - len(run.at)
     return {
+        "turn": np.array(params.turn),
         "ends": np.array([walk.losses[0], walk.losses[-1], run.loss, own, len(walk.losses) - 1]),
         "losses": np.array(losses),
         "path": np.where(walk.units < 0, ~walk.units, walk.units),

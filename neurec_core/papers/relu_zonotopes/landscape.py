@@ -102,7 +102,7 @@ class Landscape:
         W = np.zeros((len(units), self.X.shape[1]))
         left = coefficients.copy()
         for j, unit in enumerate(units):
-            rays = self.fan.corners(cells_of(unit))
+            rays = self.fan.corners(int(cells_of(unit)))
             own = np.maximum(left[rays] * (1 if unit >= 0 else -1), 0)
             W[j] = own @ self.fan.rays[rays]
             left[rays[own > 0]] = 0

@@ -95,7 +95,7 @@ RANDOM_VERTEX = Experiment(
             {"m": [4, 6, 10, 14, 16, 20, 24, 30, 40, 50], "outputs": ["alternating", "paired"]},
             trials=100, fixed={"n": 20, "d": 4},
         ),
-        "odd": Grid({"m": [5, 10, 15, 20, 30, 40]}, trials=100, fixed={"n": 20, "d": 4}),
+        "odd": Grid({"m": [5, 15]}, trials=100, fixed={"n": 20, "d": 4}),
     },
     citation=CITATION,
     batch=10,

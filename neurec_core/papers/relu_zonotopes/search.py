@@ -17,6 +17,7 @@ BETTER = 1e-10  # a step must improve the loss by this share of the mean square 
 BINDING = 1e-9  # multipliers above this, over the size of points times labels, hold a unit back
 MOST = 20_000_000  # sets of cells that `exhaustive` looks at
 NARROW = 1e-9  # of a unit vector, what is left of it is taken for nothing
+WALKS = 6  # greedy walks before the best of all is searched, times (m - 1)^2
 CHUNK = 4096  # sets looked at together
 KEPT = 200  # solved sets that rule out others later on: those that rule out most
 
@@ -116,7 +117,7 @@ def _moved(units: np.ndarray, j: int, to: int) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------ exhaustive search
 
 
-def exhaustive(land: Landscape, m: int, starts: np.ndarray) -> Best:
+def exhaustive(land: Landscape, m: int) -> Best:
     """The least loss of all networks with m units, with every choice of output signs.
 
     Sets of cells come in the order of a lower bound, the least squares error without the cells' walls. A set that was
@@ -127,7 +128,6 @@ def exhaustive(land: Landscape, m: int, starts: np.ndarray) -> Best:
     ----------
     land : all cells
     m : units
-    starts : (k, m) signed cells from which greedy walks find a good loss first; none are needed
 
     Raises
     ------
@@ -140,9 +140,11 @@ def exhaustive(land: Landscape, m: int, starts: np.ndarray) -> Best:
             f"m (units) must leave at most {MOST} sets of cells, got {sets} for m = {m}, n = {n} and d = {d}"
         )
     before = land.solves
-    walks = [greedy(land, units) for units in starts]
-    best = min(walks, key=lambda walk: walk.losses[-1], default=None)
-    units, loss = (np.zeros(m, int), np.inf) if best is None else (best.units[-1], best.losses[-1])
+    # A low loss at the start leaves fewer sets; where these walks begin changes the time alone.
+    starts = np.random.default_rng(0).integers(-land.cells, land.cells, (1 + WALKS * (m - 1) ** 2, m))
+    walks = [greedy(land, units, "flipping") for units in starts]
+    best = min(walks, key=lambda walk: walk.losses[-1])
+    units, loss = best.units[-1], best.losses[-1]
     candidates, bounds = _bounded(land, m, loss)
     enough = BETTER * float(np.mean(land.y**2))
     widest: list[np.ndarray] = []

@@ -75,8 +75,8 @@ def least_loss(X: np.ndarray, y: np.ndarray, m: int) -> float:
     """
     apart, which = np.unique(X, axis=0, return_inverse=True)
     fan = zonotopes.fan(apart)
-    land = Landscape(X, y, fan._replace(D=fan.D[which.ravel()]))
-    return search.exhaustive(land, m, np.zeros((0, m), int)).loss
+    land = Landscape(X, y, fan.over(which.ravel()))
+    return search.exhaustive(land, m).loss
 
 
 def solve(params: Sensitivity, problem: Problem, draws: Draws) -> Solution:
