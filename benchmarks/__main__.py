@@ -21,6 +21,7 @@ from . import (
     small_nets,
     star,
     sweeps,
+    zonotopes,
 )
 
 TABLES = {
@@ -36,6 +37,7 @@ TABLES = {
     "single_neuron": single_neuron,
     "deep_students": deep_students,
     "matrix_rule": matrix_rule,
+    "zonotopes": zonotopes,
 }
 
 if __name__ == "__main__":

@@ -81,12 +81,14 @@ def fan(X: np.ndarray) -> Fan:
     touched = arrangements.around(Y, subsets, rays)
     # Both lists hold the same patterns, so that places in their common order are places in D.
     _, which = distinct(np.hstack([D, touched.reshape(-1, n).T]))
-    cells = which[p:]
-    order = np.argsort(cells, kind="stable")
-    starts = np.searchsorted(cells[order], np.arange(p + 1))
-    empty = Fan(D, H, rays, starts, order // touched.shape[1], np.zeros((0, n), int))
-    beyond = np.stack([empty.find(D ^ (np.arange(n) == i)[:, None]) for i in range(n)], axis=1)
-    return empty._replace(beyond=beyond)
+    cells = which[p:].reshape(len(rays), -1)
+    # Around a ray, two cells that differ in one sign share the wall of that hyperplane; every wall has a ray.
+    beyond = np.full((p, n), -1)
+    for k, wall in enumerate(subsets.T):
+        beyond[cells, wall[:, None]] = cells[:, np.arange(cells.shape[1]) ^ (1 << (X.shape[1] - 2 - k))]
+    order = np.argsort(cells.ravel(), kind="stable")
+    starts = np.searchsorted(cells.ravel()[order], np.arange(p + 1))
+    return Fan(D, H, rays, starts, order // cells.shape[1], beyond)
 
 
 def check_general(X: np.ndarray) -> None:

@@ -1,0 +1,416 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # ReLU networks and zonotopes
+#
+# *Which data points each hidden unit is active on: that is all that is hard about training a ReLU network. With these patterns fixed, the rest is a convex problem.*
+# {cite:t}`matena2022combinatorial` take this literally. They look at training as a walk over patterns, and the patterns are the vertices of a polytope.
+#
+# ## Claim
+#
+# Points $x_1, \dots, x_n \in \mathbb R^d$ (the last input may be the constant 1 of a bias), a network $f(x) = \sum_{j \le m} s_j \max(0, \langle w_j, x\rangle)$ with $s_j = \pm 1$, and the mean squared error.
+# The patterns of one unit are the vertices of the **zonotope**
+#
+# $$Z = \sum_{i=1}^n\, [0, x_i], \qquad v = \sum_{\langle w, x_i\rangle > 0} x_i = \operatorname*{arg\,max}_{z \in Z}\ \langle w, z\rangle,$$
+#
+# two of them joined by an edge where a single point changes sides. A network has a vertex of $Z^m$. Only the abstract of the paper was at hand. So the claims below are told in our words,
+# everything marked *derived here* is ours, and no figure or number on this page is the paper's.
+#
+# | claim | from |
+# |---|---|
+# | patterns of a unit are vertices of a zonotope, patterns of a network those of its power | abstract |
+# | in general position there are $2\sum_{k<d}\binom{n-1}{k}$ of them, and at each vertex at least $d$ edges | derived here (Cover's count) |
+# | the least loss is a continuous function of points in general position; elsewhere it need not be | abstract |
+# | in a wide network, a random vertex probably holds a good solution | abstract |
+# | a vertex chosen in polynomial time holds a global optimum, with twice the least number of parameters | abstract; the choice of $2\lceil n/d\rceil$ units here is derived here |
+# | greedy local search over vertices beats gradient descent where a network has few parameters | abstract; the search here is our reconstruction |
+# | a trained network is never better than the convex optimum of its own patterns | derived here |
+
+# %% tags=["parameters"]
+preset: str = "quick"  # of the small sweep: tiny, quick or paper
+seed: int = 0  # of every draw
+jobs: int = 1  # processes for the small sweep
+scheduler: str = None  # tcp://HOST:PORT of a Dask scheduler, or slurm
+out: str = None  # folder that keeps the small sweep, to stop and go on
+table: str = None  # file of another table of random_vertex
+
+# %%
+import numpy as np
+import pandas as pd
+from neurec_core import arrangements, plots, zonotope_portrait, zonotopes
+from neurec_core.draws import Draws
+from neurec_core.explore import explore, static
+from neurec_core.papers import relu_zonotopes as paper
+from neurec_core.papers.relu_zonotopes import selection
+from neurec_core.papers.relu_zonotopes.explorer import INSTANCE
+from neurec_core.sweep import sweep
+from neurec_core.tables import load, mean, published, rate
+
+# %% [markdown]
+# ## One instance
+#
+# Eight points of the plane, with a bias, and three units in training. On the left their zonotope; on the right the directions of all weights as a map that keeps areas, with a circle for each point.
+# Crossing a circle there is walking along an edge on the left. Press play, or move the slider.
+
+# %%
+trained = INSTANCE.params(n=8, m=3, longitude=120.0, latitude=-40.0)
+problem, solution, scores = INSTANCE.run(trained, Draws(seed, [0]))
+zonotope_portrait.training(trained, problem, solution)
+
+# %% [markdown]
+# The inner dotted circle bounds the directions on the reader's side, the outer one is the opposite direction. A region's area is the probability that a random unit starts there.
+# Every region has its vertex, and every vertex its region:
+
+# %%
+X = problem.X[0]
+fan = zonotopes.fan(X)
+vertices = zonotopes.vertices(X, fan.D)
+w = np.random.default_rng(seed).standard_normal((3, 1000))
+farthest = (vertices @ w).argmax(axis=0)
+assert (fan.find(X @ w > 0) == farthest).all()
+assert len(vertices) == arrangements.count(*X.shape)
+shares = zonotopes.solid_angles(X, fan)
+print(f"{len(vertices)} vertices, {(fan.beyond >= 0).sum() // 2} edges")
+print(f"areas from {shares.min():.1e} to {shares.max():.3f}")
+
+# %% [markdown]
+# The smallest regions are slivers, which random directions hardly ever meet. That matters below.
+#
+# At a vertex, training is convex. What gradient descent reached above, and the least loss at the vertex where it ended; beside it, a walk that solves the convex problem at each vertex and takes the best edge
+# as long as one improves:
+
+# %%
+losses = pd.Series({name: float(values[0]) for name, values in scores.items()})
+assert losses["polished"] <= losses["trained"] + 1e-12
+assert losses["end"] <= losses["start"]
+losses.round(4)
+
+# %% [markdown]
+# ## Small sweep
+#
+# How wide must a network be for its patterns at the start, never changed, to hold a network that fits? Twelve points, three inputs, random labels.
+
+# %%
+random_vertex = paper.RANDOM_VERTEX
+small = sweep(
+    random_vertex,
+    random_vertex.preset(preset),
+    seed=seed,
+    jobs=jobs,
+    scheduler=scheduler,
+    out=out,
+    progress=not static(),
+)
+
+# %%
+plots.curves(small, random_vertex, "m", "zero_loss")
+
+# %% [markdown]
+# Twelve labels can be fitted with twelve hidden weights, four units. A random vertex needs several times as many.
+
+# %%
+narrow = small[small["overparameterized"] < 1 - 1e-9]
+assert not narrow["zero_loss"].any()
+small.groupby("m")[["overparameterized", "loss"]].median().round(4)
+
+# %% [markdown]
+# ## The paper's figure
+#
+# We know none of the paper's figures. The following tables are our own experiments on its claims; `make tables` computes them again.
+#
+# ### How many vertices, and how many of them sampling finds
+
+# %%
+counts = load(published(paper.VERTEX_COUNTS))
+assert counts["as_predicted"].all()
+every = counts[counts["directions"] == 200_000]
+every.groupby(["inputs", "n", "d"])[
+    ["cells", "missed", "degree", "thinnest"]
+].median()
+
+# %% [markdown]
+# All counts are those of the formula. Vertices that 200,000 random directions miss are frequent, even with ten points. The expected number of missed ones follows from the areas of the regions:
+
+# %%
+sampled = counts[(counts["n"] == 10) & (counts["d"] == 3)]
+fig = plots.measures(
+    sampled,
+    paper.VERTEX_COUNTS,
+    "directions",
+    ["missed", "missed_expected"],
+    "Missed vertices, of 92",
+)
+plots.logarithmic(fig, "x")
+
+# %%
+told = sampled[["missed", "missed_expected"]]
+off = (told["missed"] - told["missed_expected"]).abs().median()
+print(f"median |missed - expected|: {off:.2f}")
+assert off < 2
+left = sampled[sampled["directions"] == 1_000_000]["missed"]
+print(f"missed by a million directions: {left.mean():.1f} of 92")
+
+# %% [markdown]
+# So a search over sampled patterns is not exhaustive, and `zonotopes.sampled` says so in a warning. The exact enumeration takes every ray on which $d - 1$ hyperplanes meet, with all signs around it.
+#
+# ### Random vertices
+
+# %%
+rows = load(table or published(random_vertex))
+twelve = rows[(rows["n"] == 12) & (rows["d"] == 3)]
+plots.curves(twelve, random_vertex, "m", "zero_loss", "outputs")
+
+# %% [markdown]
+# Two units of opposite signs on the same pattern (*paired*) together are a linear map on its points: they fit as soon as their maps span all labels. Otherwise weights must stay in their cells. The same for twenty points:
+
+# %%
+twenty = rows[(rows["n"] == 20) & (rows["d"] == 4)]
+plots.curves(twenty, random_vertex, "m", "zero_loss", "outputs")
+
+# %%
+alternating = rows[rows["outputs"] == "alternating"]
+found = rate(alternating, "zero_loss", ["n", "d", "m"]).set_index(["n", "m"])
+found["loss, median"] = alternating.groupby(["n", "m"])["loss"].median()
+few, many = found.loc[(12, 4), "rate"], found.loc[(12, 48), "rate"]
+assert few < 0.05
+assert many > 0.9
+paired = rows[rows["outputs"] == "paired"]
+assert (paired["zero_loss"] == paired["spanning"]).all()
+found[["rate", "low", "high", "loss, median"]].round(3)
+
+# %% [markdown]
+# The fit is certain only in networks with many times the least number of weights, and the two kinds of signs differ little.
+#
+# ### A vertex chosen without the labels
+#
+# Cut the points into blocks of $d$ along a direction, and give each block and all behind it a pair of units. That takes twice as many weights as labels, and block after block can be fitted.
+
+# %%
+selected = load(published(paper.VERTEX_SELECTION))
+assert selected["exact"].all()
+grid = selected[(selected["tries"] == 16) & selected["d"].isin([4, 10, 20])]
+fig = plots.curves(grid, paper.VERTEX_SELECTION, "n", "error", "d")
+plots.logarithmic(fig)
+
+# %% [markdown]
+# What is left is rounding: where points lie close at a cut, weights are large and cancel. That is better for the widest of several gaps:
+
+# %%
+ways = selected[(selected["n"] == 1000) & (selected["d"] == 10)]
+by_tries = ways.groupby("tries")[["largest", "error"]].median()
+assert by_tries["largest"].iloc[-1] < by_tries["largest"].iloc[0]
+by_tries.map(lambda value: f"{value:.1e}")
+
+# %%
+most = selected["overparameterized"][selected["n"] >= 10 * selected["d"]].max()
+largest = selected[(selected["n"] == 2000) & (selected["d"] == 20)]
+print(f"hidden weights for each label, n ≥ 10 d: at most {most:.2f}")
+print(f"n = 2000, d = 20: error at most {largest['error'].max():.0e}")
+draws = Draws(seed, [0])
+line = np.column_stack([draws.normal("X", 9)[0], np.ones(9)])
+chosen = selection.select(line, np.ones(1))
+assert (zonotopes.fan(line).find(chosen.D) >= 0).all()
+
+# %% [markdown]
+# ### Greedy walks against gradient descent
+#
+# Fifty data sets, twelve starts each. All methods begin at the same directions and signs, 1 and -1 in turns. Means of the loss at the end, with standard errors:
+
+# %%
+local = load(published(paper.LOCAL_SEARCH))
+turns = local["outputs"] == "alternating"
+small_sets = local[turns & (local["optimum"] == "searched") & (local["m"] == 2)]
+ends = mean(small_sets, "end", ["n", "method"]).set_index(["n", "method"])
+hits = small_sets.groupby(["n", "method"])[["best", "least", "hit_rate"]]
+ends[["best start", "least of all", "hit rate"]] = hits.mean()
+ends[["mean", "low", "high", "best start", "least of all", "hit rate"]].round(3)
+
+# %% [markdown]
+# The order is that of the claim: *greedy* below *descent*. Walks that leave through walls that bind alone (*binding*) solve fewer problems and end higher. *Flipping* may change output signs as well.
+# With signs by chance, descent has an advantage that a walk over patterns does not have: its output weights can pass 0.
+
+# %%
+fixed = {"n": 8, "m": 2, "optimum": "searched"}
+eight = local[(local[list(fixed)] == pd.Series(fixed)).all(axis=1)]
+by_signs = mean(eight, "end", ["outputs", "method"])
+by_signs = by_signs.pivot(index="method", columns="outputs", values="mean")
+assert (
+    by_signs.loc["greedy", "alternating"] < by_signs.loc["descent", "alternating"]
+)
+assert by_signs.loc["flipping", "random"] < by_signs.loc["descent", "random"]
+by_signs.round(3)
+
+# %% [markdown]
+# As networks become wider, what is left of the difference? Twelve points, three inputs, where four units have as many weights as there are labels.
+
+# %%
+width = local[(local["optimum"] == "unknown") & (local["n"] == 12)]
+plots.curves(width, paper.LOCAL_SEARCH, "m", "end", "method", average=True)
+
+# %%
+at_width = mean(width, "end", ["m", "method"])
+at_width = at_width.pivot(index="m", columns="method", values="mean")
+ahead = at_width["descent"] - at_width["greedy"]
+assert ahead.max() > 0.05
+assert ahead.loc[12] < ahead.max()
+at_width.round(4)
+
+# %% [markdown]
+# The gain is largest where weights are as many as labels, and ends where all methods fit.
+#
+# ### Points that coincide
+#
+# Two of four points of a line have the same place and labels -1 and 1. Three units cannot fit both. Moved apart by any distance, they can. Random points in general position beside them:
+
+# %%
+moves = load(published(paper.SENSITIVITY))
+moves["points"] = moves["case"] + moves["d"].map(
+    lambda d: f", {d - 1} inputs and a bias"
+)
+fig = plots.curves(moves, paper.SENSITIVITY, "moved", "change", "points")
+plots.logarithmic(fig)
+
+# %%
+together = moves[moves["case"] == "coincident"]
+apart = moves[moves["case"] == "general"]
+assert np.allclose(together["before"], 0.5)
+assert np.allclose(together["after"], 0, atol=1e-9)
+nearest = apart[apart["moved"] == 1e-5]
+assert nearest["change"].max() < 1e-3
+apart.groupby("moved")["change"].max().map(lambda value: f"{value:.1e}")
+
+# %% [markdown]
+# In general position the change is of the order of the move. At coincident points it does not depend on it.
+#
+# ### Where gradient descent ends
+#
+# Thirty points, three inputs. The loss after training beside the convex optimum with the patterns that it ended with:
+
+# %%
+polish = load(published(paper.POLISH))
+five = polish[(polish["m"] == 5) & (polish["n"] == 30)]
+fig = plots.measures(
+    five,
+    paper.POLISH,
+    "steps",
+    ["trained", "polished", "first"],
+    "A trained network and its vertex",
+)
+plots.logarithmic(fig, "x")
+
+# %%
+assert polish["never_worse"].all()
+thirty = polish[polish["n"] == 30]
+at_rest = rate(thirty, "at_optimum", ["m", "steps"])
+at_rest.pivot(index="steps", columns="m", values="rate")
+
+# %% [markdown]
+# The share of trainings within 1 % of the optimum of their last vertex. Descent first chooses a vertex and then, slowly, the best network there. The convex problem takes the second part off it.
+#
+# ## Explore
+#
+# Colours are the least loss with the first unit at that vertex and the others where the walk ends. Turn the view, or point the first unit's weights elsewhere.
+
+# %%
+still = {
+    "n": [5, 7],
+    "m": [1, 2],
+    "longitude": [-120, -60, 0, 60, 120, 180],
+    "turn": [0, 30, 60],
+}
+explore(
+    INSTANCE,
+    zonotope_portrait.walk,
+    {**still, "latitude": [20.0]},
+    fixed={"steps": 10},
+    seed=seed,
+)
+
+# %% [markdown]
+# Things to try: one unit, where the walk goes down to a vertex darker than all its neighbours, which need not be the darkest; other starts until it is.
+#
+# ## What we checked, and where we differ
+#
+# Each line is computed above.
+
+
+# %%
+def line_of(claimed, measured, agrees):
+    return {
+        "claimed": str(claimed),
+        "measured": str(measured),
+        "agrees": bool(agrees),
+    }
+
+
+greedy_ahead = (
+    ends["mean"].unstack()["descent"] - ends["mean"].unstack()["greedy"]
+).min()
+sizes = sorted(counts.groupby(["n", "d"])["cells"].first().astype(int))
+checks = {
+    "number of vertices": line_of(
+        "2 Σ C(n-1, k)",
+        f"equal, {sizes[0]} to {sizes[-1]}",
+        counts["as_predicted"].all(),
+    ),
+    "vertices farthest along their direction": line_of(
+        "all",
+        f"{counts['supported'].mean():.0%}",
+        (counts["supported"].dropna() == 1).all(),
+    ),
+}
+
+# %%
+checks |= {
+    "random vertex fits, 12 points: 1, 12 weights a label": line_of(
+        "unlikely, likely", f"{few:.2f}, {many:.2f}", few < 0.05 and many > 0.9
+    ),
+    "chosen vertex fits": line_of(
+        "always", f"{selected['exact'].mean():.0%}", selected["exact"].all()
+    ),
+    "weights for each label there": line_of("2", f"{most:.2f}", most < 2.2),
+    "least loss at coincident points": line_of(
+        "jumps", "0.5 to 0", together["jumped"].all()
+    ),
+    "in general position, moved by 1e-5": line_of(
+        "continuous",
+        f"{nearest['change'].max():.0e}",
+        nearest["change"].max() < 1e-3,
+    ),
+}
+
+# %%
+checks |= {
+    "descent above greedy walk, signs in turns": line_of(
+        "> 0", f"{greedy_ahead:.3f} at least", greedy_ahead > 0
+    ),
+    "the same, signs by chance": line_of(
+        "> 0",
+        f"{by_signs['random']['descent'] - by_signs['random']['greedy']:.3f}",
+        by_signs["random"]["descent"] > by_signs["random"]["greedy"],
+    ),
+    "convex optimum of the last vertex": line_of(
+        "never worse", "never worse", polish["never_worse"].all()
+    ),
+}
+pd.DataFrame(checks).T
+
+# %% [markdown]
+# | what | abstract | here |
+# |---|---|---|
+# | convex problem | for any convex loss | mean squared error; solved by the rays of the cells, proven by multipliers |
+# | vertex selection | in polynomial time | sorting and one linear solve of $d$ equations a block; $d$ counts the bias, without which there are no half-spaces to cut |
+# | weights of the chosen vertex | | two units a block: $2\lceil n/d\rceil$; their size grows as gaps between points shrink |
+# | greedy local search | unspecified | best of all edges; also the first that improves, walls that bind, output signs |
+# | data and widths | unknown to us | normal points and labels |
