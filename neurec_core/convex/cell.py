@@ -10,6 +10,7 @@ non-negative least squares problem over the multipliers. Steps end when the opti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -139,6 +140,24 @@ def combine(G: np.ndarray, y: np.ndarray, plus: np.ndarray, minus: np.ndarray) -
     rest = y - G @ coefficients
     coefficients[both] = np.linalg.lstsq(G[:, both], rest, rcond=FREE)[0]
     return coefficients, rest - G[:, both] @ coefficients[both]
+
+
+def weights(coefficients: np.ndarray, rays: np.ndarray, owned: Sequence[np.ndarray], signs: np.ndarray) -> np.ndarray:
+    """Units (m, d) that put out what a combination of rays does; of units that could take a ray the first does.
+
+    Parameters
+    ----------
+    coefficients : (k,) array, as `combine` returns it
+    rays : (k, d) array
+    owned : m arrays, which rays span the cell of each unit
+    signs : (m,) of 1 and -1
+    """
+    W, left = np.zeros((len(owned), rays.shape[1])), coefficients.copy()
+    for j, (own, sign) in enumerate(zip(owned, signs, strict=True)):
+        share = np.maximum(sign * left[own], 0)
+        W[j] = share @ rays[own]
+        left[own[share > 0]] = 0
+    return W
 
 
 def _span(A: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from ...convex import cell
 from ...draws import Draws
 from ...experiment import Problem
 from ...params import Params, param
-from .landscape import Vertex
+from .landscape import Vertex, union
 
 CITATION = (
     "Matena and Raffel, A combinatorial perspective on the optimization of shallow ReLU networks (arXiv 2210.00176)"
@@ -80,15 +80,6 @@ def own_vertex(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> Ve
     starts = dict(zip(rays, np.cumsum([0, *map(len, rays.values())]), strict=False))
     every = np.concatenate(list(rays.values()))
     owned = [starts[D.tobytes()] + np.arange(len(rays[D.tobytes()])) for D in on.T]
-    none = np.zeros(0, int)
-    plus, minus = (
-        np.unique(np.concatenate([none, *(o for o, b in zip(owned, a, strict=True) if (b > 0) == side)]))
-        for side in (True, False)
-    )
+    plus, minus = (union([own for own, b in zip(owned, a, strict=True) if (b > 0) == side]) for side in (True, False))
     coefficients, residual = cell.combine(np.maximum(X @ every.T, 0), y, plus, minus)
-    weights, left = np.zeros(W.shape), coefficients
-    for j, own in enumerate(owned):
-        share = np.maximum(left[own] * np.sign(a[j]), 0)
-        weights[j] = share @ every[own]
-        left[own[share > 0]] = 0
-    return Vertex(float(np.mean(residual**2)), weights, residual)
+    return Vertex(float(np.mean(residual**2)), cell.weights(coefficients, every, owned, np.sign(a)), residual)

@@ -6,6 +6,7 @@ units and repeated signed cells change nothing, so that a set of signed cells sa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,11 @@ def signed(cells: np.ndarray, signs: np.ndarray) -> np.ndarray:
 def cells_of(units: np.ndarray) -> np.ndarray:
     """The cells of signed units."""
     return np.where(units < 0, ~units, units)
+
+
+def union(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """All indices that stand in some of the parts, once each, increasing."""
+    return np.unique(np.concatenate([np.zeros(0, int), *parts]))
 
 
 class Landscape:
@@ -99,13 +105,8 @@ class Landscape:
     def vertex(self, units: np.ndarray) -> Vertex:
         """Weights and residual of the optimum; of units in one signed cell the first does the work of all."""
         coefficients, residual = self._combined(units)
-        W = np.zeros((len(units), self.X.shape[1]))
-        left = coefficients.copy()
-        for j, unit in enumerate(units):
-            rays = self.fan.corners(int(cells_of(unit)))
-            own = np.maximum(left[rays] * (1 if unit >= 0 else -1), 0)
-            W[j] = own @ self.fan.rays[rays]
-            left[rays[own > 0]] = 0
+        owned = [self.fan.corners(int(c)) for c in cells_of(units)]
+        W = cell.weights(coefficients, self.fan.rays, owned, np.where(units < 0, -1, 1))
         return Vertex(float(np.mean(residual**2)), W, residual)
 
     def _combined(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,8 +114,7 @@ class Landscape:
         return cell.combine(self.G, self.y, plus, minus)
 
     def _rays(self, cells: np.ndarray) -> np.ndarray:
-        none = np.zeros(0, int)
-        return np.unique(np.concatenate([none, *(self.fan.corners(int(c)) for c in cells)]))
+        return union([self.fan.corners(int(c)) for c in cells])
 
     def at(self, directions: np.ndarray) -> np.ndarray:
         """The cells (k,) that directions (d, k) lie in."""

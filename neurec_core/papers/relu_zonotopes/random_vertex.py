@@ -10,7 +10,7 @@ from pydantic import model_validator
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
 from ...params import param
-from .common import CITATION, Points, sample
+from .common import CITATION, Points, sample, signs
 from .landscape import Landscape, signed
 
 ZERO = 1e-12  # mean squared error, of labels of mean square 1, that counts as none
@@ -38,9 +38,7 @@ def choose(params: RandomVertex, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
         W = np.repeat(draws.normal("W", params.d, m // 2), 2, axis=2)
     else:
         W = draws.normal("W", params.d, m)
-    if params.outputs == "random":
-        return W, np.where(draws.uniform("sign", m) < 0.5, -1, 1)
-    return W, np.broadcast_to(np.where(np.arange(m) % 2, -1, 1), (len(draws), m))
+    return W, signs(draws, "random" if params.outputs == "random" else "alternating", m)
 
 
 def solve(params: RandomVertex, problem: Problem, draws: Draws) -> Solution:
