@@ -121,6 +121,23 @@ def test_units_that_are_active_nowhere_change_nothing():
     assert np.array_equal(by_rays(X, y, fan, [silent], [1])[1], y)
 
 
+def test_a_ridge_costs_loss_and_less_of_it_costs_less():
+    X, y, fan, cells, signs = problem(10, 3, 4, 1)
+    D = fan.D[:, cells]
+    least = cell.fit(X, y, D, signs).loss
+    losses = [cell.ridge(X, y, D, signs, weight) for weight in (1.0, 1e-2, 1e-4, 1e-8)]
+    assert (np.diff(losses) <= 0).all()
+    assert losses[0] > least + 1e-3
+    assert losses[-1] == pytest.approx(least, abs=1e-4)
+    W = [cp.Variable(3) for _ in signs]
+    outputs = sum(int(s) * cp.multiply(D[:, j], X @ W[j]) for j, s in enumerate(signs))
+    inside = [cp.multiply(np.where(D[:, j], 1.0, -1.0), X @ W[j]) >= 0 for j in range(4)]
+    objective = cp.sum_squares(outputs - y) + 0.01 * sum(cp.sum_squares(w) for w in W)
+    cp.Problem(cp.Minimize(objective), inside).solve(solver="CLARABEL")
+    # The solver's own accuracy.
+    assert np.mean((outputs.value - y) ** 2) == pytest.approx(losses[1], abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -39,7 +39,7 @@ class Fitted(NamedTuple):
     W : (d, m), hidden weights in the closed cells; unit j says s_j max(0, x . w_j)
     loss : the mean squared error
     residual : (n,) y less the outputs
-    multipliers : (n, m) >= 0; positive where a point keeps a unit from a smaller loss
+    multipliers : (n, m) >= 0, for points of norm 1; positive where a point keeps a unit from a smaller loss
     stationarity : the largest entry of F^T residual + C^T multipliers, over that of F^T y
     slackness : sum of multiplier times slack, over |y|^2; loss is within 2 / n |y|^2 of it of the optimum
     converged : whether stationarity is below 1e-11 and slackness below 1e-8; else the cell is too thin for rounding
@@ -69,19 +69,11 @@ def fit(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray) -> Fitte
     BadInput : "D (patterns) must be cells: no direction is active on just the points of column 3", labels that are
         not finite, shapes that do not fit
     """
-    _check(X, y, D, signs)
-    n, d = X.shape
-    m = D.shape[1]
-    F = np.hstack([s * D[:, [j]] * X for j, s in enumerate(signs)])
-    sides = np.where(D, 1.0, -1.0)
-    blocks = np.zeros((n, m, m, d))
-    blocks[:, np.arange(m), np.arange(m)] = (
-        sides[:, :, None] * (X / np.linalg.norm(X, axis=1, keepdims=True))[:, None, :]
-    )
-    C = blocks.reshape(n * m, m * d)
+    n, m = D.shape
+    F, C = _stacked(X, y, D, signs)
     # Both are 0 where all units are active nowhere.
     scale, size = float(np.abs(F.T @ y).max()) or 1.0, float(np.linalg.norm(F, 2)) or 1.0
-    w = np.zeros(m * d)
+    w = np.zeros(F.shape[1])
     for near in NEAR:
         w, multipliers, moved = _proximal(F, C, y, w, near * size, STATIONARY * scale)
         if moved < STATIONARY * scale:
@@ -91,7 +83,36 @@ def fit(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray) -> Fitte
     slack = float(multipliers @ np.abs(C @ w) / max(y @ y, np.finfo(float).tiny))
     proven = left < 10 * STATIONARY and slack < SLACK
     loss = float(np.mean(residual**2))
-    return Fitted(w.reshape(m, d).T, loss, residual, multipliers.reshape(n, m), left, slack, proven)
+    return Fitted(w.reshape(m, -1).T, loss, residual, multipliers.reshape(n, m), left, slack, proven)
+
+
+def ridge(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray, weight: float) -> float:
+    """The mean squared error of the weights with the least sum of squared errors plus `weight` |w|^2.
+
+    Least squares is often kept stable in this way. In thin cells, where a fit takes large weights, it is another
+    problem: see `fit` for the one without.
+
+    Parameters
+    ----------
+    X, y, D, signs : as for `fit`
+    weight : > 0
+    """
+    F, C = _stacked(X, y, D, signs)
+    w = _proximal(F, C, y, np.zeros(F.shape[1]), weight**0.5, np.inf)[0]  # one step from 0
+    return float(np.mean((y - F @ w) ** 2))
+
+
+def _stacked(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs F w and walls C w >= 0 of all weights in one vector, unit after unit; walls of points of norm 1."""
+    _check(X, y, D, signs)
+    n, d = X.shape
+    m = D.shape[1]
+    F = np.hstack([s * D[:, [j]] * X for j, s in enumerate(signs)])
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    walls = np.where(D, 1.0, -1.0)[:, :, None] * unit[:, None, :]
+    blocks = np.zeros((n, m, m, d))
+    blocks[:, np.arange(m), np.arange(m)] = walls
+    return F, blocks.reshape(n * m, m * d)
 
 
 def _proximal(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, Self
 
 import numpy as np
 from pydantic import model_validator
 
+from ...convex import cell
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
 from ...params import param
 from .common import CITATION, Points, sample, signs
 from .landscape import Landscape, signed
 
+RIDGE = 1e-8
 ZERO = 1e-12  # mean squared error, of labels of mean square 1, that counts as none
 
 
@@ -22,6 +25,9 @@ class RandomVertex(Points):
     m: int = param(8, "hidden units", ge=1, le=100_000, slider=(1, 40, 1))
     outputs: Literal["alternating", "paired", "random"] = param(
         "alternating", "signs of output weights: in turns, both for each pattern, by chance", symbol="s"
+    )
+    stabilized: Literal["no", "ridge"] = param(
+        "no", "the convex problem as it is, or with the ridge of 1e-8 on all weights that often keeps it stable"
     )
 
     @model_validator(mode="after")
@@ -47,10 +53,20 @@ def solve(params: RandomVertex, problem: Problem, draws: Draws) -> Solution:
     for X, y, W, s in zip(problem.X, problem.y, *choose(params, draws), strict=True):
         land = Landscape(X, y)
         cells = land.at(W)
-        losses.append(land.loss(signed(cells, s)))
+        losses.append(SOLVERS[params.stabilized](land, cells, s))
         ranks.append(np.linalg.matrix_rank(np.hstack([land.fan.D[:, [c]] * X for c in np.unique(cells)])))
     stats = {"rank": np.array(ranks, float)}
     return Solution(np.array(losses), [Status.SOLVED] * len(losses), stats)
+
+
+def _ridge(land: Landscape, cells: np.ndarray, s: np.ndarray) -> float:
+    return cell.ridge(land.X, land.y, land.fan.D[:, cells], s, RIDGE)
+
+
+SOLVERS: dict[str, Callable[[Landscape, np.ndarray, np.ndarray], float]] = {
+    "no": lambda land, cells, s: land.loss(signed(cells, s)),
+    "ridge": _ridge,
+}
 
 
 def score(params: RandomVertex, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
@@ -82,13 +98,15 @@ RANDOM_VERTEX = Experiment(
     columns=COLUMNS,
     presets={
         "tiny": Grid(
-            {"m": [2, 8], "outputs": ["alternating", "paired", "random"]}, trials=2, fixed={"n": 6, "d": 2}
+            {"m": [2, 8], "outputs": ["alternating", "paired", "random"], "stabilized": ["no", "ridge"]},
+            trials=2, fixed={"n": 6, "d": 2},
         ),
         "quick": Grid({"m": [4, 8, 12, 16, 24, 32]}, trials=30, fixed={"n": 12, "d": 3}),
         "paper": Grid(
             {"m": [4, 8, 12, 16, 20, 24, 28, 32, 40, 48], "outputs": ["alternating", "paired"]},
             trials=200, fixed={"n": 12, "d": 3},
         ),
+        "ridge": Grid({"m": [4, 8, 12, 16, 24, 32]}, trials=200, fixed={"n": 12, "d": 3, "stabilized": "ridge"}),
         "paper_20": Grid(
             {"m": [4, 6, 10, 14, 16, 20, 24, 30, 40, 50], "outputs": ["alternating", "paired"]},
             trials=100, fixed={"n": 20, "d": 4},
