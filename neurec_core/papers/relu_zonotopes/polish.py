@@ -12,6 +12,7 @@ from ...params import param
 from .common import CITATION, Points, own_vertex, sample, signs
 
 WORSE = 1e-9  # by which rounding may make the convex optimum worse, of labels of mean square 1
+WALL = 1e-3  # cosine of a point and a unit's weights below which the kink is at the point
 NEAR = 1.01  # a loss below this times its vertex's optimum is at the optimum
 
 
@@ -42,11 +43,18 @@ def solve(params: Polish, problem: Problem, draws: Draws) -> Solution:
         own = own_vertex(X, y, run.W, run.a).loss if fine else np.nan
         kept = np.mean((X @ w.T > 0) == (X @ run.W.T > 0))
         first = own_vertex(X, y, w, b).loss
-        found.append((run.loss, own, first, 1 - kept, len(run.crossings)))
+        found.append((run.loss, own, first, 1 - kept, len(run.crossings), _on_walls(X, run.W)))
         status.append(Status.SOLVED if fine else Status.DIVERGED)
-    names = ("trained", "polished", "first", "flipped", "crossings")
+    names = ("trained", "polished", "first", "flipped", "crossings", "on_walls")
     stats = {name: np.array(part, float) for name, part in zip(names, zip(*found, strict=True), strict=True)}
     return Solution(stats["polished"], status, stats)
+
+
+def _on_walls(X: np.ndarray, W: np.ndarray) -> float:
+    """The share of units whose kink all but goes through a point."""
+    sizes = np.linalg.norm(X, axis=1)[:, None] * np.linalg.norm(W, axis=1)
+    cosines = np.divide(np.abs(X @ W.T), sizes, out=np.zeros(sizes.shape), where=sizes > 0)
+    return float(np.mean(cosines.min(axis=0) < WALL))
 
 
 def score(params: Polish, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
@@ -57,7 +65,7 @@ def score(params: Polish, problem: Problem, solution: Solution) -> dict[str, np.
             "never_worse": s["polished"] <= s["trained"] + WORSE,
             "at_optimum": s["trained"] <= NEAR * s["polished"] + WORSE,
             "better_vertex": s["polished"] < s["first"] - WORSE,
-            **{name: s[name] for name in ("trained", "polished", "first", "flipped", "crossings")},
+            **{name: s[name] for name in ("trained", "polished", "first", "flipped", "crossings", "on_walls")},
         }
 
 
@@ -69,7 +77,8 @@ COLUMNS = {
     "polished": Column("least loss at its last vertex", "measure", "of the labels'"),
     "first": Column("least loss at its first vertex", "measure", "of the labels'"),
     "flipped": Column("share of active and inactive points that have changed", "measure"),
-    "crossings": Column("changes of patterns on the way", "measure"),
+    "crossings": Column("changes of patterns on the way, up to a million", "measure"),
+    "on_walls": Column("share of units that end with a kink at a point", "measure"),
 }
 
 POLISH = Experiment(
