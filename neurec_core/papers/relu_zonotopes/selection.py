@@ -110,6 +110,6 @@ def fit(X: np.ndarray, y: np.ndarray, chosen: Selected) -> tuple[np.ndarray, np.
         if rank < len(block):
             raise BadInput("X (points) must be in general position: a block of points is dependent")
         out = ROOM * np.abs(X @ change / (2 * (X @ inside))).max()
-        W += [change / 2 + out * inside, out * inside - change / 2]
-        before = before + change
+        W += [out * inside + change / 2, out * inside - change / 2]
+        before = before + (W[-2] - W[-1])  # as rounded, so that the next blocks make up for it
     return np.array(W), np.tile([1.0, -1.0], len(W) // 2)
