@@ -14,8 +14,8 @@ from .params import Params
 
 TILT = np.radians(24)  # of the eye above the horizon
 TURN = 4.0  # degrees a frame
-CIRCLE = 180  # places on a great circle, at rest
-COARSE = 100  # the same, in a film
+CIRCLE = 120  # places on a great circle, at rest
+COARSE = 72  # the same, in a film
 UNITS = (COLORS[1], COLORS[2], COLORS[3], COLORS[4])
 SIGNS = {1: ("circle", "adds"), -1: ("diamond", "subtracts")}
 TITLES = ("zonotope: a vertex for each pattern", "directions: a region for each pattern")

@@ -205,7 +205,7 @@ assert held.loc[16, "ridge"] < held.loc[16, "no"] - 0.1
 held.round(2)
 
 # %% [markdown]
-# Half of the fits of twelve units are missed with it.
+# Of the fits of twelve units, fewer than half are found with it.
 #
 # ### A vertex chosen without the labels
 #
@@ -334,9 +334,9 @@ assert at_rest["at_optimum"].iloc[0] > at_rest["at_optimum"].iloc[-1]
 at_rest.round(2)
 
 # %% [markdown]
-# After a million steps: the share of trainings within 1 % of the optimum of their last vertex, the share of units whose kink ends at a point, and changes of patterns, counted up to a million. With two
-# units descent arrives. With ten, kinks come to rest at points and cross them back and forth: descent is stationary in the mean of several cells, not in any of them, and the convex problem of the
-# last one goes further down.
+# After a million steps: the share of trainings within 1 % of the optimum of their last vertex, the share of units whose kink ends at a point, and changes of patterns, counted up to a million. Most
+# kinks end at points, and cross them back and forth. With two units descent arrives all the same. With ten it often is stationary in the mean of several cells, not in any of them, and the convex
+# problem of the last one goes further down.
 #
 # ## Explore
 #
