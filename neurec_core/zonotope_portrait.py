@@ -19,7 +19,6 @@ COARSE = 72  # the same, in a film
 UNITS = (COLORS[1], COLORS[2], COLORS[3], COLORS[4])
 SIGNS = {1: ("circle", "adds"), -1: ("diamond", "subtracts")}
 TITLES = ("zonotope: a vertex for each pattern", "directions: a region for each pattern")
-LOSSES = {"coloraxis": "coloraxis"}
 
 
 def walk(params: Params, problem: Problem, solution: Solution, scores: dict[str, np.ndarray]) -> go.Figure:
@@ -36,18 +35,16 @@ def walk(params: Params, problem: Problem, solution: Solution, scores: dict[str,
     flat, directions = (t["V"] - center) @ eye[:2].T, _disc(t["H"], eye)
     for j in range(len(UNITS)):
         path = t["path"][:, j] if j < t["path"].shape[1] else np.zeros(0, int)
-        data += [*_trail(1, flat[path], j), *_trail(2, directions[path], j)]
-    told = (
-        f"least loss {scores['start'][0]:.3f} at the start, {scores['end'][0]:.3f} after {scores['edges'][0]:.0f} edges"
-    )
-    words = f"{told}; colours: first unit at that vertex, the others at their end"
+        begin = _disc(t["W"][0, j : j + 1], eye)
+        data += [*_trail(1, flat[path], flat[path[:1]], j), *_trail(2, directions[path], begin, j)]
+    ends = [f"{scores[name][0]:.3f}" for name in ("start", "end")]
+    told = f"least loss {ends[0]} at the start (hollow), {ends[1]} after {scores['edges'][0]:.0f} edges (solid)"
+    words = f"{told}; colours: unit 1 at that vertex, the others at their end"
     fig = _panels(2)
     fig.add_traces(data)
     _frame(fig, t)
-    style(
-        fig, f"A greedy walk<br><sup>{words}</sup>", f"A zonotope and its normal fan: {words}", 560, stacked(fig, 1000)
-    )
-    return fig
+    alt = f"A zonotope and its normal fan: {words}"
+    return style(fig, f"A greedy walk<br><sup>{words}</sup>", alt, 560, stacked(fig, 1000))
 
 
 def training(params: Params, problem: Problem, solution: Solution) -> go.Figure:
@@ -129,20 +126,23 @@ def _still(t: dict[str, Any], eye: np.ndarray, coloured: bool = True) -> list[di
     ]
     faces = t["faces"][front][:, [0, 1, 2, 3, 0]]
     skin = _line(_broken(flat[faces]), {"width": 0}) | fill
-    look = {"color": t["losses"], **LOSSES} if coloured else {"color": "gray"}
     dots = [
-        panel_trace(
-            1, flat[part, 0], flat[part, 1], "vertices", "markers", showlegend=False, text=_patterns(t["D"][part]),
-            hovertemplate="active: %{text}<extra></extra>",
-            marker={"size": size, **look, "color": _part(look["color"], part), "opacity": opacity},
-        )
-        for part, size, opacity in ((~visible, 6, 0.45), (visible, 10 if coloured else 6, 1.0))
-    ]  # fmt: skip
+        _dots(1, flat, t, part, coloured) | {"opacity": opacity} for part, opacity in ((~visible, 0.45), (visible, 1.0))
+    ]
     return [lines[0], dots[0], skin, lines[1], dots[1]]
 
 
-def _part(color: Any, part: np.ndarray) -> Any:
-    return color if isinstance(color, str) else color[part]
+def _dots(panel: int, xy: np.ndarray, t: dict[str, Any], part: np.ndarray, coloured: bool) -> dict[str, Any]:
+    """Some vertices, or regions: with their losses and what is active there, or plain for a film."""
+    x, y = xy[part].astype(np.float32).T
+    if not coloured:
+        look = {"size": 5, "color": "gray"}
+        return panel_trace(panel, x, y, "patterns", "markers", showlegend=False, hoverinfo="skip", marker=look)
+    return panel_trace(
+        panel, x, y, "patterns", "markers", showlegend=False, text=_patterns(t["D"][part]),
+        hovertemplate="active: %{text}<extra></extra>",
+        marker={"size": 9, "color": t["losses"][part], "coloraxis": "coloraxis"},
+    )  # fmt: skip
 
 
 def _patterns(D: np.ndarray) -> list[str]:
@@ -159,31 +159,22 @@ def _map(t: dict[str, Any], X: np.ndarray, eye: np.ndarray, coloured: bool = Tru
     bases = np.linalg.svd(X[:, None, :])[2][:, 1:]
     circles = bases[:, 0, None] * np.cos(angle)[:, None] + bases[:, 1, None] * np.sin(angle)[:, None]
     rim = 2 * np.column_stack([np.cos(angle), np.sin(angle)])
-    dots = _disc(t["H"], eye)
-    look = {"color": t["losses"], **LOSSES} if coloured else {"color": "gray"}
     bounds = np.stack([rim, rim / np.sqrt(2)])  # of all directions, and of those on the reader's side
     return [
         _line(_broken(_disc(circles, eye)), {"color": "gray", "width": 1}, 2),
         _line(_broken(bounds), {"color": "gray", "width": 1, "dash": "dot"}, 2),
-        panel_trace(
-            2, dots[:, 0], dots[:, 1], "regions", "markers", showlegend=False, text=_patterns(t["D"]),
-            hovertemplate="active: %{text}<extra></extra>", marker={"size": 9 if coloured else 4, **look},
-        ),
-    ]  # fmt: skip
-
-
-def _trail(panel: int, way: np.ndarray, j: int) -> list[dict[str, Any]]:
-    """A walk of one unit, with its end; of no length where there is no such unit."""
-    color, symbol = UNITS[j], SIGNS[-1 if j % 2 else 1][0]
-    end = way[-1:]
-    name = f"unit {j + 1} {SIGNS[-1 if j % 2 else 1][1]}"
-    look = {"size": 17, "color": color, "symbol": symbol, "line": {"color": "black", "width": 2}}
-    return [
-        panel_trace(
-            panel, way[:, 0], way[:, 1], name, line={"color": color, "width": 4}, showlegend=False, hoverinfo="skip"
-        ),
-        panel_trace(panel, end[:, 0], end[:, 1], name, "markers", marker=look, showlegend=panel == 1 and len(way) > 0),
+        _dots(2, _disc(t["H"], eye), t, np.ones(len(t["H"]), bool), coloured),
     ]
+
+
+def _trail(panel: int, way: np.ndarray, start: np.ndarray, j: int) -> list[dict[str, Any]]:
+    """A walk of one unit: its start hollow, its end solid; of no length where there is no such unit."""
+    color, sign = UNITS[j], -1 if j % 2 else 1
+    hollow = {"size": 20, "color": color, "symbol": f"{SIGNS[sign][0]}-open", "line": {"width": 3}}
+    line = panel_trace(panel, way[:, 0], way[:, 1], "walk", line={"color": color, "width": 4})
+    begin = panel_trace(panel, start[:, 0], start[:, 1], "start", "markers", marker=hollow)
+    silent = {"showlegend": False, "hoverinfo": "skip"}
+    return [line | silent, begin | silent, _lit(panel, way[-1:], j, sign, panel == 1 and len(way) > 0)]
 
 
 def _lit(panel: int, at: np.ndarray, j: int, sign: int, named: bool = True) -> dict[str, Any]:

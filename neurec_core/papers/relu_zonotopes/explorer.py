@@ -14,7 +14,7 @@ from . import common, search
 from .common import CITATION
 from .landscape import Landscape, signed
 
-LOOKS = 60  # at a training
+LOOKS = 48  # at a training
 D3 = 3
 
 
