@@ -32,7 +32,7 @@ class Status(StrEnum):
     FAILED = "the solver failed"
     UNDECIDED = "undecided: no certificate either way"
     EMPTY = "a planted neuron is active on no point"
-    UNSEEN = "too few samples see every linear piece"
+    UNSEEN = "too few samples to see every linear piece"
     DIVERGED = "the iterates diverged"
     CUTOFF = "stopped at the limit of iterations"
     STALLED = "came to rest above the target"

@@ -1,8 +1,8 @@
 """Networks of tanh or logistic neurons: fits from many starts, symmetries, zeros of differences; derived here.
 
-The difference of two networks with m neurons on a line, times all of its at most 2m denominators 1 + e^{2 z_j}, is a sum of
-at most 4^m real exponentials, which has at most 4^m - 1 real zeros or vanishes. So 4^m distinct points of a line identify
-every network of the width that is irreducible on it.
+The difference of two networks with m neurons on a line, times all of its at most 2m denominators 1 + e^{2 z_j}, is a
+sum of at most 4^m real exponentials, which has at most 4^m - 1 real zeros or vanishes. So 4^m distinct points of a line
+identify every network of the width that is irreducible on it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ...params import BadInput, unknown
 from .common import Network, checked, distinct_points
 
 PARALLEL = 1e-9  # two neurons are the same up to a sign if (w, b) differ by less
+LARGEST = 1e8  # hidden weight that a fit may reach
 MOST_MATCHED = 7  # neurons of which all permutations are looked at
 
 
@@ -79,7 +80,7 @@ def points_on_line(m: int) -> int:
 
 
 def directions_needed(m: int, d: int) -> int:
-    """Directions that identify networks of m neurons in d dimensions, 2m(m + 1)(d - 1) + 1; any d of them independent."""
+    """Directions that identify m neurons in d dimensions, 2m(m + 1)(d - 1) + 1, any d of them independent."""
     return 2 * m * (m + 1) * (d - 1) + 1
 
 
@@ -105,8 +106,8 @@ def fit(
 ) -> Fit:
     """Least squares from many starts, over hidden weights only: output weights are always the best ones for these.
 
-    With P the projection away from the neurons' outputs Phi, the residual is P y and its derivative -P dPhi a, as far as
-    the gradient needs it. Levenberg and Marquardt's method then converges fast wherever the data can be met.
+    With P the projection away from the neurons' outputs Phi, the residual is P y and its derivative -P dPhi a, as far
+    as the gradient needs it. Levenberg and Marquardt's method then converges fast wherever the data can be met.
 
     Parameters
     ----------
@@ -140,6 +141,8 @@ def _fit_one(
         return outer, slope, U, phi
 
     def residual(hidden: np.ndarray) -> np.ndarray:
+        if not (np.abs(hidden) < LARGEST).all():
+            return np.full(len(y) + missing, LARGEST)  # a step that is not taken
         outer, _, _, phi = parts(hidden)
         return np.append(y - phi @ outer, np.zeros(missing))
 
@@ -181,8 +184,8 @@ def distance(activation: str, net: Network, other: Network, *, bias: bool = True
         signs = np.where((rows * theirs[list(order)]).sum(axis=1) < 0, -1.0, 1.0)
         if bias or activation == "tanh":
             moved = flipped(activation, moved, signs)
-        parts = zip(net, moved, strict=True)
-        best = min(best, max(float(np.abs(np.subtract(a, b)).max()) for a, b in parts))
+        worst = max(float(np.abs(a - b).max()) for a, b in zip(net[:3], moved[:3], strict=True))
+        best = min(best, max(worst, abs(net.c - moved.c)))
     return best
 
 

@@ -89,7 +89,8 @@ def competitor(truth: Broken, x: np.ndarray, *, bias: bool = True) -> Competitor
     ------
     BadInput : "truth (kinks) must be at most 10, got 12"
     """
-    t, lines, x = np.array(truth.kinks), np.array(truth.lines), np.sort(x)
+    t, x = np.array(truth.kinks), np.sort(x)
+    lines: np.ndarray = np.array(truth.lines)
     m = len(t)
     if m > MOST_TURNED:
         raise BadInput(f"truth (kinks) must be at most {MOST_TURNED}, got {m}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ Number = Any  # a float or a Fraction: the same lines of code
 Line = tuple[Number, Number]  # slope and intercept
 OUTSIDE = 1.0  # how far beyond the outermost kinks points are placed, in the kinks' mean distance
 CLOSE = 1e-9  # relative: a value that far from a line counts as on it
+INSIDE = 1e-8  # relative: how far a kink must be from the samples beside it
 REDUCED = 1e-8  # relative: tolerance of the search for a recovered network's orientation
 
 
@@ -50,7 +52,7 @@ def broken(net: Network) -> Broken:
 
 
 def sample_points(kinks: np.ndarray, counts: Sequence[int]) -> np.ndarray:
-    """Places at equal distances inside each of the k + 1 pieces between ``kinks (k,)``, sorted; `counts` many in each."""
+    """Sorted places inside the k + 1 pieces between ``kinks (k,)``, `counts` many in each, at equal distances."""
     t = np.sort(np.asarray(kinks, float))
     reach = OUTSIDE * (np.ptp(t) / (len(t) - 1) if len(t) > 1 else 1.0)
     ends = np.concatenate([t[:1] - reach, t, t[-1:] + reach])
@@ -78,7 +80,7 @@ def recover(x: Sequence[Number], y: Sequence[Number], m: int, tolerance: float =
     """The one function with at most m kinks that fits samples, if its pieces hold enough of them to prove it.
 
     Samples are cut into pieces, from left to right, each with at least `least_points` on one line, such that
-    neighbouring lines meet between the pieces. With 2(m + 1) points, two in each piece, nothing else fits.
+    neighbouring lines meet strictly between the pieces. With 2(m + 1) points, two in each piece, nothing else fits.
 
     Parameters
     ----------
@@ -100,7 +102,7 @@ def recover(x: Sequence[Number], y: Sequence[Number], m: int, tolerance: float =
         pieces = next(_cuts(x, y, 0, None, kinks + 1, least, close), None)
         if pieces is not None:
             lines = [_line(x, y, *piece) for piece in pieces]
-            meets = [_meet(a, b) for a, b in zip(lines[:-1], lines[1:], strict=True)]
+            meets = [_meet(a, b) for a, b in pairwise(lines)]
             return Broken(meets, lines, tuple(j - i for i, j in pieces))
     return None
 
@@ -121,14 +123,12 @@ def _cuts(
         if before is not None:
             if abs(line[0] - before[0]) * (x[stop - 1] - x[start]) <= close:
                 continue
-            if not x[start - 1] - _slack(close) <= _meet(before, line) <= x[start] + _slack(close):
+            # Not on a sample: three lines through it would do as well as two.
+            room = INSIDE * (x[start] - x[start - 1]) if close else 0
+            if not x[start - 1] + room < _meet(before, line) < x[start] - room:
                 continue
         for rest in _cuts(x, y, stop, line, pieces - 1, least, close):
             yield [(start, stop), *rest]
-
-
-def _slack(close: Number) -> float:
-    return 1e-12 if close else 0
 
 
 def _line(x: Sequence[Number], y: Sequence[Number], start: int, stop: int) -> Line:
@@ -158,18 +158,32 @@ def exact_orientation(found: Broken, *, bias: bool = True) -> list[bool] | None:
     Neuron k adds alpha_k (x - t_k) to the first line if it looks to the left, with a minus, so these must add up to it.
     """
     (slope, constant), lines = found.lines[0], found.lines
-    steps: list[Vector] = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(lines[:-1], lines[1:], strict=True)]
+    steps: list[Vector] = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(lines)]
     target: Vector = (-slope, -constant)
     return exact_subset_sum([s[:1] for s in steps], target[:1]) if bias else exact_subset_sum(steps, target)
 
 
-def exact_network(found: Broken, left: Sequence[bool], *, bias: bool = True) -> list[tuple[Fraction, ...]]:
-    """Neurons (w, b, a) with w = ±1, and last (c,), as fractions."""
-    lines = found.lines
-    jumps = [b[0] - a[0] for a, b in zip(lines[:-1], lines[1:], strict=True)]
-    neurons = [
-        (Fraction(-1), t, jump) if turned else (Fraction(1), -t, jump)
-        for t, jump, turned in zip(found.kinks, jumps, left, strict=True)
-    ]
-    c = lines[0][1] - sum(jump * t for t, jump, turned in zip(found.kinks, jumps, left, strict=True) if turned)
-    return [*neurons, (c if bias else Fraction(0),)]
+class Exact(NamedTuple):
+    """A ReLU network of one input in fractions: neurons (w, b, a), and c."""
+
+    neurons: list[tuple[Number, Number, Number]]
+    c: Number
+
+    def __call__(self, x: Sequence[Number]) -> list[Number]:
+        """Outputs at places x."""
+        return [sum(a * max(w * place + b, 0) for w, b, a in self.neurons) + self.c for place in x]
+
+
+def in_fractions(net: Network) -> Exact:
+    """The numbers that a network's floats are."""
+    rows = zip(net.W[:, 0].tolist(), net.b.tolist(), net.a.tolist(), strict=True)
+    return Exact([(Fraction(w), Fraction(b), Fraction(a)) for w, b, a in rows], Fraction(net.c))
+
+
+def exact_network(found: Broken, left: Sequence[bool], *, bias: bool = True) -> Exact:
+    """The network with w = 1 or, where a neuron looks to the left, w = -1."""
+    jumps = [b[0] - a[0] for a, b in pairwise(found.lines)]
+    parts = list(zip(found.kinks, jumps, left, strict=True))
+    neurons = [(Fraction(-1), t, jump) if turned else (Fraction(1), -t, jump) for t, jump, turned in parts]
+    c = found.lines[0][1] - sum(jump * t for t, jump, turned in parts if turned)
+    return Exact(neurons, c if bias else Fraction(0))

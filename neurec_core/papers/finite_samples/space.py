@@ -40,8 +40,8 @@ class Found(NamedTuple):
     `seen` counts lines on which every piece is seen, `candidates` hyperplanes that were tried, `consistent` those that
     all lines agree with, `match` is the farthest miss of a line among these, in units of 1 + the spread of its kinks.
 
-    The status is UNSEEN where fewer than d lines see every piece, UNDECIDED where more hyperplanes agree with all lines
-    than there are kinks, FAILED where fewer do.
+    The status is UNSEEN where fewer than d lines see every piece, or more hyperplanes agree with all lines than there
+    are kinks; FAILED where fewer do.
     """
 
     reduction: Reduction | None
@@ -58,7 +58,7 @@ def least_lines(m: int, d: int) -> int:
 
 
 def chosen_lines(net: Network, p: np.ndarray, v: np.ndarray, number: int) -> Lines:
-    """Of draws ``p, v (DRAWN, number, d)`` for each line the one whose kinks are farthest apart, in units of their spread."""
+    """Of draws ``p, v (DRAWN, number, d)`` for each line the one whose kinks are best apart, relative to their spread."""
     v = v / np.linalg.norm(v, axis=-1, keepdims=True)
     z = bends(net).z
     slope = v @ z[:, :-1].T
@@ -110,7 +110,7 @@ def recover_in_space(
     kept, met, match = _confirmed(kinks, z, jumps)
     told = len(use), len(z), len(kept), match
     if len(kept) != most or any(len(set(on_line)) != most for on_line in met.T):
-        return Found(None, Status.FAILED if len(kept) < most else Status.UNDECIDED, *told)
+        return Found(None, Status.FAILED if len(kept) < most else Status.UNSEEN, *told)
     rows, alpha = _refined(kinks, met)
     X = np.concatenate([lines.p[i] + np.multiply.outer(t[i], lines.v[i]) for i in use])
     rest = np.concatenate([y[i] for i in use]) - np.maximum(X @ rows[:, :-1].T + rows[:, -1], 0) @ alpha
