@@ -180,8 +180,9 @@ def distance(activation: str, net: Network, other: Network, *, bias: bool = True
     rows, theirs = (np.column_stack([n.W, n.b]) for n in (net, other))
     best = np.inf
     for order in permutations(range(net.m)):
-        moved = Network(*(part[list(order)] for part in other[:3]), other.c)
-        signs = np.where((rows * theirs[list(order)]).sum(axis=1) < 0, -1.0, 1.0)
+        own = list(order)
+        moved = Network(other.W[own], other.b[own], other.a[own], other.c)
+        signs = np.where((rows * theirs[own]).sum(axis=1) < 0, -1.0, 1.0)
         if bias or activation == "tanh":
             moved = flipped(activation, moved, signs)
         worst = max(float(np.abs(a - b).max()) for a, b in zip(net[:3], moved[:3], strict=True))

@@ -2,8 +2,8 @@
 
 A neuron a max(0, w.x + b) bends f by a |w| along its hyperplane. Neurons on one hyperplane add up to one net kink and
 an affine function, since a max(0, z) = a max(0, -z) + a z. So f = sum_k alpha_k max(0, z_k) + l over the n distinct
-hyperplanes whose net kink is not zero, and turning neuron k round adds alpha_k z_k to the affine part l. The least width
-is
+hyperplanes whose net kink is not zero, and turning neuron k round adds alpha_k z_k to the affine part l. The least
+width is
 
 * n, if some neurons can be turned so that nothing is left of l;
 * n + 1, if what is left can be made a multiple of one z_k: that hyperplane then has two neurons, back to back;
@@ -175,7 +175,7 @@ def _turned(found: Bends, bias: bool, searched: bool, small: float) -> Network |
 
 
 def _doubled(found: Bends, bias: bool, searched: bool, small: float) -> Network | None:
-    """n + 1 neurons, if for some k a multiple q z_k is left: alpha max(0, z) + q z = (alpha + q) max(0, z) - q max(0, -z)."""
+    """n + 1 neurons, if a multiple q z_k is left: alpha max(0, z) + q z = (alpha + q) max(0, z) - q max(0, -z)."""
     compared = slice(-1) if bias else slice(None)
     vectors = found.alpha[:, None] * found.z
     for k, z in enumerate(found.z[:, compared]):

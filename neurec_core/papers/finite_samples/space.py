@@ -58,7 +58,7 @@ def least_lines(m: int, d: int) -> int:
 
 
 def chosen_lines(net: Network, p: np.ndarray, v: np.ndarray, number: int) -> Lines:
-    """Of draws ``p, v (DRAWN, number, d)`` for each line the one whose kinks are best apart, relative to their spread."""
+    """Of draws ``p, v (DRAWN, number, d)`` for each line the one whose kinks are best apart."""
     v = v / np.linalg.norm(v, axis=-1, keepdims=True)
     z = bends(net).z
     slope = v @ z[:, :-1].T
