@@ -28,14 +28,14 @@ class Instance(Params):
         "pieces", "samples: dealt to the pieces before the move, or evenly spaced"
     )
     points: int = param(10, "samples", ge=2, le=60, slider=(2, 24, 1))
-    moved: int = param(2, "number of the kink that is moved, from the left", ge=1, le=8, slider=(1, 8, 1))
+    moved: int = param(2, "which kink is moved, from the left", ge=1, le=8, slider=(1, 8, 1))
     shift: float = param(0.0, "how far it is moved", ge=-10, le=10, slider=(-2, 2, 0.1))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.moved > self.m:
             raise ValueError(
-                f"moved (number of the kink that is moved, from the left) must be at most m = {self.m}, got {self.moved}"
+                f"moved (which kink is moved, from the left) must be at most m = {self.m}, got {self.moved}"
             )
         return self
 
