@@ -42,23 +42,20 @@ def samples(params: Params, problem: Problem, solution: Solution, scores: Scores
         _pieces(ends, held, held < ENOUGH, "pieces that are not", COLORS[1]),
         panel_trace(2, [ends[0], ends[-1]], [ENOUGH] * 2, "enough", line={"color": "gray", "dash": "dash", "width": 1}),
     ]  # fmt: skip
-    told, small = _words(problem, solution, scores, len(kinks))
+    told, small = _words(problem, scores)
     layout: dict[str, Any] = dict(_layout())
-    layout["meta"] = {**layout["meta"], "alt": f"A network on a line and its samples: {told}"}
+    layout["meta"] = {**layout["meta"], "alt": f"A network on a line and its samples: {told}, {small}"}
     layout["title"] = {**layout["title"], "text": f"{told}<br><sup>{small}</sup>"}
     return go.Figure({"data": data, "layout": layout})
 
 
-def _words(problem: Problem, solution: Solution, scores: Scores, kinks: int) -> tuple[str, str]:
+def _words(problem: Problem, scores: Scores) -> tuple[str, str]:
     n, apart, error = problem.X.shape[1], float(scores["apart"][0]), float(scores["error"][0])
     if scores["identified"][0]:
-        return "Identified: no other network fits", f"{n} samples, {kinks} kinks; recovered to {error:.0e}"
+        return "Identified", f"{n} samples; given back to {error:.0e}"
     if np.isfinite(apart):
-        return (
-            "Not identified: another network fits",
-            f"{n} samples, {kinks} kinks; they differ by {apart:.0%} of max |f|",
-        )
-    return "Not proved: some piece is not seen", f"{n} samples, {kinks} kinks; no other network was met that fits"
+        return "Not identified", f"{n} samples; another fits, {apart:.0%} of max |f| off"
+    return "Not proved", f"{n} samples; no other was met that fits"
 
 
 def _mark(symbol: str, color: str, size: int) -> dict[str, Any]:
@@ -67,7 +64,8 @@ def _mark(symbol: str, color: str, size: int) -> dict[str, Any]:
 
 def _pieces(ends: np.ndarray, held: np.ndarray, chosen: np.ndarray, name: str, color: str) -> dict[str, Any]:
     """A bar over each chosen piece, as high as it holds samples."""
-    bars = [(a, b, n) for a, b, n, own in zip(ends[:-1], ends[1:], held, chosen, strict=False) if own]
+    apart = 0.006 * (ends[-1] - ends[0])  # so that equal bars stay two
+    bars = [(a + apart, b - apart, n) for a, b, n, own in zip(ends[:-1], ends[1:], held, chosen, strict=False) if own]
     x = [part for a, b, _ in bars for part in (a, b, None)]
     y = [part for _, _, n in bars for part in (n, n, None)]
     return panel_trace(2, x, y, name, line={"color": color, "width": 7})

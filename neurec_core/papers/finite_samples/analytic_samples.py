@@ -23,18 +23,18 @@ SAME = 1e-4  # largest difference of parameters of two networks that are one
 class AnalyticRecovery(Params):
     """Values of a random network at points t v, for t along directions v."""
 
-    activation: Literal["tanh", "sigmoid"] = param("tanh", "activation")
+    activation: Literal["tanh", "sigmoid"] = param("tanh", "what neurons compute")
     d: int = param(1, "inputs", ge=1, le=6, slider=(1, 3, 1))
     m: int = param(2, "neurons", ge=1, le=4, slider=(1, 3, 1))
     bias: Literal["with", "without"] = param("with", "output bias")
     points: int = param(16, "points along each direction", ge=1, le=400, slider=(2, 64, 2))
-    directions: int = param(1, "directions", ge=1, le=200, slider=(1, 30, 1))
+    directions: int = param(1, "directions of rays", ge=1, le=200)
     starts: int = param(20, "starts of least squares", ge=1, le=1000, slider=(5, 60, 5))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.d == 1 and self.directions != 1:
-            raise ValueError(f"directions (directions) must be 1 where d = 1, got {self.directions}")
+            raise ValueError(f"directions (directions of rays) must be 1 where d = 1, got {self.directions}")
         return self
 
 
@@ -134,7 +134,7 @@ ANALYTIC_RECOVERY = Experiment(
         "paper": Grid(
             {"activation": ["tanh", "sigmoid"], "points": [3, 4, 5, 6, 7, 8, 10, 12, 16, 24], "m": [1, 2]}, trials=20
         ),
-        "paper_three": Grid({"points": [8, 9, 10, 11, 12, 16, 32, 64]}, trials=10, fixed={"m": 3, "starts": 30}),
+        "paper_three": Grid({"points": [8, 9, 10, 11, 12, 16, 32, 64]}, trials=10, fixed={"m": 3, "starts": 60}),
         "paper_directions": Grid({"directions": [1, 2, 3, 5, 9, 13]}, trials=10, fixed={"d": 2}),
         "paper_space": Grid({"directions": [2, 3, 9], "activation": ["tanh", "sigmoid"]}, trials=5, fixed={"d": 3}),
     },

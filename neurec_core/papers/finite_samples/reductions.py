@@ -22,11 +22,13 @@ class Irreducibility(Params):
     """A network of m neurons: opposite pairs, pairs without a kink, parallel copies, and single neurons."""
 
     d: int = param(3, "inputs", ge=1, le=100, slider=(1, 10, 1))
-    m: int = param(8, "neurons", ge=1, le=60, slider=(4, 20, 1))
+    m: int = param(12, "neurons", ge=1, le=60, slider=(4, 20, 1))
     pairs: int = param(1, "opposite pairs with a net kink", ge=0, le=20, slider=(0, 5, 1))
     flat: int = param(0, "opposite pairs without a net kink", ge=0, le=20, slider=(0, 2, 1))
     copies: int = param(0, "neurons parallel to another", ge=0, le=20, slider=(0, 3, 1))
-    relation: Literal["none", "planted"] = param("none", "a subset with one neuron of each pair that sums to zero")
+    relation: Literal["generic", "planted"] = param(
+        "generic", "weights: any, or with a subset with one neuron of each pair that sums to zero"
+    )
     bias: Literal["with", "without"] = param("with", "output bias")
 
     @property
@@ -50,7 +52,7 @@ class Irreducibility(Params):
             raise ValueError(f"m (neurons) must be at least {least} for these pairs and copies, got {self.m}")
         if self.relation == "planted" and (self.pairs not in (1, 2) or self.flat or self.singles < 2):
             raise ValueError(
-                "relation (a subset with one neuron of each pair that sums to zero) must be none unless there are 1 or "
+                "relation (weights) must be generic unless there are 1 or "
                 f"2 pairs, no flat pairs and 2 single neurons, got pairs = {self.pairs}, flat = {self.flat} and "
                 f"{self.singles} single neurons"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -37,10 +38,10 @@ class ReluRecovery(Params):
 
     d: int = param(1, "inputs", ge=1, le=6, slider=(1, 4, 1))
     m: int = param(4, "neurons", ge=1, le=12, slider=(1, 8, 1))
-    pairs: int = param(0, "opposite pairs among them", ge=0, le=2, slider=(0, 2, 1))
+    pairs: int = param(0, "opposite pairs among them", ge=0, le=2, slider=(0, 1, 1))
     bias: Literal["with", "without"] = param("with", "output bias")
     placement: Literal["pieces", "blind"] = param("pieces", "points: dealt to the linear pieces, or uniform over all")
-    lines: int = param(1, "lines", ge=1, le=200, slider=(1, 20, 1))
+    lines: int = param(1, "lines that samples lie on", ge=1, le=200)
     points: int = param(10, "points on each line", ge=1, le=400, slider=(2, 40, 1))
     evidence: Literal["kinks", "jumps"] = param(
         "jumps", "what lines must agree on: where hyperplanes meet them, or also how much f bends there"
@@ -63,7 +64,7 @@ class ReluRecovery(Params):
             "m (neurons) must be at least two for each opposite pair": self.m < 2 * self.pairs,
             "pairs (opposite pairs) must be at most 1 where d = 1 and there is an output bias: two are reducible":
                 self.pairs == 2 and self.d == 1 and self.bias == "with",
-            "lines (lines) must be 1 where d = 1": self.d == 1 and self.lines != 1,
+            "lines (lines that samples lie on) must be 1 where d = 1": self.d == 1 and self.lines != 1,
             "evidence (what lines must agree on) must be jumps where d = 1": self.d == 1 and self.evidence != "jumps",
             "placement (points) must be pieces where d > 1": self.d > 1 and self.placement != "pieces",
             "arithmetic (numbers) must be float unless d = 1 and pairs = 0":
@@ -205,11 +206,9 @@ COLUMNS = {
 }
 
 
-def _lines_guide(d: int) -> Guide:
-    def needed(m: np.ndarray) -> np.ndarray:
-        return np.asarray(m) * (d - 1) + 1
-
-    return Guide("lines", "m", needed, "m(d - 1) + 1", {"d": [d]})
+def lines_guide(m: np.ndarray, d: int) -> np.ndarray:
+    """m(d - 1) + 1 lines."""
+    return np.asarray(m) * (d - 1) + 1
 
 
 def points_guide(m: np.ndarray) -> np.ndarray:
@@ -243,6 +242,9 @@ RELU_RECOVERY = Experiment(
         "paper_pairs": Grid({"points": [18, 24, 32], "pairs": [1, 2]}, trials=20, fixed={"d": 3, "m": 5, "lines": 11}),
     },
     citation=CITATION,
-    guides=(Guide("points", "m", points_guide, "2(m + 1)", {"d": [1], "pairs": [0]}), _lines_guide(2), _lines_guide(3)),
+    guides=(
+        Guide("points", "m", points_guide, "2(m + 1)", {"d": [1], "pairs": [0]}),
+        *(Guide("lines", "m", partial(lines_guide, d=d), "m(d - 1) + 1, for all", {"d": [d]}) for d in (2, 3, 4)),
+    ),
     batch=10,
 )  # fmt: skip
