@@ -50,11 +50,11 @@ class Irreducibility(Params):
         if self.singles < (self.copies > 0):
             least = 2 * (self.pairs + self.flat) + self.copies + (self.copies > 0)
             raise ValueError(f"m (neurons) must be at least {least} for these pairs and copies, got {self.m}")
-        if self.relation == "planted" and (self.pairs not in (1, 2) or self.flat or self.singles < 2):
+        free = self.singles - (self.copies > 0)
+        if self.relation == "planted" and (self.pairs not in (1, 2) or self.flat or free < 2):
             raise ValueError(
-                "relation (weights) must be generic unless there are 1 or "
-                f"2 pairs, no flat pairs and 2 single neurons, got pairs = {self.pairs}, flat = {self.flat} and "
-                f"{self.singles} single neurons"
+                "relation (weights) must be generic unless there are 1 or 2 pairs, no flat pairs and 2 single neurons "
+                f"without copies, got pairs = {self.pairs}, flat = {self.flat} and {free} such neurons"
             )
         return self
 
@@ -77,7 +77,9 @@ def sample(params: Irreducibility, draws: Draws) -> Problem:
         rows[:, i] = scale[:, i, None] * rows[:, single.start]
         a[:, i] = np.abs(a[:, i]) * np.sign(a[:, single.start])
     if params.relation == "planted":
-        chosen = [*range(0, 2 * p, 2), *range(single.start + 1, single.stop, 2)]
+        # Two single neurons at least, or the last would be parallel to the pair's; none of those that have copies.
+        first = single.start + (params.copies > 0)
+        chosen = [*range(0, 2 * p, 2), *range(first, first + max(2, (s - 1) // 2))]
         rest, last = chosen[:-1], chosen[-1]
         rows[:, last] = -(a[:, rest, None] * rows[:, rest]).sum(axis=1) / a[:, last, None]
     c = draws.normal("output bias") if params.bias == "with" else np.zeros(len(draws))
