@@ -96,7 +96,14 @@ TABLES := $(addprefix convex_recovery., \
 	knobs:small_points:2 knobs:data_std:2 knobs:rate:2 knobs:normalize:2 knobs:batch_norm:2 knobs:outputs:2 knobs:paper:2 \
 	knobs:fresh:2 knobs:momentum:2 knobs:adam:2 knobs:cross_entropy:2 deep_specialization:part:2 deep_specialization:depth:2 \
 	two_layer_specialization:readme:8 two_layer_specialization:adversarial:4 \
-	two_layer_specialization:early:2 two_layer_specialization:strength:2)
+	two_layer_specialization:early:2 two_layer_specialization:strength:2) \
+	$(addprefix finite_samples., \
+	irreducibility:paper:50 irreducibility:paper_planted:50 irreducibility:paper_flat:50 irreducibility:paper_wide:10 \
+	non_identifiability:paper:100 non_identifiability:paper_width:50 non_identifiability:paper_unbiased:50 \
+	relu_recovery:paper:40 relu_recovery:paper_blind:40 relu_recovery:paper_lines:20 relu_recovery:paper_rational:20 \
+	relu_recovery:paper_space:20 relu_recovery:paper_pairs:20 \
+	analytic_recovery:paper:20 analytic_recovery:paper_three:10 analytic_recovery:paper_directions:10 \
+	analytic_recovery:paper_space:5)
 
 tables: $(READY)  ## compute the committed tables again (hours; can be stopped and goes on; JOBS=2 for two processes)
 	@set -e; for table in $(TABLES); do set -- $$(echo $$table | tr : ' '); name=$${1#*.}; \
