@@ -1,7 +1,8 @@
-"""A network on a line with its samples: what they give back, what else fits them, and which pieces they see."""
+"""Networks on a line with samples: what these give back, what else fits them, and which pieces they see."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -47,6 +48,31 @@ def samples(params: Params, problem: Problem, solution: Solution, scores: Scores
     layout["meta"] = {**layout["meta"], "alt": f"A network on a line and its samples: {told}, {small}"}
     layout["title"] = {**layout["title"], "text": f"{told}<br><sup>{small}</sup>"}
     return go.Figure({"data": data, "layout": layout})
+
+
+def compared(points: np.ndarray, places: np.ndarray, curves: Mapping[str, np.ndarray]) -> go.Figure:
+    """Functions on a line, which take the same values on points or do not.
+
+    Parameters
+    ----------
+    points : (n,) array, marked below the curves
+    places : (k,) array at which functions are drawn
+    curves : the values of each, ``(k,)``, by its name; those that lie on each other are told apart by their dashes
+    """
+    dashes = ("solid", "dot", "solid", "dash")
+    shapes = zip(curves.items(), COLORS, dashes, strict=False)
+    data = [
+        panel_trace(1, places, values, name, line={"color": color, "dash": dash, "width": 3 if dash == "solid" else 4})
+        for (name, values), color, dash in shapes
+    ]
+    low = min(float(values.min()) for values in curves.values())
+    room = 0.08 * (max(float(values.max()) for values in curves.values()) - low)
+    marks = {"symbol": "line-ns-open", "color": "black", "size": 9}
+    data.append(panel_trace(1, points, np.full(len(points), low - room), "points", "markers", marker=marks))
+    fig = go.Figure(data)
+    fig.update_xaxes(title="input x")
+    fig.update_yaxes(title="output f(x)")
+    return style(fig, f"{len(points)} points", f"Functions on a line and {len(points)} points: {', '.join(curves)}")
 
 
 def _words(problem: Problem, scores: Scores) -> tuple[str, str]:

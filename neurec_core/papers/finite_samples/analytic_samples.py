@@ -64,7 +64,7 @@ def solve(params: AnalyticRecovery, problem: Problem, draws: Draws) -> Solution:
         found.append(
             {
                 "met": float(len(met)),
-                "cost": float(fits[-1].cost.min()),
+                "cost": float(fits[-1].cost.min() / (y @ y)),
                 "error": max((relative_error(true, outputs(params.activation, f, new)) for f in own), default=np.nan),
                 "apart": max((distance(params.activation, net, f, bias=bias) for f in own), default=np.nan),
             }
@@ -97,7 +97,7 @@ COLUMNS = {
     "left_open": Column("another network meets the data as well", "event"),
     "error": Column("largest difference of a fit that meets the data, on fresh points", "measure", "of max |f|", True),
     "apart": Column("largest difference of its parameters, up to symmetry", "measure", None, True),
-    "cost": Column("least sum of squares", "measure", None, True),
+    "cost": Column("least sum of squares", "measure", "of that of y", True),
     "hits": Column("share of the starts that meet the data", "measure"),
     "samples": Column("samples", "measure"),
     "parameters": Column("parameters of the network", "measure"),
