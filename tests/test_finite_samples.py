@@ -195,6 +195,33 @@ def test_the_two_networks_differ_on_the_share_of_fresh_points_that_symmetry_tell
     assert np.mean([row["share"] for row in rows]) == pytest.approx(0.1, abs=0.02)
 
 
+@given(st.integers(1, 3), st.integers(0, 2**32 - 1), st.sampled_from([1.0, -1.0]))
+@settings(max_examples=60, deadline=None)
+def test_an_opposite_pair_can_be_split_where_no_point_is(d, seed, sign):
+    rng = np.random.default_rng(seed)
+    (net,) = teachers.relu_in_space(Draws(seed, [0]), d, 5, 1, True)
+    net.a[-1] = sign * 1.7 * net.a[0]
+    assert irreducibility.irreducible(net)
+    X = rng.normal(size=(80, d))
+    X[0] = -net.b[0] * net.W[0]  # on the pair's own hyperplane
+    other = competitors.split_pair(X, net, 0, 4)
+    if sign > 0:
+        assert other is None
+        X = X[1:]
+        other = competitors.split_pair(X, net, 0, 4)
+    assert relative_error(net(X), other(X)) < 1e-13
+    assert other.m == net.m
+    assert irreducibility.irreducible(other)
+    at = X @ net.W[0] + net.b[0]
+    at = at[np.abs(at) > 1e-9]
+    heights = np.linspace(-1, 1, 2001) * np.min(np.abs(at if sign > 0 else at[at < 0]))
+    across = (heights - net.b[0])[:, None] * net.W[0]
+    strip = heights[np.abs(net(across) - other(across)) > 1e-3 * heights.max()]
+    assert len(strip) > 100
+    assert not np.any((at >= strip.min()) & (at <= strip.max()))
+    assert (strip.min() < 0 < strip.max()) == (sign > 0)
+
+
 # -------------------------------------------------------------------------------------------- recovery on a line
 
 
@@ -226,7 +253,7 @@ def test_fractions_give_the_network_back_exactly(bias):
         assert sorted(jumps) == sorted(a * abs(w) for w, _, a in exact.neurons)
 
 
-def test_opposite_pairs_need_two_more_samples_a_piece():
+def test_functions_with_opposite_pairs_are_given_back_from_two_more_samples_a_piece():
     for pairs, enough in ((1, 4), (2, 6)):
         kinks = 5 - pairs
         params = RELU.params(m=5, pairs=pairs, bias="without", points=enough * (kinks + 1))
@@ -433,6 +460,7 @@ TWICE = Network(np.array([[1.0, 2.0], [2.0, 4.0]]), np.array([1.0, 2.0]), np.one
         (lambda: distinct_points(np.array([[1.0], [2.0], [1.0]])), "X (sample points) must be distinct, got 1 of 3"),
         (lambda: distinct_points(np.array([1.0, 2.0])), "X (sample points) must be a finite array of shape (n, d)"),
         (lambda: analytic.fit("tanh", np.ones((2, 1)), np.ones(2), np.ones((1, 1, 2))), "X (sample points) must be"),
+        (lambda: competitors.split_pair(np.ones((1, 2)), GOOD, 0, 1), "second (neuron) must be opposite to the first"),
         (lambda: competitors.hidden_pair(np.ones((1, 2)), GOOD, np.zeros(2), margin=1), "direction (of the hidden"),
         (lambda: competitors.hidden_pair(np.ones((1, 2)), GOOD, np.ones(2), margin=0), "margin (distance of"),
         (lambda: IRREDUCIBILITY.params(m=3, pairs=2), "m (neurons) must be at least 4 for these pairs and"),

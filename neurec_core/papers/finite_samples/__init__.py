@@ -13,6 +13,7 @@ sum_{j in I} a_j (w_j, b_j) = 0, by halves      `neurec_core.papers.finite_sampl
 the same, exactly                               `neurec_core.papers.finite_samples.subsets.exact_subset_sum`
 all orientations, one by one                    `neurec_core.papers.finite_samples.reductions.enumerated`
 no finite set serves all ReLU networks          `neurec_core.papers.finite_samples.competitors.hidden_pair`
+an opposite pair, split where no point is       `neurec_core.papers.finite_samples.competitors.split_pair`
 what else fits samples of one network           `neurec_core.papers.finite_samples.competitors.competitor`
 2(m + 1) points on a line                       `neurec_core.papers.finite_samples.line.sample_points`
 the function back from them                     `neurec_core.papers.finite_samples.line.recover`

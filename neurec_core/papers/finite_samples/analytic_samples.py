@@ -93,7 +93,7 @@ def score(params: AnalyticRecovery, problem: Problem, solution: Solution) -> dic
 
 
 COLUMNS = {
-    "recovered": Column("some fit meets the data, and each that does is the teacher", "event"),
+    "recovered": Column("each fit that meets the data is the teacher", "event"),
     "left_open": Column("another network meets the data as well", "event"),
     "error": Column("largest difference of a fit that meets the data, on fresh points", "measure", "of max |f|", True),
     "apart": Column("largest difference of its parameters, up to symmetry", "measure", None, True),

@@ -1,6 +1,7 @@
 """Other irreducible networks of the same width with the same outputs on samples; derived here.
 
 `hidden_pair` makes two for any finite set of points, in any dimension: a kink beyond all points is seen by none.
+`split_pair` makes one for a given network that has an opposite pair: that pair's kink is parted where no point is.
 `competitor` asks about one network on a line: where a piece holds one sample or none, its line can be turned or moved,
 and a competitor is what still is a network of the same width.
 """
@@ -16,6 +17,7 @@ from ...params import BadInput
 from .common import Network, checked, distinct_points, relative_error
 from .line import Broken, outputs, seen
 
+ON = 1e-12  # a point that near to a hyperplane lies on it
 SAME = 1e-9  # relative: outputs on samples that count as equal
 APART = 1e-6  # relative: functions that count as different
 STEPS = 2.0 ** np.arange(4, -30, -1)  # how far a line is turned, the farthest first
@@ -58,6 +60,46 @@ def hidden_pair(
         return Network(np.vstack([core.W, u]), np.append(core.b, -tau), np.append(core.a, weight), core.c)
 
     return net(tau, 1.0), net(tau + further, weight)
+
+
+def split_pair(X: np.ndarray, net: Network, first: int, second: int) -> Network | None:
+    """Another network of the same width that agrees on all points, if two neurons of a network are an opposite pair.
+
+    With q e' = p e, p max(0, z + e) + q max(0, -z + e') - p e is p max(0, z) + q max(0, -z) but for a strip along z = 0
+    that is as thin as e. It holds the hyperplane itself if p and q have one sign; if not, the strip is on one side of
+    it, and no finite set of points can see it. The two networks need an output bias.
+
+    Parameters
+    ----------
+    X : (n, d) array of distinct points
+    first, second : numbers of the two neurons
+
+    Returns
+    -------
+    None if p and q have one sign and a point lies on the hyperplane
+
+    Raises
+    ------
+    BadInput : "second (neuron) must be opposite to the first, got 0 and 2", or points that repeat others
+
+    **Source**: derived here.
+    """
+    X, net = distinct_points(X), checked(net)
+    size = np.linalg.norm(net.W[[first, second]], axis=1)
+    z, other = np.column_stack([net.W, net.b])[[first, second]] / size[:, None]
+    if np.linalg.norm(z + other) > SAME * (1 + abs(z[-1])):
+        raise BadInput(f"second (neuron) must be opposite to the first, got {first} and {second}")
+    p, q = net.a[[first, second]] * size
+    height = X @ z[:-1] + z[-1]
+    height[np.abs(height) < ON * (1 + np.abs(z[-1]))] = 0.0
+    near = np.abs(height if p * q > 0 else height[height < 0]).min(initial=1.0)
+    if not near:
+        return None
+    e = 0.5 * near / max(1.0, abs(p / q))
+    W, b, a = net.W.copy(), net.b.copy(), net.a.copy()
+    W[[first, second]], b[[first, second]] = [z[:-1], -z[:-1]], [z[-1] + e, -z[-1] + p / q * e]
+    a[[first, second]] = p, q
+    return Network(W, b, a, net.c - float(p * e))
 
 
 class Competitor(NamedTuple):

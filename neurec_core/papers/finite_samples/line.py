@@ -61,8 +61,10 @@ def sample_points(kinks: np.ndarray, counts: Sequence[int]) -> np.ndarray:
 
 
 def least_points(m: int, kinks: int) -> int:
-    """How many points a piece must hold so that m neurons, `kinks` of which show, are identified: 2, or 2 more for each
-    kink that a competitor may have besides.
+    """How many points a piece must hold for `recover`: 2, and 2 more for each of m neurons that shows no kink.
+
+    With a kink for each neuron that identifies the network. With opposite pairs it only keeps competitors from having
+    their further kinks apart from the network's own: one that splits a pair stays (`competitors.split_pair`).
     """
     return 2 + 2 * (m - kinks)
 
@@ -77,10 +79,10 @@ def seen(x: Sequence[Number], kinks: Sequence[Number]) -> list[int]:
 
 
 def recover(x: Sequence[Number], y: Sequence[Number], m: int, tolerance: float = CLOSE) -> Broken | None:
-    """The one function with at most m kinks that fits samples, if its pieces hold enough of them to prove it.
+    """The function with fewest kinks, at most m, that fits samples, if its pieces hold enough of them.
 
     Samples are cut into pieces, from left to right, each with at least `least_points` on one line, such that
-    neighbouring lines meet strictly between the pieces. With 2(m + 1) points, two in each piece, nothing else fits.
+    neighbouring lines meet strictly between the pieces. With m kinks and two points in each piece, nothing else fits.
 
     Parameters
     ----------

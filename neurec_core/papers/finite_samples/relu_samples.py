@@ -21,7 +21,6 @@ from .line import (
     exact_network,
     exact_orientation,
     in_fractions,
-    least_points,
     outputs,
     recover,
     sample_points,
@@ -29,7 +28,7 @@ from .line import (
 from .space import DRAWN, MOST, Lines, chosen_lines, kinks_on, least_lines, recover_in_space
 
 FRESH = 400  # points at which a recovered network is compared
-WELL = 1e-9  # relative error of a recovered network
+WELL = 1e-9  # relative error below which a network counts as recovered
 BINARY = 2**20  # places on a line are multiples of its inverse, so that fractions hold them exactly
 
 
@@ -54,9 +53,9 @@ class ReluRecovery(Params):
         return self.m - self.pairs
 
     @property
-    def sufficient(self) -> int:
-        """Samples that suffice, for given networks of the width."""
-        return least_points(self.m, self.kinks) * (self.kinks + 1) * least_lines(self.m, self.d)
+    def sufficient(self) -> float:
+        """Samples that tell the network from all others of its width; NaN where opposite pairs may forbid that."""
+        return np.nan if self.pairs else 2 * (self.m + 1) * least_lines(self.m, self.d)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -194,7 +193,7 @@ def score(params: ReluRecovery, problem: Problem, solution: Solution) -> dict[st
 
 
 COLUMNS = {
-    "recovered": Column("network recovered, to a relative error below 1e-9", "event"),
+    "recovered": Column("network recovered", "event"),
     "error": Column("recovered network's largest difference on fresh points", "measure", "of max |f|", True),
     "width": Column("width of the recovered network", "measure", "neurons"),
     "seen": Column("lines on which every piece is seen", "measure"),
