@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -50,7 +50,7 @@ def samples(params: Params, problem: Problem, solution: Solution, scores: Scores
     return go.Figure({"data": data, "layout": layout})
 
 
-def compared(points: np.ndarray, places: np.ndarray, curves: Mapping[str, np.ndarray]) -> go.Figure:
+def compared(points: np.ndarray, places: np.ndarray, curves: Mapping[str, np.ndarray], title: str) -> go.Figure:
     """Functions on a line, which take the same values on points or do not.
 
     Parameters
@@ -58,6 +58,7 @@ def compared(points: np.ndarray, places: np.ndarray, curves: Mapping[str, np.nda
     points : (n,) array, marked below the curves
     places : (k,) array at which functions are drawn
     curves : the values of each, ``(k,)``, by its name; those that lie on each other are told apart by their dashes
+    title : may hold a line of small print after ``<br><sup>``
     """
     dashes = ("solid", "dot", "solid", "dash")
     shapes = zip(curves.items(), COLORS, dashes, strict=False)
@@ -72,7 +73,23 @@ def compared(points: np.ndarray, places: np.ndarray, curves: Mapping[str, np.nda
     fig = go.Figure(data)
     fig.update_xaxes(title="input x")
     fig.update_yaxes(title="output f(x)")
-    return style(fig, f"{len(points)} points", f"Functions on a line and {len(points)} points: {', '.join(curves)}")
+    return style(fig, title, f"{title}: {', '.join(curves)} on a line, and {len(points)} points")
+
+
+def marked(fig: go.Figure, counts: Mapping[str, Sequence[float]]) -> go.Figure:
+    """Vertical lines at counts that theory names, in the colours of the curves that they are about.
+
+    Parameters
+    ----------
+    fig : rates along one parameter, a curve for each of the counts
+    counts : for each name one count a curve, in their order; the dashes tell names apart
+    """
+    for (name, values), dash in zip(counts.items(), ("dot", "dash"), strict=False):
+        for i, (value, color) in enumerate(zip(values, COLORS, strict=False)):
+            look = {"color": color, "dash": dash, "width": 2}
+            fig.add_scatter(x=[value, value], y=[0, 1], mode="lines", line=look, name=name, legendgroup=name,
+                            showlegend=i == 0, hoverinfo="skip")  # fmt: skip
+    return fig
 
 
 def _words(problem: Problem, scores: Scores) -> tuple[str, str]:

@@ -27,8 +27,8 @@ class AnalyticRecovery(Params):
     d: int = param(1, "inputs", ge=1, le=6, slider=(1, 3, 1))
     m: int = param(2, "neurons", ge=1, le=4, slider=(1, 3, 1))
     bias: Literal["with", "without"] = param("with", "output bias")
-    points: int = param(16, "points along each direction", ge=1, le=400, slider=(2, 64, 2))
-    directions: int = param(1, "directions of rays", ge=1, le=200)
+    points: int = param(16, "points along each direction", symbol="N", ge=1, le=400, slider=(2, 64, 2))
+    directions: int = param(1, "directions of rays", symbol="K", ge=1, le=200)
     starts: int = param(20, "starts of least squares", ge=1, le=1000, slider=(5, 60, 5))
 
     @model_validator(mode="after")
@@ -93,12 +93,12 @@ def score(params: AnalyticRecovery, problem: Problem, solution: Solution) -> dic
 
 
 COLUMNS = {
-    "recovered": Column("each fit that meets the data is the teacher", "event"),
-    "left_open": Column("another network meets the data as well", "event"),
+    "recovered": Column("all that fit are the teacher", "event"),
+    "left_open": Column("another network fits as well", "event"),
     "error": Column("largest difference of a fit that meets the data, on fresh points", "measure", "of max |f|", True),
     "apart": Column("largest difference of its parameters, up to symmetry", "measure", None, True),
     "cost": Column("least sum of squares", "measure", "of that of y", True),
-    "hits": Column("share of the starts that meet the data", "measure"),
+    "hits": Column("share of starts that fit", "measure"),
     "samples": Column("samples", "measure"),
     "parameters": Column("parameters of the network", "measure"),
     "sufficient": Column("samples that identify every network of the width", "measure"),

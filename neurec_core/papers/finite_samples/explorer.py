@@ -27,9 +27,9 @@ class Instance(Params):
     placement: Literal["pieces", "even"] = param(
         "pieces", "samples: dealt to the pieces before the move, or evenly spaced"
     )
-    points: int = param(10, "samples", ge=2, le=60, slider=(2, 24, 1))
-    moved: int = param(2, "which kink is moved, from the left", ge=1, le=8, slider=(1, 8, 1))
-    shift: float = param(0.0, "how far it is moved", ge=-10, le=10, slider=(-2, 2, 0.1))
+    points: int = param(10, "samples", symbol="N", ge=2, le=60, slider=(2, 24, 1))
+    moved: int = param(2, "which kink is moved, from the left", symbol="k", ge=1, le=8, slider=(1, 8, 1))
+    shift: float = param(0.0, "how far it is moved", symbol="Δ", ge=-10, le=10, slider=(-2, 2, 0.1))
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -92,7 +92,7 @@ COLUMNS = {
     "fooled": Column("two irreducible networks, equal on all points, different elsewhere", "event"),
     "on_points": Column("largest difference on the points", "measure"),
     "elsewhere": Column("difference 3 units beyond the kink", "measure", "of |f|"),
-    "share": Column("share of fresh points on which the two differ", "measure"),
+    "share": Column("share on which the two differ", "measure", "of fresh points"),
     "reach": Column("distance of the unseen kink from the origin, along its normal", "measure"),
 }
 

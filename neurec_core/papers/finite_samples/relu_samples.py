@@ -40,8 +40,8 @@ class ReluRecovery(Params):
     pairs: int = param(0, "opposite pairs among them", ge=0, le=2, slider=(0, 1, 1))
     bias: Literal["with", "without"] = param("with", "output bias")
     placement: Literal["pieces", "blind"] = param("pieces", "points: dealt to the linear pieces, or uniform over all")
-    lines: int = param(1, "lines that samples lie on", ge=1, le=200)
-    points: int = param(10, "points on each line", ge=1, le=400, slider=(2, 40, 1))
+    lines: int = param(1, "lines that samples lie on", symbol="L", ge=1, le=200)
+    points: int = param(10, "points on each line", symbol="N", ge=1, le=400, slider=(2, 40, 1))
     evidence: Literal["kinks", "jumps"] = param(
         "jumps", "what lines must agree on: where hyperplanes meet them, or also how much f bends there"
     )
