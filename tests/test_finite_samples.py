@@ -460,6 +460,8 @@ TWICE = Network(np.array([[1.0, 2.0], [2.0, 4.0]]), np.array([1.0, 2.0]), np.one
         (lambda: distinct_points(np.array([[1.0], [2.0], [1.0]])), "X (sample points) must be distinct, got 1 of 3"),
         (lambda: distinct_points(np.array([1.0, 2.0])), "X (sample points) must be a finite array of shape (n, d)"),
         (lambda: analytic.fit("tanh", np.ones((2, 1)), np.ones(2), np.ones((1, 1, 2))), "X (sample points) must be"),
+        (lambda: line.recover([0.0, 1.0, 1.0, 2.0], [0.0] * 4, 1), "x (samples) must be distinct and in"),
+        (lambda: competitors.hidden_pair(np.ones((1, 2)), TWICE, np.ones(2), margin=1), "must be irreducible, got 2"),
         (lambda: competitors.split_pair(np.ones((1, 2)), GOOD, 0, 1), "second (neuron) must be opposite to the first"),
         (lambda: competitors.hidden_pair(np.ones((1, 2)), GOOD, np.zeros(2), margin=1), "direction (of the hidden"),
         (lambda: competitors.hidden_pair(np.ones((1, 2)), GOOD, np.ones(2), margin=0), "margin (distance of"),

@@ -11,7 +11,7 @@ from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution, Status
 from ...params import Params, param
 from . import teachers
-from .analytic import directions, directions_needed, distance, fit, outputs, points_on_line
+from .analytic import directions, directions_needed, distance, fit, needs_irreducible, outputs, points_on_line
 from .common import CITATION, relative_error
 
 REACH = 3.0  # points lie in [-REACH, REACH] along each direction
@@ -40,7 +40,10 @@ class AnalyticRecovery(Params):
 
 def sample(params: AnalyticRecovery, draws: Draws) -> Problem:
     """Points ``(B, directions * points, d)``, one in each of as many equal parts of a line, and values there."""
-    nets = teachers.smooth(draws, params.d, params.m, params.bias == "with")
+    bias = params.bias == "with"
+    nets = [
+        needs_irreducible(params.activation, net, bias=bias) for net in teachers.smooth(draws, params.d, params.m, bias)
+    ]
     t = REACH * (2 * (np.arange(params.points) + draws.uniform("points", params.points)) / params.points - 1)
     v = directions(params.directions, params.d)
     X = (t[:, None, :, None] * v[:, None]).reshape(len(draws), -1, params.d)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...params import BadInput
 from .common import Network, checked, distinct_points, relative_error
+from .irreducibility import needs_irreducible
 from .line import Broken, outputs, seen
 
 ON = 1e-12  # a point that near to a hyperplane lies on it
@@ -42,11 +43,11 @@ def hidden_pair(
 
     Raises
     ------
-    BadInput : points that repeat others, a direction that is zero, a margin that is not positive
+    BadInput : points that repeat others, a reducible core, a direction that is zero, a margin that is not positive
 
     **Source**: derived here, for the negative result of xia2025finite.
     """
-    X, core = distinct_points(X), checked(core)
+    X, core = distinct_points(X), needs_irreducible(core)
     size = float(np.linalg.norm(direction))
     if np.shape(direction) != X.shape[1:] or not size > 0:
         raise BadInput(f"direction (of the hidden kink) must be a vector of {X.shape[1]} numbers, not all 0")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...params import BadInput
 from .common import Network
 from .irreducibility import Bends, bends, smallest
 from .subsets import Vector, exact_subset_sum
@@ -94,8 +95,16 @@ def recover(x: Sequence[Number], y: Sequence[Number], m: int, tolerance: float =
     -------
     None if no such function holds enough samples in every piece: some piece is not seen
 
+    Raises
+    ------
+    BadInput : "x (samples) must be distinct and in increasing order, one for each y, got 4 of 4"
+
     **Source**: derived here.
     """
+    if not len(x) or len(x) != len(y) or any(b <= a for a, b in pairwise(x)):
+        raise BadInput(
+            f"x (samples) must be distinct and in increasing order, one for each y, got {len(x)} of {len(y)}"
+        )
     close = tolerance * max(map(abs, y)) if tolerance else 0
     for kinks in range(m + 1):
         least = least_points(m, kinks)

@@ -14,7 +14,7 @@ import numpy as np
 from ...experiment import Status
 from ...params import BadInput
 from .common import Network
-from .irreducibility import Bends, Reduction, bends, smallest
+from .irreducibility import Bends, Reduction, bends, needs_irreducible, smallest
 from .line import REDUCED, Broken, least_points, recover, sample_points
 
 MATCH = 1e-6  # how near to a kink a candidate must meet a line, in units of 1 + the spread of its kinks
@@ -78,8 +78,13 @@ def kinks_on(net: Network, lines: Lines) -> np.ndarray:
 
 
 def sampling_set(net: Network, lines: Lines, m: int) -> np.ndarray:
-    """Places ``(L, q)`` with `least_points` in each piece of each line."""
-    kinks = kinks_on(net, lines)
+    """Places ``(L, q)`` with `least_points` in each piece of each line.
+
+    Raises
+    ------
+    BadInput : a network that is reducible
+    """
+    kinks = kinks_on(needs_irreducible(net), lines)
     each = [least_points(m, kinks.shape[1])] * (kinks.shape[1] + 1)
     return np.stack([sample_points(t, each) for t in kinks])
 
