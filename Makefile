@@ -101,7 +101,14 @@ TABLES := $(addprefix convex_recovery., \
 	vertex_counts:paper:5 vertex_counts:bias:5 vertex_counts:sampling:20 random_vertex:paper:200 random_vertex:paper_20:100 \
 	random_vertex:odd:100 random_vertex:ridge:200 vertex_selection:paper:20 vertex_selection:tries:20 vertex_selection:line:20 \
 	sensitivity:paper:3 sensitivity:paper_line:100 sensitivity:paper_plane:50 local_search:paper:50 local_search:signs:50 \
-	local_search:width:20 local_search:larger:5 local_search:three_units:10 polish:paper:20 polish:wide:10)
+	local_search:width:20 local_search:larger:5 local_search:three_units:10 polish:paper:20 polish:wide:10) \
+	$(addprefix finite_samples., \
+	irreducibility:paper:50 irreducibility:paper_planted:50 irreducibility:paper_flat:50 irreducibility:paper_wide:10 \
+	non_identifiability:paper:100 non_identifiability:paper_width:50 non_identifiability:paper_unbiased:50 \
+	relu_recovery:paper:40 relu_recovery:paper_blind:40 relu_recovery:paper_lines:20 relu_recovery:paper_rational:20 \
+	relu_recovery:paper_space:20 relu_recovery:paper_pairs:20 \
+	analytic_recovery:paper:20 analytic_recovery:paper_three:10 analytic_recovery:paper_directions:10 \
+	analytic_recovery:paper_space:5)
 
 tables: $(READY)  ## compute the committed tables again (hours; can be stopped and goes on; JOBS=2 for two processes)
 	@set -e; for table in $(TABLES); do set -- $$(echo $$table | tr : ' '); name=$${1#*.}; \

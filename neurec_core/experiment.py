@@ -32,6 +32,7 @@ class Status(StrEnum):
     FAILED = "the solver failed"
     UNDECIDED = "undecided: no certificate either way"
     EMPTY = "a planted neuron is active on no point"
+    UNSEEN = "too few samples to see every linear piece"
     DIVERGED = "the iterates diverged"
     CUTOFF = "stopped at the limit of iterations"
     STALLED = "came to rest above the target"
@@ -41,7 +42,7 @@ class Status(StrEnum):
     @property
     def usable(self) -> bool:
         """Whether the trial's measures mean anything."""
-        return self in (Status.SOLVED, Status.INACCURATE, Status.CUTOFF, Status.STALLED)
+        return self in (Status.SOLVED, Status.INACCURATE, Status.CUTOFF, Status.STALLED, Status.UNSEEN)
 
 
 class Problem(NamedTuple):

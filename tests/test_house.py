@@ -41,8 +41,8 @@ LAYERS = {
     "papers": 2,
     "provenance": 3, "tables": 3, "store": 3, "cluster": 3, "sweep": 3, "batch": 3,
     "look": 4, "plots": 4, "portrait": 4, "line_portrait": 4, "neuron_portrait": 4,
-    "bundle_portrait": 4,
-    "tanh_portrait": 4, "correlation_portrait": 4, "zonotope_portrait": 4, "background": 4, "explore": 4,
+    "bundle_portrait": 4, "kink_portrait": 4, "zonotope_portrait": 4,
+    "tanh_portrait": 4, "correlation_portrait": 4, "background": 4, "explore": 4,
     "cli": 5, "__main__": 5,
 }  # fmt: skip
 WITHIN = {
@@ -52,7 +52,7 @@ WITHIN = {
     "store": {"provenance", "tables"}, "sweep": {"provenance", "store", "cluster", "tables"}, "batch": {"tables"},
     "plots": {"look"}, "portrait": {"look"}, "line_portrait": {"look"},
     "neuron_portrait": {"look"}, "bundle_portrait": {"look", "neuron_portrait"}, "tanh_portrait": {"look"},
-    "correlation_portrait": {"look"}, "zonotope_portrait": {"look"},
+    "correlation_portrait": {"look"}, "kink_portrait": {"look"}, "zonotope_portrait": {"look"},
     "explore": {"look", "background"}, "__main__": {"cli"},
 }  # fmt: skip
 # Where heavy or narrow packages may be imported; everything else is free of them.
@@ -78,6 +78,7 @@ DOORS = {
         "line_portrait.py",
         "neuron_portrait.py",
         "bundle_portrait.py",
+        "kink_portrait.py",
         "tanh_portrait.py",
         "correlation_portrait.py",
         "zonotope_portrait.py",

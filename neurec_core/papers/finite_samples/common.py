@@ -1,0 +1,76 @@
+"""What the experiments share: the citation, and networks of one hidden layer with hidden and output biases."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...params import BadInput
+
+CITATION = "Xia and Xu, Finite Samples for Shallow Neural Networks, 2025 (arXiv 2503.12744)"
+
+
+class Network(NamedTuple):
+    """f(x) = sum_j a_j s(w_j.x + b_j) + c of one trial, s the ReLU if nothing else is said.
+
+    ``W (m, d)``, ``b (m,)``, ``a (m,)``; c is 0 where networks have no output bias.
+    """
+
+    W: np.ndarray
+    b: np.ndarray
+    a: np.ndarray
+    c: float = 0.0
+
+    @property
+    def m(self) -> int:
+        """Neurons."""
+        return len(self.a)
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        """Outputs ``(n,)`` of the ReLU network at inputs ``X (n, d)``."""
+        return np.maximum(X @ self.W.T + self.b, 0) @ self.a + self.c
+
+
+def checked(net: Network) -> Network:
+    """The network with arrays of floats.
+
+    Raises
+    ------
+    BadInput : "b (hidden biases) must be an array of shape (m,) = (3,), got (2,)", numbers that are not finite, or
+        "W (hidden weights) must have no row of zeros, got row 2: a constant neuron is an output bias"
+    """
+    W, b, a = (np.asarray(part, float) for part in net[:3])
+    if W.ndim != 2 or not W.shape[1]:
+        raise BadInput(f"W (hidden weights) must be an array of shape (m, d), got {W.shape}")
+    for name, meaning, part in (("b", "hidden biases", b), ("a", "output weights", a)):
+        if part.shape != W.shape[:1]:
+            raise BadInput(f"{name} ({meaning}) must be an array of shape (m,) = {W.shape[:1]}, got {part.shape}")
+    for name, meaning, part in (("W", "hidden weights", W), ("b", "hidden biases", b), ("a", "output weights", a)):
+        if not np.isfinite(part).all():
+            raise BadInput(f"{name} ({meaning}) must be finite, got {np.sum(~np.isfinite(part))} entries that are not")
+    if (zero := np.flatnonzero(~W.any(axis=1))).size:
+        raise BadInput(
+            f"W (hidden weights) must have no row of zeros, got row {zero[0]}: a constant neuron is an output bias"
+        )
+    return Network(W, b, a, float(net.c))
+
+
+def distinct_points(X: np.ndarray) -> np.ndarray:
+    """Sample points ``(n, d)``, no two of them equal.
+
+    Raises
+    ------
+    BadInput : "X (sample points) must be distinct, got 2 of 16 that repeat others"
+    """
+    X = np.asarray(X, float)
+    if X.ndim != 2 or 0 in X.shape or not np.isfinite(X).all():
+        raise BadInput(f"X (sample points) must be a finite array of shape (n, d), got {X.shape}")
+    if repeated := len(X) - len(np.unique(X, axis=0)):
+        raise BadInput(f"X (sample points) must be distinct, got {repeated} of {len(X)} that repeat others")
+    return X
+
+
+def relative_error(f: np.ndarray, other: np.ndarray) -> float:
+    """The largest difference, in units of the largest |f|."""
+    return float(np.abs(f - other).max() / max(np.abs(f).max(), np.finfo(float).tiny))

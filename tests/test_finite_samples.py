@@ -1,0 +1,521 @@
+"""Finite samples: the least width against brute force, recovery from counted samples, what fewer leave open."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neurec_core import kink_portrait
+from neurec_core.draws import Draws
+from neurec_core.experiment import Status
+from neurec_core.papers import finite_samples as paper
+from neurec_core.papers.finite_samples import analytic, competitors, irreducibility, line, reductions, space, teachers
+from neurec_core.papers.finite_samples.common import Network, checked, distinct_points, relative_error
+from neurec_core.papers.finite_samples.explorer import INSTANCE
+from neurec_core.papers.finite_samples.subsets import exact_subset_sum, subset_sum, sums
+from neurec_core.params import BadInput
+
+IRREDUCIBILITY, HIDDEN, RELU, ANALYTIC = paper.EXPERIMENTS
+TRIALS = [0, 1, 2, 3, 4]
+
+
+def planted(**values) -> tuple[list[Network], bool]:
+    params = IRREDUCIBILITY.params(**values)
+    rows, a, c = IRREDUCIBILITY.sample(params, Draws(0, TRIALS)).teacher
+    nets = [Network(r[:, :-1], r[:, -1], outer, float(const)) for r, outer, const in zip(rows, a, c, strict=True)]
+    return nets, params.bias == "with"
+
+
+def refit_width(net: Network, bias: bool) -> int:
+    """The least number of neurons on the network's own hyperplanes, and pairs elsewhere, with which least squares fits.
+
+    A hyperplane without a neuron has no kink, so a network that is the same function has one on each that bends f; two
+    neurons on another hyperplane can only be an affine function.
+    """
+    rng = np.random.default_rng(0)
+    X = 3 * rng.normal(size=(300, net.W.shape[1]))
+    y = net(X)
+    unit = np.column_stack([net.W, net.b]) / np.linalg.norm(net.W, axis=1)[:, None]
+    unit *= np.sign(unit[:, :1])
+    own = unit[np.unique(np.round(unit, 9), axis=0, return_index=True)[1]]
+    z = X @ own[:, :-1].T + own[:, -1]
+    least = net.m
+    # Of each hyperplane: no neuron, one of either side, both; and none or one affine pair.
+    for chosen in product([(), (1,), (-1,), (1, -1)], repeat=len(own)):
+        for pair in (0, 2):
+            width = sum(map(len, chosen)) + pair
+            if width >= least:
+                continue
+            columns = [np.maximum(side * z[:, k], 0) for k, sides in enumerate(chosen) for side in sides]
+            columns += [*X.T, np.ones(len(X))] if pair else [np.ones(len(X))] if bias else []
+            phi = np.array(columns).T.reshape(len(X), -1)
+            fitted = phi @ np.linalg.lstsq(phi, y, rcond=1e-12)[0]
+            if np.abs(fitted - y).max() < 1e-9 * np.abs(y).max():
+                least = width
+    return least
+
+
+# -------------------------------------------------------------------------------------------------- irreducibility
+
+
+@pytest.mark.parametrize("bias", ["with", "without"])
+@pytest.mark.parametrize("d", [1, 2, 3])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"m": 4, "pairs": 0},
+        {"m": 5, "pairs": 1},
+        {"m": 6, "pairs": 2},
+        {"m": 6, "pairs": 3},
+        {"m": 5, "pairs": 0, "flat": 1},
+        {"m": 6, "pairs": 1, "flat": 1, "copies": 1},
+        {"m": 6, "pairs": 1, "relation": "planted"},
+        {"m": 6, "pairs": 2, "relation": "planted"},
+    ],
+    ids=str,
+)
+def test_least_width_is_that_of_a_refit_with_fewer_neurons(kind, d, bias):
+    nets, own = planted(d=d, bias=bias, **kind)
+    for net in nets[:2]:
+        found = irreducibility.reduce(net, bias=own)
+        assert found.status == Status.SOLVED
+        assert found.network.m == found.least == refit_width(net, own)
+        assert reductions.enumerated(irreducibility.bends(net), bias=own) == found.least
+        assert irreducibility.irreducible(net, bias=own) == (found.least == net.m)
+        X = 5 * np.random.default_rng(1).normal(size=(500, d))
+        assert relative_error(net(X), found.network(X)) < 1e-12, "rounding of a few additions"
+
+
+def test_flipping_a_subset_that_sums_to_zero_changes_nothing():
+    (net, *_), _ = planted(m=6, pairs=1, relation="planted", bias="without")
+    chosen = np.array([True, False, True, True, False, False])  # one of the pair, two single ones
+    assert np.abs((net.a[:, None] * np.column_stack([net.W, net.b]))[chosen].sum(axis=0)).max() < 1e-14
+    side = np.where(chosen, -1.0, 1.0)
+    turned = Network(net.W * side[:, None], net.b * side, net.a)
+    X = np.random.default_rng(0).normal(size=(1000, 3))
+    # A few additions of numbers of size 10.
+    assert np.abs(net(X) - turned(X)).max() < 1e-13
+    other = Network(net.W * -1, -net.b, net.a)
+    assert np.abs(net(X) - other(X)).max() > 0.1, "any subset would not do"
+
+
+def test_three_pairs_are_five_neurons_and_one_pair_with_a_relation_four():
+    nets, _ = planted(m=6, pairs=3, bias="without")
+    assert [irreducibility.reduce(net, bias=False).network.m for net in nets] == [5] * len(TRIALS)
+    nets, _ = planted(m=5, pairs=1, relation="planted", bias="without")
+    assert [irreducibility.reduce(net, bias=False).network.m for net in nets] == [4] * len(TRIALS)
+
+
+def test_two_pairs_on_a_line_are_reducible_only_with_an_output_bias():
+    for bias, least in (("with", 5), ("without", 6)):
+        nets, own = planted(d=1, m=6, pairs=2, bias=bias)
+        assert {irreducibility.reduce(net, bias=own).network.m for net in nets} == {least}
+
+
+def test_constants_and_affine_functions_need_what_they_need():
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    u = np.array([1.0, 2.0])
+    affine = Network(np.array([u, -u, u]), np.array([1.0, -1.0, 1.0]), np.array([1.0, -2.0, 1.0]))
+    found = irreducibility.reduce(affine, bias=False)
+    assert (found.network.m, found.hyperplanes) == (2, 0)
+    constant = Network(np.array([u, -u, u, -u]), np.array([2.0, -2.0, 1.0, -1.0]), np.array([1.0, -1.0, -1.0, 1.0]))
+    assert constant(X) == pytest.approx(np.ones(50), abs=1e-14)
+    for bias, least in ((False, 4), (True, 0)):
+        found = irreducibility.reduce(constant, bias=bias)
+        assert found.network.m == found.least == least
+        assert found.network(X) == pytest.approx(np.ones(50), abs=1e-13)
+
+
+def test_a_search_that_is_too_wide_is_undecided_and_never_a_guess():
+    nets, own = planted(m=12, pairs=2, relation="planted")
+    for net in nets:
+        found = irreducibility.reduce(net, bias=own, limit=9)
+        assert found.status == Status.UNDECIDED
+        assert found.least == 10 <= found.network.m <= 12
+        assert irreducibility.irreducible(net, bias=own, limit=9) is None
+        with pytest.raises(BadInput, match=r"net \(ReLU network\) must be irreducible, got 12 neurons of which 10"):
+            irreducibility.needs_irreducible(net, bias=own)
+    many, _ = planted(m=12, pairs=4)
+    assert irreducibility.irreducible(many[0], limit=3) is False, "three pairs or more need no search"
+    none, _ = planted(m=12, pairs=0)
+    assert irreducibility.irreducible(none[0], limit=3) is True, "nor do none"
+
+
+@given(st.integers(0, 10), st.integers(1, 3), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_subset_sums_by_halves_are_those_of_all_subsets(n, D, seed):
+    rng = np.random.default_rng(seed)
+    vectors = rng.integers(-4, 5, (n, D)).astype(float)
+    target = rng.integers(-6, 7, D).astype(float)
+    anything = (sums(vectors) == target).all(axis=1).any()
+    found = subset_sum(vectors, target, 1e-9)
+    assert (found is not None) == anything
+    rational = exact_subset_sum([tuple(map(Fraction, v)) for v in vectors.tolist()], tuple(map(Fraction, target)))
+    assert (rational is not None) == anything
+    if anything:
+        assert (found @ vectors == target).all()
+        assert (np.array(rational, bool) @ vectors == target).all()
+
+
+# --------------------------------------------------------------------------------------------- no set serves all
+
+
+@given(
+    st.integers(1, 3),
+    st.integers(2, 5),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["kink", "weight"]),
+    st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=60),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_finite_set_has_two_irreducible_networks_that_are_equal_on_it(d, m, seed, changed, numbers):
+    X = np.unique(np.array(numbers[: len(numbers) // d * d]).reshape(-1, d), axis=0)
+    draws = Draws(seed, [0])
+    (core,) = teachers.relu_in_space(draws, d, m - 1, 0, True)
+    u = draws.normal("u", d)[0]
+    net, other = competitors.hidden_pair(X, core, u, margin=0.5, changed=changed)
+    assert net.m == other.m == m
+    assert np.array_equal(net(X), other(X)), "to the bit: a sum with the same zeros"
+    assert irreducibility.irreducible(net) is irreducibility.irreducible(other) is True
+    beyond = (np.max(X @ u) / np.linalg.norm(u) + 5) * u[None] / np.linalg.norm(u)
+    assert np.abs(net(beyond) - other(beyond))[0] > 0.4
+
+
+def test_the_two_networks_differ_on_the_share_of_fresh_points_that_symmetry_tells():
+    params = HIDDEN.params(n=9, d=2, margin=1e-6, changed="weight")
+    rows = HIDDEN.rows(params, 0, range(300))
+    assert all(row["fooled"] for row in rows)
+    # The farthest of n + 1 equal points is the fresh one once in n + 1 times; its deviation here is about 0.09.
+    assert np.mean([row["share"] for row in rows]) == pytest.approx(0.1, abs=0.02)
+
+
+@given(st.integers(1, 3), st.integers(0, 2**32 - 1), st.sampled_from([1.0, -1.0]))
+@settings(max_examples=60, deadline=None)
+def test_an_opposite_pair_can_be_split_where_no_point_is(d, seed, sign):
+    rng = np.random.default_rng(seed)
+    (net,) = teachers.relu_in_space(Draws(seed, [0]), d, 5, 1, True)
+    net.a[-1] = sign * 1.7 * net.a[0]
+    assert irreducibility.irreducible(net)
+    X = rng.normal(size=(80, d))
+    X[0] = -net.b[0] * net.W[0]  # on the pair's own hyperplane
+    other = competitors.split_pair(X, net, 0, 4)
+    if sign > 0:
+        assert other is None
+        X = X[1:]
+        other = competitors.split_pair(X, net, 0, 4)
+    assert relative_error(net(X), other(X)) < 1e-13
+    assert other.m == net.m
+    assert irreducibility.irreducible(other)
+    at = X @ net.W[0] + net.b[0]
+    at = at[np.abs(at) > 1e-9]
+    heights = np.linspace(-1, 1, 2001) * np.min(np.abs(at if sign > 0 else at[at < 0]))
+    across = (heights - net.b[0])[:, None] * net.W[0]
+    strip = heights[np.abs(net(across) - other(across)) > 1e-3 * heights.max()]
+    assert len(strip) > 100
+    assert not np.any((at >= strip.min()) & (at <= strip.max()))
+    assert (strip.min() < 0 < strip.max()) == (sign > 0)
+
+
+# -------------------------------------------------------------------------------------------- recovery on a line
+
+
+@pytest.mark.parametrize("bias", ["with", "without"])
+@pytest.mark.parametrize("m", [1, 2, 4, 6, 9])
+def test_two_samples_in_each_piece_give_the_network_back(m, bias):
+    rows = RELU.rows(RELU.params(m=m, points=2 * (m + 1), bias=bias), 0, range(10))
+    assert all(row["recovered"] for row in rows)
+    assert max(row["error"] for row in rows) < 1e-12, "slopes of nearby points lose two digits or three"
+    assert {row["width"] for row in rows} == {m}
+    assert {row["samples"] for row in rows} == {row["sufficient"] for row in rows} == {2 * m + 2}
+    fewer = RELU.rows(RELU.params(m=m, points=2 * m + 1, bias=bias), 0, range(10))
+    assert {row["status"] for row in fewer} == {Status.UNSEEN}
+    assert not any(row["recovered"] for row in fewer)
+
+
+@pytest.mark.parametrize("bias", ["with", "without"])
+def test_fractions_give_the_network_back_exactly(bias):
+    rows = RELU.rows(RELU.params(m=6, points=14, bias=bias, arithmetic="rational"), 0, range(10))
+    assert {row["error"] for row in rows} == {0.0}
+    assert all(row["recovered"] for row in rows)
+    for net in teachers.relu_on_line(Draws(0, TRIALS), 6, 0, bias == "with"):
+        exact = line.in_fractions(net)
+        kinks = sorted(-b / w for w, b, _ in exact.neurons)
+        x = [Fraction(round(p * 4096), 4096) for p in line.sample_points(np.array(kinks, float), [2] * 7)]
+        found = line.recover(x, exact(x), 6, 0)
+        assert found.kinks == kinks
+        jumps = [b[0] - a[0] for a, b in zip(found.lines[:-1], found.lines[1:], strict=True)]
+        assert sorted(jumps) == sorted(a * abs(w) for w, _, a in exact.neurons)
+
+
+def test_functions_with_opposite_pairs_are_given_back_from_two_more_samples_a_piece():
+    for pairs, enough in ((1, 4), (2, 6)):
+        kinks = 5 - pairs
+        params = RELU.params(m=5, pairs=pairs, bias="without", points=enough * (kinks + 1))
+        assert all(row["recovered"] for row in RELU.rows(params, 0, range(10)))
+        fewer = RELU.rows(params.with_(points=params.points - 1), 0, range(10))
+        assert {row["status"] for row in fewer} == {Status.UNSEEN}
+
+
+def test_a_rival_fits_is_as_wide_and_differs():
+    rng = np.random.default_rng(0)
+    met = 0
+    for bias in (True, False):
+        for net in teachers.relu_on_line(Draws(1, range(20)), 4, 0, bias):
+            truth = line.broken(net)
+            x = line.sample_points(np.array(truth.kinks), [2] * 5)
+            assert competitors.competitor(truth, x, bias=bias) is None, "two samples in each piece"
+            x = np.delete(x, rng.integers(10))
+            other = competitors.competitor(truth, x, bias=bias)
+            if other is None:
+                continue
+            met += 1
+            rival = line.as_network(other.function, bias=bias)
+            assert rival.m == 4
+            # Rivals are fitted to 1e-9; their kinks are turned into neurons with that error.
+            assert relative_error(net(x[:, None]), rival(x[:, None])) < 1e-7
+            wide = np.linspace(-6, 6, 500)[:, None]
+            assert relative_error(net(wide), rival(wide)) > 1e-6
+    assert met > 20
+
+
+def test_a_family_of_rivals_is_there_where_derivatives_say_so():
+    rng = np.random.default_rng(2)
+    seen = set()
+    for net in teachers.relu_on_line(Draws(2, range(30)), 3, 0, True):
+        truth = line.broken(net)
+        x = np.delete(line.sample_points(np.array(truth.kinks), [2] * 4), rng.integers(8))
+        on = x[:, None] * net.W[:, 0] + net.b > 0
+        # With respect to kinks, slopes a w and c: 2m + 1 of them, without scalings.
+        J = np.column_stack([on * (x[:, None] * net.W[:, 0] + net.b), on * net.a, np.ones(len(x))])
+        deficient = np.linalg.matrix_rank(J, 1e-9) < 7
+        other = competitors.competitor(truth, x)
+        seen.add(deficient)
+        if deficient:
+            assert other is not None
+        elif other is not None:
+            assert not other.free
+    assert seen == {True, False}
+
+
+# ---------------------------------------------------------------------------------------------- recovery in space
+
+
+@pytest.mark.parametrize("bias", ["with", "without"])
+@pytest.mark.parametrize(("d", "m"), [(2, 3), (2, 7), (3, 4), (4, 3)])
+def test_counted_lines_and_samples_give_the_network_back(d, m, bias):
+    lines = m * (d - 1) + 1
+    params = RELU.params(d=d, m=m, lines=lines, points=2 * (m + 1), bias=bias, evidence="kinks")
+    rows = RELU.rows(params, 0, range(5))
+    assert {row["sufficient"] for row in rows} == {2 * (m + 1) * lines} == {row["samples"] for row in rows}
+    for row in rows:
+        assert row["recovered"]
+        assert row["error"] < 1e-11, "kinks that are close on a line cost digits"
+        assert row["consistent"] == m
+        assert row["seen"] == lines
+
+
+def test_lines_that_miss_a_piece_are_left_out():
+    (net,) = teachers.relu_in_space(Draws(0, [0]), 3, 4, 0, True)
+    rng = np.random.default_rng(0)
+    lines = space.chosen_lines(net, *rng.normal(size=(2, space.DRAWN, 9, 3)), 9)
+    t = space.sampling_set(net, lines, 4)
+    y = net(lines.at(t).reshape(-1, 3)).reshape(t.shape)
+    places, values = list(t), list(y)
+    for i in (0, 4):
+        places[i], values[i] = np.delete(t[i], 3), np.delete(y[i], 3)
+    found = space.recover_in_space(lines, places, values, 4)
+    assert (found.status, found.seen, found.consistent) == (Status.SOLVED, 7, 4)
+    X = rng.normal(size=(100, 3))
+    assert relative_error(net(X), found.reduction.network(X)) < 1e-11
+    few = space.recover_in_space(lines, [p[:-1] for p in places], [v[:-1] for v in values], 4)
+    assert (few.status, few.reduction, few.seen) == (Status.UNSEEN, None, 0)
+
+
+def test_fewer_lines_leave_hyperplanes_open_unless_jumps_are_read():
+    at = {"d": 3, "m": 3, "points": 8}
+    for lines, evidence, recovered in (
+        (2, "jumps", False),
+        (3, "jumps", True),
+        (3, "kinks", False),
+        (4, "kinks", True),
+    ):
+        rows = RELU.rows(RELU.params(lines=lines, evidence=evidence, **at), 0, range(10))
+        # Of three kinks two have the same sign, so that d lines alone leave more than one way to join them.
+        assert {row["recovered"] for row in rows} == {recovered}, (lines, evidence)
+
+
+# ------------------------------------------------------------------------------------------------ analytic networks
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+@pytest.mark.parametrize("m", [1, 2, 3])
+def test_differences_have_no_more_zeros_than_allowed(activation, m):
+    seen = analytic.most_sign_changes(activation, m, 1000)
+    assert 3 <= seen <= 4**m - 1
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 2))
+@settings(max_examples=100, deadline=None)
+def test_zeros_stay_below_the_bound_for_networks_that_nearly_agree(seed, m):
+    rng = np.random.default_rng(seed)
+    w, b, a = rng.normal(size=(3, m)) * 2
+    x = np.linspace(-5, 5, 2001)
+    moved = [part + 1e-2 * rng.normal(size=m) for part in (w, b, a)]
+    f, g = (np.tanh(np.multiply.outer(x, p) + q) @ r for p, q, r in ((w, b, a), moved))
+    assert analytic.sign_changes(f - g + 1e-2 * rng.normal()) <= 4**m - 1
+
+
+@pytest.mark.parametrize("bias", ["with", "without"])
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+@pytest.mark.parametrize("m", [1, 2])
+def test_all_fits_of_enough_points_are_the_teacher(m, activation, bias):
+    params = ANALYTIC.params(m=m, points=4**m, activation=activation, bias=bias)
+    rows = ANALYTIC.rows(params, 0, range(3))
+    assert all(row["recovered"] for row in rows)
+    assert not any(row["left_open"] for row in rows)
+    assert max(row["apart"] for row in rows) < 1e-8
+    open_rows = ANALYTIC.rows(params.with_(points=3 * m - (bias == "without")), 0, range(3))
+    assert all(row["left_open"] for row in open_rows), "one point fewer than parameters"
+
+
+def test_rays_give_networks_of_two_inputs_back():
+    assert analytic.directions_needed(2, 2) == 13
+    v = analytic.directions(13, 3)
+    assert min(abs(np.linalg.det(v[list(rows)])) for rows in ((0, 1, 2), (3, 7, 12), (10, 11, 12))) > 1e-3
+    assert all(row["recovered"] for row in ANALYTIC.rows(ANALYTIC.params(d=2, directions=13), 0, range(2)))
+    one = ANALYTIC.rows(ANALYTIC.params(d=2, directions=1), 0, range(2))
+    assert all(row["left_open"] for row in one), "on one ray a component of w is free"
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+def test_fits_of_noisy_data_end_where_no_parameter_helps(activation):
+    rng = np.random.default_rng(0)
+    X, y = rng.uniform(-3, 3, (40, 2)), rng.normal(size=40)
+    fitted = analytic.fit(activation, X, y, rng.normal(size=(6, 2, 3)), evaluations=4000)
+    best = fitted.networks[int(fitted.cost.argmin())]
+
+    def cost(theta: np.ndarray) -> float:
+        W, b, a, c = theta[:4].reshape(2, 2), theta[4:6], theta[6:8], theta[8]
+        return float(np.sum((analytic.outputs(activation, Network(W, b, a, c), X) - y) ** 2))
+
+    theta = np.concatenate([best.W.ravel(), best.b, best.a, [best.c]])
+    assert cost(theta) == pytest.approx(fitted.cost.min(), rel=1e-10)
+    steps = 1e-5 * np.eye(9)
+    slope = np.array([(cost(theta + h) - cost(theta - h)) / 2e-5 for h in steps])
+    assert np.abs(slope).max() < 1e-4, "a tenth of a percent of the slope at a random place"
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+def test_symmetries_are_no_distance(activation):
+    (net,) = teachers.smooth(Draws(0, [0]), 2, 3, True)
+    other = analytic.flipped(activation, net, np.array([1.0, -1.0, -1.0]))
+    other = Network(other.W[[2, 0, 1]], other.b[[2, 0, 1]], other.a[[2, 0, 1]], other.c)
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    assert analytic.outputs(activation, net, X) == pytest.approx(analytic.outputs(activation, other, X), abs=1e-13)
+    assert analytic.distance(activation, net, other) < 1e-14
+    other.a[0] += 0.25
+    assert analytic.distance(activation, net, other) == pytest.approx(0.25)
+
+
+def test_the_same_points_identify_a_tanh_network_and_no_relu_network():
+    params = ANALYTIC.params(m=2, points=16, starts=30)
+    problem, _, scores = ANALYTIC.run(params, Draws(0, [0]))
+    assert scores["recovered"][0], "every fit that meets the data is the teacher"
+    assert scores["cost"][0] < 1e-28
+    X = problem.X[0]
+    (core,) = teachers.relu_on_line(Draws(0, [0]), 1, 0, True)
+    net, other = competitors.hidden_pair(X, core, np.ones(1), margin=0.1)
+    assert np.array_equal(net(X), other(X))
+    assert irreducibility.irreducible(net)
+    assert irreducibility.irreducible(other)
+    assert np.abs(net(X + 5) - other(X + 5)).max() > 0.05
+
+
+# -------------------------------------------------------------------------------------------------- doors, figures
+
+GOOD = Network(np.eye(2), np.zeros(2), np.ones(2))
+OPPOSITE = GOOD._replace(W=np.array([[1.0, 1.0], [-1.0, -1.0]]))
+TWICE = Network(np.array([[1.0, 2.0], [2.0, 4.0]]), np.array([1.0, 2.0]), np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: checked(Network(np.ones(2), np.zeros(2), np.ones(2))), "W (hidden weights) must be an array of shape"),
+        (lambda: checked(GOOD._replace(b=np.zeros(3))), "b (hidden biases) must be an array of shape (m,) = (2,)"),
+        (lambda: checked(GOOD._replace(a=np.full(2, np.nan))), "a (output weights) must be finite, got 2 entries"),
+        (lambda: checked(GOOD._replace(W=np.diag([1.0, 0.0]))), "must have no row of zeros, got row 1"),
+        (lambda: irreducibility.reduce(GOOD._replace(c=1.0), bias=False), "c (output bias) must be 0 where networks"),
+        (lambda: irreducibility.needs_irreducible(TWICE), "must be irreducible, got 2 neurons of which 1"),
+        (lambda: analytic.needs_irreducible("tanh", OPPOSITE), "got neurons 0 and 1"),
+        (lambda: analytic.needs_irreducible("tanh", GOOD._replace(a=np.array([0.0, 1.0]))), "output weight 0"),
+        (lambda: analytic.outputs("tan", GOOD, np.ones((1, 2))), "unknown activation 'tan': did you mean tanh?"),
+        (lambda: analytic.distance("tanh", GOOD, GOOD._replace(a=np.ones(1))), "other (network) must have 2 neurons"),
+        (lambda: distinct_points(np.array([[1.0], [2.0], [1.0]])), "X (sample points) must be distinct, got 1 of 3"),
+        (lambda: distinct_points(np.array([1.0, 2.0])), "X (sample points) must be a finite array of shape (n, d)"),
+        (lambda: analytic.fit("tanh", np.ones((2, 1)), np.ones(2), np.ones((1, 1, 2))), "X (sample points) must be"),
+        (lambda: line.recover([0.0, 1.0, 1.0, 2.0], [0.0] * 4, 1), "x (samples) must be distinct and in"),
+        (lambda: competitors.hidden_pair(np.ones((1, 2)), TWICE, np.ones(2), margin=1), "must be irreducible, got 2"),
+        (lambda: competitors.split_pair(np.ones((1, 2)), GOOD, 0, 1), "second (neuron) must be opposite to the first"),
+        (lambda: competitors.hidden_pair(np.ones((1, 2)), GOOD, np.zeros(2), margin=1), "direction (of the hidden"),
+        (lambda: competitors.hidden_pair(np.ones((1, 2)), GOOD, np.ones(2), margin=0), "margin (distance of"),
+        (lambda: IRREDUCIBILITY.params(m=3, pairs=2), "m (neurons) must be at least 4 for these pairs and"),
+        (lambda: IRREDUCIBILITY.params(pairs=0, relation="planted"), "relation (weights) must be generic unless"),
+        (lambda: HIDDEN.params(d=1, design="sphere"), "design (distribution of the points) must be normal or cube"),
+        (lambda: RELU.params(lines=2), "lines (lines that samples lie on) must be 1 where d = 1, got"),
+        (lambda: RELU.params(pairs=2), "pairs (opposite pairs) must be at most 1 where d = 1"),
+        (lambda: RELU.params(d=2, arithmetic="rational"), "arithmetic (numbers) must be float unless d = 1"),
+        (lambda: RELU.params(d=2, placement="blind"), "placement (points) must be pieces where d > 1"),
+        (lambda: RELU.params(evidence="kinks"), "evidence (what lines must agree on) must be jumps where d = 1"),
+        (lambda: RELU.params(m=2, pairs=2), "m (neurons) must be at least two for each opposite pair"),
+        (lambda: RELU.params(d=6, m=12), "m (neurons) must leave at most 500000 hyperplanes to try, m^d"),
+        (lambda: ANALYTIC.params(directions=2), "directions (directions of rays) must be 1 where d = 1, got 2"),
+        (lambda: INSTANCE.params(m=2, moved=3), "moved (which kink is moved, from the left) must be at most m = 2"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line(make, words):
+    with pytest.raises(BadInput) as error:
+        make()
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_competitor_is_looked_for_among_few_kinks_only():
+    many = line.Broken(list(range(11)), [(i % 2, 0) for i in range(12)])
+    with pytest.raises(BadInput, match=r"truth \(kinks\) must be at most 10, got 11"):
+        competitors.competitor(many, np.arange(3.0))
+
+
+def test_reductions_that_are_given_up_are_rows():
+    params = IRREDUCIBILITY.params(m=40, pairs=2, relation="planted")
+    (row,) = IRREDUCIBILITY.rows(params, 0, [0])
+    assert row["status"] == Status.UNDECIDED
+    assert row["width"] is None
+
+
+def test_figures_tell_what_samples_see():
+    shown = {}
+    for shift in (0.0, -0.9, 1.5):
+        params = INSTANCE.params(shift=shift)
+        problem, solution, scores = INSTANCE.run(params, Draws(0, [0]))
+        figure = kink_portrait.samples(params, problem, solution, scores)
+        assert isinstance(figure, go.Figure)
+        assert {"alt", "narrow"} <= set(figure.layout.meta)
+        shown[shift] = figure
+        held = solution.trace["held"][0]
+        assert held.sum() == params.points
+        assert scores["identified"][0] == (held.min() >= 2)
+        assert ("Identified" in figure.layout.title.text) == (held.min() >= 2)
+        if np.isfinite(scores["apart"][0]):
+            x, rival = figure.data[1].x, figure.data[1].y
+            on = np.interp(problem.X[0, :, 0], x, rival)
+            # The rival's own kinks stand between two of the places at which it is drawn.
+            assert np.abs(on - problem.y[0]).max() < 0.02 * np.abs(problem.y).max()
+    assert len({len(figure.data) for figure in shown.values()}) == 1, "the explorer replaces trace by trace"
+    assert "Not identified" in shown[-0.9].layout.title.text
