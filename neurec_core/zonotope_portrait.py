@@ -18,7 +18,7 @@ CIRCLE = 120  # places on a great circle, at rest
 COARSE = 72  # the same, in a film
 UNITS = (COLORS[1], COLORS[2], COLORS[3], COLORS[4])
 SIGNS = {1: ("circle", "adds"), -1: ("diamond", "subtracts")}
-TITLES = ("zonotope: a vertex for each pattern", "directions: a region for each pattern")
+TITLES = ("zonotope: a vertex a pattern", "directions: a region a pattern")
 
 
 def walk(params: Params, problem: Problem, solution: Solution, scores: dict[str, np.ndarray]) -> go.Figure:
@@ -40,7 +40,7 @@ def walk(params: Params, problem: Problem, solution: Solution, scores: dict[str,
     ends = [f"{scores[name][0]:.3f}" for name in ("start", "end")]
     told = f"least loss {ends[0]} at the start (hollow), {ends[1]} after {scores['edges'][0]:.0f} edges (solid)"
     words = f"{told}; colours: unit 1 at that vertex, the others at their end"
-    fig = _panels(2)
+    fig = _panels()
     fig.add_traces(data)
     _frame(fig, t)
     alt = f"A zonotope and its normal fan: {words}"
@@ -76,17 +76,17 @@ def training(params: Params, problem: Problem, solution: Solution) -> go.Figure:
 
     first = picture(0)
     frames = [go.Frame(name=str(t["at"][i]), data=picture(i), traces=list(range(len(first)))) for i in range(looks)]
-    fig = _panels(3)
+    fig = _panels(with_loss=True)
     fig.add_traces(first)
     fig.frames = frames
     _frame(fig, t)
-    fig.update_xaxes(title="step + 1", type="log", dtick=1, exponentformat="power", col=3)
-    fig.update_yaxes(title="mean squared error", rangemode="tozero", col=3)
+    fig.update_xaxes(title="step + 1", type="log", dtick=1, exponentformat="power", row=2, col=1)
+    fig.update_yaxes(rangemode="tozero", row=2, col=1)
     fig.update_traces(showlegend=False, selector={"xaxis": "x3"})
     words = f"{len(signs)} units, {len(X)} points of the plane and a bias; what shines is the pattern of a unit"
     style(fig, "", "", 560, stacked(fig, height=1320))
     alt = f"A zonotope that turns while a network is trained: {words}"
-    return player(fig, f"Training walks over vertices<br><sup>{words}</sup>", alt)
+    return player(fig, f"Training walks over vertices<br><sup>{words}</sup>", alt).update_layout(height=740)
 
 
 # --------------------------------------------------------------------------------------------------- what is drawn
@@ -189,18 +189,28 @@ def _way(way: np.ndarray, j: int) -> dict[str, Any]:
     return _line(np.insert(way, jump, np.nan, axis=0), {"color": UNITS[j], "width": 3}, 2)
 
 
-def _panels(number: int) -> go.Figure:
-    titles = [*TITLES, "loss"][:number]
-    return make_subplots(1, number, subplot_titles=titles, horizontal_spacing=0.08)
+def _panels(with_loss: bool = False) -> go.Figure:
+    """Zonotope and map side by side; the loss in a flat panel below."""
+    if not with_loss:
+        return make_subplots(1, 2, subplot_titles=TITLES, horizontal_spacing=0.06)
+    rows: Any = [[{}, {}], [{"colspan": 2}, None]]
+    return make_subplots(
+        2,
+        2,
+        specs=rows,
+        row_heights=[0.78, 0.22],
+        subplot_titles=[*TITLES, "mean squared error"],
+        horizontal_spacing=0.06,
+    )
 
 
 def _frame(fig: go.Figure, t: dict[str, Any]) -> None:
     """Equal scales, no axes: neither panel has coordinates of its own."""
     reach = 1.06 * np.linalg.norm(t["V"] - t["V"].mean(axis=0), axis=1).max()
     for col, r in ((1, reach), (2, 2.1)):
-        fig.update_xaxes(visible=False, range=[-r, r], constrain="domain", col=col)
+        fig.update_xaxes(visible=False, range=[-r, r], constrain="domain", row=1, col=col)
         fig.update_yaxes(
-            visible=False, range=[-r, r], scaleanchor="x" if col == 1 else "x2", constrain="domain", col=col
+            visible=False, range=[-r, r], scaleanchor="x" if col == 1 else "x2", constrain="domain", row=1, col=col
         )
     bar = {"title": {"text": "least loss"}, "thickness": 12, "outlinewidth": 0}
     most = max(float(t["losses"].max()), 1e-9)

@@ -135,9 +135,9 @@ small.groupby("m")[["overparameterized", "loss"]].median().round(4)
 counts = load(published(paper.VERTEX_COUNTS))
 assert counts["as_predicted"].all()
 every = counts[counts["directions"] == 200_000]
-every.groupby(["inputs", "n", "d"])[
-    ["cells", "missed", "degree", "thinnest"]
-].median()
+told = ["cells", "missed", "degree", "thinnest"]
+medians = every.groupby(["inputs", "n", "d"])[told].median()
+medians.map(lambda value: f"{value:.5g}" if value > 0.1 else f"{value:.0e}")
 
 # %% [markdown]
 # All counts are those of the formula. Vertices that 200,000 random directions miss are frequent, even with ten points. The expected number of missed ones follows from the areas of the regions:

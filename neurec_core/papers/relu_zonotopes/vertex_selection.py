@@ -63,8 +63,8 @@ def score(params: VertexSelection, problem: Problem, solution: Solution) -> dict
 
 COLUMNS = {
     "exact": Column("all labels met to 1e-6, with the chosen patterns", "event"),
-    "error": Column("largest error", "measure", "of a label of size 1", logarithmic=True),
-    "rounded": Column("largest error, unit after unit", "measure", "of a label of size 1", logarithmic=True),
+    "error": Column("largest error", "measure", "of a label", logarithmic=True),
+    "rounded": Column("largest error, unit after unit", "measure", "of a label", logarithmic=True),
     "largest": Column("largest hidden weight", "measure", logarithmic=True),
     "width": Column("hidden units", "measure"),
     "overparameterized": Column("hidden weights for each point", "measure"),
