@@ -76,18 +76,19 @@ def compared(points: np.ndarray, places: np.ndarray, curves: Mapping[str, np.nda
     return style(fig, title, f"{title}: {', '.join(curves)} on a line, and {len(points)} points")
 
 
-def marked(fig: go.Figure, counts: Mapping[str, Sequence[float]]) -> go.Figure:
+def marked(fig: go.Figure, counts: Mapping[str, Sequence[float]], span: tuple[float, float] = (0.0, 1.0)) -> go.Figure:
     """Vertical lines at counts that theory names, in the colours of the curves that they are about.
 
     Parameters
     ----------
-    fig : rates along one parameter, a curve for each of the counts
+    fig : curves along one parameter, one for each of the counts
     counts : for each name one count a curve, in their order; the dashes tell names apart
+    span : from where to where the lines go, by default as rates do
     """
     for (name, values), dash in zip(counts.items(), ("dot", "dash"), strict=False):
         for i, (value, color) in enumerate(zip(values, COLORS, strict=False)):
             look = {"color": color, "dash": dash, "width": 2}
-            fig.add_scatter(x=[value, value], y=[0, 1], mode="lines", line=look, name=name, legendgroup=name,
+            fig.add_scatter(x=[value, value], y=span, mode="lines", line=look, name=name, legendgroup=name,
                             showlegend=i == 0, hoverinfo="skip")  # fmt: skip
     return fig
 

@@ -91,6 +91,7 @@ def score(params: AnalyticRecovery, problem: Problem, solution: Solution) -> dic
         # Which of many networks a fit ends at hangs on the last bit.
         "error": np.where(recovered, s["error"], np.nan),
         "apart": np.where(recovered, s["apart"], np.nan),
+        "worst": s["error"],
         "cost": s["cost"],
         **{name: np.full(B, float(count)) for name, count in counts.items()},
     }
@@ -101,6 +102,7 @@ COLUMNS = {
     "left_open": Column("another network fits as well", "event"),
     "error": Column("error of the worst fit, if all are the teacher", "measure", "of max |f|", True),
     "apart": Column("largest difference of its parameters, up to symmetry", "measure", None, True),
+    "worst": Column("error of the worst network met that fits", "measure", "of max |f|", True),
     "cost": Column("least sum of squares", "measure", "of that of y", True),
     "samples": Column("samples", "measure"),
     "parameters": Column("parameters of the network", "measure"),
