@@ -36,15 +36,15 @@ def walk(params: Params, problem: Problem, solution: Solution, scores: dict[str,
     for j in range(len(UNITS)):
         path = t["path"][:, j] if j < t["path"].shape[1] else np.zeros(0, int)
         begin = _disc(t["W"][0, j : j + 1], eye)
-        data += [*_trail(1, flat[path], flat[path[:1]], j), *_trail(2, directions[path], begin, j)]
+        way = np.concatenate([begin, directions[path]])[: len(path) + 1 if len(path) else 0]
+        data += [*_trail(1, flat[path], j), *_trail(2, way, j)]
     ends = [f"{scores[name][0]:.3f}" for name in ("start", "end")]
-    told = f"least loss {ends[0]} at the start (hollow), {ends[1]} after {scores['edges'][0]:.0f} edges (solid)"
-    words = f"{told}; colours: unit 1 at that vertex, the others at their end"
+    words = f"least loss {ends[0]} at the start (hollow), {ends[1]} after {scores['edges'][0]:.0f} edges (solid)"
     fig = _panels()
     fig.add_traces(data)
     _frame(fig, t)
     alt = f"A zonotope and its normal fan: {words}"
-    return style(fig, f"A greedy walk<br><sup>{words}</sup>", alt, 560, stacked(fig, 1000))
+    return style(fig, f"A greedy walk<br><sup>{words}</sup>", alt, 500, stacked(fig, 1000))
 
 
 def training(params: Params, problem: Problem, solution: Solution) -> go.Figure:
@@ -167,12 +167,12 @@ def _map(t: dict[str, Any], X: np.ndarray, eye: np.ndarray, coloured: bool = Tru
     ]
 
 
-def _trail(panel: int, way: np.ndarray, start: np.ndarray, j: int) -> list[dict[str, Any]]:
+def _trail(panel: int, way: np.ndarray, j: int) -> list[dict[str, Any]]:
     """A walk of one unit: its start hollow, its end solid; of no length where there is no such unit."""
     color, sign = UNITS[j], -1 if j % 2 else 1
     hollow = {"size": 20, "color": color, "symbol": f"{SIGNS[sign][0]}-open", "line": {"width": 3}}
     line = panel_trace(panel, way[:, 0], way[:, 1], "walk", line={"color": color, "width": 4})
-    begin = panel_trace(panel, start[:, 0], start[:, 1], "start", "markers", marker=hollow)
+    begin = panel_trace(panel, way[:1, 0], way[:1, 1], "start", "markers", marker=hollow)
     silent = {"showlegend": False, "hoverinfo": "skip"}
     return [line | silent, begin | silent, _lit(panel, way[-1:], j, sign, panel == 1 and len(way) > 0)]
 

@@ -276,6 +276,24 @@ open_share.round(2)
 # With no sample missing there is none. With one missing, the line of one piece can turn. The network must stay one of $m$ neurons, which is one condition more (two without an output bias): so a rival
 # is not always there. It is where the neurons at both ends of that piece look the same way (at an outer piece, where its one neuron looks outwards), and may be elsewhere.
 #
+# How far off: the network that the samples give back, or the rival where they give none. Dotted: $2(m+1)$ samples.
+
+# %%
+shown = line[(line["placement"] == "pieces") & (line["arithmetic"] == "float")]
+shown = shown[(shown["bias"] == "with") & shown["m"].isin([1, 2, 4, 6])]
+off = shown["error"].fillna(shown["rival"]).clip(lower=1e-17)
+fig = plots.curves(shown.assign(error=off), relu, "points", "error", "m")
+fig.update_layout(title_text="How far what fits is from the network")
+plots.logarithmic(fig, "y")
+kink_portrait.marked(fig, {"2(m + 1)": [4, 6, 10, 14]}, span=(1e-17, 10))
+
+# %%
+enough = shown["points"] >= 2 * (shown["m"] + 1)
+print(f"with 2(m + 1) samples or more: {off[enough].max():.0e} at most")
+print(f"with fewer, where a rival was met: {off[~enough].min():.0e} at least")
+assert off[enough].max() < 1e-12
+
+# %% [markdown]
 # ### A network that has no set of its own
 #
 # All of this was about networks without an opposite pair. Take $f(x) = 2\max(0,x) - \max(0,-x)$ and any points, the kink itself among them:
@@ -356,7 +374,15 @@ by_points = by_points.groupby(["m", "points"])[told].mean()
 by_points.unstack("m")["left_open"].round(2)
 
 # %% [markdown]
-# The share of networks for which another one meets the data as well. Below the number of parameters, $3m + 1$ = 4, 7 and 10, always. With as many points as parameters two and three neurons often still have
+# The share of networks for which another one meets the data as well, and how far the worst that was met is off:
+
+# %%
+fig = plots.curves(on_line, paper.ANALYTIC_RECOVERY, "points", "worst", "m")
+plots.logarithmic(fig)
+kink_portrait.marked(fig, counts, span=(1e-16, 10))
+
+# %% [markdown]
+# Below the number of parameters, $3m + 1$ = 4, 7 and 10, another one always fits. With as many points as parameters two and three neurons often still have
 # a second solution, to the last digit; four points are $4^1$, so that one neuron has none. With one point more we met none, long before $4^m$ points exclude it. What remains is that no start may meet the data at all:
 
 # %%

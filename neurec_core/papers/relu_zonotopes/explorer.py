@@ -24,11 +24,9 @@ class Instance(Params):
     n: int = param(6, "training points", ge=3, le=12, slider=(4, 9, 1))
     m: int = param(2, "hidden units", ge=1, le=4, slider=(1, 3, 1))
     longitude: float = param(
-        30.0, "first unit's weights, around", symbol="φ", unit="degrees", ge=-360, le=360, slider=(-180, 180, 10)
+        30.0, "unit 1 points around", symbol="φ", unit="degrees", ge=-360, le=360, slider=(-180, 180, 10)
     )
-    latitude: float = param(
-        20.0, "first unit's weights, upwards", symbol="θ", unit="degrees", ge=-90, le=90, slider=(-80, 80, 10)
-    )
+    latitude: float = param(20.0, "unit 1 points up", symbol="θ", unit="degrees", ge=-90, le=90, slider=(-80, 80, 10))
     turn: float = param(40.0, "view, around", unit="degrees", ge=-360, le=360, slider=(-180, 180, 10))
     step: float = param(0.05, "step size of gradient descent", symbol="h", gt=0, le=1)
     steps: int = param(4000, "steps of gradient descent", ge=1, le=100_000)
