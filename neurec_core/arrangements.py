@@ -31,6 +31,12 @@ def count(n: int, d: int) -> int:
     return 2 * sum(comb(n - 1, k) for k in range(d))
 
 
+def tried(n: int, d: int) -> float:
+    """Signs of all candidates that `enumerate` looks at, for n points in general position in d dimensions."""
+    r = min(n, d)
+    return float(n) * (2.0**n if n == r else float(comb(n, r - 1)) * 2.0 ** (r - 1))
+
+
 def enumerate(X: np.ndarray) -> Patterns:
     """All patterns of each trial, each with a direction strictly inside its cell.
 
@@ -63,10 +69,9 @@ def _cells(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     span = Vt[: int((S > GRAZING).sum())]
     Y = rows @ span.T
     m, r = Y.shape
-    candidates = 2**m if m == r else comb(m, r - 1) * 2 ** (r - 1)
-    if candidates * m > MOST_SIGNS:
+    if tried(m, r) > MOST_SIGNS:
         raise BadInput(
-            f"patterns of n = {m} points in d = {r} dimensions: {candidates} candidates of {m} signs each "
+            f"patterns of n = {m} points in d = {r} dimensions: {tried(m, r) / m:.2g} candidates of {m} signs each "
             f"are more than the {MOST_SIGNS} signs that are tried; sample them instead"
         )
     H = span.T @ (_every_sign(Y) if m == r else _by_rays(Y))

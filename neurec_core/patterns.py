@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
+from .params import BadInput
+
 
 class Patterns(NamedTuple):
     """Distinct patterns of each trial and, for each, a direction that makes it.
@@ -42,14 +44,20 @@ def all_ones(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Parameters
     ----------
-    X : (B, n, d) array
+    X : (B, n, d) array, n >= 1
 
     Returns
     -------
     h : (B, d) array, unit norm where present, else zero
     present : (B,) bool; ``(X @ h > 0).all()`` is checked for every True
+
+    Raises
+    ------
+    BadInput : "X (points) must not be empty"
     """
     batch, n, d = X.shape
+    if not n:
+        raise BadInput("X (points) must not be empty")
     h, present = np.zeros((batch, d)), np.zeros(batch, bool)
     for b in range(batch):
         norms = np.linalg.norm(X[b], axis=1, keepdims=True)

@@ -98,14 +98,18 @@ def check_general(X: np.ndarray) -> None:
     ------
     BadInput : as `fan` says
     """
-    if X.ndim != 2 or not np.isfinite(X).all():
-        raise BadInput(f"X (points) must be a finite array of shape (n, d), got shape {X.shape}")
+    _check_finite(X)
     _check_enough(X)
     n = len(X)
     if (distinct_rows := len(arrangements.hyperplanes(X))) < n:
         raise BadInput(
             f"X (points) must not be zero, equal or parallel to one another, got {n - distinct_rows} of {n} that are"
         )
+
+
+def _check_finite(X: np.ndarray) -> None:
+    if X.ndim != 2 or not np.isfinite(X).all():
+        raise BadInput(f"X (points) must be a finite array of shape (n, d), got shape {X.shape}")
 
 
 def _check_enough(X: np.ndarray) -> None:
@@ -146,8 +150,18 @@ def cone(X: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     -------
     rays : (r, d) unit rays that span the cell
     walls : (q,) increasing, the hyperplanes that bound it
+
+    Raises
+    ------
+    BadInput : "h (a direction) must lie inside a cell: x_i . h = 0 for some point, up to rounding", points that are not
+        finite, too few or of short rank
     """
+    _check_finite(X)
     _check_enough(X)
+    if h.shape != X.shape[1:] or not np.isfinite(h).all():
+        raise BadInput(f"h (a direction) must be {X.shape[1]} finite numbers, got shape {h.shape}")
+    if (rank := np.linalg.matrix_rank(X)) < X.shape[1]:
+        raise BadInput(f"X (points) must span the d = {X.shape[1]} inputs, got rank {rank}")
     sides = np.sign(X @ h)
     # In the middle of the cell no point is near a wall, whatever h does: the hull is computed to all digits.
     middle, found = all_ones((sides[:, None] * X)[None])
@@ -178,7 +192,7 @@ def solid_angles(X: np.ndarray, cells: Fan) -> np.ndarray:
 
     Raises
     ------
-    BadInput : "d (inputs) must be at most 3 for exact solid angles, got 4: count sampled directions instead"
+    BadInput : "d (inputs) must be at most 3 for exact solid angles, got 4: count sampled directions"
 
     **Source**: vanoosterom1983solid for the triangles.
     """
@@ -229,6 +243,8 @@ def sampled(X: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarr
     MissedCells : "200000 directions met 88 of 92 cells; enumerate them where n and d allow it"
     """
     check_general(X)
+    if directions.shape[:1] != X.shape[1:] or not directions.size or not np.isfinite(directions).all():
+        raise BadInput(f"directions must be a finite array of shape (d, k), d = {X.shape[1]}, got {directions.shape}")
     active = X @ directions >= 0
     first, which = distinct(active)
     if len(first) < (every := arrangements.count(*X.shape)):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from neurec_core import zonotopes
+from neurec_core import patterns, zonotopes
 from neurec_core.convex import cell
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
@@ -142,6 +142,12 @@ def test_a_ridge_costs_loss_and_less_of_it_costs_less():
     ("change", "says"),
     [
         ({"y": np.array([1.0, np.nan, 0, 0])}, "y \\(labels\\) must be finite, got 1 of 4"),
+        ({"X": np.full((4, 2), np.inf)}, "X \\(points\\) must be finite, got 8 of 8"),
+        (
+            {"X": np.zeros((0, 2)), "y": np.zeros(0), "D": np.zeros((0, 1), bool)},
+            "X \\(points\\) and D \\(patterns\\) must be .* and not empty",
+        ),
+        ({"D": np.zeros((4, 0), bool), "signs": np.zeros(0)}, "not empty, got \\(4, 2\\), \\(4, 0\\)"),
         ({"signs": np.array([2])}, "signs \\(of the units' outputs\\) must be 1 or -1"),
         ({"y": np.ones(3)}, "X, y, D and signs must fit"),
         (
@@ -154,3 +160,10 @@ def test_what_cannot_be_solved_is_refused(change, says):
     given = {"X": np.eye(4, 2) + 1, "y": np.ones(4), "D": np.ones((4, 1), bool), "signs": np.array([1])} | change
     with pytest.raises(BadInput, match=says):
         cell.fit(**given)
+
+
+def test_nothing_to_solve_is_refused_and_does_not_end_the_process():
+    with pytest.raises(BadInput, match="must not be empty, got shape"):
+        cell.multipliers(np.zeros((0, 2)), np.zeros((0, 1), bool), np.ones(1), np.zeros(0))
+    with pytest.raises(BadInput, match="must not be empty"):
+        patterns.all_ones(np.zeros((1, 0, 3)))

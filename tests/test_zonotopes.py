@@ -214,3 +214,9 @@ def test_a_direction_on_a_wall_has_no_cell():
         zonotopes.cone(X, zonotopes.fan(X).rays[0] * 0)
     with pytest.raises(BadInput, match="must be at least as many as there are inputs"):
         zonotopes.cone(X[:2], np.ones(3))
+    with pytest.raises(BadInput, match="must span the d = 3 inputs, got rank 2"):
+        zonotopes.cone(np.array([[1.0, 1, 0], [2, 2, 1], [3, 3, 5], [1, 1, 4]]), np.ones(3))
+    with pytest.raises(BadInput, match="h \\(a direction\\) must be 3 finite numbers"):
+        zonotopes.cone(X, np.array([1.0, np.nan, 0]))
+    with pytest.raises(BadInput, match="directions must be a finite array of shape"):
+        zonotopes.sampled(X, np.full((3, 5), np.nan))

@@ -219,6 +219,8 @@ def multipliers(X: np.ndarray, D: np.ndarray, signs: np.ndarray, residual: np.nd
     sum_i (2 D_ij - 1) mu_ij x_i = - s_j sum_i D_ij residual_i x_i for every unit j, relative to the size of the right
     side for a residual of norm 1.
     """
+    if not D.size:
+        raise BadInput(f"D (patterns) must not be empty, got shape {D.shape}")
     sides, found, off = np.where(D, 1.0, -1.0), np.zeros(D.shape), 0.0
     size = max(np.linalg.norm(X, 2) * np.linalg.norm(residual), np.finfo(float).tiny)
     for j, sign in enumerate(signs):
@@ -229,6 +231,9 @@ def multipliers(X: np.ndarray, D: np.ndarray, signs: np.ndarray, residual: np.nd
 
 def _check(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray) -> None:
     n = len(X)
+    if X.ndim != 2 or not X.size or not D.size:
+        raise BadInput(f"X (points) and D (patterns) must be (n, d) and (n, m) and not empty, got {X.shape}, {D.shape}")
+    check_finite("X", "points", X)
     check_finite("y", "labels", y)
     if y.shape != (n,) or D.shape[0] != n or signs.shape != D.shape[1:]:
         raise BadInput(

@@ -7,11 +7,12 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import model_validator
 
-from ... import zonotopes
+from ... import arrangements, zonotopes
 from ...convex import cell
 from ...draws import Draws
 from ...experiment import Problem
-from ...params import Params, param
+from ...params import BadInput, Params, param
+from . import search
 from .landscape import Vertex, union
 
 CITATION = (
@@ -24,7 +25,7 @@ class Points(Params):
 
     n: int = param(10, "training points", ge=2, le=100_000, slider=(4, 14, 1))
     d: int = param(3, "inputs, the constant 1 of the bias included", ge=2, le=1000, slider=(2, 4, 1))
-    m: int = param(2, "hidden units", ge=1, le=100_000, slider=(1, 4, 1))
+    m: int = param(2, "hidden units", ge=1, le=100_000, slider=(1, 3, 1))
     inputs: Literal["normal", "with_bias"] = param(
         "normal", "points: normal in all inputs, or with a 1 as the last", symbol="X"
     )
@@ -34,6 +35,34 @@ class Points(Params):
         if self.n < self.d:
             raise ValueError(f"n (training points) must be at least d = {self.d}, got {self.n}")
         return self
+
+
+def enumerable(n: int, d: int) -> int:
+    """How many cells n points in d dimensions have, if all can be enumerated.
+
+    Raises
+    ------
+    ValueError : "n and d (points, inputs) must leave at most 50000000 signs to try, got 1e+09 for n = 200, d = 4"
+    """
+    if (tried := arrangements.tried(n, d)) > arrangements.MOST_SIGNS:
+        most, told = arrangements.MOST_SIGNS, f"{tried:.0e} for n = {n}, d = {d}"
+        raise ValueError(f"n and d (points, inputs) must leave at most {most} signs to try, got {told}")
+    return arrangements.count(n, d)
+
+
+def searchable(n: int, d: int, m: int) -> None:
+    """Whether the best vertex of all can be searched for.
+
+    Raises
+    ------
+    ValueError : "m (hidden units) must leave at most 20000000 sets of signed cells to search, got 4e+07 for m = 4, ..."
+    """
+    sets = search.signed_sets(enumerable(n, d), m)
+    if sets > search.MOST:
+        told = f"{search.written(sets)} for m = {m}, n = {n} and d = {d}"
+        raise ValueError(
+            f"m (hidden units) must leave at most {search.MOST} sets of signed cells to search, got {told}"
+        )
 
 
 def points(draws: Draws, n: int, d: int, inputs: str) -> np.ndarray:
@@ -72,8 +101,10 @@ def own_vertex(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> Ve
 
     Raises
     ------
-    BadInput : "h (a direction) must lie inside a cell: x_i . h = 0 for some point"
+    BadInput : as `zonotopes.cone` does; "W (hidden weights) must be those of at least one unit"
     """
+    if not len(W):
+        raise BadInput("W (hidden weights) must be those of at least one unit")
     on = X @ W.T > 0
     first = {D.tobytes(): w for D, w in zip(on.T, W, strict=True)}
     rays = {key: zonotopes.cone(X, w)[0] for key, w in first.items()}

@@ -12,7 +12,7 @@ from ... import arrangements, zonotopes
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
 from ...params import Params, param
-from .common import CITATION, points
+from .common import CITATION, enumerable, points
 
 
 class VertexCounts(Params):
@@ -31,6 +31,7 @@ class VertexCounts(Params):
     def _general(self) -> Self:
         if self.n < self.d:
             raise ValueError(f"n (training points) must be at least d = {self.d}, got {self.n}")
+        enumerable(self.n, self.d)
         return self
 
 

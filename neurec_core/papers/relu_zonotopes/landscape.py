@@ -16,9 +16,7 @@ from ... import zonotopes
 from ...convex import cell
 from ...params import BadInput
 
-SURE = (
-    1e-10  # largest gradient along a ray that a quick solution may leave, over the sizes of its output and the labels
-)
+SURE = 1e-10  # largest gradient along a ray that a quick solution may leave, over the sizes of output and labels
 HUGE = 1e7  # coefficients above this, for outputs and labels of size 1, are looked at again
 
 
@@ -87,6 +85,8 @@ class Landscape:
     def loss(self, units: np.ndarray) -> float:
         """The least mean squared error with units (m,) in these signed cells."""
         key = tuple(sorted(set(map(int, units))))
+        if not key:
+            raise BadInput("units (signed cells) must be at least one")
         if key not in self._known:
             self._known[key] = self.residual(key)[1]
         return self._known[key]
@@ -117,5 +117,15 @@ class Landscape:
         return union([self.fan.corners(int(c)) for c in cells])
 
     def at(self, directions: np.ndarray) -> np.ndarray:
-        """The cells (k,) that directions (d, k) lie in."""
-        return self.fan.find(self.X @ directions >= 0)
+        """The cells (k,) that directions (d, k) lie in.
+
+        Raises
+        ------
+        BadInput : "directions (of the units) must lie inside cells, got 1 of 3 that do not"
+        """
+        cells = self.fan.find(self.X @ directions >= 0)
+        if outside := int((cells < 0).sum()):
+            raise BadInput(
+                f"directions (of the units) must lie inside cells, got {outside} of {len(cells)} that do not"
+            )
+        return cells

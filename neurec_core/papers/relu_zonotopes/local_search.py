@@ -13,7 +13,7 @@ from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
 from ...params import param
 from . import search
-from .common import CITATION, Points, own_vertex, sample, signs
+from .common import CITATION, Points, enumerable, own_vertex, sample, searchable, signs
 from .landscape import Landscape, signed
 
 SAME = 1e-6  # losses, of labels of mean square 1, this close are one
@@ -36,6 +36,9 @@ class LocalSearch(Points):
 
     @model_validator(mode="after")
     def _used(self) -> Self:
+        enumerable(self.n, self.d)
+        if self.optimum == "searched":
+            searchable(self.n, self.d, self.m)
         if self.method != "descent" and (self.step, self.steps) != (0.02, 12_000):
             raise ValueError(f"step and steps (of gradient descent) must be left alone where method is {self.method}")
         return self
@@ -60,7 +63,8 @@ def solve(params: LocalSearch, problem: Problem, draws: Draws) -> Solution:
             best = _optimum(X.tobytes(), y.tobytes(), X.shape, params.m)
         found.append({"start": at_start, **ends, "optimum": np.full(len(units), best)})
     stats = {name: np.array([one[name] for one in found], float) for name in found[0]}
-    return Solution(stats["end"], [Status.SOLVED] * len(found), stats)
+    status = [Status.SOLVED if np.isfinite(ends).all() else Status.DIVERGED for ends in stats["end"]]
+    return Solution(stats["end"], status, stats)
 
 
 def _walk(params: LocalSearch, land: Landscape, units: np.ndarray, W: np.ndarray, s: np.ndarray) -> dict[str, Any]:
@@ -78,8 +82,9 @@ def _descend(params: LocalSearch, land: Landscape, units: np.ndarray, W: np.ndar
     for w, sign in zip(W, s, strict=True):
         size = np.sqrt(land.X.shape[1])
         run = descend(land.X, land.y, w.T / size, sign / np.sqrt(params.m), step=params.step, steps=params.steps)
-        ends.append(run.loss)
-        at.append(own_vertex(land.X, land.y, run.W, run.a).loss if np.isfinite(run.loss) else np.nan)
+        fine = np.isfinite(run.loss) and np.isfinite(run.W).all()
+        ends.append(run.loss if fine else np.nan)
+        at.append(own_vertex(land.X, land.y, run.W, run.a).loss if fine else np.nan)
     nothing = np.full(len(ends), np.nan)
     return {"end": ends, "vertex": at, "edges": nothing, "solves": nothing}
 

@@ -12,7 +12,7 @@ from ...convex import cell
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
 from ...params import param
-from .common import CITATION, Points, sample, signs
+from .common import CITATION, Points, enumerable, sample, signs
 from .landscape import Landscape, signed
 
 RIDGE = 1e-8
@@ -31,7 +31,8 @@ class RandomVertex(Points):
     )
 
     @model_validator(mode="after")
-    def _even(self) -> Self:
+    def _possible(self) -> Self:
+        enumerable(self.n, self.d)
         if self.outputs == "paired" and self.m % 2:
             raise ValueError(f"m (hidden units) must be even where outputs is paired, got {self.m}")
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations_with_replacement, product
 from math import comb
 from typing import NamedTuple
@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ...convex import cell
-from ...params import BadInput
+from ...draws import Draws
+from ...params import BadInput, unknown
 from .landscape import Landscape, cells_of
 
 BETTER = 1e-10  # a step must improve the loss by this share of the mean square of the labels
 BINDING = 1e-9  # multipliers above this, over the size of points times labels, hold a unit back
-MOST = 20_000_000  # sets of cells that `exhaustive` looks at
+MOST = 20_000_000  # sets of signed cells that `exhaustive` looks at
 NARROW = 1e-9  # of a unit vector, what is left of it is taken for nothing
 WALKS = 6  # greedy walks before the best of all is searched, times (m - 1)^2
 CHUNK = 4096  # sets looked at together
@@ -40,7 +41,7 @@ class Best(NamedTuple):
 
     units : (m,) signed cells
     loss : its mean squared error
-    sets : sets of signed cells that there are
+    sets : sets of signed cells whose lower bound is below the loss that walks found first
     solves : convex problems solved for it
     """
 
@@ -65,7 +66,9 @@ def greedy(land: Landscape, units: np.ndarray, rule: str = "greedy") -> Walk:
     """
     path, losses, before = [units], [land.loss(units)], land.solves
     enough = BETTER * float(np.mean(land.y**2))
-    moves = {"greedy": _edges, "first": _edges, "binding": _binding_edges, "flipping": _edges_and_signs}[rule]
+    if rule not in MOVES:
+        raise BadInput(unknown("rule", rule, MOVES))
+    moves = MOVES[rule]
     while True:
         best, target = None, losses[-1] - enough
         for near in moves(land, path[-1]):
@@ -108,6 +111,11 @@ def _binding_edges(land: Landscape, units: np.ndarray) -> Iterator[np.ndarray]:
             yield _moved(units, j, beyond)
 
 
+MOVES: dict[str, Callable[[Landscape, np.ndarray], Iterator[np.ndarray]]] = {
+    "greedy": _edges, "first": _edges, "binding": _binding_edges, "flipping": _edges_and_signs,
+}  # fmt: skip
+
+
 def _moved(units: np.ndarray, j: int, to: int) -> np.ndarray:
     moved = units.copy()
     moved[j] = ~to if units[j] < 0 else to
@@ -131,17 +139,15 @@ def exhaustive(land: Landscape, m: int) -> Best:
 
     Raises
     ------
-    BadInput : "n, d and m (points, inputs, units) leave 1.2e+09 sets of cells, more than 20000000 that are tried"
+    BadInput : "m (units) must leave at most 20000000 sets of signed cells, got 1e+09 for m = 6 and 92 cells"
     """
-    sets = comb(land.cells + m - 1, m)
-    if sets > MOST:
-        n, d = land.X.shape
-        raise BadInput(
-            f"m (units) must leave at most {MOST} sets of cells, got {sets} for m = {m}, n = {n} and d = {d}"
-        )
+    if (sets := signed_sets(land.cells, m)) > MOST:
+        told = f"{written(sets)} for m = {m} and {land.cells} cells"
+        raise BadInput(f"m (units) must leave at most {MOST} sets of signed cells, got {told}")
     before = land.solves
     # A low loss at the start leaves fewer sets; where these walks begin changes the time alone.
-    starts = np.random.default_rng(0).integers(-land.cells, land.cells, (1 + WALKS * (m - 1) ** 2, m))
+    shares = Draws(0, [0]).uniform("walks", 1 + WALKS * (m - 1) ** 2, m)[0]
+    starts = np.floor(2 * land.cells * shares).astype(int) - land.cells
     walks = [greedy(land, units, "flipping") for units in starts]
     best = min(walks, key=lambda walk: walk.losses[-1])
     units, loss = best.units[-1], best.losses[-1]
@@ -161,6 +167,16 @@ def exhaustive(land: Landscape, m: int) -> Best:
             chunk = chunk[1:][~own[-1][chunk[1:]].all(axis=1)]
         widest = sorted([*widest, *own], key=np.count_nonzero, reverse=True)[:KEPT]
     return Best(units, float(loss), len(candidates), land.solves - before)
+
+
+def signed_sets(cells: int, m: int) -> int:
+    """In how many ways m units can be in cells, with signs; their order aside."""
+    return comb(cells + m - 1, m) * 2**m
+
+
+def written(number: int) -> str:
+    """A whole number that may have thousands of digits, in short."""
+    return f"{number:.0e}" if number.bit_length() < 1000 else f"1e+{int(number.bit_length() * np.log10(2))}"
 
 
 def _polar(land: Landscape, residual: np.ndarray) -> np.ndarray:
@@ -189,7 +205,8 @@ def _bounded(land: Landscape, m: int, loss: float) -> tuple[np.ndarray, np.ndarr
     cells, bound = np.concatenate(sets), np.concatenate(bounds)
     order = np.argsort(bound, kind="stable")
     choices = np.array(list(product([False, True], repeat=m)))
-    every = np.where(choices, ~cells[order, None, :], cells[order, None, :]).reshape(-1, m)
+    cells = cells[order, None, :].astype(np.int32)
+    every = np.where(choices, ~cells, cells).reshape(-1, m)
     return every, np.repeat(bound[order], len(choices))
 
 

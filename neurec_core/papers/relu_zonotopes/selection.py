@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...convex.blocks import check_finite
 from ...params import BadInput
 
 ROOM = 1.01  # by which share weights are farther inside their cell than they must be
@@ -47,12 +48,12 @@ def select(X: np.ndarray, direction: np.ndarray) -> Selected:
 
     Raises
     ------
-    BadInput : "X (points) must end in a column of ones, the input of the biases"; "X (points) must differ along the
-        direction, got 2 that do not"; "direction (of the cuts) must be ..."
+    BadInput : "X (points) must be finite and end in a column of ones, the input of the biases"; "X (points) must differ
+        along the direction, got 2 that do not"; "direction (of the cuts) must be ..."
     """
+    if X.ndim != 2 or not np.isfinite(X).all() or X.shape[1] < 2 or not len(X) or not (X[:, -1] == 1).all():
+        raise BadInput("X (points) must be finite and end in a column of ones, the input of the biases")
     n, d = X.shape
-    if d < 2 or not (X[:, -1] == 1).all():
-        raise BadInput("X (points) must end in a column of ones, the input of the biases")
     if direction.shape != (d - 1,) or not np.isfinite(direction).all() or not direction.any():
         raise BadInput(f"direction (of the cuts) must be {d - 1} finite numbers that are not all 0")
     place = X[:, :-1] @ direction
@@ -61,9 +62,14 @@ def select(X: np.ndarray, direction: np.ndarray) -> Selected:
     if equal := int((np.diff(sorted_places) <= 0).sum()):
         raise BadInput(f"X (points) must differ along the direction, got {equal + 1} that do not")
     firsts = np.arange(0, n, d)
-    cuts = np.append(sorted_places[0] - 1, (sorted_places[firsts[1:] - 1] + sorted_places[firsts[1:]]) / 2)
+    spread = sorted_places[-1] - sorted_places[0] or max(1.0, abs(sorted_places[0]))
+    below, above = np.append(sorted_places[0] - 2 * spread, sorted_places[firsts[1:] - 1]), sorted_places[firsts]
+    cuts = below + (above - below) / 2
     inside = np.vstack([np.repeat(direction[:, None], len(cuts), axis=1), -cuts])
-    return Selected(order, place[:, None] > cuts, inside)
+    D = place[:, None] >= above
+    if not np.array_equal(X @ inside > 0, D) or not (X @ inside).all():
+        raise BadInput("X (points) must differ along the direction by more than rounding, where they are cut")
+    return Selected(order, D, inside)
 
 
 def widest(X: np.ndarray, directions: np.ndarray) -> Selected:
@@ -73,6 +79,8 @@ def widest(X: np.ndarray, directions: np.ndarray) -> Selected:
     ------
     BadInput : as `select` does
     """
+    if not len(directions):
+        raise BadInput("directions (of the cuts) must be at least one")
     gaps = []
     for direction in directions:
         places = np.sort(X[:, :-1] @ direction)
@@ -101,6 +109,7 @@ def fit(X: np.ndarray, y: np.ndarray, chosen: Selected) -> tuple[np.ndarray, np.
     ------
     BadInput : "X (points) must be in general position: a block of points is dependent"
     """
+    check_finite("y", "labels", y)
     d = X.shape[1]
     W, before = [], np.zeros(d)
     for b, inside in enumerate(chosen.inside.T):

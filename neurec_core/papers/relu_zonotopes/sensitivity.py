@@ -12,7 +12,7 @@ from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
 from ...params import Params, param
 from . import search
-from .common import CITATION, labels, points
+from .common import CITATION, labels, points, searchable
 from .landscape import Landscape
 
 PLACES = np.array([-1.0, 0.0, 0.0, 1.0])
@@ -27,7 +27,7 @@ class Sensitivity(Params):
         "coincident", "two of four points of a line coincide before, or random points in general position"
     )
     moved: float = param(
-        1e-3, "how far one point is moved", symbol="ε", gt=0, le=1, slider=(1e-5, 0.1, 10), geometric=True
+        1e-3, "how far one point is moved", symbol="ε", ge=1e-8, le=0.5, slider=(1e-5, 0.1, 10), geometric=True
     )
     m: int = param(3, "hidden units", ge=1, le=4, slider=(1, 4, 1))
     n: int = param(4, "training points, 4 where two coincide", ge=2, le=40)
@@ -41,6 +41,7 @@ class Sensitivity(Params):
             )
         if self.n < self.d:
             raise ValueError(f"n (training points) must be at least d = {self.d}, got {self.n}")
+        searchable(self.n, self.d, self.m)
         return self
 
 

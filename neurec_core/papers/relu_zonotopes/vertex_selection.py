@@ -19,7 +19,7 @@ class VertexSelection(Params):
     n: int = param(200, "training points", ge=2, le=1_000_000, slider=(10, 2000, 10))
     d: int = param(5, "inputs, the constant 1 of the bias included", ge=2, le=1000, slider=(2, 40, 1))
     tries: int = param(
-        16, "directions, of which the one with the widest gap at its cuts is taken", symbol="k", ge=1, le=10_000,
+        1, "directions, of which the one with the widest gap at its cuts is taken", symbol="k", ge=1, le=10_000,
         slider=(1, 1024, 2), geometric=True,
     )  # fmt: skip
 
