@@ -29,9 +29,9 @@
 #
 # | claim | from |
 # |---|---|
-# | patterns of a unit are vertices of a zonotope, patterns of a network those of its power | abstract |
+# | patterns of a unit are vertices of a zonotope, those of a network vertices of a product of zonotopes | abstract; details derived here |
 # | in general position there are $2\sum_{k<d}\binom{n-1}{k}$ of them, and at each vertex at least $d$ edges | derived here (Cover's count) |
-# | the least loss is a continuous function of points in general position; elsewhere it need not be | abstract |
+# | the least loss is a continuous function of points in general position; elsewhere it need not be | as told to us; the abstract says that sensitivity is studied |
 # | in a wide network, a random vertex probably holds a good solution | abstract |
 # | a vertex chosen in polynomial time holds a global optimum, with twice the least number of parameters | abstract; the choice of $2\lceil n/d\rceil$ units here is derived here |
 # | greedy local search over vertices beats gradient descent where a network has few parameters | abstract; the search here is our reconstruction |
@@ -117,7 +117,7 @@ small = sweep(
 plots.curves(small, random_vertex, "m", "zero_loss")
 
 # %% [markdown]
-# Twelve labels can be fitted with twelve hidden weights, four units. A random vertex needs several times as many.
+# Twelve labels need at least twelve hidden weights, four units, and mostly more, since weights must stay in their cells. A random vertex needs several times as many.
 
 # %%
 narrow = small[small["overparameterized"] < 1 - 1e-9]
@@ -191,8 +191,17 @@ assert (paired["zero_loss"] == paired["spanning"]).all()
 found[["rate", "low", "high", "loss, median"]].round(3)
 
 # %% [markdown]
-# The fit is certain only in networks with many times the least number of weights, and the two kinds of signs differ little.
-#
+# With four weights a label most vertices fit, with ten all but a few. Pairs fit more often in between:
+
+# %%
+by_outputs = rate(exact, "zero_loss", ["n", "m", "outputs"])
+by_outputs = by_outputs.pivot(index=["n", "m"], columns="outputs", values="rate")
+by_outputs = by_outputs.dropna()
+gain = (by_outputs["paired"] - by_outputs["alternating"]).groupby("n").max()
+assert (gain > 0.1).all()
+by_outputs.round(2)
+
+# %% [markdown]
 # A fit may take large weights. Least squares is often kept stable by a little ridge, here $10^{-8} \sum_j \lVert w_j\rVert^2$, and that changes the answer:
 
 # %%
@@ -214,13 +223,13 @@ held.round(2)
 # %%
 selected = load(published(paper.VERTEX_SELECTION))
 assert selected["exact"].all()
-grid = selected[(selected["tries"] == 16) & selected["d"].isin([4, 10, 20])]
+grid = selected[(selected["tries"] == 1) & selected["d"].isin([4, 10, 20])]
 fig = plots.curves(grid, paper.VERTEX_SELECTION, "n", "error", "d")
 plots.logarithmic(fig)
 
 # %% [markdown]
-# What is left is rounding. Where points lie close at a cut, the two units of a pair are large and cancel, which costs digits again where units are added one after another. Of many directions,
-# the one with the widest gap at its cuts is a little better:
+# What is left is rounding. Where points lie close at a cut, the two units of a pair are large and cancel, which costs digits again where units are added one after another. It takes hundreds of
+# directions to find one whose cuts have wider gaps:
 
 # %%
 ways = selected[(selected["n"] == 1000) & (selected["d"] == 10)]
@@ -248,13 +257,13 @@ local = load(published(paper.LOCAL_SEARCH))
 turns = local["outputs"] == "alternating"
 small_sets = local[turns & (local["optimum"] == "searched") & (local["m"] == 2)]
 ends = mean(small_sets, "end", ["n", "method"]).set_index(["n", "method"])
-hits = small_sets.groupby(["n", "method"])[["best", "least", "hit_rate"]]
-ends[["best start", "least of all", "hit rate"]] = hits.mean()
-ends[["mean", "low", "high", "best start", "least of all", "hit rate"]].round(3)
+names = ["best", "least", "hit_rate", "solves"]
+ends[names] = small_sets.groupby(["n", "method"])[names].mean()
+ends[["mean", "low", "high", *names]].round(3)
 
 # %% [markdown]
-# The order is that of the claim: *greedy* below *descent*. Walks that leave through walls that bind alone (*binding*) solve fewer problems and end higher. *Flipping* may change output signs as well.
-# With signs by chance, descent has an advantage that a walk over patterns does not have: its output weights can pass 0.
+# With two units the order is that of the claim: *greedy* ends below *descent*. Walks that leave through walls that bind alone (*binding*) solve a quarter of the problems and end above both.
+# *Flipping* may change output signs as well. Next to it, the same with signs by chance: there *greedy* ends above *descent*, whose output weights can pass 0. *Flipping*, which can do the same, ends below.
 
 # %%
 fixed = {"n": 8, "m": 2, "optimum": "searched"}
@@ -268,22 +277,25 @@ assert by_signs.loc["flipping", "random"] < by_signs.loc["descent", "random"]
 by_signs.round(3)
 
 # %% [markdown]
-# As networks become wider, what is left of the difference? Twelve points, three inputs, where four units have as many weights as there are labels.
+# Other widths: twelve points, three inputs, where four units have as many weights as there are labels.
 
 # %%
 width = local[(local["optimum"] == "unknown") & (local["n"] == 12)]
 plots.curves(width, paper.LOCAL_SEARCH, "m", "end", "method", average=True)
 
 # %%
-at_width = mean(width, "end", ["m", "method"])
-at_width = at_width.pivot(index="m", columns="method", values="mean")
-ahead = at_width["descent"] - at_width["greedy"]
-assert ahead.max() > 0.05
-assert ahead.loc[12] < ahead.max()
-at_width.round(4)
+each = width.pivot(index=["m", "trial"], columns="method", values="end")
+gains = pd.DataFrame(
+    {name: each["descent"] - each[name] for name in ["greedy", "flipping"]}
+)
+gains = gains.groupby("m").agg(["mean", "sem"])
+assert (gains["flipping"]["mean"] > 0).all()
+assert gains["greedy"]["mean"].idxmax() == 4
+gains.round(3)
 
 # %% [markdown]
-# The gain is largest where weights are as many as labels, and ends where all methods fit.
+# How far the walks end below descent on the same data, with its standard error. *Greedy* gains most where weights are as many as labels. With one and with three units it gains nothing: one unit of a
+# fixed sign cannot fit labels of the other, and with three units two have the same sign. *Flipping* gains at every width; the gains end as all methods fit.
 #
 # ### Points that coincide
 #
@@ -302,12 +314,15 @@ together = moves[moves["case"] == "coincident"]
 apart = moves[moves["case"] == "general"]
 assert np.allclose(together["before"], 0.5)
 assert np.allclose(together["after"], 0, atol=1e-9)
-nearest = apart[apart["moved"] == 1e-5]
-assert nearest["change"].max() < 1e-3
-apart.groupby("moved")["change"].max().map(lambda value: f"{value:.1e}")
+largest = apart.groupby("moved")["change"].max()
+assert (
+    largest[largest.index <= 1e-3] < 5 * largest.index[largest.index <= 1e-3]
+).all()
+largest.map(lambda value: f"{value:.1e}")
 
 # %% [markdown]
-# In general position the change is of the order of the move. At coincident points it does not depend on it.
+# In general position the change is of the order of the move, as long as that is small. A move past other points changes which patterns there are, and is no small one for them. At coincident points the
+# change does not depend on the move at all.
 #
 # ### Where gradient descent ends
 #
@@ -335,8 +350,8 @@ at_rest.round(2)
 
 # %% [markdown]
 # After a million steps: the share of trainings within 1 % of the optimum of their last vertex, the share of units whose kink ends at a point, and changes of patterns, counted up to a million. Most
-# kinks end at points, and cross them back and forth. With two units descent arrives all the same. With ten it often is stationary in the mean of several cells, not in any of them, and the convex
-# problem of the last one goes further down.
+# kinks end at points, and cross them back and forth. With two units descent arrives all the same. With ten it often does not, though its loss has come to rest: the convex problem of the last of the
+# cells that it visits goes further down.
 #
 # ## Explore
 #
@@ -377,6 +392,7 @@ def line_of(claimed, measured, agrees):
 # %%
 at_end = ends["mean"].unstack()
 greedy_ahead = (at_end["descent"] - at_end["greedy"]).min()
+few_units = gains["greedy"]["mean"].loc[1:3]
 by_chance = by_signs["random"]["descent"] - by_signs["random"]["greedy"]
 sizes = sorted(counts.groupby(["n", "d"])["cells"].first().astype(int))
 checks = {
@@ -413,19 +429,24 @@ checks |= {
         f"{together['before'].median():.1f} to {together['after'].max():.1f}",
         together["jumped"].all(),
     ),
-    "in general position, moved by 1e-5": line_of(
+    "in general position, moved by 1e-5, 1e-4, 1e-3": line_of(
         "continuous",
-        f"{nearest['change'].max():.0e}",
-        nearest["change"].max() < 1e-3,
+        ", ".join(f"{largest[e]:.0e}" for e in (1e-5, 1e-4, 1e-3)),
+        largest[1e-5] < largest[1e-4] < largest[1e-3] < 0.01,
     ),
 }
 
 # %%
 checks |= {
-    "descent above greedy walk, signs in turns": line_of(
+    "descent above greedy walk, 2 units": line_of(
         "> 0", f"{greedy_ahead:.3f} at least", greedy_ahead > 0
     ),
-    "the same, signs by chance": line_of("> 0", f"{by_chance:.3f}", by_chance > 0),
+    "the same, 12 points and 1, 2, 3 units": line_of(
+        "> 0", ", ".join(f"{gap:.3f}" for gap in few_units), (few_units > 0).all()
+    ),
+    "the same, 2 units, signs by chance": line_of(
+        "> 0", f"{by_chance:.3f}", by_chance > 0
+    ),
     "convex optimum of the last vertex": line_of(
         "never worse",
         f"not worse in {polish['never_worse'].mean():.0%}",
@@ -437,7 +458,7 @@ pd.DataFrame(checks).T
 # %% [markdown]
 # | what | abstract | here |
 # |---|---|---|
-# | convex problem | for any convex loss | mean squared error; solved by the rays of the cells, proven by multipliers |
+# | convex problem | a constrained convex problem | mean squared error; solved by the rays of the cells, proven by multipliers |
 # | vertex selection | in polynomial time | sorting and one linear solve of $d$ equations a block; $d$ counts the bias, without which there are no half-spaces to cut |
 # | weights of the chosen vertex | | two units a block: $2\lceil n/d\rceil$; their size grows as gaps between points shrink |
 # | greedy local search | unspecified | best of all edges; also the first that improves, walls that bind, output signs |

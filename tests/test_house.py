@@ -240,6 +240,7 @@ def test_notebooks_are_thin_and_explain_themselves(notebook):
     assert headings == SECTIONS
     assert sum("parameters" in cell.metadata.get("tags", []) for cell in nb.cells) == 1
     for cell in nb.cells:
+        assert cell.source.strip(), "an empty cell"
         if cell.cell_type == "code":
             lines = cell.source.splitlines()
             assert len(lines) <= 15, cell.source
