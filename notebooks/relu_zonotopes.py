@@ -444,6 +444,10 @@ checks |= {
     "the same, 12 points and 1, 2, 3 units": line_of(
         "> 0", ", ".join(f"{gap:.3f}" for gap in few_units), (few_units > 0).all()
     ),
+}
+
+# %%
+checks |= {
     "the same, 2 units, signs by chance": line_of(
         "> 0", f"{by_chance:.3f}", by_chance > 0
     ),
