@@ -74,6 +74,8 @@ class Landscape:
         rounding = 1e-14 * np.abs(X).max()
         self.G = np.where(outputs < rounding, 0, outputs)
         self.solves = 0
+        size, length = np.abs(X).max() * X.shape[1] ** 0.5, float(np.linalg.norm(y))
+        self._huge, self._sure = HUGE * length / size, SURE * size * length
         self._blocks = [self.G[:, self.fan.corners(j)] for j in range(self.fan.D.shape[1])]
         self._known: dict[tuple[int, ...], float] = {}
 
@@ -95,10 +97,9 @@ class Landscape:
         """Labels less the outputs of the best units in distinct signed cells, and their mean square."""
         self.solves += 1
         A = np.hstack([self._blocks[u] if u >= 0 else -self._blocks[~u] for u in units])
-        size, length = np.abs(A).max(), np.linalg.norm(self.y)
-        found = nnls(A, self.y)[0] if size > 0 else np.zeros(A.shape[1])
+        found = nnls(A, self.y)[0]
         residual = self.y - A @ found
-        if found.max() * size > HUGE * length or (residual @ A).max() > SURE * size * length:
+        if found.max() > self._huge or (residual @ A).max() > self._sure:
             residual = self._combined(np.array(units))[1]
         return residual, float(residual @ residual / len(residual))
 
