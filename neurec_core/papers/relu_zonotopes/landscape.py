@@ -61,6 +61,7 @@ class Landscape:
     ----------
     fan : `zonotopes.Fan` of X
     G : (n, r) outputs max(0, X r) of units on the rays
+    sizes : (r,) their norms
     solves : convex problems solved so far
     """
 
@@ -73,6 +74,7 @@ class Landscape:
         # Rays that vanish on points leave rounding errors there, which must not look like outputs.
         rounding = 1e-14 * np.abs(X).max()
         self.G = np.where(outputs < rounding, 0, outputs)
+        self.sizes = np.linalg.norm(self.G, axis=0)
         self.solves = 0
         size, length = np.abs(X).max() * X.shape[1] ** 0.5, float(np.linalg.norm(y))
         self._huge, self._sure = HUGE * length / size, SURE * size * length

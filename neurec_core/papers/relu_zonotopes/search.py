@@ -20,7 +20,7 @@ MOST = 20_000_000  # sets of signed cells that `exhaustive` looks at
 NARROW = 1e-9  # of a unit vector, what is left of it is taken for nothing
 WALKS = 6  # greedy walks before the best of all is searched, times (m - 1)^2
 CHUNK = 4096  # sets looked at together
-KEPT = 200  # solved sets that rule out others later on: those that rule out most
+KEPT = 2000  # solved sets that rule out others later on: those that rule out most
 
 
 class Walk(NamedTuple):
@@ -156,8 +156,10 @@ def exhaustive(land: Landscape, m: int) -> Best:
     widest: list[np.ndarray] = []
     for first in range(0, len(candidates), CHUNK):
         chunk = candidates[first : first + CHUNK]
-        for polar in widest:
-            chunk = chunk[~polar[chunk].all(axis=1)]
+        if widest:
+            # A bit for each solved set: whether it rules out a cell, and then, whether it rules out all of a set.
+            bits = np.packbits(np.array(widest).T, axis=1)
+            chunk = chunk[~np.bitwise_and.reduce(bits[chunk], axis=1).any(axis=1)]
         own = []
         while len(chunk) and bounds[first] < loss - enough:
             residual, found = land.residual(tuple(map(int, np.unique(chunk[0]))))
@@ -181,12 +183,10 @@ def written(number: int) -> str:
 
 def _polar(land: Landscape, residual: np.ndarray) -> np.ndarray:
     """Which signed cells put out nothing that meets the residual at a positive angle; indexed by signed cell."""
-    along = residual @ land.G
-    slack = 1e-12 * np.linalg.norm(residual) * np.linalg.norm(land.G, axis=0)
-    positive, negative = (np.ones(land.cells, bool) for _ in range(2))
-    owner = np.repeat(np.arange(land.cells), np.diff(land.fan.starts))
-    np.logical_and.at(positive, owner, (along <= slack)[land.fan.spans])
-    np.logical_and.at(negative, owner, (-along <= slack)[land.fan.spans])
+    along, slack = residual @ land.G, 1e-12 * np.linalg.norm(residual) * land.sizes
+    spans, firsts = land.fan.spans, land.fan.starts[:-1]
+    positive = np.logical_and.reduceat((along <= slack)[spans], firsts)
+    negative = np.logical_and.reduceat((-along <= slack)[spans], firsts)
     return np.concatenate([positive, negative[::-1]])  # places -1, -2, ... are cells 0, 1, ... with a negative sign
 
 
