@@ -64,7 +64,7 @@ from neurec_core.tables import load, mean, published, rate
 # Crossing a circle there is walking along an edge on the left. Press play, or move the slider.
 
 # %%
-trained = INSTANCE.params(n=8, m=3, longitude=120.0, latitude=-40.0)
+trained = INSTANCE.params(n=8, m=3, longitude=60.0, latitude=40.0)
 problem, solution, scores = INSTANCE.run(trained, Draws(seed, [0]))
 zonotope_portrait.training(trained, problem, solution)
 
@@ -304,9 +304,11 @@ gains.round(3)
 # %%
 moves = load(published(paper.SENSITIVITY))
 moves["points"] = moves["case"] + moves["d"].map(
-    lambda d: f", {d - 1} inputs and a bias"
+    {2: ", on a line", 3: ", in a plane"}
 )
-fig = plots.curves(moves, paper.SENSITIVITY, "moved", "change", "points")
+fig = plots.curves(
+    moves, paper.SENSITIVITY, "moved", "change", "points", average=True
+)
 plots.logarithmic(fig)
 
 # %%
@@ -346,7 +348,7 @@ thirty = polish[polish["n"] == 30]
 long_runs = thirty[thirty["steps"] == thirty["steps"].max()]
 at_rest = long_runs.groupby("m")[["at_optimum", "on_walls", "crossings"]].mean()
 assert at_rest["at_optimum"].iloc[0] > at_rest["at_optimum"].iloc[-1]
-at_rest.round(2)
+at_rest.map("{:.2g}".format)
 
 # %% [markdown]
 # After a million steps: the share of trainings within 1 % of the optimum of their last vertex, the share of units whose kink ends at a point, and changes of patterns, counted up to a million. Most
