@@ -83,7 +83,7 @@ def training(params: Params, problem: Problem, solution: Solution) -> go.Figure:
     fig.update_xaxes(title="step + 1", type="log", dtick=1, exponentformat="power", row=2, col=1)
     fig.update_yaxes(rangemode="tozero", row=2, col=1)
     fig.update_traces(showlegend=False, selector={"xaxis": "x3"})
-    words = f"{len(signs)} units, {len(X)} points of the plane and a bias; what shines is the pattern of a unit"
+    words = f"{len(signs)} units, {len(X)} points of the plane and a bias"
     style(fig, "", "", 560, stacked(fig, height=1320))
     alt = f"A zonotope that turns while a network is trained: {words}"
     return player(fig, f"Training walks over vertices<br><sup>{words}</sup>", alt).update_layout(height=740)
