@@ -99,7 +99,7 @@ TABLES := $(addprefix convex_recovery., \
 	two_layer_specialization:early:2 two_layer_specialization:strength:2) \
 	$(addprefix relu_zonotopes., \
 	vertex_counts:paper:5 vertex_counts:bias:5 vertex_counts:sampling:20 random_vertex:paper:200 random_vertex:paper_20:100 \
-	random_vertex:odd:100 random_vertex:ridge:200 vertex_selection:paper:20 vertex_selection:tries:20 vertex_selection:line:20 \
+	random_vertex:odd:100 random_vertex:ridge:200 random_vertex:paper_100:20 vertex_selection:paper:20 vertex_selection:tries:20 vertex_selection:line:20 \
 	sensitivity:paper:3 sensitivity:paper_line:100 sensitivity:paper_plane:50 local_search:paper:50 local_search:signs:50 \
 	local_search:width:20 local_search:larger:5 local_search:three_units:10 polish:paper:20 polish:wide:10) \
 	$(addprefix finite_samples., \

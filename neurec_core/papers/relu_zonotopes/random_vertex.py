@@ -12,8 +12,7 @@ from ...convex import cell
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
 from ...params import param
-from .common import CITATION, Points, enumerable, sample, signs
-from .landscape import Landscape, signed
+from .common import CITATION, Points, own_vertex, sample, signs
 
 RIDGE = 1e-8
 ZERO = 1e-12  # mean squared error, of labels of mean square 1, that counts as none
@@ -31,8 +30,7 @@ class RandomVertex(Points):
     )
 
     @model_validator(mode="after")
-    def _possible(self) -> Self:
-        enumerable(self.n, self.d)
+    def _even(self) -> Self:
         if self.outputs == "paired" and self.m % 2:
             raise ValueError(f"m (hidden units) must be even where outputs is paired, got {self.m}")
         return self
@@ -52,21 +50,16 @@ def solve(params: RandomVertex, problem: Problem, draws: Draws) -> Solution:
     """The convex optimum of each vertex; the value is its loss (B,)."""
     losses, ranks = [], []
     for X, y, W, s in zip(problem.X, problem.y, *choose(params, draws), strict=True):
-        land = Landscape(X, y)
-        cells = land.at(W)
-        losses.append(SOLVERS[params.stabilized](land, cells, s))
-        ranks.append(np.linalg.matrix_rank(np.hstack([land.fan.D[:, [c]] * X for c in np.unique(cells)])))
+        losses.append(SOLVERS[params.stabilized](X, y, W, s))
+        patterns = np.unique(X @ W > 0, axis=1)
+        ranks.append(np.linalg.matrix_rank(np.hstack([D[:, None] * X for D in patterns.T])))
     stats = {"rank": np.array(ranks, float)}
     return Solution(np.array(losses), [Status.SOLVED] * len(losses), stats)
 
 
-def _ridge(land: Landscape, cells: np.ndarray, s: np.ndarray) -> float:
-    return cell.ridge(land.X, land.y, land.fan.D[:, cells], s, RIDGE)
-
-
-SOLVERS: dict[str, Callable[[Landscape, np.ndarray, np.ndarray], float]] = {
-    "no": lambda land, cells, s: land.loss(signed(cells, s)),
-    "ridge": _ridge,
+SOLVERS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], float]] = {
+    "no": lambda X, y, W, s: own_vertex(X, y, W.T, s).loss,
+    "ridge": lambda X, y, W, s: cell.ridge(X, y, X @ W > 0, s, RIDGE),
 }
 
 
@@ -112,6 +105,7 @@ RANDOM_VERTEX = Experiment(
             {"m": [4, 6, 10, 14, 16, 20, 24, 30, 40, 50], "outputs": ["alternating", "paired"]},
             trials=100, fixed={"n": 20, "d": 4},
         ),
+        "paper_100": Grid({"m": [20, 40, 60, 70, 80, 90, 100, 120, 150]}, trials=20, fixed={"n": 100, "d": 5}),
         "odd": Grid({"m": [5, 15]}, trials=100, fixed={"n": 20, "d": 4}),
     },
     citation=CITATION,
