@@ -55,7 +55,7 @@ from neurec_core.papers import relu_zonotopes as paper
 from neurec_core.papers.relu_zonotopes import selection
 from neurec_core.papers.relu_zonotopes.explorer import INSTANCE
 from neurec_core.sweep import sweep
-from neurec_core.tables import load, mean, published, rate
+from neurec_core.tables import load, mean, published, rate, threshold
 
 # %% [markdown]
 # ## One instance
@@ -202,6 +202,19 @@ assert (gain > 0.1).all()
 by_outputs.round(2)
 
 # %% [markdown]
+# Where half of the vertices fit, for a hundred points in five dimensions as well:
+
+# %%
+half = threshold(alternating, "zero_loss", "m", ["n", "d"])
+scale = half["d"] / half["n"]
+at_half = half[["threshold", "low", "high"]].mul(scale, axis=0)
+at_half.index = "n = " + half["n"].astype(str) + ", d = " + half["d"].astype(str)
+assert at_half["threshold"].between(2.5, 5).all()
+at_half.round(2)
+
+# %% [markdown]
+# That is in hidden weights for each label, with the range that the 95 % bands leave open: between three and five.
+#
 # A fit may take large weights. Least squares is often kept stable by a little ridge, here $10^{-8} \sum_j \lVert w_j\rVert^2$, and that changes the answer:
 
 # %%
