@@ -105,6 +105,72 @@ def test_flipping_a_subset_that_sums_to_zero_changes_nothing():
     assert np.abs(net(X) - other(X)).max() > 0.1, "any subset would not do"
 
 
+@pytest.mark.parametrize("bias", ["with", "without"])
+@pytest.mark.parametrize("d", [1, 2, 3])
+@pytest.mark.parametrize("kind", [{"pairs": 1}, {"pairs": 2}, {"pairs": 1, "relation": "planted"}], ids=str)
+def test_least_width_does_not_hang_on_the_origin_or_the_unit(kind, d, bias):
+    nets, own = planted(d=d, m=6, bias=bias, **kind)
+    # Without an output bias offsets are compared, too, and lose digits far away; slopes never do.
+    for place in (1e3, 1e5) if bias == "without" else (1e5, 1e7, 1e9):
+        for net in nets:
+            far = net._replace(b=net.b - net.W @ np.full(d, place))
+            found = irreducibility.reduce(far, bias=own)
+            assert found.status == Status.SOLVED
+            assert found.network.m == irreducibility.reduce(net, bias=own).network.m
+            X = place + 3 * np.random.default_rng(0).normal(size=(200, d))
+            assert relative_error(far(X), found.network(X)) < 1e-14 * place, "rounding of sums as large as the place"
+    for net in nets:
+        scaled = irreducibility.reduce(net._replace(W=1e9 * net.W), bias=own)
+        assert scaled.network.m == irreducibility.reduce(net, bias=own).network.m
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("place", [1e6, 1e8])
+def test_a_translated_network_is_given_back(place, bias):
+    places = np.arange(-3 * 4096, 3 * 4096, 100) / 4096  # binary fractions, so that moved places are exact
+    for net in teachers.relu_on_line(Draws(0, range(10)), 4, 0, bias):
+        x = np.round(line.sample_points(np.array(line.broken(net).kinks), [2] * 5) * 4096) / 4096
+        back = line.as_network(line.recover((x + place).tolist(), net(x[:, None]).tolist(), 4), bias=bias)
+        assert back.m == 4
+        assert relative_error(net(places[:, None]), back(place + places[:, None])) < 1e-15 * place
+
+
+@pytest.mark.parametrize("place", [1e4, 1e6])
+def test_a_translated_network_in_space_is_given_back(place):
+    (net,) = teachers.relu_in_space(Draws(0, [0]), 3, 4, 0, True)
+    rng = np.random.default_rng(0)
+    lines = space.chosen_lines(net, *rng.normal(size=(2, space.DRAWN, 9, 3)), 9)
+    t = space.sampling_set(net, lines, 4)
+    y = net(lines.at(t).reshape(-1, 3)).reshape(t.shape)
+    found = space.recover_in_space(lines._replace(p=lines.p + place), list(t), list(y), 4)
+    assert found.reduction.network.m == 4
+    X = rng.normal(size=(100, 3))
+    assert relative_error(net(X), found.reduction.network(X + place)) < 1e-14 * place
+
+
+def test_a_relation_by_chance_is_no_proof():
+    rows = IRREDUCIBILITY.rows(IRREDUCIBILITY.params(d=1, m=31, pairs=1), 0, range(3))
+    assert {row["width"] for row in rows} <= {31, None}
+    assert {row["status"] for row in rows} == {Status.SOLVED, Status.UNDECIDED}
+    nets, own = planted(d=1, m=31, pairs=1, relation="planted")
+    found = [irreducibility.reduce(net, bias=own) for net in nets]
+    assert {(one.network.m, one.status) for one in found} == {(30, Status.SOLVED)}, "a relation up to rounding is one"
+
+
+def test_a_reduced_network_that_is_not_the_function_is_undecided():
+    # Kinks that cancel to 1e-7 of their size: what counts as nothing beside them is not nothing in f.
+    rows = np.array([[1.0, 0.0], [1.0, 1e-7], [1.0, 1.0], [-1.0, -1.0]])
+    net = Network(rows[:, :1], rows[:, 1], np.array([1e9, -1e9, 1e-3, 2e-3]))
+    found = irreducibility.reduce(net, tolerance=1e-10)
+    X = np.linspace(-5, 5, 101)[:, None]
+    assert found.status == Status.UNDECIDED or relative_error(net(X), found.network(X)) < 1e-6
+
+
+def test_a_small_kink_beside_a_large_one_is_a_kink():
+    net = Network(np.array([[1.0], [1.0]]), np.array([0.0, -1.0]), np.array([1e12, 1.0]))
+    assert irreducibility.reduce(net).network.m == 2
+
+
 def test_three_pairs_are_five_neurons_and_one_pair_with_a_relation_four():
     nets, _ = planted(m=6, pairs=3, bias="without")
     assert [irreducibility.reduce(net, bias=False).network.m for net in nets] == [5] * len(TRIALS)
@@ -303,6 +369,17 @@ def test_a_family_of_rivals_is_there_where_derivatives_say_so():
     assert seen == {True, False}
 
 
+@pytest.mark.parametrize("c", [0.0, 1e3, 1e5, -1e6, 1e9, 1e14])
+def test_a_large_output_bias_hides_no_kink(c):
+    for net in teachers.relu_on_line(Draws(0, TRIALS), 3, 0, False):
+        x = line.sample_points(np.array(line.broken(net).kinks), [2] * 4)
+        found = line.recover(x.tolist(), (net(x[:, None]) + c).tolist(), 3)
+        if abs(c) > 1e7:
+            assert found is None, "differences of y have fewer digits than are asked for"
+        else:
+            assert len(found.kinks) == 3
+
+
 # ---------------------------------------------------------------------------------------------- recovery in space
 
 
@@ -461,6 +538,8 @@ TWICE = Network(np.array([[1.0, 2.0], [2.0, 4.0]]), np.array([1.0, 2.0]), np.one
         (lambda: distinct_points(np.array([1.0, 2.0])), "X (sample points) must be a finite array of shape (n, d)"),
         (lambda: analytic.fit("tanh", np.ones((2, 1)), np.ones(2), np.ones((1, 1, 2))), "X (sample points) must be"),
         (lambda: line.recover([0.0, 1.0, 1.0, 2.0], [0.0] * 4, 1), "x (samples) must be distinct and in"),
+        (lambda: line.recover([0.0, 1.0, np.inf], [0.0] * 3, 1), "x (samples) must be finite numbers, got 1 of 3"),
+        (lambda: line.recover([0.0, 1.0], [0.0, np.nan], 1), "y (values) must be finite numbers, got 1 of 2 that are"),
         (lambda: competitors.hidden_pair(np.ones((1, 2)), TWICE, np.ones(2), margin=1), "must be irreducible, got 2"),
         (lambda: competitors.split_pair(np.ones((1, 2)), GOOD, 0, 1), "second (neuron) must be opposite to the first"),
         (lambda: competitors.hidden_pair(np.ones((1, 2)), GOOD, np.zeros(2), margin=1), "direction (of the hidden"),
