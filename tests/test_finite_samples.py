@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 import plotly.graph_objects as go
@@ -431,21 +431,42 @@ def test_fewer_lines_leave_hyperplanes_open_unless_jumps_are_read():
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
-@pytest.mark.parametrize("m", [1, 2, 3])
-def test_differences_have_no_more_zeros_than_allowed(activation, m):
-    seen = analytic.most_sign_changes(activation, m, 1000)
-    assert 3 <= seen <= 4**m - 1
+def test_differences_of_one_neuron_have_three_zeros_and_no_more(activation):
+    assert analytic.most_sign_changes(activation, 1, 4000) == 4**1 - 1, "sharp for one neuron"
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 2))
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.sampled_from(["tanh", "sigmoid"]))
 @settings(max_examples=100, deadline=None)
-def test_zeros_stay_below_the_bound_for_networks_that_nearly_agree(seed, m):
+def test_a_difference_times_its_denominators_is_a_sum_of_exponentials(seed, m, activation):
     rng = np.random.default_rng(seed)
-    w, b, a = rng.normal(size=(3, m)) * 2
+    nets = [Network(*rng.normal(size=(1, m, 1)), *rng.normal(size=(2, m)), float(rng.normal())) for _ in range(2)]
+    coefficients, rates = analytic.exponential_sum(activation, *nets)
+    assert len(coefficients) == len(rates) == 4**m
+    x = np.linspace(-2, 2, 101)
+    total = np.exp(np.multiply.outer(x, rates)) @ coefficients
+    twice = 2 if activation == "tanh" else 1
+    denominators = [1 + np.exp(twice * (x[:, None] * net.W[:, 0] + net.b)) for net in nets]
+    f, g = (analytic.outputs(activation, net, x[:, None]) for net in nets)
+    whole = (f - g) * np.prod(np.hstack(denominators), axis=1)
+    size = np.exp(np.multiply.outer(x, rates)) @ np.abs(coefficients)
+    assert np.abs(total - whole).max() <= 1e-13 * size.max()
+    assert (np.abs(total - whole) <= 1e-12 * size).all(), "each to the rounding of its terms"
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.sampled_from([1.0, 1e-2]))
+@settings(max_examples=200, deadline=None)
+def test_zeros_are_no_more_than_sign_changes_of_the_coefficients(seed, m, apart):
+    # Descartes' rule for exponentials, a bound that random networks come near to.
+    rng = np.random.default_rng(seed)
+    one = rng.normal(size=3 * m + 1) * 2
+    other = one + apart * rng.normal(size=3 * m + 1) * 2
+    nets = [Network(p[:m, None], p[m : 2 * m], p[2 * m : 3 * m], p[-1]) for p in (one, other)]
+    coefficients, rates = analytic.exponential_sum("tanh", *nets)
     x = np.linspace(-5, 5, 2001)
-    moved = [part + 1e-2 * rng.normal(size=m) for part in (w, b, a)]
-    f, g = (np.tanh(np.multiply.outer(x, p) + q) @ r for p, q, r in ((w, b, a), moved))
-    assert analytic.sign_changes(f - g + 1e-2 * rng.normal()) <= 4**m - 1
+    difference = analytic.outputs("tanh", nets[0], x[:, None]) - analytic.outputs("tanh", nets[1], x[:, None])
+    difference[np.abs(difference) < 1e-12] = 0  # rounding has no sign
+    allowed = analytic.sign_changes(coefficients[np.argsort(rates)])
+    assert analytic.sign_changes(difference) <= allowed <= 4**m - 1
 
 
 @pytest.mark.parametrize("bias", ["with", "without"])
@@ -498,6 +519,21 @@ def test_symmetries_are_no_distance(activation):
     assert analytic.distance(activation, net, other) < 1e-14
     other.a[0] += 0.25
     assert analytic.distance(activation, net, other) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("activation", "bias"), [("tanh", True), ("sigmoid", True), ("sigmoid", False)])
+def test_distance_is_that_of_all_permutations_and_signs(activation, bias):
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        net, other = (Network(*rng.normal(size=(1, 3, 2)), *rng.normal(size=(2, 3)), rng.normal()) for _ in range(2))
+        found = []
+        for order, signs in product(permutations(range(3)), product([1.0, -1.0], repeat=3 if bias else 0)):
+            moved = Network(*(part[list(order)] for part in other[:3]), other.c)
+            if signs:
+                moved = analytic.flipped(activation, moved, np.array(signs))
+            parts = zip(net, moved, strict=True)
+            found.append(max(float(np.abs(p - q).max()) for p, q in parts))
+        assert analytic.distance(activation, net, other, bias=bias) == pytest.approx(min(found), rel=1e-14)
 
 
 def test_the_same_points_identify_a_tanh_network_and_no_relu_network():
@@ -563,6 +599,46 @@ def test_bad_input_is_one_line(make, words):
         make()
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+HUGE = GOOD._replace(W=1e200 * np.eye(2))
+TINY = GOOD._replace(W=np.diag([1.0, 1e-200]))
+LINE = np.array([[0.0], [1.0]])
+PAIR = Network(np.array([[1.0], [-1.0]]), np.zeros(2), np.array([2.0, -1.0]))
+ONE = line.Broken([0.0], [(0.0, 0.0), (1.0, 0.0)])
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: checked(GOOD._replace(c=np.nan)), "c (output bias) must be finite, got 1 entries"),
+        (lambda: irreducibility.reduce(GOOD._replace(c=np.inf)), "c (output bias) must be finite, got 1 entries"),
+        (lambda: checked(GOOD._replace(c=np.zeros(2))), "c (output bias) must be a number, got an array"),
+        (lambda: irreducibility.reduce(HUGE), "W (hidden weights) must be in [-1e+50, 1e+50], got 1.0e+200"),
+        (lambda: irreducibility.reduce(TINY), "W (hidden weights) of a neuron must be 1e-50 or more in size, got 1.0e"),
+        (lambda: irreducibility.reduce(GOOD._replace(a=np.array([1.0, 1e-200]))), "a (output weights) of a neuron must"),
+        (lambda: analytic.fit("relu", LINE, np.ones(2), np.ones((1, 1, 2))), "unknown activation 'relu'"),
+        (lambda: analytic.needs_irreducible("relu", GOOD), "unknown activation 'relu'"),
+        (lambda: analytic.distance("relu", GOOD, GOOD), "unknown activation 'relu'"),
+        (lambda: analytic.outputs("tanh", GOOD, np.ones((3, 1))), "X (inputs) must be an array of shape (n, d) with d"),
+        (lambda: analytic.fit("tanh", LINE, np.ones(3), np.ones((1, 1, 2))), "y (values) must be 2 finite numbers"),
+        (lambda: analytic.fit("tanh", LINE, np.ones(2), np.ones((1, 1, 3))), "starts (hidden weights) must be finite"),
+        (lambda: analytic.fit("tanh", LINE, np.ones(2), np.ones((1, 1, 2)), evaluations=0), "evaluations (of the resi"),
+        (lambda: competitors.split_pair(LINE, PAIR._replace(a=np.array([1.0, 0.0])), 0, 1), "must not be 0, got one"),
+        (lambda: competitors.split_pair(LINE, PAIR, 0, 2), "second (neuron) must be a whole number in"),
+        (lambda: competitors.split_pair(np.ones((1, 2)), PAIR, 0, 1), "X (sample points) must have d = 1"),
+        (lambda: competitors.competitor(ONE, np.zeros(0)), "x (samples) must be finite numbers"),
+        (lambda: competitors.competitor(line.Broken([], [(1.0, 0.0)]), np.ones(1)), "truth (kinks) must be at least"),
+        (lambda: competitors.hidden_pair(LINE, GOOD, np.ones(1), margin=1), "X (sample points) must have d = 2"),
+        (lambda: competitors.hidden_pair(np.eye(2), GOOD, np.ones(2), margin=np.inf), "margin (distance of the hidden"),
+        (lambda: competitors.hidden_pair(np.eye(2), GOOD, np.ones(2), margin=1e-17), "margin (distance of the hidden"),
+        (lambda: competitors.hidden_pair(np.eye(2), GOOD, np.array([np.inf, 1]), margin=1), "2 finite numbers"),
+        (lambda: competitors.hidden_pair(np.eye(2), GOOD, np.ones(2), margin=1, changed="x"), "unknown change 'x'"),
+        (lambda: HIDDEN.params(margin=1e-17), "margin (distance of its kink from the farthest point) must be"),
+    ],
+)  # fmt: skip
+def test_what_would_end_in_a_traceback_is_refused_at_the_door(make, words):
+    test_bad_input_is_one_line(make, words)
 
 
 def test_a_competitor_is_looked_for_among_few_kinks_only():

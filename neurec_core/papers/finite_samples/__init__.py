@@ -23,6 +23,7 @@ hyperplanes back from kinks on lines            `neurec_core.papers.finite_sampl
 2m(m + 1)(d - 1) + 1 directions                 `neurec_core.papers.finite_samples.analytic.directions_needed`
 least squares over hidden weights               `neurec_core.papers.finite_samples.analytic.fit`
 permutations and signs                          `neurec_core.papers.finite_samples.analytic.distance`
+a difference as a sum of 4^m exponentials       `neurec_core.papers.finite_samples.analytic.exponential_sum`
 zeros of a difference, at most 4^m - 1          `neurec_core.papers.finite_samples.analytic.most_sign_changes`
 ==============================================  =======================================================================
 """
