@@ -328,6 +328,26 @@ def test_functions_with_opposite_pairs_are_given_back_from_two_more_samples_a_pi
         assert {row["status"] for row in fewer} == {Status.UNSEEN}
 
 
+def test_a_network_with_an_opposite_pair_is_given_back_and_not_identified():
+    params = RELU.params(m=4, pairs=1, points=16)
+    problem, solution, scores = RELU.run(params, Draws(0, TRIALS))
+    assert scores["recovered"].all()
+    assert not scores["identified"].any()
+    split = 0
+    for X, y, net in zip(problem.X, problem.y, problem.teacher[0], strict=True):
+        other = competitors.split_pair(X, net, 0, 3)
+        wide = np.linspace(-8, 8, 4001)[:, None]
+        assert relative_error(y, other(X)) < 1e-13
+        assert other.m == net.m
+        split += relative_error(net(wide), other(wide)) > 1e-4
+    assert split == len(TRIALS), "others fit the same points"
+    enough = RELU.rows(RELU.params(m=4, points=10), 0, TRIALS)
+    assert all(row["identified"] for row in enough)
+    few = RELU.rows(RELU.params(d=3, m=3, lines=6, points=8), 0, TRIALS)
+    assert all(row["recovered"] and not row["identified"] for row in few), "one line fewer than the theorem asks for"
+    assert all(row["identified"] for row in RELU.rows(RELU.params(d=3, m=3, lines=7, points=8), 0, TRIALS))
+
+
 def test_a_rival_fits_is_as_wide_and_differs():
     rng = np.random.default_rng(0)
     met = 0
@@ -616,7 +636,7 @@ ONE = line.Broken([0.0], [(0.0, 0.0), (1.0, 0.0)])
         (lambda: checked(GOOD._replace(c=np.zeros(2))), "c (output bias) must be a number, got an array"),
         (lambda: irreducibility.reduce(HUGE), "W (hidden weights) must be in [-1e+50, 1e+50], got 1.0e+200"),
         (lambda: irreducibility.reduce(TINY), "W (hidden weights) of a neuron must be 1e-50 or more in size, got 1.0e"),
-        (lambda: irreducibility.reduce(GOOD._replace(a=np.array([1.0, 1e-200]))), "a (output weights) of a neuron must"),
+        (lambda: irreducibility.reduce(GOOD._replace(a=np.array([1.0, 1e-200]))), "a (output weights) of a neuron"),
         (lambda: analytic.fit("relu", LINE, np.ones(2), np.ones((1, 1, 2))), "unknown activation 'relu'"),
         (lambda: analytic.needs_irreducible("relu", GOOD), "unknown activation 'relu'"),
         (lambda: analytic.distance("relu", GOOD, GOOD), "unknown activation 'relu'"),

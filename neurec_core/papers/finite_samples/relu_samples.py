@@ -184,16 +184,27 @@ def _in_space(
 
 
 def score(params: ReluRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
-    """Whether the network is back, with how many samples, and what else fits."""
+    """Whether the network is back, with how many samples, and whether no other one can fit.
+
+    With a kink for each neuron on enough lines that is a theorem; with opposite pairs nothing is proved, and where
+    there is an output bias another network fits (`competitors.split_pair`).
+    """
     s, B = solution.stats, len(problem.X)
     own = {name: s[name] for name in NOTHING}
     counts = {"samples": params.points * params.lines, "sufficient": params.sufficient}
     recovered = (s["error"] < WELL) & (s["width"] <= params.m)
-    return {"recovered": recovered, **own, **{name: np.full(B, float(count)) for name, count in counts.items()}}
+    every = (s["consistent"] == params.m) & (s["seen"] >= least_lines(params.m, params.d))
+    return {
+        "recovered": recovered,
+        "identified": recovered & every,
+        **own,
+        **{name: np.full(B, float(count)) for name, count in counts.items()},
+    }
 
 
 COLUMNS = {
-    "recovered": Column("network recovered", "event"),
+    "recovered": Column("function given back, by a network of the width", "event"),
+    "identified": Column("and no other network of the width fits, as is proved", "event"),
     "error": Column("recovered network's largest difference on fresh points", "measure", "of max |f|", True),
     "width": Column("width of the recovered network", "measure", "neurons"),
     "seen": Column("lines on which every piece is seen", "measure"),
