@@ -330,7 +330,7 @@ def test_functions_with_opposite_pairs_are_given_back_from_two_more_samples_a_pi
 
 def test_a_network_with_an_opposite_pair_is_given_back_and_not_identified():
     params = RELU.params(m=4, pairs=1, points=16)
-    problem, solution, scores = RELU.run(params, Draws(0, TRIALS))
+    problem, _, scores = RELU.run(params, Draws(0, TRIALS))
     assert scores["recovered"].all()
     assert not scores["identified"].any()
     split = 0

@@ -16,7 +16,7 @@ import numpy as np
 from ...params import BadInput
 from .common import Network
 from .frames import Bends
-from .irreducibility import bends, smallest
+from .irreducibility import Reduction, bends, smallest
 from .subsets import Vector, exact_subset_sum
 
 Number = Any  # a float or a Fraction: the same lines of code
@@ -169,12 +169,17 @@ def _meet(a: Line, b: Line) -> Number:
 
 
 def as_network(found: Broken, *, bias: bool = True) -> Network:
-    """The smallest ReLU network that is this function, from floats."""
+    """The smallest ReLU network that is this function, from floats; see `least_network`."""
+    return least_network(found, bias=bias).network
+
+
+def least_network(found: Broken, *, bias: bool = True) -> Reduction:
+    """The smallest ReLU network that is this function, and whether it is proved to be."""
     t, lines = np.array(found.kinks, float), np.array(found.lines, float)
     slope, constant = (float(part) for part in lines[0])
     affine = np.array([slope, 0.0 if bias else constant])
     whole = Bends(np.column_stack([np.ones(len(t)), -t]), np.diff(lines[:, 0]), affine, constant if bias else 0.0)
-    return smallest(whole, bias=bias, tolerance=REDUCED).network
+    return smallest(whole, bias=bias, tolerance=REDUCED)
 
 
 def exact_orientation(found: Broken, *, bias: bool = True) -> list[bool] | None:

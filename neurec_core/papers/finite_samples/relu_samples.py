@@ -16,11 +16,11 @@ from . import teachers
 from .common import CITATION, Network, relative_error
 from .competitors import MOST_TURNED, competitor
 from .line import (
-    as_network,
     broken,
     exact_network,
     exact_orientation,
     in_fractions,
+    least_network,
     outputs,
     recover,
     sample_points,
@@ -133,10 +133,11 @@ def _on_line(
     found = recover(t[0].tolist(), y.tolist(), params.m)
     if found is None:
         return None, Status.UNSEEN, NOTHING | {"rival": rival}
-    back = as_network(found, bias=bias)
+    least = least_network(found, bias=bias)
+    back = least.network
     error = relative_error(net(fresh), back(fresh))
     stat = {"error": error, "width": float(back.m), "seen": 1.0, "consistent": float(len(found.kinks)), "rival": rival}
-    return back, Status.SOLVED, NOTHING | stat
+    return back, least.status, NOTHING | stat
 
 
 def _exactly(

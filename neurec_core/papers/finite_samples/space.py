@@ -41,8 +41,8 @@ class Found(NamedTuple):
     `seen` counts lines on which every piece is seen, `candidates` hyperplanes that were tried, `consistent` those that
     all lines agree with, `match` is the farthest miss of a line among these, in units of 1 + the spread of its kinks.
 
-    The status is UNSEEN where fewer than d lines see every piece, or more hyperplanes agree with all lines than there
-    are kinks; FAILED where fewer do.
+    The status is UNDECIDED where a smaller network could not be excluded, UNSEEN where fewer than d lines see every
+    piece, or more hyperplanes agree with all lines than there are kinks; FAILED where fewer do.
     """
 
     reduction: Reduction | None
@@ -127,7 +127,7 @@ def recover_in_space(
     whole = Bends(rows, alpha, np.append(affine[:-1], 0.0 if bias else affine[-1]), c)
     least = smallest(whole, bias=bias, tolerance=REDUCED)
     back = least.network._replace(b=least.network.b - least.network.W @ middle)
-    return Found(least._replace(network=back), Status.SOLVED, *told)
+    return Found(least._replace(network=back), least.status, *told)
 
 
 class _Kinks(NamedTuple):
