@@ -331,10 +331,13 @@ identified = pair_scores["identified"].mean()
 true = pair_problem.teacher[0][0]
 pair_rival = competitors.split_pair(pair_problem.X[0], true, 0, 3)
 rival_error = np.abs(pair_problem.y[0] - pair_rival(pair_problem.X[0])).max()
+fine = np.linspace(-3, 3, 6001)[:, None]
+rival_apart = np.abs(true(fine) - pair_rival(fine)).max()
 print(f"given back: {given_back:.0%}, identified: {identified:.0%}")
-print(f"a rival of the first, on its 40 points: {rival_error:.0e} off at most")
+print(f"a rival: {rival_error:.0e} off on 40 points, {rival_apart:.2f} elsewhere")
 assert (given_back, identified) == (1, 0)
 assert rival_error < 1e-13
+assert rival_apart > 1e-3
 #
 # ### Samples that know nothing
 #
