@@ -328,14 +328,19 @@ with_pair = relu.params(m=4, pairs=1, points=40)
 pair_problem, _, pair_scores = relu.run(with_pair, Draws(seed, range(20)))
 given_back = pair_scores["recovered"].mean()
 identified = pair_scores["identified"].mean()
+print(f"given back: {given_back:.0%}, identified: {identified:.0%}")
+assert (given_back, identified) == (1, 0)
+
+# %% [markdown]
+# A rival of the first of these networks, on its points and beside them:
+
+# %%
 true = pair_problem.teacher[0][0]
 pair_rival = competitors.split_pair(pair_problem.X[0], true, 0, 3)
 rival_error = np.abs(pair_problem.y[0] - pair_rival(pair_problem.X[0])).max()
 fine = np.linspace(-3, 3, 6001)[:, None]
 rival_apart = np.abs(true(fine) - pair_rival(fine)).max()
-print(f"given back: {given_back:.0%}, identified: {identified:.0%}")
 print(f"a rival: {rival_error:.0e} off on 40 points, {rival_apart:.2f} elsewhere")
-assert (given_back, identified) == (1, 0)
 assert rival_error < 1e-13
 assert rival_apart > 1e-3
 #
