@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 import plotly.graph_objects as go
@@ -103,6 +103,72 @@ def test_flipping_a_subset_that_sums_to_zero_changes_nothing():
     assert np.abs(net(X) - turned(X)).max() < 1e-13
     other = Network(net.W * -1, -net.b, net.a)
     assert np.abs(net(X) - other(X)).max() > 0.1, "any subset would not do"
+
+
+@pytest.mark.parametrize("bias", ["with", "without"])
+@pytest.mark.parametrize("d", [1, 2, 3])
+@pytest.mark.parametrize("kind", [{"pairs": 1}, {"pairs": 2}, {"pairs": 1, "relation": "planted"}], ids=str)
+def test_least_width_does_not_hang_on_the_origin_or_the_unit(kind, d, bias):
+    nets, own = planted(d=d, m=6, bias=bias, **kind)
+    # Without an output bias offsets are compared, too, and lose digits far away; slopes never do.
+    for place in (1e3, 1e5) if bias == "without" else (1e5, 1e7, 1e9):
+        for net in nets:
+            far = net._replace(b=net.b - net.W @ np.full(d, place))
+            found = irreducibility.reduce(far, bias=own)
+            assert found.status == Status.SOLVED
+            assert found.network.m == irreducibility.reduce(net, bias=own).network.m
+            X = place + 3 * np.random.default_rng(0).normal(size=(200, d))
+            assert relative_error(far(X), found.network(X)) < 1e-14 * place, "rounding of sums as large as the place"
+    for net in nets:
+        scaled = irreducibility.reduce(net._replace(W=1e9 * net.W), bias=own)
+        assert scaled.network.m == irreducibility.reduce(net, bias=own).network.m
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("place", [1e6, 1e8])
+def test_a_translated_network_is_given_back(place, bias):
+    places = np.arange(-3 * 4096, 3 * 4096, 100) / 4096  # binary fractions, so that moved places are exact
+    for net in teachers.relu_on_line(Draws(0, range(10)), 4, 0, bias):
+        x = np.round(line.sample_points(np.array(line.broken(net).kinks), [2] * 5) * 4096) / 4096
+        back = line.as_network(line.recover((x + place).tolist(), net(x[:, None]).tolist(), 4), bias=bias)
+        assert back.m == 4
+        assert relative_error(net(places[:, None]), back(place + places[:, None])) < 1e-15 * place
+
+
+@pytest.mark.parametrize("place", [1e4, 1e6])
+def test_a_translated_network_in_space_is_given_back(place):
+    (net,) = teachers.relu_in_space(Draws(0, [0]), 3, 4, 0, True)
+    rng = np.random.default_rng(0)
+    lines = space.chosen_lines(net, *rng.normal(size=(2, space.DRAWN, 9, 3)), 9)
+    t = space.sampling_set(net, lines, 4)
+    y = net(lines.at(t).reshape(-1, 3)).reshape(t.shape)
+    found = space.recover_in_space(lines._replace(p=lines.p + place), list(t), list(y), 4)
+    assert found.reduction.network.m == 4
+    X = rng.normal(size=(100, 3))
+    assert relative_error(net(X), found.reduction.network(X + place)) < 1e-14 * place
+
+
+def test_a_relation_by_chance_is_no_proof():
+    rows = IRREDUCIBILITY.rows(IRREDUCIBILITY.params(d=1, m=31, pairs=1), 0, range(3))
+    assert {row["width"] for row in rows} <= {31, None}
+    assert {row["status"] for row in rows} == {Status.SOLVED, Status.UNDECIDED}
+    nets, own = planted(d=1, m=31, pairs=1, relation="planted")
+    found = [irreducibility.reduce(net, bias=own) for net in nets]
+    assert {(one.network.m, one.status) for one in found} == {(30, Status.SOLVED)}, "a relation up to rounding is one"
+
+
+def test_a_reduced_network_that_is_not_the_function_is_undecided():
+    # Kinks that cancel to 1e-7 of their size: what counts as nothing beside them is not nothing in f.
+    rows = np.array([[1.0, 0.0], [1.0, 1e-7], [1.0, 1.0], [-1.0, -1.0]])
+    net = Network(rows[:, :1], rows[:, 1], np.array([1e9, -1e9, 1e-3, 2e-3]))
+    found = irreducibility.reduce(net, tolerance=1e-10)
+    X = np.linspace(-5, 5, 101)[:, None]
+    assert found.status == Status.UNDECIDED or relative_error(net(X), found.network(X)) < 1e-6
+
+
+def test_a_small_kink_beside_a_large_one_is_a_kink():
+    net = Network(np.array([[1.0], [1.0]]), np.array([0.0, -1.0]), np.array([1e12, 1.0]))
+    assert irreducibility.reduce(net).network.m == 2
 
 
 def test_three_pairs_are_five_neurons_and_one_pair_with_a_relation_four():
@@ -262,6 +328,26 @@ def test_functions_with_opposite_pairs_are_given_back_from_two_more_samples_a_pi
         assert {row["status"] for row in fewer} == {Status.UNSEEN}
 
 
+def test_a_network_with_an_opposite_pair_is_given_back_and_not_identified():
+    params = RELU.params(m=4, pairs=1, points=16)
+    problem, _, scores = RELU.run(params, Draws(0, TRIALS))
+    assert scores["recovered"].all()
+    assert not scores["identified"].any()
+    split = 0
+    for X, y, net in zip(problem.X, problem.y, problem.teacher[0], strict=True):
+        other = competitors.split_pair(X, net, 0, 3)
+        wide = np.linspace(-8, 8, 4001)[:, None]
+        assert relative_error(y, other(X)) < 1e-13
+        assert other.m == net.m
+        split += relative_error(net(wide), other(wide)) > 1e-4
+    assert split == len(TRIALS), "others fit the same points"
+    enough = RELU.rows(RELU.params(m=4, points=10), 0, TRIALS)
+    assert all(row["identified"] for row in enough)
+    few = RELU.rows(RELU.params(d=3, m=3, lines=6, points=8), 0, TRIALS)
+    assert all(row["recovered"] and not row["identified"] for row in few), "one line fewer than the theorem asks for"
+    assert all(row["identified"] for row in RELU.rows(RELU.params(d=3, m=3, lines=7, points=8), 0, TRIALS))
+
+
 def test_a_rival_fits_is_as_wide_and_differs():
     rng = np.random.default_rng(0)
     met = 0
@@ -301,6 +387,17 @@ def test_a_family_of_rivals_is_there_where_derivatives_say_so():
         elif other is not None:
             assert not other.free
     assert seen == {True, False}
+
+
+@pytest.mark.parametrize("c", [0.0, 1e3, 1e5, -1e6, 1e9, 1e14])
+def test_a_large_output_bias_hides_no_kink(c):
+    for net in teachers.relu_on_line(Draws(0, TRIALS), 3, 0, False):
+        x = line.sample_points(np.array(line.broken(net).kinks), [2] * 4)
+        found = line.recover(x.tolist(), (net(x[:, None]) + c).tolist(), 3)
+        if abs(c) > 1e7:
+            assert found is None, "differences of y have fewer digits than are asked for"
+        else:
+            assert len(found.kinks) == 3
 
 
 # ---------------------------------------------------------------------------------------------- recovery in space
@@ -354,21 +451,42 @@ def test_fewer_lines_leave_hyperplanes_open_unless_jumps_are_read():
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
-@pytest.mark.parametrize("m", [1, 2, 3])
-def test_differences_have_no_more_zeros_than_allowed(activation, m):
-    seen = analytic.most_sign_changes(activation, m, 1000)
-    assert 3 <= seen <= 4**m - 1
+def test_differences_of_one_neuron_have_three_zeros_and_no_more(activation):
+    assert analytic.most_sign_changes(activation, 1, 4000) == 4**1 - 1, "sharp for one neuron"
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 2))
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.sampled_from(["tanh", "sigmoid"]))
 @settings(max_examples=100, deadline=None)
-def test_zeros_stay_below_the_bound_for_networks_that_nearly_agree(seed, m):
+def test_a_difference_times_its_denominators_is_a_sum_of_exponentials(seed, m, activation):
     rng = np.random.default_rng(seed)
-    w, b, a = rng.normal(size=(3, m)) * 2
+    nets = [Network(*rng.normal(size=(1, m, 1)), *rng.normal(size=(2, m)), float(rng.normal())) for _ in range(2)]
+    coefficients, rates = analytic.exponential_sum(activation, *nets)
+    assert len(coefficients) == len(rates) == 4**m
+    x = np.linspace(-2, 2, 101)
+    total = np.exp(np.multiply.outer(x, rates)) @ coefficients
+    twice = 2 if activation == "tanh" else 1
+    denominators = [1 + np.exp(twice * (x[:, None] * net.W[:, 0] + net.b)) for net in nets]
+    f, g = (analytic.outputs(activation, net, x[:, None]) for net in nets)
+    whole = (f - g) * np.prod(np.hstack(denominators), axis=1)
+    size = np.exp(np.multiply.outer(x, rates)) @ np.abs(coefficients)
+    assert np.abs(total - whole).max() <= 1e-13 * size.max()
+    assert (np.abs(total - whole) <= 1e-12 * size).all(), "each to the rounding of its terms"
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.sampled_from([1.0, 1e-2]))
+@settings(max_examples=200, deadline=None)
+def test_zeros_are_no_more_than_sign_changes_of_the_coefficients(seed, m, apart):
+    # Descartes' rule for exponentials, a bound that random networks come near to.
+    rng = np.random.default_rng(seed)
+    one = rng.normal(size=3 * m + 1) * 2
+    other = one + apart * rng.normal(size=3 * m + 1) * 2
+    nets = [Network(p[:m, None], p[m : 2 * m], p[2 * m : 3 * m], p[-1]) for p in (one, other)]
+    coefficients, rates = analytic.exponential_sum("tanh", *nets)
     x = np.linspace(-5, 5, 2001)
-    moved = [part + 1e-2 * rng.normal(size=m) for part in (w, b, a)]
-    f, g = (np.tanh(np.multiply.outer(x, p) + q) @ r for p, q, r in ((w, b, a), moved))
-    assert analytic.sign_changes(f - g + 1e-2 * rng.normal()) <= 4**m - 1
+    difference = analytic.outputs("tanh", nets[0], x[:, None]) - analytic.outputs("tanh", nets[1], x[:, None])
+    difference[np.abs(difference) < 1e-12] = 0  # rounding has no sign
+    allowed = analytic.sign_changes(coefficients[np.argsort(rates)])
+    assert analytic.sign_changes(difference) <= allowed <= 4**m - 1
 
 
 @pytest.mark.parametrize("bias", ["with", "without"])
@@ -423,6 +541,21 @@ def test_symmetries_are_no_distance(activation):
     assert analytic.distance(activation, net, other) == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize(("activation", "bias"), [("tanh", True), ("sigmoid", True), ("sigmoid", False)])
+def test_distance_is_that_of_all_permutations_and_signs(activation, bias):
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        net, other = (Network(*rng.normal(size=(1, 3, 2)), *rng.normal(size=(2, 3)), rng.normal()) for _ in range(2))
+        found = []
+        for order, signs in product(permutations(range(3)), product([1.0, -1.0], repeat=3 if bias else 0)):
+            moved = Network(*(part[list(order)] for part in other[:3]), other.c)
+            if signs:
+                moved = analytic.flipped(activation, moved, np.array(signs))
+            parts = zip(net, moved, strict=True)
+            found.append(max(float(np.abs(p - q).max()) for p, q in parts))
+        assert analytic.distance(activation, net, other, bias=bias) == pytest.approx(min(found), rel=1e-14)
+
+
 def test_the_same_points_identify_a_tanh_network_and_no_relu_network():
     params = ANALYTIC.params(m=2, points=16, starts=30)
     problem, _, scores = ANALYTIC.run(params, Draws(0, [0]))
@@ -461,6 +594,8 @@ TWICE = Network(np.array([[1.0, 2.0], [2.0, 4.0]]), np.array([1.0, 2.0]), np.one
         (lambda: distinct_points(np.array([1.0, 2.0])), "X (sample points) must be a finite array of shape (n, d)"),
         (lambda: analytic.fit("tanh", np.ones((2, 1)), np.ones(2), np.ones((1, 1, 2))), "X (sample points) must be"),
         (lambda: line.recover([0.0, 1.0, 1.0, 2.0], [0.0] * 4, 1), "x (samples) must be distinct and in"),
+        (lambda: line.recover([0.0, 1.0, np.inf], [0.0] * 3, 1), "x (samples) must be finite numbers, got 1 of 3"),
+        (lambda: line.recover([0.0, 1.0], [0.0, np.nan], 1), "y (values) must be finite numbers, got 1 of 2 that are"),
         (lambda: competitors.hidden_pair(np.ones((1, 2)), TWICE, np.ones(2), margin=1), "must be irreducible, got 2"),
         (lambda: competitors.split_pair(np.ones((1, 2)), GOOD, 0, 1), "second (neuron) must be opposite to the first"),
         (lambda: competitors.hidden_pair(np.ones((1, 2)), GOOD, np.zeros(2), margin=1), "direction (of the hidden"),
@@ -484,6 +619,46 @@ def test_bad_input_is_one_line(make, words):
         make()
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+HUGE = GOOD._replace(W=1e200 * np.eye(2))
+TINY = GOOD._replace(W=np.diag([1.0, 1e-200]))
+LINE = np.array([[0.0], [1.0]])
+PAIR = Network(np.array([[1.0], [-1.0]]), np.zeros(2), np.array([2.0, -1.0]))
+ONE = line.Broken([0.0], [(0.0, 0.0), (1.0, 0.0)])
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: checked(GOOD._replace(c=np.nan)), "c (output bias) must be finite, got 1 entries"),
+        (lambda: irreducibility.reduce(GOOD._replace(c=np.inf)), "c (output bias) must be finite, got 1 entries"),
+        (lambda: checked(GOOD._replace(c=np.zeros(2))), "c (output bias) must be a number, got an array"),
+        (lambda: irreducibility.reduce(HUGE), "W (hidden weights) must be in [-1e+50, 1e+50], got 1.0e+200"),
+        (lambda: irreducibility.reduce(TINY), "W (hidden weights) of a neuron must be 1e-50 or more in size, got 1.0e"),
+        (lambda: irreducibility.reduce(GOOD._replace(a=np.array([1.0, 1e-200]))), "a (output weights) of a neuron"),
+        (lambda: analytic.fit("relu", LINE, np.ones(2), np.ones((1, 1, 2))), "unknown activation 'relu'"),
+        (lambda: analytic.needs_irreducible("relu", GOOD), "unknown activation 'relu'"),
+        (lambda: analytic.distance("relu", GOOD, GOOD), "unknown activation 'relu'"),
+        (lambda: analytic.outputs("tanh", GOOD, np.ones((3, 1))), "X (inputs) must be an array of shape (n, d) with d"),
+        (lambda: analytic.fit("tanh", LINE, np.ones(3), np.ones((1, 1, 2))), "y (values) must be 2 finite numbers"),
+        (lambda: analytic.fit("tanh", LINE, np.ones(2), np.ones((1, 1, 3))), "starts (hidden weights) must be finite"),
+        (lambda: analytic.fit("tanh", LINE, np.ones(2), np.ones((1, 1, 2)), evaluations=0), "evaluations (of the resi"),
+        (lambda: competitors.split_pair(LINE, PAIR._replace(a=np.array([1.0, 0.0])), 0, 1), "must not be 0, got one"),
+        (lambda: competitors.split_pair(LINE, PAIR, 0, 2), "second (neuron) must be a whole number in"),
+        (lambda: competitors.split_pair(np.ones((1, 2)), PAIR, 0, 1), "X (sample points) must have d = 1"),
+        (lambda: competitors.competitor(ONE, np.zeros(0)), "x (samples) must be finite numbers"),
+        (lambda: competitors.competitor(line.Broken([], [(1.0, 0.0)]), np.ones(1)), "truth (kinks) must be at least"),
+        (lambda: competitors.hidden_pair(LINE, GOOD, np.ones(1), margin=1), "X (sample points) must have d = 2"),
+        (lambda: competitors.hidden_pair(np.eye(2), GOOD, np.ones(2), margin=np.inf), "margin (distance of the hidden"),
+        (lambda: competitors.hidden_pair(np.eye(2), GOOD, np.ones(2), margin=1e-17), "margin (distance of the hidden"),
+        (lambda: competitors.hidden_pair(np.eye(2), GOOD, np.array([np.inf, 1]), margin=1), "2 finite numbers"),
+        (lambda: competitors.hidden_pair(np.eye(2), GOOD, np.ones(2), margin=1, changed="x"), "unknown change 'x'"),
+        (lambda: HIDDEN.params(margin=1e-17), "margin (distance of its kink from the farthest point) must be"),
+    ],
+)  # fmt: skip
+def test_what_would_end_in_a_traceback_is_refused_at_the_door(make, words):
+    test_bad_input_is_one_line(make, words)
 
 
 def test_a_competitor_is_looked_for_among_few_kinks_only():

@@ -1,8 +1,8 @@
 """Finite samples: which points tell a small network apart from all others of its width?
 
-Xia and Xu, "Finite Samples for Shallow Neural Networks", 2025 (arXiv 2503.12744). Only its abstract was at hand: its
-claims are told in our words, and all criteria, sampling sets, counts and proofs are derived here; they may differ from
-the paper's.
+Xia and Xu, "Finite Samples for Shallow Neural Networks", 2025 (arXiv 2503.12744). Of its abstract we know what was told
+to us, and of its text nothing: claims are in our words, and all criteria, sampling sets, counts and proofs are derived
+here; they may differ from the paper's.
 
 ==============================================  =======================================================================
 equation                                        function
@@ -23,6 +23,7 @@ hyperplanes back from kinks on lines            `neurec_core.papers.finite_sampl
 2m(m + 1)(d - 1) + 1 directions                 `neurec_core.papers.finite_samples.analytic.directions_needed`
 least squares over hidden weights               `neurec_core.papers.finite_samples.analytic.fit`
 permutations and signs                          `neurec_core.papers.finite_samples.analytic.distance`
+a difference as a sum of 4^m exponentials       `neurec_core.papers.finite_samples.analytic.exponential_sum`
 zeros of a difference, at most 4^m - 1          `neurec_core.papers.finite_samples.analytic.most_sign_changes`
 ==============================================  =======================================================================
 """

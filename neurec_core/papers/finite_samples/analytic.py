@@ -7,7 +7,7 @@ identify every network of the width that is irreducible on it.
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import permutations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -41,11 +41,17 @@ def outputs(activation: str, net: Network, X: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    BadInput : "unknown activation 'tan': did you mean tanh? (one of tanh, sigmoid)"
+    BadInput : "unknown activation 'tan': did you mean tanh? (one of tanh, sigmoid)", or inputs of another dimension
     """
+    _needs_known(activation)
+    if np.ndim(X) != 2 or np.shape(X)[1] != net.W.shape[1]:
+        raise BadInput(f"X (inputs) must be an array of shape (n, d) with d = {net.W.shape[1]}, got {np.shape(X)}")
+    return ACTIVATIONS[activation](X @ net.W.T + net.b)[0] @ net.a + net.c
+
+
+def _needs_known(activation: str) -> None:
     if activation not in ACTIVATIONS:
         raise BadInput(unknown("activation", activation, ACTIVATIONS))
-    return ACTIVATIONS[activation](X @ net.W.T + net.b)[0] @ net.a + net.c
 
 
 def needs_irreducible(activation: str, net: Network, *, bias: bool = True) -> Network:
@@ -55,8 +61,10 @@ def needs_irreducible(activation: str, net: Network, *, bias: bool = True) -> Ne
 
     Raises
     ------
-    BadInput : "net (tanh network) must be irreducible, got neurons 0 and 2 that are one", and see `common.checked`
+    BadInput : "net (tanh network) must be irreducible, got neurons 0 and 2 that are one", an unknown activation, and
+        see `common.checked`
     """
+    _needs_known(activation)
     net, signed = checked(net), bias or activation == "tanh"
     if not net.a.all():
         raise BadInput(f"net ({activation} network) must be irreducible, got a neuron with output weight 0")
@@ -116,9 +124,23 @@ def fit(
     bias : whether networks have an output bias
     evaluations : of the residual, at most, for each start
 
+    Raises
+    ------
+    BadInput : an unknown activation, points that repeat others, arrays of other shapes or with numbers that are not
+        finite
+
     **Source**: golub1973differentiation, kaufman1975variable.
     """
-    X = distinct_points(X)
+    _needs_known(activation)
+    X, y, starts = distinct_points(X), np.asarray(y, float), np.asarray(starts, float)
+    if y.shape != X.shape[:1] or not np.isfinite(y).all():
+        raise BadInput(
+            f"y (values) must be {len(X)} finite numbers, one for each point, got an array of shape {y.shape}"
+        )
+    if starts.ndim != 3 or 0 in starts.shape or starts.shape[2] != X.shape[1] + 1 or not np.isfinite(starts).all():
+        raise BadInput(f"starts (hidden weights) must be finite, of shape (S, m, {X.shape[1] + 1}), got {starts.shape}")
+    if evaluations < 1:
+        raise BadInput(f"evaluations (of the residual) must be 1 or more, got {evaluations}")
     ends = [_fit_one(activation, X, y, start, bias, evaluations) for start in starts]
     return Fit([net for net, _ in ends], np.array([cost for _, cost in ends]))
 
@@ -171,23 +193,54 @@ def flipped(activation: str, net: Network, signs: np.ndarray) -> Network:
 def distance(activation: str, net: Network, other: Network, *, bias: bool = True) -> float:
     """The largest difference of any parameter, at the best permutation and the best signs of neurons.
 
+    Of tanh neurons each has its own sign; flips of logistic ones share the constant, so that all 2^m are looked at.
+
     Raises
     ------
-    BadInput : networks of different width, or of more neurons than can be matched
+    BadInput : networks of different width, or of more neurons than can be matched; an unknown activation
     """
+    _needs_known(activation)
     if net.m != other.m or net.m > MOST_MATCHED:
         raise BadInput(f"other (network) must have {min(net.m, MOST_MATCHED)} neurons, got {other.m}")
-    rows, theirs = (np.column_stack([n.W, n.b]) for n in (net, other))
+    free = bias or activation == "tanh"
+    rows, theirs = (np.column_stack([n.W, n.b, n.a]) for n in (net, other))
+    # Of neuron i from neuron j as it is, and flipped.
+    apart = [np.abs(rows[:, None] - sign * theirs).max(axis=2) for sign in (1, -1)]
+    orders = np.array(list(permutations(range(net.m))))
     best = np.inf
-    for order in permutations(range(net.m)):
-        own = list(order)
-        moved = Network(other.W[own], other.b[own], other.a[own], other.c)
-        signs = np.where((rows * theirs[own]).sum(axis=1) < 0, -1.0, 1.0)
-        if bias or activation == "tanh":
-            moved = flipped(activation, moved, signs)
-        worst = max(float(np.abs(a - b).max()) for a, b in zip(net[:3], moved[:3], strict=True))
-        best = min(best, max(worst, abs(net.c - moved.c)))
+    for turned in product([False, True], repeat=net.m if free and activation == "sigmoid" else 0):
+        # A flip moves the constant of a logistic neuron, whichever neuron it is matched with.
+        flips = np.array(turned) if turned else np.zeros(net.m, bool)
+        costs = np.minimum(*apart) if activation == "tanh" else np.where(flips, apart[1], apart[0])
+        worst = costs[np.arange(net.m), orders].max(axis=1, initial=0).min()
+        best = min(best, max(float(worst), abs(net.c - other.c - float(flips @ other.a))))
     return best
+
+
+def exponential_sum(activation: str, net: Network, other: Network) -> tuple[np.ndarray, np.ndarray]:
+    """The difference of two networks of one input, times all of its denominators 1 + e^{kz}, as sum_S q_S e^{r_S x}.
+
+    S runs through all subsets of the neurons of both; k is 2 for tanh, as tanh z = (e^{2z} - 1) / (e^{2z} + 1), and 1
+    for the logistic function. Each neuron in S adds its a to q_S, each other one takes it away (tanh) or adds nothing.
+
+    Returns
+    -------
+    ``q (4^m,)`` and ``r (4^m,)``: as many real zeros as q has sign changes, in the order of r, is the most there can be
+
+    Raises
+    ------
+    BadInput : networks of more inputs than one, an unknown activation
+
+    **Source**: derived here.
+    """
+    _needs_known(activation)
+    if net.W.shape[1] != 1 or other.W.shape[1] != 1:
+        raise BadInput(f"net (network) must have one input, got {net.W.shape[1]} and {other.W.shape[1]}")
+    out, steepness = {"tanh": (-1.0, 2.0), "sigmoid": (0.0, 1.0)}[activation]
+    w, b, a = np.append(net.W, other.W), np.append(net.b, other.b), np.append(net.a, -other.a)
+    chosen = np.array(list(product([False, True], repeat=len(a))))
+    q = (np.where(chosen, a, out * a).sum(axis=1) + net.c - other.c) * np.exp(steepness * (chosen @ b))
+    return q, steepness * (chosen @ w)
 
 
 def sign_changes(values: np.ndarray) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...params import BadInput
 
+LARGEST = 1e50  # weight, so that no product or square of lengths overflows
 CITATION = "Xia and Xu, Finite Samples for Shallow Neural Networks, 2025 (arXiv 2503.12744)"
 
 
@@ -38,7 +39,8 @@ def checked(net: Network) -> Network:
     Raises
     ------
     BadInput : "b (hidden biases) must be an array of shape (m,) = (3,), got (2,)", numbers that are not finite, or
-        "W (hidden weights) must have no row of zeros, got row 2: a constant neuron is an output bias"
+        "W (hidden weights) must have no row of zeros, got row 2: a constant neuron is an output bias", or weights that
+        are beyond 1e50, or hidden ones whose largest is below 1e-50, and would be lost in lengths
     """
     W, b, a = (np.asarray(part, float) for part in net[:3])
     if W.ndim != 2 or not W.shape[1]:
@@ -46,14 +48,28 @@ def checked(net: Network) -> Network:
     for name, meaning, part in (("b", "hidden biases", b), ("a", "output weights", a)):
         if part.shape != W.shape[:1]:
             raise BadInput(f"{name} ({meaning}) must be an array of shape (m,) = {W.shape[:1]}, got {part.shape}")
-    for name, meaning, part in (("W", "hidden weights", W), ("b", "hidden biases", b), ("a", "output weights", a)):
-        if not np.isfinite(part).all():
-            raise BadInput(f"{name} ({meaning}) must be finite, got {np.sum(~np.isfinite(part))} entries that are not")
-    if (zero := np.flatnonzero(~W.any(axis=1))).size:
+    c = np.asarray(net.c, float)
+    if c.shape:
+        raise BadInput(f"c (output bias) must be a number, got an array of shape {c.shape}")
+    _needs_sizes(W, b, a, c)
+    return Network(W, b, a, float(c))
+
+
+def _needs_sizes(W: np.ndarray, b: np.ndarray, a: np.ndarray, c: np.ndarray) -> None:
+    parts = (("W", "hidden weights", W), ("b", "hidden biases", b), ("a", "output weights", a), ("c", "output bias", c))
+    for name, meaning, part in parts:
+        if wrong := int(np.sum(~np.isfinite(part))):
+            raise BadInput(f"{name} ({meaning}) must be finite, got {wrong} entries that are not")
+        if (size := np.abs(part).max(initial=0)) > LARGEST:
+            raise BadInput(f"{name} ({meaning}) must be in [-{LARGEST:.0e}, {LARGEST:.0e}], got {size:.1e}")
+    sizes = np.abs(W).max(axis=1)
+    if (zero := np.flatnonzero(sizes == 0)).size:
         raise BadInput(
             f"W (hidden weights) must have no row of zeros, got row {zero[0]}: a constant neuron is an output bias"
         )
-    return Network(W, b, a, float(net.c))
+    for name, meaning, part in (("W", "hidden weights", sizes), ("a", "output weights", np.abs(a[a != 0]))):
+        if (least := part.min(initial=1)) < 1 / LARGEST:
+            raise BadInput(f"{name} ({meaning}) of a neuron must be {1 / LARGEST:.0e} or more in size, got {least:.1e}")
 
 
 def distinct_points(X: np.ndarray) -> np.ndarray:
@@ -68,6 +84,19 @@ def distinct_points(X: np.ndarray) -> np.ndarray:
         raise BadInput(f"X (sample points) must be a finite array of shape (n, d), got {X.shape}")
     if repeated := len(X) - len(np.unique(X, axis=0)):
         raise BadInput(f"X (sample points) must be distinct, got {repeated} of {len(X)} that repeat others")
+    return X
+
+
+def points_for(net: Network, X: np.ndarray) -> np.ndarray:
+    """Distinct sample points ``(n, d)`` for a network of d inputs.
+
+    Raises
+    ------
+    BadInput : "X (sample points) must have d = 2 columns, got 3", and see `distinct_points`
+    """
+    X, d = distinct_points(X), net.W.shape[1]
+    if X.shape[1] != d:
+        raise BadInput(f"X (sample points) must have d = {d} columns, got {X.shape[1]}")
     return X
 
 

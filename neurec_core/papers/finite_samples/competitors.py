@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...params import BadInput
-from .common import Network, checked, distinct_points, relative_error
+from ...params import BadInput, unknown
+from .common import Network, checked, points_for, relative_error
 from .irreducibility import needs_irreducible
 from .line import Broken, outputs, seen
 
@@ -22,6 +22,7 @@ ON = 1e-12  # a point that near to a hyperplane lies on it
 SAME = 1e-9  # relative: outputs on samples that count as equal
 APART = 1e-6  # relative: functions that count as different
 STEPS = 2.0 ** np.arange(4, -30, -1)  # how far a line is turned, the farthest first
+CHANGES = ("kink", "weight")  # what may differ in the neuron that no point sees
 MOST_TURNED = 10  # kinks up to which all orientations are looked at
 
 
@@ -43,23 +44,31 @@ def hidden_pair(
 
     Raises
     ------
-    BadInput : points that repeat others, a reducible core, a direction that is zero, a margin that is not positive
+    BadInput : points that repeat others, a reducible core, a direction that is zero or not finite, a margin that is
+        not positive, or too small beside the points to move a float; another change
 
     **Source**: derived here, for the negative result of xia2025finite.
     """
-    X, core = distinct_points(X), needs_irreducible(core)
-    size = float(np.linalg.norm(direction))
-    if np.shape(direction) != X.shape[1:] or not size > 0:
-        raise BadInput(f"direction (of the hidden kink) must be a vector of {X.shape[1]} numbers, not all 0")
-    if not margin > 0:
+    core = needs_irreducible(core)
+    X, direction = points_for(core, X), np.asarray(direction, float)
+    if changed not in CHANGES:
+        raise BadInput(unknown("change", changed, CHANGES))
+    if direction.shape != X.shape[1:] or not np.isfinite(direction).all() or not direction.any():
+        raise BadInput(f"direction (of the hidden kink) must be a vector of {X.shape[1]} finite numbers, not all 0")
+    if not 0 < margin < np.inf:
         raise BadInput(f"margin (distance of the hidden kink) must be a number in (0, inf), got {margin!r}")
-    u = np.asarray(direction, float) / size
+    u = direction / np.abs(direction).max()
+    u /= np.linalg.norm(u)
     tau = float((X @ u).max()) + margin
     further, weight = {"kink": (margin, 1.0), "weight": (0.0, 2.0)}[changed]
 
     def net(tau: float, weight: float) -> Network:
         return Network(np.vstack([core.W, u]), np.append(core.b, -tau), np.append(core.a, weight), core.c)
 
+    if np.max(X @ u[:, None] - tau) > 0 or (changed == "kink" and tau + further == tau) or tau - margin == tau:
+        raise BadInput(
+            f"margin (distance of the hidden kink) must show beside the points' size {tau:.1e}, got {margin!r}"
+        )
     return net(tau, 1.0), net(tau + further, weight)
 
 
@@ -81,11 +90,18 @@ def split_pair(X: np.ndarray, net: Network, first: int, second: int) -> Network 
 
     Raises
     ------
-    BadInput : "second (neuron) must be opposite to the first, got 0 and 2", or points that repeat others
+    BadInput : "second (neuron) must be opposite to the first, got 0 and 2", a number that is no neuron's, an output
+        weight of the two that is 0, or points that repeat others
 
     **Source**: derived here.
     """
-    X, net = distinct_points(X), checked(net)
+    net = checked(net)
+    X = points_for(net, X)
+    for name, number in (("first", first), ("second", second)):
+        if not 0 <= number < net.m:
+            raise BadInput(f"{name} (neuron) must be a whole number in [0, {net.m - 1}], got {number}")
+    if not net.a[[first, second]].all():
+        raise BadInput("a (output weights) of the first and second neuron must not be 0, got one that is")
     size = np.linalg.norm(net.W[[first, second]], axis=1)
     z, other = np.column_stack([net.W, net.b])[[first, second]] / size[:, None]
     if np.linalg.norm(z + other) > SAME * (1 + abs(z[-1])):
@@ -130,11 +146,15 @@ def competitor(truth: Broken, x: np.ndarray, *, bias: bool = True) -> Competitor
 
     Raises
     ------
-    BadInput : "truth (kinks) must be at most 10, got 12"
+    BadInput : "truth (kinks) must be at most 10, got 12", a function without a kink, or no samples
     """
-    t, x = np.array(truth.kinks), np.sort(x)
+    t, x = np.array(truth.kinks), np.sort(np.asarray(x, float))
     lines: np.ndarray = np.array(truth.lines)
     m = len(t)
+    if not m:
+        raise BadInput("truth (kinks) must be at least 1, got 0")
+    if x.ndim != 1 or not len(x) or not np.isfinite(x).all():
+        raise BadInput(f"x (samples) must be finite numbers, one or more of them, got an array of shape {x.shape}")
     if m > MOST_TURNED:
         raise BadInput(f"truth (kinks) must be at most {MOST_TURNED}, got {m}")
     moves = _moves(t, x)

@@ -26,7 +26,7 @@ class NonIdentifiability(Params):
     d: int = param(2, "inputs", ge=1, le=50, slider=(1, 10, 1))
     design: Literal["normal", "cube", "sphere"] = param("normal", "distribution of the points")
     changed: Literal["kink", "weight"] = param("kink", "what differs in the neuron that no point sees")
-    margin: float = param(0.1, "distance of its kink from the farthest point", gt=0, le=10, slider=(0.01, 1, 0.01))
+    margin: float = param(0.1, "distance of its kink from the farthest point", ge=1e-6, le=10, slider=(0.01, 1, 0.01))
     bias: Literal["with", "without"] = param("with", "output bias")
 
     @model_validator(mode="after")

@@ -23,22 +23,11 @@ import numpy as np
 from ...experiment import Status
 from ...params import BadInput
 from .common import Network, checked
+from .frames import ROUNDING, Bends, Frame, framed, near_all
 from .subsets import LIMIT, subset_sum
 
-TOLERANCE = 1e-10  # relative: of normals, of the sum of |kinks|, of the sum of the affine parts that may be turned
-
-
-class Bends(NamedTuple):
-    """f = sum_k alpha_k max(0, z_k) + affine + c.
-
-    ``z (n, d+1)`` holds hyperplanes (u, t) with |u| = 1, ``alpha (n,)`` net kinks, ``affine (d+1,)`` a slope and a
-    constant.
-    """
-
-    z: np.ndarray
-    alpha: np.ndarray
-    affine: np.ndarray
-    c: float
+TOLERANCE = 1e-10  # relative: of normals, of |kinks| on a hyperplane, of the sum of the affine parts that may be turned
+CHANCE = 1e-3  # relations that may be expected by chance where one counts as a proof
 
 
 class Reduction(NamedTuple):
@@ -58,8 +47,9 @@ def bends(net: Network, tolerance: float = TOLERANCE) -> Bends:
 
     Parameters
     ----------
-    tolerance : two hyperplanes are one if (u, t) differ by less, in units of 1 + |t|; a net kink is zero below it, in
-        units of the sum of all |a_j| |w_j|
+    tolerance : two hyperplanes are one if normals u, and distances t from a point near all of them in units of the
+        largest of these, differ by less, or t by the rounding of b; a net kink is zero below it, in units of the sum
+        of |a_j| |w_j| over its neurons
 
     Raises
     ------
@@ -67,26 +57,33 @@ def bends(net: Network, tolerance: float = TOLERANCE) -> Bends:
     """
     net = checked(net)
     size = np.linalg.norm(net.W, axis=1)
-    rows = np.column_stack([net.W, net.b]) / size[:, None]
-    r = net.a * size
-    z: list[np.ndarray] = []
+    rows, r = np.column_stack([net.W, net.b])[net.a != 0] / size[net.a != 0, None], (net.a * size)[net.a != 0]
+    place = near_all(rows)
+    local = rows[:, -1] + rows[:, :-1] @ place
+    near = tolerance * np.abs(local).max(initial=0) + ROUNDING * (np.abs(rows[:, -1]) + np.linalg.norm(place))
+    first: list[int] = []  # neurons that stand for their hyperplanes
     alpha: list[float] = []
+    total: list[float] = []
     affine = np.zeros(rows.shape[1])
-    for row, kink in zip(rows[r != 0], r[r != 0], strict=True):
-        known = np.array(z).reshape(-1, len(row))
+    for j, (row, kink) in enumerate(zip(rows, r, strict=True)):
+        known = rows[first]
         side = np.where(known[:, :-1] @ row[:-1] < 0, -1.0, 1.0)
-        same = np.linalg.norm(known - side[:, None] * row, axis=1) <= tolerance * (1 + abs(row[-1]))
+        same = np.linalg.norm(known[:, :-1] - side[:, None] * row[:-1], axis=1) <= tolerance
+        same &= np.abs(local[first] - side * local[j]) <= near[j]
         if not same.any():
-            z.append(row)
+            first.append(j)
             alpha.append(kink)
+            total.append(abs(kink))
             continue
         k = int(same.argmax())
-        alpha[k] += kink
+        alpha[k], total[k] = alpha[k] + kink, total[k] + abs(kink)
         if side[k] < 0:  # a max(0, -z) = a max(0, z) - a z
-            affine -= kink * z[k]
+            affine -= kink * known[k]
+    if np.linalg.norm(affine[:-1]) <= ROUNDING * np.abs(r).sum():
+        affine[:-1] = 0.0
     kinks = np.array(alpha)
-    kept = np.abs(kinks) > tolerance * np.abs(r).sum()
-    return Bends(np.array(z).reshape(-1, rows.shape[1])[kept], kinks[kept], affine, net.c)
+    kept = np.abs(kinks) > tolerance * np.array(total)
+    return Bends(rows[first][kept], kinks[kept], affine, net.c)
 
 
 def reduce(net: Network, *, bias: bool = True, limit: int = LIMIT, tolerance: float = TOLERANCE) -> Reduction:
@@ -97,7 +94,8 @@ def reduce(net: Network, *, bias: bool = True, limit: int = LIMIT, tolerance: fl
     bias : whether networks have an output bias c
     limit : hyperplanes up to which orientations are searched; above it only the orientation at hand is looked at
     tolerance : relative; an affine part counts as nothing below it, in units of all that may be turned. Sums of n
-        numbers are 2^n: on a line with an output bias, thirty neurons nearly always have a relation to ten digits
+        numbers are 2^n: on a line with an output bias, thirty neurons nearly always have a relation to ten digits.
+        Where such a chance is not small, only a relation up to rounding is a proof, and one that is not is UNDECIDED
 
     Raises
     ------
@@ -111,15 +109,20 @@ def reduce(net: Network, *, bias: bool = True, limit: int = LIMIT, tolerance: fl
 def smallest(found: Bends, *, bias: bool = True, limit: int = LIMIT, tolerance: float = TOLERANCE) -> Reduction:
     """The smallest network for a function that is told by its kinks; see `reduce`."""
     n, searched = len(found.alpha), len(found.alpha) <= limit
-    small = tolerance * (np.linalg.norm(found.affine) + np.abs(found.alpha) @ np.linalg.norm(found.z, axis=1))
-    for extra in (0, 1):
-        network = (_turned, _doubled)[extra](found, bias, searched, small)
-        if network is not None:
-            decided = searched or not extra
-            return Reduction(network, n + extra if decided else n, n, Status.SOLVED if decided else Status.UNDECIDED)
-    network = _with_affine_pair(found, small)
-    least, status = (network.m, Status.SOLVED) if searched else (n, Status.UNDECIDED)
-    return Reduction(network, least, n, status)
+    frame = framed(found, bias, tolerance)
+    least = None if searched else n  # the least width that is not excluded, where one is not
+    for extra, attempt in enumerate((_turned, _doubled)):
+        network, sure = attempt(frame, bias, searched)
+        if network is None:
+            continue
+        if sure and frame.agrees(network):
+            decided = least is None or not extra
+            status = Status.SOLVED if decided else Status.UNDECIDED
+            return Reduction(frame.back(network), n + extra if least is None else n, n, status)
+        least = n + extra if least is None else least
+    network = frame.back(_with_affine_pair(frame))
+    status = Status.SOLVED if least is None else Status.UNDECIDED
+    return Reduction(network, network.m if least is None else least, n, status)
 
 
 def irreducible(net: Network, *, bias: bool = True, limit: int = LIMIT, tolerance: float = TOLERANCE) -> bool | None:
@@ -155,55 +158,78 @@ def needs_irreducible(net: Network, *, bias: bool = True) -> Network:
 # -------------------------------------------------------------------------------------------- the three widths
 
 
-def _search(vectors: np.ndarray, affine: np.ndarray, searched: bool, small: float) -> np.ndarray | None:
-    if searched:
-        return subset_sum(vectors, -affine, small)
-    return np.zeros(len(vectors), bool) if np.linalg.norm(affine) <= small else None
+def _search(frame: Frame, vectors: np.ndarray, affine: np.ndarray, levels: tuple[float, ...]) -> np.ndarray | None:
+    """Which neurons are turned so that nothing is left of an affine part; without levels only the ones at hand."""
+    if np.linalg.norm(affine) <= frame.small:
+        return np.zeros(len(vectors), bool)
+    return next((found for level in levels if (found := subset_sum(vectors, -affine, level)) is not None), None)
 
 
-def _turned(found: Bends, bias: bool, searched: bool, small: float) -> Network | None:
-    """n neurons, some of them turned round, if nothing is left."""
+def _levels(frame: Frame, searched: bool, numbers: int, ways: int) -> list[tuple[tuple[float, ...], bool]]:
+    """Tolerances one after the other, and whether a relation of that many numbers cannot be there by chance.
+
+    Of 2^n sums about 2^n small^numbers are that near to a given one by chance.
+    """
+    n = len(frame.alpha)
+    sums = float(ways) * 2.0**n
+    sure = [sums * (level / frame.scale) ** numbers < CHANCE or not numbers for level in (frame.small, frame.rounding)]
+    if not searched:
+        return [((), True)]
+    if sure[0]:
+        return [((frame.small,), True)]
+    return [((), True), ((frame.rounding,), sure[1]), ((frame.small,), False)]
+
+
+def _turned(frame: Frame, bias: bool, searched: bool) -> tuple[Network | None, bool]:
+    """n neurons, some of them turned round, if nothing is left; and whether that is no chance."""
     compared = slice(-1) if bias else slice(None)
-    vectors = found.alpha[:, None] * found.z
-    turned = _search(vectors[:, compared], found.affine[compared], searched, small)
-    if turned is None:
-        return None
-    left = found.affine + turned @ vectors
-    side = np.where(turned, -1.0, 1.0)[:, None]
-    z = side * found.z
-    return Network(z[:, :-1], z[:, -1], found.alpha, found.c + (float(left[-1]) if bias else 0.0))
+    vectors, affine = frame.alpha[:, None] * frame.z, frame.affine
+    for levels, sure in _levels(frame, searched, len(affine[compared]), 1):
+        turned = _search(frame, vectors[:, compared], affine[compared], levels)
+        if turned is not None:
+            left = affine + turned @ vectors
+            z = np.where(turned, -1.0, 1.0)[:, None] * frame.z
+            return Network(z[:, :-1], z[:, -1], frame.alpha, frame.c + (float(left[-1]) if bias else 0.0)), sure
+    return None, True
 
 
-def _doubled(found: Bends, bias: bool, searched: bool, small: float) -> Network | None:
+def _doubled(frame: Frame, bias: bool, searched: bool) -> tuple[Network | None, bool]:
     """n + 1 neurons, if a multiple q z_k is left: alpha max(0, z) + q z = (alpha + q) max(0, z) - q max(0, -z)."""
     compared = slice(-1) if bias else slice(None)
-    vectors = found.alpha[:, None] * found.z
-    for k, z in enumerate(found.z[:, compared]):
-        across = np.eye(len(z)) - np.outer(z, z) / (z @ z)
-        others = np.delete(vectors, k, axis=0)
-        turned = _search(others[:, compared] @ across, across @ found.affine[compared], searched, small)
-        if turned is None:
-            continue
-        left = found.affine + turned @ others
-        times = float(left[compared] @ z / (z @ z))
-        side = np.insert(np.where(turned, -1.0, 1.0), k, 1.0)[:, None]
-        rows = np.concatenate([side * found.z, -found.z[k : k + 1]])
-        a = np.append(found.alpha, -times)
-        a[k] += times
-        constant = float(left[-1] - times * found.z[k, -1]) if bias else 0.0
-        return Network(rows[:, :-1], rows[:, -1], a, found.c + constant)
-    return None
+    vectors, affine = frame.alpha[:, None] * frame.z, frame.affine
+    for levels, sure in _levels(frame, searched, len(affine[compared]) - 1, len(vectors)):
+        for k, z in enumerate(frame.z[:, compared]):
+            across = np.eye(len(z)) - np.outer(z, z) / (z @ z)
+            others = np.delete(vectors, k, axis=0)
+            turned = _search(frame, others[:, compared] @ across, across @ affine[compared], levels)
+            if turned is not None:
+                return _with_double(frame, k, turned, affine + turned @ others, bias), sure
+    return None, True
 
 
-def _with_affine_pair(found: Bends, small: float) -> Network:
+def _with_double(frame: Frame, k: int, turned: np.ndarray, left: np.ndarray, bias: bool) -> Network:
+    """The network with a second neuron on hyperplane k; the others are turned round or not."""
+    compared = slice(-1) if bias else slice(None)
+    z = frame.z[k, compared]
+    times = float(left[compared] @ z / (z @ z))
+    side = np.insert(np.where(turned, -1.0, 1.0), k, 1.0)[:, None]
+    rows = np.concatenate([side * frame.z, -frame.z[k : k + 1]])
+    a = np.append(frame.alpha, -times)
+    a[k] += times
+    constant = float(left[-1] - times * frame.z[k, -1]) if bias else 0.0
+    return Network(rows[:, :-1], rows[:, -1], a, frame.c + constant)
+
+
+def _with_affine_pair(frame: Frame) -> Network:
     """n + 2 neurons; n + 4 = 4 for a constant function without an output bias."""
-    rows, affine = found.z.copy(), found.affine
-    if np.linalg.norm(affine[:-1]) <= small and len(rows):  # a constant is no max(0, l) - max(0, -l): turn one round
-        affine = affine + found.alpha[0] * rows[0]
+    rows, affine = frame.z.copy(), frame.affine
+    if np.linalg.norm(affine[:-1]) <= frame.small and len(rows):
+        # A constant is no max(0, l) - max(0, -l): turn one round.
+        affine = affine + frame.alpha[0] * rows[0]
         rows[0] = -rows[0]
-    if np.linalg.norm(affine[:-1]) > small:
-        rows, a = np.concatenate([rows, [affine, -affine]]), np.append(found.alpha, [1.0, -1.0])
+    if np.linalg.norm(affine[:-1]) > frame.small:
+        rows, a = np.concatenate([rows, [affine, -affine]]), np.append(frame.alpha, [1.0, -1.0])
     else:  # (x_1 + l) - x_1
         step = np.eye(len(affine))[0]
         rows, a = np.array([affine + step, -affine - step, step, -step]), np.array([1.0, -1.0, -1.0, 1.0])
-    return Network(rows[:, :-1], rows[:, -1], a, found.c)
+    return Network(rows[:, :-1], rows[:, -1], a, frame.c)

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...params import BadInput
 from .common import Network
-from .irreducibility import Bends, bends, smallest
+from .frames import Bends
+from .irreducibility import Reduction, bends, smallest
 from .subsets import Vector, exact_subset_sum
 
 Number = Any  # a float or a Fraction: the same lines of code
@@ -22,6 +24,7 @@ Line = tuple[Number, Number]  # slope and intercept
 OUTSIDE = 1.0  # how far beyond the outermost kinks points are placed, in the kinks' mean distance
 CLOSE = 1e-9  # relative: a value that far from a line counts as on it
 INSIDE = 1e-8  # relative: how far a kink must be from the samples beside it
+EPSILON = float(np.finfo(float).eps)
 REDUCED = 1e-8  # relative: tolerance of the search for a recovered network's orientation
 
 
@@ -89,23 +92,33 @@ def recover(x: Sequence[Number], y: Sequence[Number], m: int, tolerance: float =
     ----------
     x, y : n samples, in increasing order of distinct x
     m : the width of the networks that are asked about
-    tolerance : in units of the largest |y|; 0 for exact numbers
+    tolerance : in units of the largest difference of y from the first; 0 for exact numbers
 
     Returns
     -------
-    None if no such function holds enough samples in every piece: some piece is not seen
+    None if no such function holds enough samples in every piece: some piece is not seen, or y are rounded too coarsely
+    to tell, as with an output bias that is far larger than all differences
 
     Raises
     ------
-    BadInput : "x (samples) must be distinct and in increasing order, one for each y, got 4 of 4"
+    BadInput : "x (samples) must be distinct and in increasing order, one for each y, got 4 of 4", or numbers that are
+        not finite
 
     **Source**: derived here.
     """
+    for name, meaning, numbers in (("x", "samples", x), ("y", "values", y)):
+        if wrong := sum(not isfinite(number) for number in numbers):
+            raise BadInput(f"{name} ({meaning}) must be finite numbers, got {wrong} of {len(numbers)} that are not")
     if not len(x) or len(x) != len(y) or any(b <= a for a, b in pairwise(x)):
         raise BadInput(
             f"x (samples) must be distinct and in increasing order, one for each y, got {len(x)} of {len(y)}"
         )
+    # Differences, which neither a far origin nor a large output bias makes coarser than they were given.
+    origin, first, coarse = x[0], y[0], EPSILON * max(map(abs, y)) if tolerance else 0
+    x, y = [place - origin for place in x], [value - first for value in y]
     close = tolerance * max(map(abs, y)) if tolerance else 0
+    if close < coarse:
+        return None
     for kinks in range(m + 1):
         least = least_points(m, kinks)
         if least * (kinks + 1) > len(x):
@@ -114,7 +127,8 @@ def recover(x: Sequence[Number], y: Sequence[Number], m: int, tolerance: float =
         if pieces is not None:
             lines = [_line(x, y, *piece) for piece in pieces]
             meets = [_meet(a, b) for a, b in pairwise(lines)]
-            return Broken(meets, lines, tuple(j - i for i, j in pieces))
+            whole = [(slope, constant + first - slope * origin) for slope, constant in lines]
+            return Broken([t + origin for t in meets], whole, tuple(j - i for i, j in pieces))
     return None
 
 
@@ -155,12 +169,17 @@ def _meet(a: Line, b: Line) -> Number:
 
 
 def as_network(found: Broken, *, bias: bool = True) -> Network:
-    """The smallest ReLU network that is this function, from floats."""
+    """The smallest ReLU network that is this function, from floats; see `least_network`."""
+    return least_network(found, bias=bias).network
+
+
+def least_network(found: Broken, *, bias: bool = True) -> Reduction:
+    """The smallest ReLU network that is this function, and whether it is proved to be."""
     t, lines = np.array(found.kinks, float), np.array(found.lines, float)
     slope, constant = (float(part) for part in lines[0])
     affine = np.array([slope, 0.0 if bias else constant])
     whole = Bends(np.column_stack([np.ones(len(t)), -t]), np.diff(lines[:, 0]), affine, constant if bias else 0.0)
-    return smallest(whole, bias=bias, tolerance=REDUCED).network
+    return smallest(whole, bias=bias, tolerance=REDUCED)
 
 
 def exact_orientation(found: Broken, *, bias: bool = True) -> list[bool] | None:

@@ -11,7 +11,8 @@ from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from ...params import Params, param
 from .common import CITATION, Network, relative_error
-from .irreducibility import TOLERANCE, Bends, bends, reduce
+from .frames import Bends, framed
+from .irreducibility import TOLERANCE, bends, reduce
 from .subsets import sums
 
 MOST_ENUMERATED = 14  # hyperplanes of which all orientations are looked at, one by one
@@ -94,16 +95,15 @@ def _nets(rows: np.ndarray, a: np.ndarray, c: np.ndarray) -> list[Network]:
 
 def enumerated(found: Bends, *, bias: bool = True, tolerance: float = TOLERANCE) -> int:
     """The least width by looking at all 2^n orientations, one by one."""
-    compared = slice(-1) if bias else slice(None)
-    n, z = len(found.alpha), found.z[:, compared]
-    small = tolerance * (np.linalg.norm(found.affine) + np.abs(found.alpha) @ np.linalg.norm(found.z, axis=1))
-    left = (found.affine + sums(found.alpha[:, None] * found.z))[:, compared]
-    if np.linalg.norm(left, axis=1).min() <= small:
+    frame, compared = framed(found, bias, tolerance), slice(-1) if bias else slice(None)
+    n, z = len(frame.alpha), frame.z[:, compared]
+    left = (frame.affine + sums(frame.alpha[:, None] * frame.z))[:, compared]
+    if np.linalg.norm(left, axis=1).min() <= frame.small:
         return n
     for one in z:
-        if np.linalg.norm(left - np.outer(left @ one / (one @ one), one), axis=1).min() <= small:
+        if np.linalg.norm(left - np.outer(left @ one / (one @ one), one), axis=1).min() <= frame.small:
             return n + 1
-    return n + 2 if n or np.linalg.norm(found.affine[:-1]) > small else n + 4
+    return n + 2 if n or np.linalg.norm(frame.affine[:-1]) > frame.small else n + 4
 
 
 def solve(params: Irreducibility, problem: Problem, draws: Draws) -> Solution:

@@ -16,11 +16,11 @@ from . import teachers
 from .common import CITATION, Network, relative_error
 from .competitors import MOST_TURNED, competitor
 from .line import (
-    as_network,
     broken,
     exact_network,
     exact_orientation,
     in_fractions,
+    least_network,
     outputs,
     recover,
     sample_points,
@@ -133,10 +133,11 @@ def _on_line(
     found = recover(t[0].tolist(), y.tolist(), params.m)
     if found is None:
         return None, Status.UNSEEN, NOTHING | {"rival": rival}
-    back = as_network(found, bias=bias)
+    least = least_network(found, bias=bias)
+    back = least.network
     error = relative_error(net(fresh), back(fresh))
     stat = {"error": error, "width": float(back.m), "seen": 1.0, "consistent": float(len(found.kinks)), "rival": rival}
-    return back, Status.SOLVED, NOTHING | stat
+    return back, least.status, NOTHING | stat
 
 
 def _exactly(
@@ -184,16 +185,27 @@ def _in_space(
 
 
 def score(params: ReluRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
-    """Whether the network is back, with how many samples, and what else fits."""
+    """Whether the network is back, with how many samples, and whether no other one can fit.
+
+    With a kink for each neuron on enough lines that is a theorem; with opposite pairs nothing is proved, and where
+    there is an output bias another network fits (`competitors.split_pair`).
+    """
     s, B = solution.stats, len(problem.X)
     own = {name: s[name] for name in NOTHING}
     counts = {"samples": params.points * params.lines, "sufficient": params.sufficient}
     recovered = (s["error"] < WELL) & (s["width"] <= params.m)
-    return {"recovered": recovered, **own, **{name: np.full(B, float(count)) for name, count in counts.items()}}
+    every = (s["consistent"] == params.m) & (s["seen"] >= least_lines(params.m, params.d))
+    return {
+        "recovered": recovered,
+        "identified": recovered & every,
+        **own,
+        **{name: np.full(B, float(count)) for name, count in counts.items()},
+    }
 
 
 COLUMNS = {
-    "recovered": Column("network recovered", "event"),
+    "recovered": Column("function given back, by a network of the width", "event"),
+    "identified": Column("and no other network of the width fits, as is proved", "event"),
     "error": Column("recovered network's largest difference on fresh points", "measure", "of max |f|", True),
     "width": Column("width of the recovered network", "measure", "neurons"),
     "seen": Column("lines on which every piece is seen", "measure"),

@@ -14,7 +14,8 @@ import numpy as np
 from ...experiment import Status
 from ...params import BadInput
 from .common import Network
-from .irreducibility import Bends, Reduction, bends, needs_irreducible, smallest
+from .frames import Bends
+from .irreducibility import Reduction, bends, needs_irreducible, smallest
 from .line import REDUCED, Broken, least_points, recover, sample_points
 
 MATCH = 1e-6  # how near to a kink a candidate must meet a line, in units of 1 + the spread of its kinks
@@ -40,8 +41,8 @@ class Found(NamedTuple):
     `seen` counts lines on which every piece is seen, `candidates` hyperplanes that were tried, `consistent` those that
     all lines agree with, `match` is the farthest miss of a line among these, in units of 1 + the spread of its kinks.
 
-    The status is UNSEEN where fewer than d lines see every piece, or more hyperplanes agree with all lines than there
-    are kinks; FAILED where fewer do.
+    The status is UNDECIDED where a smaller network could not be excluded, UNSEEN where fewer than d lines see every
+    piece, or more hyperplanes agree with all lines than there are kinks; FAILED where fewer do.
     """
 
     reduction: Reduction | None
@@ -105,6 +106,8 @@ def recover_in_space(
 
     **Source**: derived here, for the positive result of xia2025finite.
     """
+    middle = lines.p.mean(axis=0)
+    lines = Lines(lines.p - middle, lines.v)
     d, read = lines.p.shape[1], [recover(a.tolist(), b.tolist(), m) for a, b in zip(t, y, strict=True)]
     most = max((len(one.kinks) for one in read if one), default=0)
     use = [i for i, one in enumerate(read) if one and len(one.kinks) == most]
@@ -122,7 +125,9 @@ def recover_in_space(
     affine, *_ = np.linalg.lstsq(np.column_stack([X, np.ones(len(X))]), rest)
     c = float(affine[-1]) if bias else 0.0
     whole = Bends(rows, alpha, np.append(affine[:-1], 0.0 if bias else affine[-1]), c)
-    return Found(smallest(whole, bias=bias, tolerance=REDUCED), Status.SOLVED, *told)
+    least = smallest(whole, bias=bias, tolerance=REDUCED)
+    back = least.network._replace(b=least.network.b - least.network.W @ middle)
+    return Found(least._replace(network=back), least.status, *told)
 
 
 class _Kinks(NamedTuple):
