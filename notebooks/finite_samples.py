@@ -11,8 +11,6 @@
 #     name: python3
 # ---
 
-# %%
-
 # %% [markdown]
 # # Finite samples
 #
