@@ -34,7 +34,8 @@ def count(n: int, d: int) -> int:
 def tried(n: int, d: int) -> float:
     """Signs of all candidates that `enumerate` looks at, for n points in general position in d dimensions."""
     r = min(n, d)
-    return float(n) * (2.0**n if n == r else float(comb(n, r - 1)) * 2.0 ** (r - 1))
+    number = n * (2**n if n == r else comb(n, r - 1) * 2 ** (r - 1))
+    return float(number) if number.bit_length() < 1000 else float("inf")
 
 
 def enumerate(X: np.ndarray) -> Patterns:

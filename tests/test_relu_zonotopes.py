@@ -311,6 +311,7 @@ def test_descent_ends_no_lower_than_its_last_vertex():
         (paper.LOCAL_SEARCH, {"n": 14, "m": 4}, "must leave at most 20000000 sets of signed cells to search, got "),
         (paper.SENSITIVITY, {"case": "general", "n": 40, "m": 4}, "must leave at most 20000000 sets of signed cells"),
         (paper.LOCAL_SEARCH, {"n": 200, "d": 4, "optimum": "unknown"}, "must leave at most 50000000 signs to try, got"),
+        (paper.LOCAL_SEARCH, {"n": 100_000, "d": 1000, "optimum": "unknown"}, "signs to try, got inf for n = 100000"),
         (paper.VERTEX_COUNTS, {"n": 10_000, "d": 20}, "must leave at most 50000000 signs to try, got "),
         (
             paper.SENSITIVITY,

@@ -25,8 +25,6 @@ NEAR = (1e-4, 1e-5, 1e-6)  # weights of the proximal term beside the largest sin
 STEPS = 20
 SLACK = 1e-8  # of multiplier times slack, over |y|^2
 STATIONARY = 1e-12  # the gradient left, over the size of the labels' own
-
-
 FREE = 1e-10  # columns this close to the span of the free ones, in shares of their norm, lie in it
 RAYS_NEAR = 1e-5  # the same, for combinations of rays
 LARGEST = 1e8  # coefficients above this are rounding errors, for columns and labels of size 1
