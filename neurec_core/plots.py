@@ -231,12 +231,16 @@ def _line(fig: go.Figure, cells: pd.DataFrame, x: str, name: str, color: str, na
 
 
 def logarithmic(fig: go.Figure, axes: str = "xy") -> go.Figure:
-    """Logarithmic axes, marked at powers of ten; at 2 and 5 in between where they span less than two of them."""
+    """Logarithmic axes, marked at powers of ten; at 2 and 5 in between where they span less than two of them.
+
+    Of more than nine powers some are left out.
+    """
     for axis in axes:
         values = np.concatenate([np.asarray(getattr(trace, axis), float) for trace in fig.data])
         values = values[np.isfinite(values) & (values > 0)]
-        near = len(values) and values.max() < 100 * values.min()
-        ticks = {"type": "log", "dtick": "D2" if near else 1, "exponentformat": "power"}
+        powers = np.log10(values.max() / values.min()) if len(values) else 9.0
+        every = "D2" if powers < 2 else int(np.ceil(powers / 9))
+        ticks = {"type": "log", "dtick": every, "exponentformat": "power"}
         fig.update_layout({f"{axis}axis": ticks})
     return fig
 

@@ -341,7 +341,8 @@ rival_apart = np.abs(true(fine) - pair_rival(fine)).max()
 print(f"a rival: {rival_error:.0e} off on 40 points, {rival_apart:.2f} elsewhere")
 assert rival_error < 1e-13
 assert rival_apart > 1e-3
-#
+
+# %% [markdown]
 # ### Samples that know nothing
 #
 # Samples that know nothing of the network, uniform over a line; two by chance in each piece are needed:

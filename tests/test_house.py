@@ -245,6 +245,7 @@ def test_notebooks_are_thin_and_explain_themselves(notebook):
             lines = cell.source.splitlines()
             assert len(lines) <= 15, cell.source
             assert not re.search(r"^\s*(import|from) (cvxpy|torch)\b", cell.source, re.M)
+            assert not re.search(r"^# #+ ", cell.source, re.M), "a heading in a code cell"
             assert not re.search(r"^\s*(for|while) ", cell.source, re.M), "loops belong to the core"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 from toys import TOY
 
@@ -117,3 +118,11 @@ def test_several_measures_share_one_figure():
     assert np.allclose(lines[0].y, medians)
     assert np.allclose(lines[1].y, 2 * medians)
     assert titles(fig) == ["tenths x", "median, middle 80 % (m)"]
+
+
+@pytest.mark.parametrize(
+    ("values", "every"), [([1, 50], "D2"), ([1, 1e3], 1), ([1e-9, 1, 0, np.nan], 1), ([1e-17, 1e5], 3), ([0.0], 1)]
+)
+def test_marks_of_logarithmic_axes_do_not_crowd(values, every):
+    fig = plots.logarithmic(go.Figure(go.Scatter(x=values, y=values)), "y")
+    assert (fig.layout.yaxis.type, fig.layout.yaxis.dtick) == ("log", every)

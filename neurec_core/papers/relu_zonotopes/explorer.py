@@ -29,7 +29,7 @@ class Instance(Params):
     latitude: float = param(20.0, "unit 1 points up", symbol="θ", unit="degrees", ge=-90, le=90, slider=(-80, 80, 10))
     turn: float = param(40.0, "view, around", unit="degrees", ge=-360, le=360, slider=(-180, 180, 10))
     step: float = param(0.05, "step size of gradient descent", symbol="h", gt=0, le=1)
-    steps: int = param(4000, "steps of gradient descent", ge=1, le=100_000)
+    steps: int = param(4000, "steps of gradient descent", symbol="T", ge=1, le=100_000)
 
 
 def sample(params: Instance, draws: Draws) -> Problem:

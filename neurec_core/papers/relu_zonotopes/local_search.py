@@ -32,7 +32,7 @@ class LocalSearch(Points):
     )
     optimum: Literal["searched", "unknown"] = param("searched", "whether the best vertex of all is searched for")
     step: float = param(0.02, "step size of gradient descent", symbol="h", gt=0, le=10)
-    steps: int = param(12_000, "steps of gradient descent", ge=1, le=100_000_000)
+    steps: int = param(12_000, "steps of gradient descent", symbol="T", ge=1, le=100_000_000)
 
     @model_validator(mode="after")
     def _used(self) -> Self:

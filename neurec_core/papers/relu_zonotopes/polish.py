@@ -23,7 +23,13 @@ class Polish(Points):
     m: int = param(5, "hidden units", ge=1, le=100_000, slider=(1, 40, 1))
     step: float = param(0.02, "step size", symbol="h", gt=0, le=10, slider=(0.005, 0.1, 0.005))
     steps: int = param(
-        12_000, "steps of gradient descent", ge=1, le=100_000_000, slider=(100, 1_000_000, 10), geometric=True
+        12_000,
+        "steps of gradient descent",
+        symbol="T",
+        ge=1,
+        le=100_000_000,
+        slider=(100, 1_000_000, 10),
+        geometric=True,
     )
     outputs: Literal["alternating", "random"] = param(
         "random", "signs of output weights: in turns, or by chance", symbol="s"
