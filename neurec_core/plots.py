@@ -167,7 +167,7 @@ def _thresholds(table: pd.DataFrame, event: str, x: str, y: str) -> go.Scatter:
         error_x={"symmetric": False, "color": "#D55E00", "thickness": 1.5, **reach},
         mode="markers",
         marker={"color": "#D55E00", "size": 9, "line": {"color": "white", "width": 1}},
-        name="measured 50 % point, and what the 95 % bands leave open",
+        name="measured 50 % point, 95 % range",
     )
 
 
