@@ -38,6 +38,20 @@ def tried(n: int, d: int) -> float:
     return float(number) if number.bit_length() < 1000 else float("inf")
 
 
+def check_affordable(n: int, d: int) -> None:
+    """Refuse more candidates than can be held.
+
+    Raises
+    ------
+    BadInput : "patterns of n = 400 points in d = 100 dimensions: 1e+120 candidates of 400 signs each are more than ..."
+    """
+    if (signs := tried(n, d)) > MOST_SIGNS:
+        raise BadInput(
+            f"patterns of n = {n} points in d = {d} dimensions: {signs / n:.2g} candidates of {n} signs each "
+            f"are more than the {MOST_SIGNS} signs that are tried; sample them instead"
+        )
+
+
 def enumerate(X: np.ndarray) -> Patterns:
     """All patterns of each trial, each with a direction strictly inside its cell.
 
@@ -70,11 +84,7 @@ def _cells(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     span = Vt[: int((S > GRAZING).sum())]
     Y = rows @ span.T
     m, r = Y.shape
-    if tried(m, r) > MOST_SIGNS:
-        raise BadInput(
-            f"patterns of n = {m} points in d = {r} dimensions: {tried(m, r) / m:.2g} candidates of {m} signs each "
-            f"are more than the {MOST_SIGNS} signs that are tried; sample them instead"
-        )
+    check_affordable(m, r)
     H = span.T @ (_every_sign(Y) if m == r else _by_rays(Y))
     H /= np.linalg.norm(H, axis=0)
     D = X @ H >= 0

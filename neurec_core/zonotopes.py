@@ -72,23 +72,27 @@ def fan(X: np.ndarray) -> Fan:
     BadInput : "X (points) must be at least as many as there are inputs, d = 3, got n = 2", "X (points) must not ... "
     """
     check_general(X)
-    found = arrangements.enumerate(X[None])
-    D, H = found.D[0], found.H[0]
-    n, p = D.shape
+    n, d = X.shape
+    arrangements.check_affordable(n, d)
     Y = X / np.linalg.norm(X, axis=1, keepdims=True)
     subsets, lines = arrangements.rays(Y)
     subsets, rays = np.concatenate([subsets, subsets]), np.concatenate([lines, -lines])
     touched = arrangements.around(Y, subsets, rays)
-    # Both lists hold the same patterns, so that places in their common order are places in D.
-    _, which = distinct(np.hstack([D, touched.reshape(-1, n).T]))
-    cells = which[p:].reshape(len(rays), -1)
+    patterns = touched.reshape(-1, n).T
+    first, which = distinct(patterns)
+    D, p, cells = patterns[:, first], len(first), which.reshape(len(rays), -1)
     # Around a ray, two cells that differ in one sign share the wall of that hyperplane; every wall has a ray.
     beyond = np.full((p, n), -1)
     for k, wall in enumerate(subsets.T):
-        beyond[cells, wall[:, None]] = cells[:, np.arange(cells.shape[1]) ^ (1 << (X.shape[1] - 2 - k))]
-    order = np.argsort(cells.ravel(), kind="stable")
-    starts = np.searchsorted(cells.ravel()[order], np.arange(p + 1))
-    return Fan(D, H, rays, starts, order // cells.shape[1], beyond)
+        beyond[cells, wall[:, None]] = cells[:, np.arange(cells.shape[1]) ^ (1 << (d - 2 - k))]
+    order = np.argsort(which, kind="stable")
+    starts, spans = np.searchsorted(which[order], np.arange(p + 1)), order // cells.shape[1]
+    H = np.add.reduceat(rays[spans], starts[:-1]).T  # the middle of a cell's rays lies inside it
+    H /= np.linalg.norm(H, axis=0)
+    # Rounding is the only way left for this to fail: the rays' own test has passed.
+    if p != arrangements.count(n, d) or not np.array_equal(X @ H > 0, D):
+        raise BadInput(f"X (points) must be in general position: found {p} cells, not {arrangements.count(n, d)}")
+    return Fan(D, H, rays, starts, spans, beyond)
 
 
 def check_general(X: np.ndarray) -> None:
