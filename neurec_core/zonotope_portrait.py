@@ -17,7 +17,7 @@ TURN = 4.0  # degrees a frame
 CIRCLE = 120  # places on a great circle, at rest
 COARSE = 72  # the same, in a film
 UNITS = (COLORS[1], COLORS[2], COLORS[3], COLORS[4])
-SIGNS = {1: ("circle", "adds"), -1: ("diamond", "subtracts")}
+SIGNS = (("circle", "adds"), ("diamond", "subtracts"))  # of output weights, which take turns
 TITLES = ("zonotope: a vertex a pattern", "directions: a region a pattern")
 
 
@@ -56,20 +56,16 @@ def training(params: Params, problem: Problem, solution: Solution) -> go.Figure:
     """
     t = {name: part[0] for name, part in solution.trace.items()}
     X, looks = problem.X[0], len(t["at"])
-    signs = np.where(np.arange(t["W"].shape[1]) % 2, -1, 1)
+    units = t["W"].shape[1]
 
     def picture(i: int) -> list[dict[str, Any]]:
         eye = _eye(float(t["turn"]) + TURN * i)
         flat = (t["V"] - t["V"].mean(axis=0)) @ eye[:2].T
         moving = _disc(t["W"][: i + 1], eye)
         traces = [*_still(t, eye, coloured=False), *_map(t, X, eye, coloured=False)]
-        for j, sign in enumerate(signs):
+        for j in range(units):
             lit = t["cells"][i, j : j + 1]
-            traces += [
-                _lit(1, flat[lit], j, sign),
-                _way(moving[:, j], j),
-                _lit(2, moving[i : i + 1, j], j, sign, False),
-            ]
+            traces += [_lit(1, flat[lit], j), _way(moving[:, j], j), _lit(2, moving[i : i + 1, j], j, False)]
         now = {"size": 11, "color": COLORS[0]}
         traces.append(panel_trace(3, t["at"][i : i + 1] + 1, t["loss"][i : i + 1], "now", "markers", marker=now))
         return [*traces, panel_trace(3, t["at"] + 1, t["loss"], "loss", line={"color": "gray"})]
@@ -83,7 +79,7 @@ def training(params: Params, problem: Problem, solution: Solution) -> go.Figure:
     fig.update_xaxes(title="step + 1", type="log", dtick=1, exponentformat="power", row=2, col=1)
     fig.update_yaxes(rangemode="tozero", row=2, col=1)
     fig.update_traces(showlegend=False, selector={"xaxis": "x3"})
-    words = f"{len(signs)} units, {len(X)} points of the plane and a bias"
+    words = f"{units} units, {len(X)} points of the plane and a bias"
     style(fig, "", "", 560, stacked(fig, height=1320))
     alt = f"A zonotope that turns while a network is trained: {words}"
     return player(fig, f"Training walks over vertices<br><sup>{words}</sup>", alt).update_layout(height=740)
@@ -169,16 +165,16 @@ def _map(t: dict[str, Any], X: np.ndarray, eye: np.ndarray, coloured: bool = Tru
 
 def _trail(panel: int, way: np.ndarray, j: int) -> list[dict[str, Any]]:
     """A walk of one unit: its start hollow, its end solid; of no length where there is no such unit."""
-    color, sign = UNITS[j], -1 if j % 2 else 1
-    hollow = {"size": 20, "color": color, "symbol": f"{SIGNS[sign][0]}-open", "line": {"width": 3}}
+    color = UNITS[j]
+    hollow = {"size": 20, "color": color, "symbol": f"{SIGNS[j % 2][0]}-open", "line": {"width": 3}}
     line = panel_trace(panel, way[:, 0], way[:, 1], "walk", line={"color": color, "width": 4})
     begin = panel_trace(panel, way[:1, 0], way[:1, 1], "start", "markers", marker=hollow)
     silent = {"showlegend": False, "hoverinfo": "skip"}
-    return [line | silent, begin | silent, _lit(panel, way[-1:], j, sign, panel == 1 and len(way) > 0)]
+    return [line | silent, begin | silent, _lit(panel, way[-1:], j, panel == 1 and len(way) > 0)]
 
 
-def _lit(panel: int, at: np.ndarray, j: int, sign: int, named: bool = True) -> dict[str, Any]:
-    symbol, does = SIGNS[sign]
+def _lit(panel: int, at: np.ndarray, j: int, named: bool = True) -> dict[str, Any]:
+    symbol, does = SIGNS[j % 2]
     look = {"size": 18, "color": UNITS[j], "symbol": symbol, "line": {"color": "black", "width": 1.5}}
     return panel_trace(panel, at[:, 0], at[:, 1], f"unit {j + 1} {does}", "markers", marker=look, showlegend=named)
 

@@ -17,6 +17,7 @@ from .common import CITATION, Network, relative_error
 from .competitors import MOST_TURNED, competitor
 from .line import (
     broken,
+    dealt,
     exact_network,
     exact_orientation,
     in_fractions,
@@ -103,8 +104,7 @@ def _places(params: ReluRecovery, kinks: np.ndarray, deal: np.ndarray, blind: np
     if params.placement == "blind":
         low, high = kinks.min() - 1, kinks.max() + 1
         return np.sort(np.round((low + (high - low) * blind) * BINARY) / BINARY)[None]
-    each, rest = divmod(params.points, params.kinks + 1)
-    counts = each + (np.argsort(np.argsort(deal, axis=1), axis=1) < rest)
+    counts = dealt(params.points, deal)
     t = np.stack([sample_points(own, count.tolist()) for own, count in zip(kinks, counts, strict=True)])
     return np.round(t * BINARY) / BINARY
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
@@ -32,9 +32,19 @@ class Points(Params):
 
     @model_validator(mode="after")
     def _general(self) -> Self:
-        if self.n < self.d:
-            raise ValueError(f"n (training points) must be at least d = {self.d}, got {self.n}")
+        enough(self.n, self.d)
         return self
+
+
+def enough(n: int, d: int) -> None:
+    """Whether points can span the inputs.
+
+    Raises
+    ------
+    ValueError : "n (training points) must be at least d = 3, got 2"
+    """
+    if n < d:
+        raise ValueError(f"n (training points) must be at least d = {d}, got {n}")
 
 
 def enumerable(n: int, d: int) -> int:
@@ -42,8 +52,10 @@ def enumerable(n: int, d: int) -> int:
 
     Raises
     ------
-    ValueError : "n and d (points, inputs) must leave at most 50000000 signs to try, got 1e+09 for n = 200, d = 4"
+    ValueError : "n and d (points, inputs) must leave at most 50000000 signs to try, got 1e+09 for n = 200, d = 4", and
+        as `enough` does
     """
+    enough(n, d)
     if (tried := arrangements.tried(n, d)) > arrangements.MOST_SIGNS:
         most, told = arrangements.MOST_SIGNS, f"{tried:.0e} for n = {n}, d = {d}"
         raise ValueError(f"n and d (points, inputs) must leave at most {most} signs to try, got {told}")
@@ -89,6 +101,22 @@ def signs(draws: Draws, which: str, *shape: int) -> np.ndarray:
     if which == "alternating":
         return np.broadcast_to(np.where(np.arange(shape[-1]) % 2, -1, 1), (len(draws), *shape))
     return np.where(draws.uniform("sign", *shape) < 0.5, -1, 1)
+
+
+def trained(
+    X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, step: float, steps: int, log: Any = ()
+) -> tuple[Any, float]:
+    """Gradient descent of both layers, and the least loss at the vertex where it ended; NaN if it diverged.
+
+    Parameters
+    ----------
+    X, y, W, a, step, steps, log : as `dynamics.relu.descend` takes them
+    """
+    from ...dynamics.relu import descend
+
+    run = descend(X, y, W, a, step=step, steps=steps, log=log)
+    fine = np.isfinite(run.loss) and np.isfinite(run.W).all()
+    return run, own_vertex(X, y, run.W, run.a).loss if fine else np.nan
 
 
 def own_vertex(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> Vertex:

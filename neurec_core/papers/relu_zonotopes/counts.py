@@ -29,8 +29,6 @@ class VertexCounts(Params):
 
     @model_validator(mode="after")
     def _general(self) -> Self:
-        if self.n < self.d:
-            raise ValueError(f"n (training points) must be at least d = {self.d}, got {self.n}")
         enumerable(self.n, self.d)
         return self
 

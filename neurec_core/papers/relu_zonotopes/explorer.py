@@ -12,7 +12,7 @@ from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
 from ...params import Params, param
 from . import common, search
 from .common import CITATION
-from .landscape import Landscape, signed
+from .landscape import Landscape, cells_of, signed
 
 LOOKS = 48  # at a training
 D3 = 3
@@ -44,11 +44,11 @@ def direction(longitude: float, latitude: float) -> np.ndarray:
 
 
 def start(params: Instance, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
-    """Directions (B, m, 3) and output signs (m,) of the units; those of all but the first are drawn."""
+    """Directions (B, m, 3) and output signs (B, m) of the units; directions of all but the first are drawn."""
     W = draws.normal("W", params.m, D3)
     W /= np.linalg.norm(W, axis=2, keepdims=True)
     W[:, 0] = direction(params.longitude, params.latitude)
-    return W, np.where(np.arange(params.m) % 2, -1, 1)
+    return W, common.signs(draws, "alternating", params.m)
 
 
 def solve(params: Instance, problem: Problem, draws: Draws) -> Solution:
@@ -58,8 +58,7 @@ def solve(params: Instance, problem: Problem, draws: Draws) -> Solution:
     ending in copies of the last, ``at (B, L)``, ``W (B, L, m, 3)`` and ``loss (B, L)`` of the training, and ``cells
     (B, L, m)`` its units are in.
     """
-    W, signs = start(params, draws)
-    found = [_one(params, X, y, w, signs) for X, y, w in zip(problem.X, problem.y, W, strict=True)]
+    found = [_one(params, *trial) for trial in zip(problem.X, problem.y, *start(params, draws), strict=True)]
     longest = max(len(one["path"]) for one in found)
     for one in found:
         one["path"] = np.concatenate([one["path"], np.repeat(one["path"][-1:], longest - len(one["path"]), axis=0)])
@@ -68,21 +67,18 @@ def solve(params: Instance, problem: Problem, draws: Draws) -> Solution:
 
 
 def _one(params: Instance, X: np.ndarray, y: np.ndarray, W: np.ndarray, signs: np.ndarray) -> dict[str, Any]:
-    from ...dynamics.relu import descend
-
     land = Landscape(X, y)
     units = signed(land.at(W.T), signs)
     walk = search.greedy(land, units)
     losses = [land.loss(np.append(cell, walk.units[-1, 1:])) for cell in range(land.cells)]
     log = np.unique(np.append(0, np.geomspace(1, params.steps, LOOKS - 1).astype(int)))
-    run = descend(X, y, W, signs / np.sqrt(params.m), step=params.step, steps=params.steps, log=log)
-    own = common.own_vertex(X, y, run.W, run.a).loss
+    run, own = common.trained(X, y, W, signs / np.sqrt(params.m), params.step, params.steps, log)
     rest = LOOKS - len(run.at)
     return {
         "turn": np.array(params.turn),
         "ends": np.array([walk.losses[0], walk.losses[-1], run.loss, own, len(walk.losses) - 1]),
         "losses": np.array(losses),
-        "path": np.where(walk.units < 0, ~walk.units, walk.units),
+        "path": cells_of(walk.units),
         "at": np.append(run.at, np.repeat(run.steps, rest)),
         "loss": np.append(run.losses, np.repeat(run.loss, rest)),
         "W": np.concatenate([run.Ws, np.repeat(run.W[None], rest, axis=0)]),

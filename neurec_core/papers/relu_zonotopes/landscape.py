@@ -6,6 +6,7 @@ units and repeated signed cells change nothing, so that a set of signed cells sa
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -41,6 +42,11 @@ def signed(cells: np.ndarray, signs: np.ndarray) -> np.ndarray:
 def cells_of(units: np.ndarray) -> np.ndarray:
     """The cells of signed units."""
     return np.where(units < 0, ~units, units)
+
+
+def signs_of(units: np.ndarray) -> np.ndarray:
+    """The output signs, 1 or -1, of signed units."""
+    return np.where(units < 0, -1, 1)
 
 
 def union(parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -81,6 +87,12 @@ class Landscape:
         self._blocks = [self.G[:, self.fan.corners(j)] for j in range(self.fan.D.shape[1])]
         self._known: dict[tuple[int, ...], float] = {}
 
+    def fresh(self) -> Landscape:
+        """The same cells, and nothing solved yet."""
+        other = copy.copy(self)
+        other.solves, other._known = 0, {}
+        return other
+
     @property
     def cells(self) -> int:
         """How many cells there are."""
@@ -109,7 +121,7 @@ class Landscape:
         """Weights and residual of the optimum; of units in one signed cell the first does the work of all."""
         coefficients, residual = self._combined(units)
         owned = [self.fan.corners(int(c)) for c in cells_of(units)]
-        W = cell.weights(coefficients, self.fan.rays, owned, np.where(units < 0, -1, 1))
+        W = cell.weights(coefficients, self.fan.rays, owned, signs_of(units))
         return Vertex(float(np.mean(residual**2)), W, residual)
 
     def _combined(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

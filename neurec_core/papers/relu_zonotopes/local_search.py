@@ -13,7 +13,7 @@ from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
 from ...params import param
 from . import search
-from .common import CITATION, Points, enumerable, own_vertex, sample, searchable, signs
+from .common import CITATION, Points, enumerable, sample, searchable, signs, trained
 from .landscape import Landscape, signed
 
 SAME = 1e-6  # losses, of labels of mean square 1, this close are one
@@ -36,9 +36,10 @@ class LocalSearch(Points):
 
     @model_validator(mode="after")
     def _used(self) -> Self:
-        enumerable(self.n, self.d)
         if self.optimum == "searched":
             searchable(self.n, self.d, self.m)
+        else:
+            enumerable(self.n, self.d)
         if self.method != "descent" and (self.step, self.steps) != (0.02, 12_000):
             raise ValueError(f"step and steps (of gradient descent) must be left alone where method is {self.method}")
         return self
@@ -69,22 +70,19 @@ def solve(params: LocalSearch, problem: Problem, draws: Draws) -> Solution:
 
 def _walk(params: LocalSearch, land: Landscape, units: np.ndarray, W: np.ndarray, s: np.ndarray) -> dict[str, Any]:
     # Each start on its own: what another one has solved must not look like less work.
-    walks = [search.greedy(Landscape(land.X, land.y, land.fan), own, params.method) for own in units]
+    walks = [search.greedy(land.fresh(), own, params.method) for own in units]
     ends = [walk.losses[-1] for walk in walks]
     edges = [len(walk.losses) - 1 for walk in walks]
     return {"end": ends, "vertex": ends, "edges": edges, "solves": [walk.solves for walk in walks]}
 
 
 def _descend(params: LocalSearch, land: Landscape, units: np.ndarray, W: np.ndarray, s: np.ndarray) -> dict[str, Any]:
-    from ...dynamics.relu import descend
-
     ends, at = [], []
     for w, sign in zip(W, s, strict=True):
-        size = np.sqrt(land.X.shape[1])
-        run = descend(land.X, land.y, w.T / size, sign / np.sqrt(params.m), step=params.step, steps=params.steps)
-        fine = np.isfinite(run.loss) and np.isfinite(run.W).all()
-        ends.append(run.loss if fine else np.nan)
-        at.append(own_vertex(land.X, land.y, run.W, run.a).loss if fine else np.nan)
+        start = w.T / np.sqrt(params.d), sign / np.sqrt(params.m)
+        run, own = trained(land.X, land.y, *start, params.step, params.steps)
+        ends.append(run.loss if np.isfinite(own) else np.nan)
+        at.append(own)
     nothing = np.full(len(ends), np.nan)
     return {"end": ends, "vertex": at, "edges": nothing, "solves": nothing}
 

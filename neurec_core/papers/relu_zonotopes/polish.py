@@ -9,7 +9,7 @@ import numpy as np
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
 from ...params import param
-from .common import CITATION, Points, own_vertex, sample, signs
+from .common import CITATION, Points, own_vertex, sample, signs, trained
 
 WORSE = 1e-9  # by which rounding may make the convex optimum worse, of labels of mean square 1
 WALL = 1e-3  # cosine of a point and a unit's weights below which the kink is at the point
@@ -38,19 +38,15 @@ class Polish(Points):
 
 def solve(params: Polish, problem: Problem, draws: Draws) -> Solution:
     """Train, then solve the convex problem; the value is the polished loss (B,)."""
-    from ...dynamics.relu import descend
-
     W = draws.normal("W", params.m, params.d) / np.sqrt(params.d)
     a = signs(draws, params.outputs, params.m) / np.sqrt(params.m)
     found, status = [], []
     for X, y, w, b in zip(problem.X, problem.y, W, a, strict=True):
-        run = descend(X, y, w, b, step=params.step, steps=params.steps)
-        fine = np.isfinite(run.loss) and np.isfinite(run.W).all()
-        own = own_vertex(X, y, run.W, run.a).loss if fine else np.nan
+        run, own = trained(X, y, w, b, params.step, params.steps)
         kept = np.mean((X @ w.T > 0) == (X @ run.W.T > 0))
         first = own_vertex(X, y, w, b).loss
         found.append((run.loss, own, first, 1 - kept, len(run.crossings), _on_walls(X, run.W)))
-        status.append(Status.SOLVED if fine else Status.DIVERGED)
+        status.append(Status.SOLVED if np.isfinite(own) else Status.DIVERGED)
     names = ("trained", "polished", "first", "flipped", "crossings", "on_walls")
     stats = {name: np.array(part, float) for name, part in zip(names, zip(*found, strict=True), strict=True)}
     return Solution(stats["polished"], status, stats)

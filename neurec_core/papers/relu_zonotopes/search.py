@@ -12,7 +12,7 @@ import numpy as np
 from ...convex import cell
 from ...draws import Draws
 from ...params import BadInput, unknown
-from .landscape import Landscape, cells_of
+from .landscape import Landscape, cells_of, signs_of
 
 BETTER = 1e-10  # a step must improve the loss by this share of the mean square of the labels
 BINDING = 1e-9  # multipliers above this, over the size of points times labels, hold a unit back
@@ -103,7 +103,7 @@ def _edges_and_signs(land: Landscape, units: np.ndarray) -> Iterator[np.ndarray]
 def _binding_edges(land: Landscape, units: np.ndarray) -> Iterator[np.ndarray]:
     """Those in which the point had a positive multiplier: a little further, the loss would fall."""
     D = land.fan.D[:, cells_of(units)]
-    multipliers, _ = cell.multipliers(land.X, D, np.where(units < 0, -1, 1), land.vertex(units).residual)
+    multipliers, _ = cell.multipliers(land.X, D, signs_of(units), land.vertex(units).residual)
     size = np.linalg.norm(land.X, 2) * np.linalg.norm(land.y)
     for i, j in zip(*np.nonzero(multipliers > BINDING * size), strict=True):
         beyond = land.fan.beyond[cells_of(units[j]), i]

@@ -39,8 +39,6 @@ class Sensitivity(Params):
             raise ValueError(
                 f"n and d (points, inputs) must be 4 and 2 where case is coincident, got {self.n}, {self.d}"
             )
-        if self.n < self.d:
-            raise ValueError(f"n (training points) must be at least d = {self.d}, got {self.n}")
         searchable(self.n, self.d, self.m)
         return self
 
