@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from . import memory
 from .draws import Draws
 from .params import BadInput, Params, unknown
 
@@ -43,6 +44,9 @@ class Status(StrEnum):
     def usable(self) -> bool:
         """Whether the trial's measures mean anything."""
         return self in (Status.SOLVED, Status.INACCURATE, Status.CUTOFF, Status.STALLED, Status.UNSEEN)
+
+
+VALUE_BYTES = 100  # a number of a row while it is computed, stored and printed
 
 
 class Problem(NamedTuple):
@@ -137,6 +141,8 @@ class Experiment:
         together, and everything in a `Problem` and a `Solution` then has a leading trial axis
     follow : the same solve as it comes along: ``(params, problem, draws)`` yields solutions that grow, each one
         that can be scored, the last of them what `solve` returns; None where only the end is worth a look
+    bytes : ``params -> float``, about how much memory one trial takes at its peak; what would not fit into this
+        machine is refused before it is computed. None where no allowed parameters ask for much
     """
 
     name: str
@@ -152,6 +158,7 @@ class Experiment:
     batch: int = 1
     sampled: tuple[str, ...] = ()
     follow: Callable[[Any, Problem, Draws], Iterator[Solution]] | None = None
+    bytes: Callable[[Any], float] | None = None
 
     def preset(self, name: str) -> Grid:
         """The grid called `name`.
@@ -168,9 +175,34 @@ class Experiment:
         """What `solve` reads of a point: points for which it is equal can be solved together."""
         return tuple(value for name, value in params.model_dump().items() if name not in self.sampled)
 
+    def require_rows(self, rows: int) -> None:
+        """Refuse a number of rows that this machine cannot hold.
+
+        Raises
+        ------
+        BadInput : "100000000 trials would take about 121 GiB of memory, this machine has 24 GiB"
+        """
+        values = len(self.params.model_fields) + len(self.columns) + 5  # seed, trial, status, detail, seconds
+        memory.require(f"{rows} trials", rows * values * VALUE_BYTES)
+
+    def require_memory(self, params: Params, trials: int = 1) -> None:
+        """Refuse a point of which so many trials, computed at once, do not fit into this machine.
+
+        Raises
+        ------
+        BadInput : "a trial of paper.experiment with m = 100000 would take about 74 GiB of memory, ..."
+        """
+        if self.bytes is None:
+            return
+        defaults = self.params.declared()
+        changed = [f"{name} = {value}" for name, value in params if value != defaults[name].default]
+        count = "a trial" if trials == 1 else f"{trials} trials at once"
+        point = f" with {', '.join(changed)}" if changed else ""
+        memory.require(f"{count} of {self.name}{point}", trials * self.bytes(params))
+
     def run(self, params: Params, draws: Draws) -> tuple[Problem, Solution, dict[str, np.ndarray]]:
         """Sample, solve and score one point; an error of the experiment is raised."""
-        problem = self.sample(params, draws)
+        problem = self._sampled(params, draws)
         solution = self.solve(params, problem, draws)
         return problem, solution, self.score(params, problem, solution)
 
@@ -179,7 +211,7 @@ class Experiment:
         if self.follow is None:
             yield self.run(params, draws)
             return
-        problem = self.sample(params, draws)
+        problem = self._sampled(params, draws)
         for solution in self.follow(params, problem, draws):
             yield problem, solution, self.score(params, problem, solution)
 
@@ -193,6 +225,10 @@ class Experiment:
         At most `batch` trials are computed together. A trial that raises, or that its solver gives up, is a
         row with its status and no measures; the trials beside it are not touched.
 
+        Raises
+        ------
+        BadInput : parameters that only `sample` or `solve` can see do not go together, or need too much memory
+
         Parameters
         ----------
         places : (point, trial) pairs, the trials of a point one after another
@@ -204,7 +240,9 @@ class Experiment:
         start = time.perf_counter()
         try:
             ends = self._ends(places, seed)
-        except Exception as error:  # whatever an experiment raises, the sweep goes on
+        except BadInput:  # what the user asked for, no trial's failure: whoever asks hears of it
+            raise
+        except Exception as error:  # whatever else an experiment raises, the sweep goes on
             if len(places) > 1:
                 return [row for place in places for row in self.rows_together([place], seed)]
             nothing = dict.fromkeys(self.columns)
@@ -217,7 +255,7 @@ class Experiment:
 
     def _ends(self, places: Sequence[tuple[Params, int]], seed: int) -> list[dict[str, Any]]:
         points = [(p, [trial for _, trial in own]) for p, own in itertools.groupby(places, key=lambda place: place[0])]
-        problems = [self.sample(params, Draws(seed, trials)) for params, trials in points]
+        problems = [self._sampled(params, Draws(seed, trials)) for params, trials in points]
         # Randomness goes by address: a trial's draws are the same whatever point stands beside it.
         solution = self.solve(points[0][0], _joined(problems), Draws(seed, [trial for _, trial in places]))
         ends, first = [], 0
@@ -227,6 +265,10 @@ class Experiment:
             ends += [self._end(status, scores, b) for b, status in enumerate(own.status)]
             first += len(trials)
         return ends
+
+    def _sampled(self, params: Params, draws: Draws) -> Problem:
+        self.require_memory(params, len(draws))
+        return self.sample(params, draws)
 
     def _end(self, status: Status, scores: Mapping[str, np.ndarray], b: int) -> dict[str, Any]:
         measures = {name: scores[name][b].item() if status.usable else None for name in self.columns}

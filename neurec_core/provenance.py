@@ -16,7 +16,7 @@ from typing import Any
 
 PACKAGES = ("neurec-core", "numpy", "scipy", "cvxpy", "clarabel", "scs", "torch", "pandas", "pyarrow")
 # What runs, keeps and shows rows but cannot change one; all other modules are part of the fingerprint.
-AROUND = {"__main__", "background", "batch", "cli", "cluster", "explore", "plots", "portrait"}
+AROUND = {"__main__", "background", "batch", "cli", "cluster", "explore", "memory", "plots", "portrait"}
 AROUND |= {"provenance", "store", "sweep", "tables"}
 
 

@@ -81,14 +81,20 @@ def sweep(
 
     Raises
     ------
-    BadInput : a point, a folder or a scheduler that cannot be used
+    BadInput : a point, a folder or a scheduler that cannot be used, or more than this machine's memory holds
     SweepFailed : a disk that filled up, a worker that died again and again, or no worker left on this machine;
         finished shards are kept
     """
     _at_least("seed", "seed of every draw", seed, 0)
     _at_least("jobs", "processes", jobs, 1)
     _at_least("trials", "independent draws a cell", grid.trials, 1)
+    experiment.require_rows(grid.cells * grid.trials)
     points = list(dict.fromkeys(grid.points(experiment.params)))
+    if scheduler is None:  # elsewhere the workers know what they have
+        together = min(experiment.batch, grid.trials * (len(points) if experiment.sampled else 1))
+        at_once = min(jobs * together, len(points) * grid.trials)
+        for params in points:
+            experiment.require_memory(params, at_once)
     try:
         store = Store(experiment, out, warn)
     except StoreFailed as error:
@@ -204,6 +210,8 @@ def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) ->
             raise NoWorkers(f"no worker has been alive for {error.timeout:g} s") from None
         except CancelledError:
             raise SweepFailed("the scheduler went away; run the same command again to go on") from None
+        except BadInput:
+            raise
         except Exception as error:
             raise SweepFailed(f"{type(error).__name__}: {error}") from error
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -111,6 +112,17 @@ def test_bad_input_is_one_line_and_ends_with_2(neurec, tmp_path, monkeypatch, wo
     assert status == 2
     assert message in err
     assert message == "Usage" or len(err.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir()), "nothing was made"
+
+
+@pytest.mark.parametrize("words", [["run"], ["sweep", "--jobs", "1", "--out", "x"]], ids=lambda words: words[0])
+def test_more_trials_than_memory_holds_are_refused_with_the_estimate(neurec, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("neurec_core.memory.total", lambda: 24 * 2**30)
+    command, *rest = words
+    status, _, err = neurec(command, NAME, "--trials", 10**8, *rest)
+    assert status == 2
+    assert re.fullmatch(r"neurec: 100000000 trials would take about \d+ GiB of memory, this machine has 24 GiB\n", err)
     assert not list(tmp_path.iterdir()), "nothing was made"
 
 

@@ -188,3 +188,16 @@ def test_a_trial_that_its_solver_gives_up_has_no_measures():
     rows = TOY.rows(TOY.params(fails=1), 0, range(3))
     assert [row["status"] for row in rows] == [Status.SOLVED, Status.FAILED, Status.SOLVED]
     assert rows[1]["size"] is None
+
+
+def refuse(params, problem, draws):
+    if 1 in draws.trials:
+        raise BadInput("x (tenths) must be odd where y is even, got 4")
+    return TOY.solve(params, problem, draws)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_input_that_only_the_solver_can_refuse_is_no_failed_trial(batch):
+    strict = Experiment(**{**vars(TOY), "solve": refuse, "batch": batch})
+    with pytest.raises(BadInput, match="must be odd"):
+        strict.rows(strict.params(), 0, range(4))

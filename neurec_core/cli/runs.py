@@ -58,6 +58,8 @@ def build_run(experiment: Experiment) -> click.Command:
         from ..sweep import Shard, run_shard
 
         params = experiment.params(**_given(values, experiment))
+        experiment.require_rows(trials)
+        experiment.require_memory(params, min(trials, experiment.batch))
         rows = run_shard(experiment, Shard(tuple((params, trial) for trial in range(trials)), seed)).rows
         if as_json:
             for row in rows:

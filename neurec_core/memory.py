@@ -1,0 +1,67 @@
+"""How much memory this machine has, and one line where something would not fit into it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from pathlib import Path, PurePosixPath
+
+from .params import BadInput
+
+SYSTEM = Path("/")  # where /proc and /sys stand on Linux
+
+
+def total() -> float:
+    """Bytes that this process may use: the machine's memory or, if less, its container's; inf where unknown."""
+    installed = math.inf
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # no such call, no such name, no answer
+        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([installed if installed > 0 else math.inf, *_limits()])
+
+
+def _limits() -> list[float]:
+    """The limits of the control groups that this process is in (Linux), with those of the groups around them."""
+    found = []
+    for line in _text(SYSTEM / "proc/self/cgroup").splitlines():
+        _, controllers, place = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root, name = ("memory", "memory.limit_in_bytes") if controllers else ("", "memory.max")
+        # Inside a container the group itself may not be visible, and then stands at the root.
+        for group in (PurePosixPath(place), *PurePosixPath(place).parents):
+            limit = _text(SYSTEM / "sys/fs/cgroup" / root / str(group).lstrip("/") / name).strip()
+            if limit.isdecimal():  # version 2 writes "max" where there is none, version 1 nearly 2^63
+                found.append(float(limit))
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError):
+        return ""
+
+
+def require(what: str, size: float) -> None:
+    """Refuse, before anything is computed, what would take more memory than this machine has.
+
+    Parameters
+    ----------
+    what : the subject of the sentence, with the values that ask for so much
+    size : an estimate of the bytes, in [0, inf]
+
+    Raises
+    ------
+    BadInput : "trials = 100000000 would take about 121 GiB of memory, this machine has 24 GiB"
+    """
+    if size > (here := total()):
+        raise BadInput(f"{what} would take about {_words(size)} of memory, this machine has {_words(here)}")
+
+
+def _words(size: float) -> str:
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1024 or unit == "TiB":
+            break
+        size /= 1024
+    return f"{size:.0f} {unit}" if 10 <= size < 1e6 else f"{size:.2g} {unit}"
