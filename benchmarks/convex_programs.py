@@ -1,7 +1,7 @@
 """Minimal-norm programs: CVXPY with a cone solver, as published, beside our certificates and our solver.
 
 Published: a listing is built, compiled and solved on every trial, and the weights are compared with the plant.
-Ours: `recovery.decide` stops at the first proof of either answer; `recovery.solve` closes the duality gap to
+Ours: `recovery.decide` stops at the first proof of either answer; `solving.solve` closes the duality gap to
 1e-9. All are handed the same X, patterns and labels, with nothing factorised. CPU time of this process.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurec_core.convex import recovery
+from neurec_core.convex import recovery, solving
 from neurec_core.convex.blocks import Blocks
 from neurec_core.convex.cones import Cones
 from neurec_core.papers.convex_recovery.instance import Posed
@@ -47,7 +47,7 @@ def ours(one: Posed) -> dict[str, Any]:
     proof_of = fresh(one)
     proof = recovery.decide(proof_of.blocks, one.y, proof_of.plant)
     middle = time.process_time()
-    answer = recovery.solve(fresh(one).blocks, one.y)
+    answer = solving.solve(fresh(one).blocks, one.y)
     end = time.process_time()
     return {
         "decide": middle - begin,

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import nnls
 
 from neurec_core import data, patterns
-from neurec_core.convex import decode, programs, recovery
+from neurec_core.convex import decode, programs, recovery, solving
 from neurec_core.convex.blocks import Blocks
 from neurec_core.convex.cones import SURE, Cones
 from neurec_core.convex.recovery import Outcome
@@ -178,7 +178,7 @@ CASES = [
 def test_exact_solutions_are_those_of_the_listing(model, n, d, values, sigma, beta):
     one = posed(model, n, d, sigma=sigma, **values)
     one = of_full_rank(one) if model == "normalized" else one
-    found = recovery.solve(one.blocks, one.y, ridge=beta / 2)
+    found = solving.solve(one.blocks, one.y, ridge=beta / 2)
     program = treat.listing(one, beta)
     status = programs.solve(program, "CLARABEL")
     if not np.isfinite(found.gap):
@@ -203,7 +203,7 @@ def test_patterns_of_short_rank_are_solved_as_printed_and_cost_no_less_than_the_
     dearer = 0
     for trial in range(5):
         one = posed("normalized", 9, 4, trial, sigma=0.1)
-        found, program = recovery.solve(one.blocks, one.y), treat.listing(one)
+        found, program = solving.solve(one.blocks, one.y), treat.listing(one)
         assert programs.solve(program, "CLARABEL").usable
         # The listing frees coordinates past the rank, which cost nothing.
         cost = np.linalg.norm(found.W, axis=0).sum() if np.isfinite(found.gap) else np.inf

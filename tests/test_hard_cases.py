@@ -8,7 +8,7 @@ import typing
 import numpy as np
 import pytest
 
-from neurec_core.convex import certify, recovery
+from neurec_core.convex import certify, recovery, solving
 from neurec_core.convex.blocks import Blocks
 from neurec_core.convex.cones import Cones
 from neurec_core.convex.recovery import Outcome
@@ -95,9 +95,9 @@ def test_rows_that_repeat_or_vanish_are_answered(kind, model, program):
 def test_points_that_are_all_zero_are_out_of_reach_unless_their_labels_are_zero():
     X, D = np.zeros((4, 3)), np.ones((4, 2), bool)
     for blocks in (Blocks(X, D), Blocks(X, D, whitened=True), Cones(Blocks(X, D), np.ones((3, 2)))):
-        assert recovery.solve(blocks, np.ones(4)).gap == np.inf
-        assert recovery.solve(blocks, np.zeros(4)).converged
-        trained = recovery.solve(blocks, np.ones(4), ridge=0.1)
+        assert solving.solve(blocks, np.ones(4)).gap == np.inf
+        assert solving.solve(blocks, np.zeros(4)).converged
+        trained = solving.solve(blocks, np.ones(4), ridge=0.1)
         assert trained.converged
         assert not trained.W.any()
         assert np.allclose(trained.dual, 10)
@@ -126,7 +126,7 @@ def test_an_empty_pattern_among_others_reaches_nothing_and_costs_nothing():
     # One pattern would do to reach all labels; the first is taken, which is empty.
     X, y, D = np.array([[3.0, 0.0, 0.0, 4.0]]), np.array([1.0]), np.array([[False, True]])
     for blocks in (Blocks(X, D, whitened=True), Cones(Blocks(X, D, whitened=True), np.stack([-X[0], X[0]], axis=1))):
-        found = recovery.solve(blocks, y)
+        found = solving.solve(blocks, y)
         assert found.converged
         assert np.linalg.norm(found.W, axis=0).sum() == pytest.approx(1)
 
@@ -145,7 +145,7 @@ def test_data_that_are_not_finite_are_refused_by_name(wrong):
     for model in MODELS:
         with pytest.raises(BadInput, match=r"^X \(training points\) must be finite"), np.errstate(invalid="ignore"):
             treated(treat.solve, model, X, np.array([0.6, 0.8]))
-    for call in (recovery.solve, lambda blocks, y: recovery.decide(blocks, y, plant)):
+    for call in (solving.solve, lambda blocks, y: recovery.decide(blocks, y, plant)):
         with pytest.raises(BadInput, match=r"^y \(labels\) must be finite, got 1 of 4 entries that are not$"):
             call(blocks, broken)
         with pytest.raises(BadInput, match=r"^y \(labels\) must be an array of shape \(n,\) = \(4,\), got \(4, 1\)$"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from neurec_core import arrangements, data, patterns
-from neurec_core.convex import certify, decode, newton, programs, recovery
+from neurec_core.convex import certify, decode, newton, programs, recovery, solving
 from neurec_core.convex.blocks import Blocks, whitening
 from neurec_core.convex.recovery import Outcome
 from neurec_core.draws import Draws
@@ -75,10 +75,10 @@ SHAPES = {"gaussian": (24, 6), "cubic": (13, 5), "whitened": (30, 8), "whitened_
 @pytest.mark.parametrize(("model", "values"), CASES, ids=str)
 def test_solutions_are_those_of_the_listing(model, values, design, sigma):
     one, _ = posed(model, *SHAPES[design], design=design, sigma=sigma, **values)
-    found = recovery.solve(one.blocks, one.y)
+    found = solving.solve(one.blocks, one.y)
     size = np.linalg.norm(one.y)
     assert found.converged
-    assert found.gap <= recovery.GAP
+    assert found.gap <= solving.GAP
     assert np.linalg.norm(outputs(one, found.W).sum(axis=1) - one.y) < 1e-9 * size, "every label is met"
     norms = np.array([np.linalg.norm(A.T @ found.dual) for A in bases(one)])
     assert np.allclose(norms, found.norms, atol=1e-10)
@@ -100,7 +100,7 @@ def test_ridge_is_training_with_weight_decay(model, values, beta):
     # As published, divided by beta: the residual r is beta/2 times the dual vector and drowns otherwise.
     program = cp.Problem(cp.Minimize(beta * cp.sum_squares(r) + sum(cp.norm(w) for w in ws)), [fit + beta * r == one.y])
     assert programs.solve(program, "CLARABEL").usable
-    found = recovery.solve(one.blocks, one.y, ridge=beta / 2)
+    found = solving.solve(one.blocks, one.y, ridge=beta / 2)
     assert found.converged
     residual = one.y - outputs(one, found.W).sum(axis=1)
     value = objective(one, found.W) + residual @ residual / beta
@@ -114,7 +114,7 @@ def test_so_much_weight_decay_leaves_nothing():
     one, _ = posed("skip", 20, 5)
     # At zero weights the dual vector is y / ridge: where its norms are at most 1, zero is optimal.
     ridge = one.blocks.norms(one.y).max() * 1.01
-    found = recovery.solve(one.blocks, one.y, ridge=ridge)
+    found = solving.solve(one.blocks, one.y, ridge=ridge)
     assert not found.W.any()
     assert found.converged
     assert np.allclose(found.dual, one.y / ridge)
@@ -122,14 +122,14 @@ def test_so_much_weight_decay_leaves_nothing():
 
 def test_answers_scale_with_the_labels():
     one, _ = posed("skip", 24, 6, sigma=0.2)
-    small, large = recovery.solve(one.blocks, one.y), recovery.solve(one.blocks, 1e6 * one.y)
+    small, large = solving.solve(one.blocks, one.y), solving.solve(one.blocks, 1e6 * one.y)
     assert np.allclose(small.W, large.W / 1e6, atol=1e-9)
     assert np.allclose(small.dual, large.dual, atol=1e-9)
 
 
 def test_the_gap_that_is_asked_for_is_reached():
     one, _ = posed("skip", 30, 6, sigma=0.2)
-    coarse, fine = recovery.solve(one.blocks, one.y, gap=1e-2), recovery.solve(one.blocks, one.y, gap=1e-11)
+    coarse, fine = solving.solve(one.blocks, one.y, gap=1e-2), solving.solve(one.blocks, one.y, gap=1e-11)
     assert fine.gap <= 1e-11 < coarse.gap <= 1e-2
     best = objective(one, fine.W)
     assert 0 <= objective(one, coarse.W) - best <= coarse.gap * objective(one, coarse.W) + 1e-10
@@ -153,7 +153,7 @@ def test_labels_out_of_reach_are_no_solution():
     one, _ = posed("skip", 20, 4)
     blocks = Blocks(one.X, one.D[:, :1])
     y = one.y + Draws(1, [0]).normal("z", 20)[0]
-    found = recovery.solve(blocks, y)
+    found = solving.solve(blocks, y)
     assert found.gap == np.inf
     assert not found.converged
     assert not found.unique
@@ -166,7 +166,7 @@ def test_labels_out_of_reach_are_no_solution():
 def test_with_weight_decay_nothing_is_out_of_reach(model, n, d, beta):
     one, _ = posed(model, n, d, sigma=1.0, patterns=10)
     assert np.linalg.matrix_rank(np.hstack(bases(one))) < n
-    found = recovery.solve(one.blocks, one.y, ridge=beta / 2)
+    found = solving.solve(one.blocks, one.y, ridge=beta / 2)
     assert found.converged
     assert max(np.linalg.norm(A.T @ found.dual) for A in bases(one)) < 1 + 1e-9
     residual = one.y - outputs(one, found.W).sum(axis=1)
@@ -178,7 +178,7 @@ def test_with_weight_decay_nothing_is_out_of_reach(model, n, d, beta):
 def test_zero_labels_need_no_weights():
     for model in ("skip", "normalized"):
         one, _ = posed(model, 12, 4)
-        found = recovery.solve(one.blocks, 0 * one.y)
+        found = solving.solve(one.blocks, 0 * one.y)
         assert found.converged
         assert found.unique
         assert found.gap == 0
@@ -312,11 +312,11 @@ def test_an_all_ones_pattern_ties_with_the_skip_connection():
 def test_equal_blocks_share_evenly():
     one, _ = posed("skip", 40, 6)
     assert recovery.decide(one.blocks, one.y, one.plant).outcome is Outcome.UNIQUE
-    single = recovery.solve(one.blocks, one.y)
+    single = solving.solve(one.blocks, one.y)
     assert single.unique
     for copies in (1, 2):
         D = np.column_stack([np.ones((40, copies), bool), one.D])
-        found = recovery.solve(Blocks(one.X, D), one.y)
+        found = solving.solve(Blocks(one.X, D), one.y)
         assert found.converged
         assert not found.unique
         assert np.allclose(found.W[:, : copies + 1], single.W[:, :1] / (copies + 1), atol=1e-7)
@@ -325,11 +325,11 @@ def test_equal_blocks_share_evenly():
 
 def test_equal_blocks_share_evenly_among_others():
     one, _ = posed("skip", 24, 6, sigma=0.3)
-    single = recovery.solve(one.blocks, one.y)
+    single = solving.solve(one.blocks, one.y)
     assert single.unique
     used = np.argsort(-np.linalg.norm(single.W, axis=0))[:3]
     wider = Blocks(one.X, np.column_stack([one.D, one.D[:, used]]))
-    found = recovery.solve(wider, one.y)
+    found = solving.solve(wider, one.y)
     assert not found.unique
     assert np.allclose(found.W[:, used], single.W[:, used] / 2, atol=1e-6)
     assert np.allclose(found.W[:, -3:], single.W[:, used] / 2, atol=1e-6)
@@ -350,7 +350,7 @@ def test_a_whitened_pattern_with_the_planted_output_in_its_range_ties():
     proof = recovery.decide(blocks, y, plant)
     assert proof.outcome is Outcome.TIED
     check_other(one, None, proof)
-    found = recovery.solve(blocks, y)
+    found = solving.solve(blocks, y)
     assert not found.unique
     assert np.allclose(outputs(one, found.W), y[:, None] / 2, atol=1e-7), "both put out one half"
 

@@ -18,7 +18,7 @@ from scipy.optimize import nnls
 
 from .. import arrangements
 from ..params import BadInput
-from . import recovery
+from . import recovery, solving
 from .blocks import Blocks, check_finite
 from .certify import Plant
 from .cones import Cones
@@ -36,7 +36,7 @@ class Interpolant(NamedTuple):
     value : |theta|^2 / 2 of the best network found, which may be another one of the same norm
     dual : (n,) vector l with |sum_i l_i max(0, u . x_i)| <= 1 for all unit u: no network has less than y . l
     gap : (value - y . l) / value
-    converged : whether the gap was closed to `recovery.GAP`
+    converged : whether the gap was closed to `solving.GAP`
     """
 
     W: np.ndarray
@@ -65,7 +65,7 @@ def least_norm(X: np.ndarray, y: np.ndarray) -> Interpolant:
     blocks, scale = _blocks(X)
     _check(y, scale)
     labels = y / np.where(scale > 0, scale, 1)
-    answer = recovery.solve(blocks, labels)
+    answer = solving.solve(blocks, labels)
     W, a = _sparse(blocks, labels, answer)
     value = float(np.linalg.norm(answer.W, axis=0).sum())
     return Interpolant(W, a, value, answer.dual / np.where(scale > 0, scale, 1), answer.gap, answer.converged)
@@ -115,7 +115,7 @@ def _check(y: np.ndarray, scale: np.ndarray) -> None:
         raise BadInput(f"y (labels) must be 0 where the point is 0, got {wrong} that are not")
 
 
-def _sparse(blocks: Cones, y: np.ndarray, answer: recovery.Answer) -> tuple[np.ndarray, np.ndarray]:
+def _sparse(blocks: Cones, y: np.ndarray, answer: solving.Answer) -> tuple[np.ndarray, np.ndarray]:
     """The solution's network, with a neuron for each direction, and no more of them than independent outputs.
 
     Neurons on the boundary of several cells are in several blocks. Any positive sum of its units that fits costs the

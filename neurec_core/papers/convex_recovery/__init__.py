@@ -14,7 +14,7 @@ eq. (11), minimal norm, ReLU               `neurec_core.convex.programs.min_norm
 eq. (16), minimal norm, ReLU, normalised   `neurec_core.convex.programs.min_norm_normalized_exact`
 eq. (211), weight decay, skip              `neurec_core.convex.programs.train_skip`
 eq. (212), weight decay, normalised        `neurec_core.convex.programs.train_normalized`
-the same, solved to a duality gap          `neurec_core.convex.recovery.solve`
+the same, solved to a duality gap          `neurec_core.convex.solving.solve`
 is the plant the only solution?            `neurec_core.convex.recovery.decide`
 Definitions 2 to 6, isometry conditions    `neurec_core.convex.certify.isometry`
 existence of the all-ones pattern          `neurec_core.patterns.all_ones`

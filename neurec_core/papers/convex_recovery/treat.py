@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import arrangements
-from ...convex import certify, decode, recovery
+from ...convex import certify, decode, recovery, solving
 from ...convex.blocks import Blocks
 from ...convex.cones import Cones
 from ...convex.recovery import Decision, Outcome
@@ -47,7 +47,7 @@ def solve(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
     """Solve the minimal-norm program, or for beta > 0 the training program, by our own solver or as a listing."""
     if solver != OWN:
         return _solve_listing(posed, solver, beta)
-    found = recovery.solve(posed.blocks, posed.y, ridge=beta / 2)
+    found = solving.solve(posed.blocks, posed.y, ridge=beta / 2)
     if found.converged:
         status = Status.SOLVED
     elif np.isfinite(found.gap):
@@ -101,7 +101,7 @@ def _solve_listing(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
     dual = program.constraints[0].dual_value
     dual = dual if y @ dual > 0 else -dual  # the sign of an equality's multiplier is the solver's choice
     own = blocks.coordinates(W)
-    unique = recovery.evenly(blocks, own, dual, blocks.support(blocks.adjoint(dual)))[1]
+    unique = solving.evenly(blocks, own, dual, blocks.support(blocks.adjoint(dual)))[1]
     primal = float(np.linalg.norm(own, axis=0).sum())
     value = float(y @ dual)
     if beta:
