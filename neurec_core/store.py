@@ -20,8 +20,9 @@ import pandas as pd
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from . import provenance, tables
+from . import tables
 from .experiment import Experiment
+from .fingerprint import fingerprint
 from .params import BadInput, Params
 
 FILES_A_LEVEL = 64
@@ -104,7 +105,7 @@ class Store:
         here = f"out (folder of the sweep) {str(self.folder)!r} holds rows"
         if about["experiment"] != self.experiment.name:
             raise BadInput(f"{here} of {about['experiment']}, not of {self.experiment.name}; choose another folder")
-        if about["code"] != (now := provenance.fingerprint(self.experiment.name)):
+        if about["code"] != (now := fingerprint(self.experiment)):
             versions = f"neurec_core {about['code']}, now {now}"
             raise BadInput(f"{here} computed by other code ({versions}); choose another folder")
 

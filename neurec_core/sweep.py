@@ -24,6 +24,7 @@ from threadpoolctl import ThreadpoolController
 from . import provenance
 from .cluster import NoWorkers, connect
 from .experiment import Experiment, Grid, Status
+from .fingerprint import fingerprint
 from .params import LARGEST, BadInput, Params
 from .store import Store, StoreFailed
 
@@ -131,7 +132,7 @@ def collect(store: Store, results: Iterator[Done], shards: Sequence[Shard], tota
     with tqdm(total=total, initial=kept, unit="trial", disable=not progress, smoothing=0.1) as bar:
         try:
             for done in results:
-                if (code := done.provenance["code"]) != (here := provenance.fingerprint(store.experiment.name)):
+                if (code := done.provenance["code"]) != (here := fingerprint(store.experiment)):
                     raise SweepFailed(f"a worker runs other code (neurec_core {code}, here {here}); install the same")
                 store.add(done.rows, about(store.experiment, done))
                 kept += len(done.rows)
@@ -168,7 +169,7 @@ def run_shard(experiment: Experiment, shard: Shard) -> Done:
     with _libraries(len(sys.modules)).limit(limits=1):
         rows = experiment.rows_together(*shard)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return Done(shard, rows, provenance.provenance(experiment.name), wall, cpu)
+    return Done(shard, rows, provenance.provenance(experiment), wall, cpu)
 
 
 @lru_cache(maxsize=1)

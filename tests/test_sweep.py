@@ -22,7 +22,7 @@ import pytest
 from distributed import Client, LocalCluster
 from toys import OTHER, TOGETHER, TOY
 
-from neurec_core import provenance, store, tables
+from neurec_core import store, tables
 from neurec_core.cluster import connect
 from neurec_core.experiment import Grid, Status
 from neurec_core.params import BadInput
@@ -344,7 +344,7 @@ def test_rows_of_another_experiment_are_refused(tmp_path):
 
 def test_rows_of_other_code_are_refused(tmp_path, monkeypatch):
     run(out=tmp_path)
-    monkeypatch.setattr(provenance, "fingerprint", lambda name: "0123456789ab")
+    monkeypatch.setattr(store, "fingerprint", lambda experiment: "0123456789ab")
     with pytest.raises(BadInput, match=r"computed by other code .* choose another folder"):
         run(out=tmp_path)
 

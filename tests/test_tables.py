@@ -11,6 +11,7 @@ from toys import TOY
 
 from neurec_core import provenance, tables
 from neurec_core.experiment import Status
+from neurec_core.fingerprint import fingerprint
 from neurec_core.params import BadInput
 
 
@@ -68,7 +69,7 @@ def test_threshold_beyond_the_grid_is_not_a_number():
 def table():
     rows = TOY.rows(TOY.params(fails=1), 0, range(3))
     data = tables.frame(tables.arrow(rows, TOY))
-    data.attrs.update({"experiment": TOY.name, **provenance.provenance()})
+    data.attrs.update({"experiment": TOY.name, **provenance.provenance(TOY)})
     return data
 
 
@@ -127,28 +128,7 @@ def test_thresholds_of_falling_rates_are_found_too():
     assert (row.low, row.high) == (20, 30)
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ('def f():\n    """One."""\n    return 1  # a\n', "def f():\n\n  return 1\n", True),
-        ('"""Words."""\nx = 1\n', "x = 1\n", True),
-        ('x = """Words."""\n', 'x = """Other."""\n', False),
-        ("def f():\n    return 1\n", "def f():\n    return 2\n", False),
-        ("if a:\n    b\nc\n", "if a:\n    b\n    c\n", False),
-    ],
-)
-def test_the_fingerprint_sees_code_and_not_words(one, other, same):
-    assert (list(provenance._words(one)) == list(provenance._words(other))) == same
-
-
-def test_a_papers_fingerprint_does_not_hang_on_other_papers():
-    own = provenance.fingerprint("convex_recovery.skip_recovery")
-    assert own == provenance.fingerprint("convex_recovery.another")
-    assert own != provenance.fingerprint("toys.coin")
-    assert len(own) == 12
-
-
 def test_provenance_names_versions_and_code():
-    about = provenance.provenance("toys.coin")
+    about = provenance.provenance(TOY)
     assert about["versions"]["numpy"] == np.__version__
-    assert about["code"] == provenance.fingerprint("toys.coin")
+    assert about["code"] == fingerprint(TOY)
