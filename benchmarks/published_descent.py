@@ -41,7 +41,8 @@ class Networks:
         self.b -= h * db
         self.w -= h * dw
         self.c -= self.h * r.sum(1)
-        self.kink = np.maximum(self.kink, np.abs(self.b / self.a).max(1))
+        # Differs: what has crossed and then overflows stays crossed; np.maximum would forget it.
+        self.kink = np.fmax(self.kink, np.abs(self.b / self.a).max(1))
 
     def keep(self, which: np.ndarray) -> None:
         """Drop the other networks."""
@@ -57,7 +58,11 @@ def live(
     converged: Callable[[Networks, int], bool] | None = None,
     minibatch: Callable[[np.ndarray, int], Any] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Outcome (0, 3, 4 or 5 as the paper numbers them) and step of the check that ended it, for every network."""
+    """Outcome, numbered as in the paper's code, and step of the check that ended it, for every network.
+
+    At each check: 3 if a kink has reached a point; else 5 if the validation loss has waited; else, where `converged` is
+    given, 1 if a side has at most one point, 2 if all neurons face one side, 4 if `converged` holds; else it goes on.
+    """
     B = len(nets.c)
     outcome, steps, who = np.zeros(B, int), np.zeros(B, int), np.arange(B)
     best, wait = np.full(B, np.inf), np.zeros(B, int)
@@ -75,8 +80,13 @@ def live(
             best[who[better]], wait[who[better]] = loss[better], 0
             outcome[who[(wait[who] >= 10) & (outcome[who] == 0)]] = 5
         if converged:
+            right, opposite = ((nets.nu[:, own] > 0).sum(1) for own in (nets.x > 0, nets.x < 0))
             for i, b in enumerate(who):
-                if outcome[b] == 0 and converged(nets, i):
+                if outcome[b] == 0 and (right[i] <= 1 or opposite[i] <= 1):
+                    outcome[b] = 1
+                elif outcome[b] == 0 and ((nets.a[i] > 0).all() or (nets.a[i] < 0).all()):
+                    outcome[b] = 2
+                elif outcome[b] == 0 and converged(nets, i):
                     outcome[b] = 4
         left = outcome[who] == 0
         nets.keep(left)

@@ -14,8 +14,8 @@ from benchmarks.published_descent import Networks
 from benchmarks.published_descent import live as plain_live
 from neurec_core.draws import Draws
 from neurec_core.dynamics.certificate import hessian
-from neurec_core.dynamics.lives import Follower, Outcome
-from neurec_core.dynamics.sides import gather, line, split
+from neurec_core.dynamics.lives import Follower
+from neurec_core.dynamics.sides import Outcome, gather, line, split
 from neurec_core.experiment import Status
 from neurec_core.papers.inconsistency import crossing, examples, initial, law, movement, published, training
 from neurec_core.papers.inconsistency.crossing import CROSSING_PROBABILITY, Training
@@ -263,7 +263,8 @@ def test_adam_takes_its_steps_neuron_by_neuron():
 
 def test_few_points_or_neurons_are_degenerate_and_count_as_not_affine():
     few, *_ = solved(40, m=16, n=2)
-    assert (few.value == Outcome.X_DEGENERATE).sum() > 30
+    # Of two points a side has at most one; a kink may reach a point before the first check.
+    assert set(few.value) == {Outcome.X_DEGENERATE, Outcome.CROSSED}
     narrow, *_ = solved(40, m=2)
     assert (narrow.value == Outcome.A_DEGENERATE).any()
     scores = crossing.score(Training(m=2), None, narrow)

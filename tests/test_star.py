@@ -215,3 +215,13 @@ def test_bad_input_is_refused():
         Star(gap=1.0)
     with pytest.raises(BadInput, match="did you mean published"):
         Star(step_rule="publish")
+
+
+def test_a_loss_without_a_unit_is_missing():
+    """With so few draws that affine arms fit them all, the loss has no unit and no training gets below."""
+    rows = STAR.rows(Star(m=2, points="cross", arms=3, epochs=1, step_rule="published"), 0, range(20))
+    assert {row["status"] for row in rows} == {"solved"}
+    missing = [row for row in rows if np.isnan(row["loss"])]
+    assert missing
+    assert not any(row["mse_below"] for row in missing)
+    assert not any(np.isinf(row["loss"]) for row in rows)

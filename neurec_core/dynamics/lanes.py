@@ -13,14 +13,12 @@ import numpy as np
 
 from .certificate import converged
 from .compiled import njit
-from .sides import FAST, Neurons, Sides, pull
+from .sides import CONVERGED, CROSSED, FAST, LEFT, STOPPED, UNFINISHED, Neurons, Sides, pull
 
 LANES = 8
 # The rows of a lane. Basis vectors a1 a2 b1 b2 w1 w2 of either side, then c: together the state. Last the two extreme
 # ratios w/a of either side.
 STATE, MARGIN, MOMENTS, CURVATURE, TARGET, REACH, RATIO, ROWS = 13, 13, 14, 20, 26, 30, 31, 35
-
-UNFINISHED, CROSSED, CONVERGED, STOPPED, HANDED_BACK = 0, 3, 4, 5, -1
 
 
 class Checks(NamedTuple):
@@ -174,7 +172,7 @@ def run(start, h, sides, validation, checks, outcome, steps, left, state, best, 
             kept = z
             finite = np.isfinite(z[12 * LANES + lane] + z[lane] + z[6 * LANES + lane])
             if not finite or not z[MARGIN * LANES + lane] > 0:
-                outcome[b], kept = HANDED_BACK, before
+                outcome[b], kept = LEFT, before
                 at = _crossing(before, lane, one, checks.interval)
                 if at > 0:
                     outcome[b], left[b] = CROSSED, steps[b] + at

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,20 +17,7 @@ from scipy.spatial import ConvexHull, QhullError
 from . import lanes
 from .certificate import converged, roots
 from .lanes import Checks, squared_error, waited
-from .sides import CROSSED, DONE, LEFT, Group, Neurons, Sides, advance, line, pull, track
-
-
-class Outcome(IntEnum):
-    """How a training ended; 0 to 5 are the published code's numbers."""
-
-    UNFINISHED = 0
-    X_DEGENERATE = 1  # a side has at most one point
-    A_DEGENERATE = 2  # a side has no neurons
-    CROSSED = 3
-    CONVERGED = 4
-    STOPPED = 5
-    DIVERGED = 6
-    UNKNOWN = 7  # it depends on neurons that are not listed
+from .sides import Group, Neurons, Outcome, Sides, advance, line, pull, track
 
 
 class Lives(NamedTuple):
@@ -66,22 +52,23 @@ def live(
     minibatches : the moments of the points of the steps to come; None trains on all points. The certificate holds for
         all points only and must not be asked for
 
-    **Source**: holzmuller2022training, Sec. 9 and the published code: a crossing is seen at the next check.
+    **Source**: holzmuller2022training, Sec. 9 and the published code: a crossing is seen at the next check, before
+    anything else.
     """
     B = len(h)
     ends = Lives(np.zeros(B, np.int64), np.zeros(B, np.int64), np.full(B, -1))
-    if checks.sufficient:
-        ends.outcome[(neurons.size == 0).any(axis=1)] = Outcome.A_DEGENERATE
-        ends.outcome[(sides.points < 2).any(axis=1)] = Outcome.X_DEGENERATE
-        ends.steps[ends.outcome > 0] = checks.interval
+    few = (sides.points < 2).any(axis=1)
     V = _sums(validation) if validation is not None else np.zeros((B, 2, 6))
-    data = Points(sides.M, sides.u, *roots(sides.M), h, sides.reach, V, np.full((B, 1), np.inf), np.zeros((B, 1), int))
-    alone = np.flatnonzero(ends.outcome == Outcome.UNFINISHED)
+    best, wait = np.full((B, 1), np.inf), np.zeros((B, 1), int)
+    data = Points(sides.M, sides.u, *roots(sides.M), h, sides.reach, few, V, best, wait)
     states: dict[int, np.ndarray] = {}
-    if minibatches is None and len(alone):
-        states = _in_lanes(neurons, sides, data, checks, ends, alone)
-        alone = np.array(list(states), dtype=int)
-    followers = {int(b): Follower.start(neurons, int(b), states.get(int(b))) for b in alone}
+    alone = np.ones(B, bool)
+    # Networks on degenerate draws are followed by themselves: the lanes' checks need not know of them.
+    if minibatches is None and not (few & checks.sufficient).all():
+        states = _in_lanes(neurons, sides, data, checks, ends, np.flatnonzero(~(few & checks.sufficient)))
+        alone = few & checks.sufficient
+        alone[list(states)] = True
+    followers = {int(b): Follower.start(neurons, int(b), states.get(int(b))) for b in np.flatnonzero(alone)}
     # All by one check, then all by the next: a published stream is drawn from in this order.
     while followers:
         for b, one in list(followers.items()):
@@ -107,7 +94,7 @@ def _in_lanes(
     lanes.run(rows, some.h, given, some.V, checks, *part, state, some.best, some.wait)
     for whole, a in zip([*ends, data.best, data.wait], [*part, some.best, some.wait], strict=True):
         whole[which] = a
-    back = part.outcome == lanes.HANDED_BACK
+    back = part.outcome == Outcome.LEFT
     return dict(zip(which[back].tolist(), state[back], strict=True))
 
 
@@ -116,7 +103,10 @@ def _sums(sides: Sides) -> np.ndarray:
 
 
 class Points(NamedTuple):
-    """Points, step sizes and early stopping of networks, as `lanes.run` and `certificate.converged` read them."""
+    """Points, step sizes and early stopping of networks, as `lanes.run` and `certificate.converged` read them.
+
+    ``few`` says whether a side has at most one point.
+    """
 
     M: np.ndarray
     u: np.ndarray
@@ -124,6 +114,7 @@ class Points(NamedTuple):
     inverse: np.ndarray
     h: Any
     reach: Any
+    few: Any
     V: np.ndarray
     best: np.ndarray
     wait: np.ndarray
@@ -199,10 +190,10 @@ class Follower:
             rest = (M, u) if len(M) == 1 else (M[done:], u[done:])
             end, more = advance(self.group, *rest, h, reach, steps - done)
             done += more
-            if end == DONE:
+            if end == Outcome.UNFINISHED:
                 break
-            if end != LEFT:
-                return Outcome.CROSSED if end == CROSSED else Outcome.DIVERGED, done
+            if end != Outcome.LEFT:
+                return Outcome(end), done
             if (why := self._sort_out(reach)) is not None:
                 return why, done
         return None, done
@@ -213,7 +204,7 @@ class Follower:
         False where a neuron has left its side or the iterates are not finite.
         """
         data = (points.M[None], points.u[None], points.h, points.reach, steps, outer, side, moved)
-        return track(self.group, *data)[0] == DONE
+        return track(self.group, *data)[0] == Outcome.UNFINISHED
 
     def _sort_out(self, reach: float) -> Outcome | None:
         """Some neurons have left their side: has one stopped on the way, or are all on the other side by now?"""
@@ -238,11 +229,15 @@ class Follower:
         return None
 
     def check(self, points: Points, checks: Checks) -> Outcome | None:
-        """What a check says now: stopped early, converged, or neither."""
+        """What a check says now of a network that has not crossed: stopped early, degenerate, converged, or neither."""
         group = self.group
         lines = np.array([line(group.basis, group.T, group.c[0], group.singles, s) for s in (0, 1)])
         if checks.patience and waited(points.best, points.wait, squared_error(points.V, lines), checks.patience):
             return Outcome.STOPPED
+        if checks.sufficient and points.few:
+            return Outcome.X_DEGENERATE
+        if checks.sufficient and any(self._empty(s) for s in (0, 1)):
+            return Outcome.A_DEGENERATE
         if checks.sufficient:
             pulls = np.array([pull(points.M[None], points.u[None], 0, s, *lines[s]) for s in (0, 1)])
             S = group.basis @ group.T @ group.basis.mT
@@ -255,6 +250,10 @@ class Follower:
             if converged(*data, decide, checks.sharp):
                 return Outcome.CONVERGED
         return None
+
+    def _empty(self, s: int) -> bool:
+        """Whether a side has no neurons now; hidden ones lie between listed ones."""
+        return not len(self.coordinates[s]) and not ((self.group.singles[:, 0] > 0) == (s == 0)).any()
 
 
 def _nothing(k: int) -> tuple[Any, ...]:

@@ -19,11 +19,32 @@ biases, for the neurons with the smallest and the largest w/a. The same test see
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
 from .compiled import njit
+
+
+class Outcome(IntEnum):
+    """How a training of networks on a line has ended; 0 to 5 are the published code's numbers."""
+
+    LEFT = -1  # neurons have left their side: not an end, it must be found out whether a kink has stopped at a point
+    UNFINISHED = 0
+    X_DEGENERATE = 1  # a side has at most one point
+    A_DEGENERATE = 2  # a side has no neurons
+    CROSSED = 3
+    CONVERGED = 4
+    STOPPED = 5
+    DIVERGED = 6
+    UNKNOWN = 7  # it depends on neurons that are not listed
+
+
+# Compiled code reads plain numbers.
+LEFT, UNFINISHED, CROSSED, CONVERGED, STOPPED, DIVERGED = (
+    int(Outcome[name]) for name in ("LEFT", "UNFINISHED", "CROSSED", "CONVERGED", "STOPPED", "DIVERGED")
+)
 
 # A step may be contracted to fused multiply-adds; sums keep their order, whatever stands beside a network.
 FAST = {"contract"}
@@ -158,9 +179,6 @@ class Group(NamedTuple):
     kink: np.ndarray
 
 
-DONE, LEFT, CROSSED, BROKEN = 0, 1, 2, 3  # how `advance` ends: all steps, or a watched neuron, a single, not finite
-
-
 @njit(fastmath=FAST)
 def line(basis, T, c, singles, s):  # type: ignore[no-untyped-def]
     """Slope and intercept of the network on one side."""
@@ -232,11 +250,14 @@ def step(group, M, u, row, h):  # type: ignore[no-untyped-def]
 def advance(group, M, u, h, reach, steps):  # type: ignore[no-untyped-def]
     """Up to `steps` steps in place; how it ended, and after how many steps.
 
+    The end is `UNFINISHED` after all steps, `LEFT` once a watched neuron has left its side, `CROSSED` once a single has
+    reached a point, or `DIVERGED`.
+
     ``M (R, 2, 3)`` and ``u (R, 2, 2)`` are used in turn: one row for gradient descent, one a step for minibatches.
     """
     for k in range(steps):
         if not step(group, M, u, k % len(M), h):
-            return BROKEN, k + 1
+            return DIVERGED, k + 1
         kink = _largest(group, reach)
         if kink == np.inf:
             return LEFT, k + 1
@@ -246,7 +267,7 @@ def advance(group, M, u, h, reach, steps):  # type: ignore[no-untyped-def]
             group.kink[0] = kink
         if not kink < reach:
             return CROSSED, k + 1
-    return DONE, steps
+    return UNFINISHED, steps
 
 
 @njit(fastmath=FAST)
@@ -259,7 +280,7 @@ def track(group, M, u, h, reach, steps, outer, side, moved):  # type: ignore[no-
     basis = group.basis
     for k in range(steps):
         if not step(group, M, u, 0, h):
-            return BROKEN, k + 1
+            return DIVERGED, k + 1
         kink = _largest(group, reach)
         if kink == np.inf:
             return LEFT, k + 1
@@ -270,4 +291,4 @@ def track(group, M, u, h, reach, steps, outer, side, moved):  # type: ignore[no-
             moved[1] = max(moved[1], abs(basis[s, 1, 0] * a + basis[s, 1, 1] * w))
             moved[2] = max(moved[2], abs(basis[s, 2, 0] * a + (basis[s, 2, 1] - 1) * w))
         moved[3] = max(moved[3], abs(group.c[0]))
-    return DONE, steps
+    return UNFINISHED, steps

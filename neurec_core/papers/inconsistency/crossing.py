@@ -70,7 +70,7 @@ def sample(params: Training, draws: Draws) -> Problem:
 
 def solve(params: Training, problem: Problem, draws: Draws) -> Solution:
     """Train until the criterion is met; the value is the `Outcome` of each network."""
-    from ...dynamics.lives import Outcome
+    from ...dynamics.sides import Outcome
     from . import training
 
     lives, step = training.train(params, problem, draws)
@@ -82,14 +82,16 @@ def solve(params: Training, problem: Problem, draws: Draws) -> Solution:
 
 def score(params: Training, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """As published, a network counts as affine on either side only if it converged or stopped early."""
+    from ...dynamics.sides import Outcome
+
     outcome = solution.value
     left = solution.stats["left"].astype(float)
     return {
-        "not_affine": (outcome != 4) & (outcome != 5),
-        "crossed": outcome == 3,
-        "converged": outcome == 4,
-        "stopped_early": outcome == 5,
-        "degenerate": (outcome == 1) | (outcome == 2),
+        "not_affine": ~np.isin(outcome, [Outcome.CONVERGED, Outcome.STOPPED]),
+        "crossed": outcome == Outcome.CROSSED,
+        "converged": outcome == Outcome.CONVERGED,
+        "stopped_early": outcome == Outcome.STOPPED,
+        "degenerate": np.isin(outcome, [Outcome.X_DEGENERATE, Outcome.A_DEGENERATE]),
         "steps": solution.stats["steps"].astype(float),
         "crossing_step": np.where(left > 0, left, np.nan),
     }
@@ -102,7 +104,7 @@ COLUMNS = {
     "stopped_early": Column("stopped early, before a kink reached a point", "event"),
     "degenerate": Column("a side with at most one point or without neurons", "event"),
     "steps": Column("steps until the criterion was met", "measure", "steps"),
-    "crossing_step": Column("step at which a kink reached a point; NaN if none did", "measure", "steps"),
+    "crossing_step": Column("step at which a kink reached a point; NaN if none did", "measure", "steps", optional=True),
 }
 PUBLISHED = {"m": list(published.WIDTHS)}
 EARLY = {"criterion": "early_stopping"}

@@ -52,12 +52,12 @@ def score(params: MovementExponents, problem: Problem, solution: Solution) -> di
 
 
 COLUMNS = {
-    "kink": Column("largest distance of a kink from 0, over neurons and steps", "measure"),
+    "kink": Column("largest distance of a kink from 0, over neurons and steps", "measure", optional=True),
     "stayed": Column("no neuron has left its side, and none will", "event"),
-    "moved_a": Column("largest movement of a hidden weight", "measure"),
-    "moved_b": Column("largest movement of a hidden bias", "measure"),
-    "moved_w": Column("largest movement of an output weight", "measure"),
-    "moved_c": Column("largest movement of the output bias", "measure"),
+    "moved_a": Column("largest movement of a hidden weight", "measure", optional=True),
+    "moved_b": Column("largest movement of a hidden bias", "measure", optional=True),
+    "moved_w": Column("largest movement of an output weight", "measure", optional=True),
+    "moved_c": Column("largest movement of the output bias", "measure", optional=True),
 }
 
 MOVEMENT_EXPONENTS = Experiment(

@@ -8,8 +8,8 @@ import numpy as np
 
 from ...draws import Draws
 from ...dynamics import neurons as one_by_one
-from ...dynamics.lives import Follower, Outcome
-from ...dynamics.sides import line, split
+from ...dynamics.lives import Follower
+from ...dynamics.sides import Outcome, line, split
 from ...experiment import Problem
 from . import initial, training
 from .crossing import sample

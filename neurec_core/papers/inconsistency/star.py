@@ -178,8 +178,8 @@ def solve(params: Star, problem: Problem, draws: Draws) -> Solution:
 
 
 def _relative(losses: np.ndarray, threshold: np.ndarray) -> np.ndarray:
-    # Where so few points were drawn that affine arms fit them, nothing is below.
-    return np.divide(losses, threshold, out=np.full_like(losses, np.inf), where=threshold > 0)
+    # Where so few points were drawn that affine arms fit them, nothing is below and there is no unit to measure in.
+    return np.divide(losses, threshold, out=np.full_like(losses, np.nan), where=threshold > 0)
 
 
 def score(params: Star, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
@@ -200,9 +200,16 @@ def score(params: Star, problem: Problem, solution: Solution) -> dict[str, np.nd
 COLUMNS = {
     "mse_below": Column("loss below 0.999999 of the best that is affine on every arm", "event"),
     "kink_crossed": Column("a kink has crossed a point", "event"),
-    "below_epoch": Column("first epoch with the loss below; NaN if there is none", "measure", "epochs"),
-    "crossing_epoch": Column("first epoch with a kink crossed; NaN if there is none", "measure", "epochs"),
-    "loss": Column("loss when both have happened, or at the end", "measure", "threshold"),
+    "below_epoch": Column("first epoch with the loss below; NaN if there is none", "measure", "epochs", optional=True),
+    "crossing_epoch": Column(
+        "first epoch with a kink crossed; NaN if there is none", "measure", "epochs", optional=True
+    ),
+    "loss": Column(
+        "loss when both have happened, or at the end; NaN where affine arms fit all points",
+        "measure",
+        "threshold",
+        optional=True,
+    ),
     "step": Column("step size", "measure", "1/m"),
     "kernel": Column("largest eigenvalue of the weighted tangent kernel", "measure", "m"),
 }

@@ -11,8 +11,8 @@ from ...draws import Draws
 from ...dynamics import neurons as neurons_
 from ...dynamics.certificate import largest_step, roots
 from ...dynamics.lanes import Checks
-from ...dynamics.lives import Follower, Lives, Minibatches, Outcome, Points, hull, live
-from ...dynamics.sides import Neurons, Sides, gather, split
+from ...dynamics.lives import Follower, Lives, Minibatches, Points, hull, live
+from ...dynamics.sides import Neurons, Outcome, Sides, gather, split
 from ...experiment import Problem
 from . import initial, published
 from .crossing import Training, sample
@@ -156,8 +156,8 @@ def movements(params: MovementExponents, problem: Problem, draws: Draws) -> tupl
     a, w = initial.weights(asked, draws)
     neurons = gather(a, w)
     h = step_size(asked, sides, neurons)
-    unused = np.full((B, 2, 6), np.nan), np.zeros((B, 1)), np.zeros((B, 1))
-    points = Points(sides.M, sides.u, *roots(sides.M), h, sides.reach, *unused)
+    few, unused = (sides.points < 2).any(axis=1), (np.full((B, 2, 6), np.nan), np.zeros((B, 1)), np.zeros((B, 1)))
+    points = Points(sides.M, sides.u, *roots(sides.M), h, sides.reach, few, *unused)
     checks = Checks(params.interval, params.limit, sufficient=True, sharp=True, patience=0)
     moved, kink, stayed = np.zeros((B, 4)), np.zeros(B), np.zeros(B, bool)
     for b in range(B):
@@ -169,8 +169,8 @@ def movements(params: MovementExponents, problem: Problem, draws: Draws) -> tupl
         for _ in range(0, params.limit, params.interval):
             if not one.track(data, vertices, side, moved[b], params.interval):
                 break
-            if one.check(data, checks) is Outcome.CONVERGED:
-                stayed[b] = True
+            if (end := one.check(data, checks)) is not None:
+                stayed[b] = end is Outcome.CONVERGED
                 break
         kink[b] = one.group.kink[0]
     return moved, kink, stayed
