@@ -38,6 +38,7 @@ class Status(StrEnum):
     CUTOFF = "stopped at the limit of iterations"
     STALLED = "came to rest above the target"
     DEAD = "no neuron is active on any point"
+    NOT_FINITE = "a measure is not finite"
     RAISED = "raised an error"
 
     @property
@@ -52,9 +53,7 @@ VALUE_BYTES = 100  # a number of a row while it is computed, stored and printed
 class Problem(NamedTuple):
     """What is given: inputs ``X (B, n, d)``, labels ``y (B, n)``, the net that was planted, shares of the points.
 
-    Of a net with c outputs labels are ``(B, n, c)``.
-
-    ``weights (B, n)`` sum to 1; None where every point counts the same.
+    Of a net with c outputs labels are ``(B, n, c)``. ``weights (B, n)`` sum to 1; None where points count the same.
     """
 
     X: np.ndarray
@@ -75,13 +74,18 @@ class Solution(NamedTuple):
 class Column(NamedTuple):
     """A score: an `event` happens or not (drawn as a rate), a `measure` is a number (drawn as a spread).
 
-    A `logarithmic` measure is positive and ranges over powers of ten.
+    A `logarithmic` measure is positive and ranges over powers of ten; an `optional` one may be NaN: it does not apply.
     """
 
     label: str
     kind: Literal["event", "measure"]
     unit: str | None = None
     logarithmic: bool = False
+    optional: bool = False
+
+    def allows(self, value: Any) -> bool:
+        """Whether a trial that counts may have this value: an event any, a measure one that is finite."""
+        return self.kind == "event" or value is None or math.isfinite(value) or (self.optional and math.isnan(value))
 
 
 class Guide(NamedTuple):
@@ -196,9 +200,8 @@ class Experiment:
             return
         defaults = self.params.declared()
         changed = [f"{name} = {value}" for name, value in params if value != defaults[name].default]
-        count = "a trial" if trials == 1 else f"{trials} trials at once"
-        point = f" with {', '.join(changed)}" if changed else ""
-        memory.require(f"{count} of {self.name}{point}", trials * self.bytes(params))
+        count, point = "a trial" if trials == 1 else f"{trials} trials at once", " with " * bool(changed)
+        memory.require(f"{count} of {self.name}{point}{', '.join(changed)}", trials * self.bytes(params))
 
     def run(self, params: Params, draws: Draws) -> tuple[Problem, Solution, dict[str, np.ndarray]]:
         """Sample, solve and score one point; an error of the experiment is raised."""
@@ -271,8 +274,11 @@ class Experiment:
         return self.sample(params, draws)
 
     def _end(self, status: Status, scores: Mapping[str, np.ndarray], b: int) -> dict[str, Any]:
-        measures = {name: scores[name][b].item() if status.usable else None for name in self.columns}
-        return {**measures, "status": status.value, "detail": ""}
+        measures, detail = {name: scores[name][b].item() if status.usable else None for name in self.columns}, ""
+        wrong = [name for name, column in self.columns.items() if not column.allows(measures[name])]
+        if status.usable and wrong:
+            measures, status, detail = dict.fromkeys(measures), Status.NOT_FINITE, f"not finite: {', '.join(wrong)}"
+        return {**measures, "status": status.value, "detail": detail}
 
 
 def _joined(parts: Sequence[Any]) -> Any:

@@ -201,3 +201,39 @@ def test_input_that_only_the_solver_can_refuse_is_no_failed_trial(batch):
     strict = Experiment(**{**vars(TOY), "solve": refuse, "batch": batch})
     with pytest.raises(BadInput, match="must be odd"):
         strict.rows(strict.params(), 0, range(4))
+
+
+@pytest.mark.parametrize(
+    ("value", "optional", "status"),
+    [
+        (1.0, False, Status.SOLVED),
+        (np.inf, False, Status.NOT_FINITE),
+        (-np.inf, True, Status.NOT_FINITE),
+        (np.nan, False, Status.NOT_FINITE),
+        (np.nan, True, Status.SOLVED),
+    ],
+)
+def test_a_measure_that_is_not_finite_is_no_answer(value, optional, status):
+    def score(params, problem, solution):
+        return {"heads": solution.value < 0, "size": np.array([value, 2.0])}
+
+    columns = {"heads": TOY.columns["heads"], "size": TOY.columns["size"]._replace(optional=optional)}
+    rows = Experiment(**{**vars(TOY), "batch": 2, "score": score, "columns": columns}).rows(TOY.params(), 0, [0, 1])
+    assert [row["status"] for row in rows] == [status, Status.SOLVED]
+    assert rows[1]["size"] == 2
+    if status is Status.NOT_FINITE:
+        assert (rows[0]["heads"], rows[0]["size"]) == (None, None)
+        assert rows[0]["detail"] == "not finite: size"
+
+
+PUBLISHED = [e for e in papers.experiments().values() if "paper" in e.presets]
+
+
+@pytest.mark.parametrize("experiment", PUBLISHED, ids=lambda e: e.name)
+def test_published_measures_are_finite_or_declared_optional(experiment):
+    table = tables.usable(tables.load(tables.published(experiment)))
+    assert len(table)
+    for name, column in experiment.columns.items():
+        if column.kind == "measure":
+            assert not np.isinf(table[name]).any(), name
+            assert column.optional or table[name].notna().all(), name

@@ -215,3 +215,11 @@ def test_bad_input_is_refused(change, message):
     net, X, y = given.pop("start"), given.pop("X"), given.pop("y")
     with pytest.raises(BadInput, match=message):
         dropout.train(net, X, y, Draws(0, range(B)), **given)
+
+
+def test_a_width_that_does_not_fit_is_refused_with_its_size(monkeypatch):
+    monkeypatch.setattr("neurec_core.memory.total", lambda: 2.0**34)
+    # The cosines of all pairs of 100,000 neurons take 75 GiB in themselves.
+    with pytest.raises(BadInput, match=r"dropout with m = 100000, steps = 1 would take about 9\d GiB of memory"):
+        DROPOUT.require_memory(DROPOUT.params(m=100_000, steps=1))
+    DROPOUT.require_memory(DROPOUT.params(m=3000))

@@ -62,11 +62,10 @@ def live(
     best, wait = np.full((B, 1), np.inf), np.zeros((B, 1), int)
     data = Points(sides.M, sides.u, *roots(sides.M), h, sides.reach, few, V, best, wait)
     states: dict[int, np.ndarray] = {}
-    alone = np.ones(B, bool)
     # Networks on degenerate draws are followed by themselves: the lanes' checks need not know of them.
-    if minibatches is None and not (few & checks.sufficient).all():
-        states = _in_lanes(neurons, sides, data, checks, ends, np.flatnonzero(~(few & checks.sufficient)))
-        alone = few & checks.sufficient
+    alone = np.asarray(few & checks.sufficient | (minibatches is not None))
+    if not alone.all():
+        states = _in_lanes(neurons, sides, data, checks, ends, np.flatnonzero(~alone))
         alone[list(states)] = True
     followers = {int(b): Follower.start(neurons, int(b), states.get(int(b))) for b in np.flatnonzero(alone)}
     # All by one check, then all by the next: a published stream is drawn from in this order.

@@ -71,7 +71,7 @@ def score(params: ConvexTraining, problem: Problem, solution: Solution) -> dict[
 
 COLUMNS = {
     "weight_distance": Column("distance of the planted blocks' weights from the plant", "measure", "2-norm"),
-    "test_distance": Column("distance from the plant on n fresh points", "measure", "2-norm"),
+    "test_distance": Column("distance from the plant on n fresh points", "measure", "2-norm", optional=True),
     "stray": Column("norm of the weights of all other blocks", "measure", "2-norm"),
     "residual": Column("distance of the outputs from the labels", "measure", "2-norm"),
     "unique": Column("the solution is the only one; else that of least Euclidean norm is measured", "event"),

@@ -104,8 +104,8 @@ def score(params: Isometry, problem: Problem, solution: Solution) -> dict[str, n
 COLUMNS = {
     "held": Column("isometry condition holds: consistent, and all norms < 1", "event"),
     "held_published": Column("the same as published: consistency not asked for, ranks not cut, ties pass", "event"),
-    "largest": Column("largest norm (normalised: or a bound on it, if that is below 1)", "measure"),
-    "mean_square": Column("mean squared norm over the patterns (not for normalised)", "measure"),
+    "largest": Column("largest norm (normalised: or a bound on it, if that is below 1)", "measure", optional=True),
+    "mean_square": Column("mean squared norm over the patterns (not for normalised)", "measure", optional=True),
     "consistent": Column("the least-norm dual vector meets the planted blocks' equations", "event"),
 }
 

@@ -69,7 +69,9 @@ RECOVERY_COLUMNS = {
     "recovered": Column("recovered: the plant is the only solution", "event"),
     "unique": Column("no other net found that fits at the same cost", "event"),
     "margin": Column("margin of the proof: 1 - largest norm, or the share of the cost saved", "measure"),
-    "isometry": Column("largest norm of the isometry condition; NaN without a consistent dual vector", "measure"),
+    "isometry": Column(
+        "largest norm of the isometry condition; NaN without a consistent dual vector", "measure", optional=True
+    ),
     "isometry_held": Column("isometry condition holds (all norms < 1)", "event"),
 }
 DISTANCE_COLUMNS = {

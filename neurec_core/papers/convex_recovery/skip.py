@@ -76,7 +76,9 @@ RECOVERY_COLUMNS = {
     "unique": Column("no other net found that fits at the same cost", "event"),
     "margin": Column("margin of the proof: 1 - largest norm, or the share of the cost saved", "measure"),
     "all_ones": Column("some direction is active on every point", "event"),
-    "isometry": Column("largest norm of the isometry condition; NaN without a consistent dual vector", "measure"),
+    "isometry": Column(
+        "largest norm of the isometry condition; NaN without a consistent dual vector", "measure", optional=True
+    ),
     "isometry_held": Column("isometry condition holds (all norms < 1)", "event"),
 }
 DISTANCE_COLUMNS = {

@@ -101,7 +101,10 @@ COLUMNS = {
     "train_loss": Column("training loss after the last epoch", "measure", "squared 2-norm"),
     "test_distance": Column("distance from the plant on n fresh points", "measure", "2-norm"),
     "weight_distance": Column(
-        "distance of the skip branch from the plant, which hidden units share", "measure", "in units of its norm"
+        "distance of the skip branch from the plant, which hidden units share",
+        "measure",
+        "in units of its norm",
+        optional=True,
     ),
 }
 

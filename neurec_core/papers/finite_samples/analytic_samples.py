@@ -100,9 +100,9 @@ def score(params: AnalyticRecovery, problem: Problem, solution: Solution) -> dic
 COLUMNS = {
     "recovered": Column("all that fit are the teacher", "event"),
     "left_open": Column("another network fits as well", "event"),
-    "error": Column("error of the worst fit, if all are the teacher", "measure", "of max |f|", True),
-    "apart": Column("largest difference of its parameters, up to symmetry", "measure", None, True),
-    "worst": Column("error of the worst network met that fits", "measure", "of max |f|", True),
+    "error": Column("error of the worst fit, if all are the teacher", "measure", "of max |f|", True, optional=True),
+    "apart": Column("largest difference of its parameters, up to symmetry", "measure", None, True, optional=True),
+    "worst": Column("error of the worst network met that fits", "measure", "of max |f|", True, optional=True),
     "cost": Column("least sum of squares", "measure", "of that of y", True),
     "samples": Column("samples", "measure"),
     "parameters": Column("parameters of the network", "measure"),

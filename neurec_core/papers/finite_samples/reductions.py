@@ -138,7 +138,7 @@ COLUMNS = {
     "irreducible": Column("no fewer neurons are the same function", "event"),
     "as_planted": Column("least width is that of the planted structure", "event"),
     "width": Column("least width", "measure", "neurons"),
-    "enumerated": Column("least width, all orientations looked at one by one", "measure", "neurons"),
+    "enumerated": Column("least width, all orientations looked at one by one", "measure", "neurons", optional=True),
     "hyperplanes": Column("distinct hyperplanes with a net kink", "measure"),
     "removed": Column("neurons that are not needed", "measure", "neurons"),
     "error": Column("reduced network's largest difference on fresh points", "measure", "of max |f|"),

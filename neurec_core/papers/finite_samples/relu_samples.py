@@ -206,14 +206,20 @@ def score(params: ReluRecovery, problem: Problem, solution: Solution) -> dict[st
 COLUMNS = {
     "recovered": Column("function given back, by a network of the width", "event"),
     "identified": Column("and no other network of the width fits, as is proved", "event"),
-    "error": Column("recovered network's largest difference on fresh points", "measure", "of max |f|", True),
-    "width": Column("width of the recovered network", "measure", "neurons"),
+    "error": Column(
+        "recovered network's largest difference on fresh points", "measure", "of max |f|", True, optional=True
+    ),
+    "width": Column("width of the recovered network", "measure", "neurons", optional=True),
     "seen": Column("lines on which every piece is seen", "measure"),
-    "consistent": Column("hyperplanes that all lines agree with", "measure"),
-    "match": Column("farthest that such a hyperplane misses a kink on a line", "measure", "of 1 + spread", True),
-    "rival": Column("difference from another network that fits, where one was met", "measure", "of max |f|"),
+    "consistent": Column("hyperplanes that all lines agree with", "measure", optional=True),
+    "match": Column(
+        "farthest that such a hyperplane misses a kink on a line", "measure", "of 1 + spread", True, optional=True
+    ),
+    "rival": Column(
+        "difference from another network that fits, where one was met", "measure", "of max |f|", optional=True
+    ),
     "samples": Column("samples", "measure"),
-    "sufficient": Column("samples that suffice", "measure"),
+    "sufficient": Column("samples that suffice", "measure", optional=True),
 }
 
 

@@ -91,7 +91,9 @@ def cosines(net: Neurons) -> np.ndarray:
     """|cosine| of the angle between (w_i, b_i) and (w_j, b_j), ``(B, m, m)``."""
     directions = np.stack([net.W[:, 0], net.b], axis=2)
     directions = directions / np.linalg.norm(directions, axis=2, keepdims=True)
-    return np.minimum(np.abs(directions @ directions.swapaxes(1, 2)), 1)
+    products = directions @ directions.swapaxes(1, 2)
+    np.abs(products, out=products)
+    return np.minimum(products, 1, out=products)
 
 
 def condensation(net: Neurons) -> tuple[np.ndarray, np.ndarray]:
@@ -136,6 +138,13 @@ COLUMNS = {
 }
 COMPARED = {"dropout": [0.0, 0.1]}
 
+
+def size(params: Dropout) -> float:
+    """Bytes of a trial at its peak: cosines of all pairs of neurons, outputs on the test points, dropped units."""
+    drawn = 3 * 16 * params.n * params.m * params.dropout
+    return 8 * (1.2 * params.m**2 + (3 * TESTED + params.n) * params.m + drawn)
+
+
 DROPOUT = Experiment(
     name="local_linear_recovery.dropout",
     question="Does dropout condense neurons, and recover the target from fewer samples?",
@@ -154,5 +163,6 @@ DROPOUT = Experiment(
         "part": Grid({**COMPARED, "n": [*range(1, 21), *range(25, 51, 5)]}, trials=10),
     },
     citation=CITATION,
+    bytes=size,
     batch=1,
 )  # fmt: skip

@@ -134,7 +134,7 @@ COLUMNS = {
     "formula": Column("optimistic sample size, in closed form", "measure"),
     "agrees": Column("the rank is the closed form", "event"),
     "parameters": Column("parameters of the network", "measure"),
-    "kept": Column("smallest singular value that counts", "measure", "the largest"),
+    "kept": Column("smallest singular value that counts", "measure", "the largest", optional=True),
     "dropped": Column("largest singular value that does not", "measure", "the largest"),
 }
 ARCHITECTURES = {"architecture": ["ws", "ns", "fc"]}

@@ -74,7 +74,7 @@ COLUMNS = {
     "lucky": Column("share of winners that were the nearest at the start", "measure"),
     "rank_below_3": Column("share of winners that were among the three nearest", "measure"),
     "winners": Column("fan-out of the winners, on average", "measure"),
-    "losers": Column("fan-out of the others, on average", "measure"),
+    "losers": Column("fan-out of the others, on average", "measure", optional=True),
     "matches": Column("student neurons per teacher neuron with a correlation above 0.95", "measure"),
 }
 LUCK = Experiment(

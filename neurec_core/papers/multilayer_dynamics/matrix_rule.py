@@ -79,11 +79,11 @@ def losers(rows: np.ndarray) -> dict[str, np.ndarray]:
 COLUMNS = {
     "recovered": Column("every teacher neuron has a student neuron of correlation above 0.99", "event"),
     "correlation": Column("best correlation of a teacher neuron, on average", "measure"),
-    "losers": Column("fan-out of the other student neurons, on average", "measure", logarithmic=True),
-    "losers_median": Column("their median fan-out", "measure", logarithmic=True),
-    "losers_max": Column("their largest fan-out", "measure", logarithmic=True),
-    "below_1e_2": Column("share of them with fan-out below 1e-2", "measure"),
-    "below_1e_3": Column("share of them with fan-out below 1e-3", "measure"),
+    "losers": Column("fan-out of the other student neurons, on average", "measure", logarithmic=True, optional=True),
+    "losers_median": Column("their median fan-out", "measure", logarithmic=True, optional=True),
+    "losers_max": Column("their largest fan-out", "measure", logarithmic=True, optional=True),
+    "below_1e_2": Column("share of them with fan-out below 1e-2", "measure", optional=True),
+    "below_1e_3": Column("share of them with fan-out below 1e-3", "measure", optional=True),
     "winners_off": Column(
         "largest difference of fan-out between winner and teacher neuron", "measure", logarithmic=True
     ),
@@ -91,7 +91,7 @@ COLUMNS = {
     "residual": Column("root mean square of the residual", "measure", logarithmic=True),
     "published_loss": Column("published loss: rectified residual's norm over points", "measure", logarithmic=True),
     "own": Column("size of H*'s entries of teacher neurons and their winners", "measure"),
-    "others": Column("size of H*'s entries of teacher neurons and others' winners", "measure"),
+    "others": Column("size of H*'s entries of teacher neurons and others' winners", "measure", optional=True),
     "silent": Column("teacher neurons that are active on no point", "measure"),
 }
 # README commands 3 and 4 train with a step size at which single inputs do not settle; smaller ones do.

@@ -98,14 +98,14 @@ TOLD = {
 COLUMNS = {
     "lowest": Column("each neuron of the lowest layer has a student neuron", "event"),
     **{
-        name.format(depth): Column(label.format(ordinal), "measure")
+        name.format(depth): Column(label.format(ordinal), "measure", optional=True)
         for name, label in TOLD.items()
         for depth, ordinal in enumerate(ORDINALS, start=1)
     },
     "silent": Column("teacher neurons that are active on no point", "measure"),
     "error": Column("mean squared error on new points", "measure", logarithmic=True),
     "agreement": Column("share of new points with the same largest output", "measure"),
-    "train_error": Column("training loss over the last epoch", "measure", logarithmic=True),
+    "train_error": Column("training loss over the last epoch", "measure", logarithmic=True, optional=True),
     "moved": Column("change of the lowest layer's weights over their size", "measure"),
 }
 

@@ -214,12 +214,17 @@ COLUMNS = {
     "share": Column("share of teacher neurons with such a student neuron", "measure"),
     "best": Column("largest correlation with a student neuron, mean over teacher neurons", "measure"),
     "error": Column("mean squared error on new points", "measure", logarithmic=True),
-    "rank": Column("rank of the winners at the start over that of the last", "measure"),
+    "rank": Column("rank of the winners at the start over that of the last", "measure", optional=True),
     "students": Column("such student neurons per teacher neuron", "measure"),
-    "strong_fan_out": Column("norm of the output weights of student neurons with a teacher neuron", "measure"),
-    "weak_fan_out": Column("norm of the output weights of the others", "measure"),
+    "strong_fan_out": Column(
+        "norm of the output weights of student neurons with a teacher neuron", "measure", optional=True
+    ),
+    "weak_fan_out": Column("norm of the output weights of the others", "measure", optional=True),
     "observed": Column("share of points on the rarer side of a teacher's boundary that one student sees", "measure"),
-    **{f"found_{i}": Column(f"teacher neuron {i} has a student neuron", "measure") for i in range(1, NEURONS + 1)},
+    **{
+        f"found_{i}": Column(f"teacher neuron {i} has a student neuron", "measure", optional=True)
+        for i in range(1, NEURONS + 1)
+    },
 }
 MULTIS, DECAYS = [1, 2, 5, 10], [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
 

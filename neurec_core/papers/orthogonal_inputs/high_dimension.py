@@ -118,9 +118,11 @@ def score(params: HighDimension, problem: Problem, solution: Solution) -> dict[s
 
 
 COLUMNS = {
-    "plateau": Column("loss where it falls slowest between 0.9 and 0.1 of the start's", "measure", "of the start's"),
+    "plateau": Column(
+        "loss where it falls slowest between 0.9 and 0.1 of the start's", "measure", "of the start's", optional=True
+    ),
     "saddle": Column("loss with the class of larger |D| fitted, for orthogonal inputs", "measure", "of the start's"),
-    **{_name(f): Column(f"loss below {f:g} of the start's", "measure", "steps", logarithmic=True) for f in LEVELS},
+    **{_name(f): Column(f"loss below {f:g} of the start's", "measure", "steps", True, True) for f in LEVELS},
     "minimum": Column("least |theta|²/2 of an interpolator of orthogonal inputs", "measure"),
     "loss_then": Column("mean squared error at the look", "measure", logarithmic=True),
     "norm_then": Column("|theta|²/2 at the look", "measure"),

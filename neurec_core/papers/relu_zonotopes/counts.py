@@ -98,12 +98,14 @@ COLUMNS = {
     "all_met": Column("random directions meet all cells", "event"),
     "cells": Column("vertices", "measure", logarithmic=True),
     "missed": Column("vertices that no random direction meets", "measure"),
-    "missed_expected": Column("that, expected from solid angles, d ≤ 3", "measure"),
+    "missed_expected": Column("that, expected from solid angles, d ≤ 3", "measure", optional=True),
     "degree": Column("edges at a vertex, mean", "measure"),
     "least_degree": Column("edges at a vertex, least", "measure"),
-    "supported": Column("vertices farthest along their own direction, up to 3000 of them", "measure"),
-    "thinnest": Column("least solid angle, d ≤ 3", "measure", "of all directions", logarithmic=True),
-    "law_error": Column("largest |share of directions - solid angle|, d ≤ 3", "measure", logarithmic=True),
+    "supported": Column("vertices farthest along their own direction, up to 3000 of them", "measure", optional=True),
+    "thinnest": Column("least solid angle, d ≤ 3", "measure", "of all directions", logarithmic=True, optional=True),
+    "law_error": Column(
+        "largest |share of directions - solid angle|, d ≤ 3", "measure", logarithmic=True, optional=True
+    ),
 }
 
 VERTEX_COUNTS = Experiment(

@@ -120,13 +120,13 @@ def score(params: LocalSearch, problem: Problem, solution: Solution) -> dict[str
 COLUMNS = {
     "end": Column("loss at the end, mean of the starts", "measure", "of the labels'"),
     "best": Column("loss at the end, best start", "measure", "of the labels'"),
-    "least": Column("loss of the best vertex of all", "measure", "of the labels'"),
-    "hit_rate": Column("share of starts that reach it", "measure"),
+    "least": Column("loss of the best vertex of all", "measure", "of the labels'", optional=True),
+    "hit_rate": Column("share of starts that reach it", "measure", optional=True),
     "start": Column("loss at the start's vertex, mean of the starts", "measure", "of the labels'"),
     "vertex": Column("loss at the end's vertex, mean of the starts", "measure", "of the labels'"),
     "never_above_start": Column("share of starts that end no higher than the start's vertex", "measure"),
-    "edges": Column("edges walked, mean of the starts", "measure"),
-    "solves": Column("convex problems solved, mean of the starts", "measure"),
+    "edges": Column("edges walked, mean of the starts", "measure", optional=True),
+    "solves": Column("convex problems solved, mean of the starts", "measure", optional=True),
 }
 METHOD_NAMES = ["greedy", "flipping", "first", "binding", "descent"]
 UNKNOWN = {"optimum": "unknown"}

@@ -182,9 +182,9 @@ COLUMNS = {
     "misfit": Column("largest error of these networks' labels", "measure", "the largest label"),
     "angle": Column("largest angle between the teacher and a point", "measure", "degrees"),
     "fitted": Column("gradient descent reached its target", "event"),
-    "trained_norm": Column("half squared norm of the trained network", "measure", "the teacher's"),
-    "trained_rank": Column("effective rank of its hidden weights, (nuclear/Frobenius)^2", "measure"),
-    "steps": Column("steps of gradient descent", "measure", logarithmic=True),
+    "trained_norm": Column("half squared norm of the trained network", "measure", "the teacher's", optional=True),
+    "trained_rank": Column("effective rank of its hidden weights, (nuclear/Frobenius)^2", "measure", optional=True),
+    "steps": Column("steps of gradient descent", "measure", logarithmic=True, optional=True),
 }
 # M changes its sign at 91/9.
 SIZES = [5, 7, 9, 10, 11, 13, 16, 20, 25, 32, 40, 50, 65, 80, 100, 130, 160, 200]

@@ -107,9 +107,15 @@ def score(params: Training, problem: Problem, solution: Solution) -> dict[str, n
 LEVELS = {"aligned": "alignment", "held": "groups", "leapt": "tail"}
 TAKEN = ("loss", "nuclear", "energy", "distance", "target_angle", "inside", "middle")
 COLUMNS = {
-    "max_angle": Column("largest angle between active positive neurons", "measure", "degrees", logarithmic=True),
-    "mean_angle": Column("mean angle between active positive neurons", "measure", "degrees", logarithmic=True),
-    "negative_angle": Column("largest angle between negative neurons", "measure", "degrees", logarithmic=True),
+    "max_angle": Column(
+        "largest angle between active positive neurons", "measure", "degrees", logarithmic=True, optional=True
+    ),
+    "mean_angle": Column(
+        "mean angle between active positive neurons", "measure", "degrees", logarithmic=True, optional=True
+    ),
+    "negative_angle": Column(
+        "largest angle between negative neurons", "measure", "degrees", logarithmic=True, optional=True
+    ),
     "nuclear": Column("nuclear norm of the hidden weights", "measure"),
     "energy": Column("sum of squared weights", "measure"),
     "distance": Column("distance of the bundle from the teacher", "measure", logarithmic=True),

@@ -105,15 +105,27 @@ COLUMNS = {
     "negative_dead": Column("no negative neuron is active from half-time on", "event"),
     "gathered": Column("all positive neurons are active on all points at the end", "event"),
     "crossed": Column("coordinates that overshoot", "measure"),
-    "half_time": Column("time at which the first coordinate is half the teacher's", "measure", "flow time"),
-    "half_excess": Column("that time less the time in which aligned neurons grow by 1/λ", "measure", "flow time"),
-    "early_angle": Column("least angle between bundle and γ on the way", "measure", "degrees", logarithmic=True),
-    "angle_rate": Column("largest angle between positive neurons over λ", "measure", "degrees", logarithmic=True),
-    "rank_rate": Column("singular values but the first over the first, over λ", "measure", logarithmic=True),
+    "half_time": Column(
+        "time at which the first coordinate is half the teacher's", "measure", "flow time", optional=True
+    ),
+    "half_excess": Column(
+        "that time less the time in which aligned neurons grow by 1/λ", "measure", "flow time", optional=True
+    ),
+    "early_angle": Column(
+        "least angle between bundle and γ on the way", "measure", "degrees", logarithmic=True, optional=True
+    ),
+    "angle_rate": Column(
+        "largest angle between positive neurons over λ", "measure", "degrees", logarithmic=True, optional=True
+    ),
+    "rank_rate": Column(
+        "singular values but the first over the first, over λ", "measure", logarithmic=True, optional=True
+    ),
     "energy": Column("sum of squared weights", "measure"),
     "imbalance": Column("largest |a² - |w|²| over the sum of squares", "measure", logarithmic=True),
-    "gradient_share": Column("least |∇L|²/L after half-time over its bound", "measure", logarithmic=True),
-    "size_deviation": Column("sizes of the neurons against the limit's", "measure", logarithmic=True),
+    "gradient_share": Column(
+        "least |∇L|²/L after half-time over its bound", "measure", logarithmic=True, optional=True
+    ),
+    "size_deviation": Column("sizes of the neurons against the limit's", "measure", logarithmic=True, optional=True),
     "loss": Column("training mean squared error", "measure", logarithmic=True),
     "test": Column("mean squared error on standard normal points", "measure", logarithmic=True),
     "widest": Column("largest angle between the teacher and a point", "measure", "degrees"),
