@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .arguments import array, checked, choice, number, whole
 from .draws import Draws
 from .nets import Net, NormalizedNet
 
@@ -11,16 +12,19 @@ from .nets import Net, NormalizedNet
 CUBE_SCALE = 15**-0.5
 
 
+@checked(G=array("normal entries", "n d|B n d"))
 def gaussian(G: np.ndarray) -> np.ndarray:
     """Entries N(0, 1/n)."""
     return G / G.shape[-2] ** 0.5
 
 
+@checked(G=array("normal entries", "n d|B n d"))
 def cubic(G: np.ndarray) -> np.ndarray:
     """Cubed normal entries, rescaled to variance 1/n (heavy tails)."""
     return gaussian(CUBE_SCALE * G**3)
 
 
+@checked(X=array("points", "n d|B n d"))
 def whiten(X: np.ndarray) -> np.ndarray:
     """Orthonormal columns (n >= d) or rows (n < d) with the range of X: U, or V^T, of its economy SVD."""
     n, d = X.shape[-2:]
@@ -36,6 +40,7 @@ DESIGNS = {
 }
 
 
+@checked(kind=choice("design", tuple(DESIGNS)), n=whole("points", "[1, inf)"), d=whole("dimension", "[1, inf)"))
 def design(kind: str, draws: Draws, n: int, d: int, name: str = "X") -> np.ndarray:
     """Data matrices with about unit-norm columns.
 
@@ -57,12 +62,14 @@ def design(kind: str, draws: Draws, n: int, d: int, name: str = "X") -> np.ndarr
     return DESIGNS[kind](draws.normal(name, n, d))
 
 
+@checked(X=array("points", "B n d"))
 def random_direction(X: np.ndarray, draws: Draws) -> np.ndarray:
     """Uniform on the unit sphere, ``(B, d)``; independent of X."""
     g = draws.normal("w", X.shape[-1])
     return g / np.linalg.norm(g, axis=-1, keepdims=True)
 
 
+@checked(X=array("points", "B n d"))
 def smallest_singular_direction(X: np.ndarray, draws: Draws) -> np.ndarray:
     """The last right singular vector of the economy SVD of X, ``(B, d)``: the direction X shrinks most.
 
@@ -74,6 +81,7 @@ def smallest_singular_direction(X: np.ndarray, draws: Draws) -> np.ndarray:
 PLANTS = {"random": random_direction, "smallest_singular": smallest_singular_direction}
 
 
+@checked(kind=choice("plant", tuple(PLANTS)), X=array("points", "B n d"))
 def linear_teacher(kind: str, X: np.ndarray, draws: Draws) -> Net:
     """A planted linear neuron of unit norm: a net with no hidden units.
 
@@ -86,17 +94,20 @@ def linear_teacher(kind: str, X: np.ndarray, draws: Draws) -> Net:
     return Net.linear(PLANTS[kind](X, draws))
 
 
+@checked(k=whole("neurons", "[1, inf)"), d=whole("dimension", "[1, inf)"))
 def random_neurons(k: int, d: int, draws: Draws) -> np.ndarray:
     """k independent directions, uniform on the sphere."""
     g = draws.normal("w", d, k)
     return g / np.linalg.norm(g, axis=1, keepdims=True)
 
 
+@checked(k=whole("neurons", "[1, inf)"), d=whole("dimension", "[1, inf)"))
 def axis_neurons(k: int, d: int, draws: Draws) -> np.ndarray:
     """The first k coordinate axes, k <= d."""
     return np.broadcast_to(np.eye(d)[:, :k], (len(draws), d, k))
 
 
+@checked(k=whole("neurons", "[2, 2]"), d=whole("dimension", "[1, inf)"))
 def opposite_neurons(k: int, d: int, draws: Draws) -> np.ndarray:
     """A random direction and its opposite, k = 2."""
     w = random_neurons(1, d, draws)
@@ -106,6 +117,7 @@ def opposite_neurons(k: int, d: int, draws: Draws) -> np.ndarray:
 NEURONS = {"random": random_neurons, "axis": axis_neurons, "opposite": opposite_neurons}
 
 
+@checked(kind=choice("neurons", tuple(NEURONS)))
 def normalized_teacher(kind: str, k: int, d: int, draws: Draws) -> NormalizedNet:
     """k planted ReLU neurons of unit norm, each normalised over the points it is given.
 
@@ -123,6 +135,7 @@ def normalized_teacher(kind: str, k: int, d: int, draws: Draws) -> NormalizedNet
     return NormalizedNet(W, np.ones((len(W), k)))
 
 
+@checked(d=whole("points and dimensions", "[2, inf)"), xi=number("spread", "(0, 1]"))
 def points_below(d: int, xi: float) -> tuple[np.ndarray, np.ndarray]:
     """Points with M < 0: x_i = (1 - (d - 1) (1 - xi)/d) e_i + (1 - xi)/d sum_{k != i} e_k, teacher along (1, .., 1).
 
@@ -142,6 +155,7 @@ def points_below(d: int, xi: float) -> tuple[np.ndarray, np.ndarray]:
     return np.full((d, d), near) + (1 - d * near) * np.eye(d), np.full(d, d**-0.5)
 
 
+@checked(d=whole("points and dimensions", "[3, inf)"), b=number("common coordinate", "(0, inf)"))
 def points_above(d: int, b: float) -> tuple[np.ndarray, np.ndarray]:
     """Points with M > 0: b e_1, b e_1 -+ sqrt(b) e_2 + e_3, b e_1 + e_i for i > 3; teacher .8 e_1 + .6 e_3.
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .arguments import array, checked, sizes_of, whole
 from .params import BadInput
 
 
@@ -52,6 +53,7 @@ class Layer(NamedTuple):
     b: np.ndarray
 
 
+@checked(d=whole("inputs", "[1, inf)"))
 def deep(d: int, hidden: Sequence[int], *, biases: bool = True) -> Deep:
     """The network with inputs d and hidden layers of these widths.
 
@@ -59,13 +61,12 @@ def deep(d: int, hidden: Sequence[int], *, biases: bool = True) -> Deep:
     ------
     BadInput : "hidden (neurons of the hidden layers) must be whole numbers in [1, inf), got (2, 0)", or d likewise
     """
-    if d < 1:
-        raise BadInput(f"d (inputs) must be a whole number in [1, inf), got {d}")
     if not hidden or min(hidden) < 1:
         raise BadInput(f"hidden (neurons of the hidden layers) must be whole numbers in [1, inf), got {tuple(hidden)}")
     return Deep((d, *hidden, 1), biases)
 
 
+@checked(net=sizes_of(M="size"), theta=array("parameters", "B M"))
 def layers(net: Deep, theta: np.ndarray) -> list[Layer]:
     """The parameters ``theta (B, M)`` layer by layer; biases that the network does not have are zero."""
     B, found, first = len(theta), [], 0
@@ -92,6 +93,7 @@ def _states(parts: Sequence[Layer], X: np.ndarray) -> list[np.ndarray]:
     return states
 
 
+@checked(net=sizes_of(M="size"), theta=array("parameters", "B M"), X=array("points", "B n d"))
 def outputs(net: Deep, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
     """Outputs ``(B, n)`` of ``theta (B, M)`` at ``X (B, n, d)``."""
     parts = layers(net, theta)
@@ -99,6 +101,7 @@ def outputs(net: Deep, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
     return (_states(parts, X)[-1] @ W + b[:, None])[..., 0]
 
 
+@checked(net=sizes_of(M="size"), theta=array("parameters", "B M"), X=array("points", "B n d"))
 def jacobian(net: Deep, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
     """Derivatives of the outputs with respect to the parameters, ``(B, n, M)``, by backpropagation at every input.
 
@@ -115,6 +118,7 @@ def jacobian(net: Deep, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
     return np.concatenate(columns[::-1], axis=2)
 
 
+@checked(net=sizes_of(M="size"), theta=array("parameters", "B M"))
 def embedded(net: Deep, theta: np.ndarray, wide: Deep) -> np.ndarray:
     """Parameters with which a wider network of the same depth is this one: neurons are added that have no weights.
 

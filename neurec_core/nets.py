@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .arguments import array, checked
+
 
 class Net(NamedTuple):
     """f(x) = sum_j a_j max(x^T W_j, 0) + x^T skip: teacher, student or decoded solution alike."""
@@ -69,6 +71,7 @@ class NormalizedNet(NamedTuple):
         return np.einsum("bnm,bm->bn", normalized_units(X, self.W), self.a)
 
 
+@checked(X=array("points", "B n d"), W=array("hidden weights", "B d m"))
 def normalized_units(X: np.ndarray, W: np.ndarray) -> np.ndarray:
     """Columns (X W_j)_+ / ||(X W_j)_+||, ``(B, n, m)``; NaN where a unit is active on no point."""
     active = np.maximum(X @ W, 0)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
-from .params import BadInput
+from .arguments import array, checked, pattern
 
 
 class Patterns(NamedTuple):
@@ -35,6 +35,7 @@ class Patterns(NamedTuple):
         return np.arange(self.D.shape[-1]) < self.sizes[:, None]
 
 
+@checked(X=array("points", "B n d"))
 def all_ones(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whether one direction is active on every point, and such a direction.
 
@@ -53,11 +54,9 @@ def all_ones(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Raises
     ------
-    BadInput : "X (points) must not be empty"
+    BadInput : "X (points) must be an array of shape (B, n, d) = (any, any, any), got (1, 0, 3)", and the like
     """
     batch, n, d = X.shape
-    if not n:
-        raise BadInput("X (points) must not be empty")
     h, present = np.zeros((batch, d)), np.zeros(batch, bool)
     for b in range(batch):
         norms = np.linalg.norm(X[b], axis=1, keepdims=True)
@@ -72,6 +71,7 @@ def all_ones(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return h, present
 
 
+@checked(X=array("points", "B n d"), directions=array("directions", "B d k"))
 def sample(X: np.ndarray, directions: np.ndarray) -> Patterns:
     """The distinct patterns of given directions, with the all-ones pattern wherever there is one.
 
@@ -101,6 +101,7 @@ def sample(X: np.ndarray, directions: np.ndarray) -> Patterns:
     return Patterns(pad(columns, sizes.max()), pad(gates, sizes.max()), sizes, present)
 
 
+@checked(D=pattern("patterns", "n k"))
 def distinct(D: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct columns of D, in lexicographic order.
 

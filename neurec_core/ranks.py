@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .params import BadInput
+from .arguments import array, checked, number
 
 # Singular values up to this share of the largest count as zero. Analytic models leave a wide gap around it.
 TOLERANCE = 1e-9
 # Singular values of an exact 0 come out below this share.
 ROUNDING = 1e-13
+TOLERANCE_RANGE = number("share of the largest singular value", "(0, 1)")
 
 
 class Rank(NamedTuple):
@@ -34,6 +35,7 @@ class Rank(NamedTuple):
         return self.dropped <= ROUNDING
 
 
+@checked(tolerance=TOLERANCE_RANGE, J=array("derivatives", "B n M"))
 def tangent_rank(J: np.ndarray, tolerance: float = TOLERANCE) -> Rank:
     """Numerical rank of tangent matrices, and the gap that decides it.
 
@@ -51,7 +53,6 @@ def tangent_rank(J: np.ndarray, tolerance: float = TOLERANCE) -> Rank:
 
     **Source**: zhang2025local, Section 3 (model rank, empirical tangent matrix) and Corollary 4.
     """
-    _check("J", J, tolerance)
     values = np.linalg.svd(J, compute_uv=False)
     nonzero = _nonzero(values, tolerance)
     share = np.divide(values, values[:, :1], out=np.zeros_like(values), where=values[:, :1] > 0)
@@ -59,6 +60,12 @@ def tangent_rank(J: np.ndarray, tolerance: float = TOLERANCE) -> Rank:
     return Rank(nonzero.sum(axis=1), np.where(nonzero[:, 0], kept, np.nan), np.where(nonzero, 0, share).max(axis=1))
 
 
+@checked(
+    tolerance=TOLERANCE_RANGE,
+    J_train=array("derivatives", "B n M"),
+    J_test=array("derivatives", "B t M"),
+    direction=array("directions", "B M"),
+)
 def leakage(J_train: np.ndarray, J_test: np.ndarray, direction: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
     """What training points leave open of a function in the tangent hyperplane, as a share of it.
 
@@ -85,8 +92,6 @@ def leakage(J_train: np.ndarray, J_test: np.ndarray, direction: np.ndarray, tole
 
     **Source**: zhang2025local, Section 3, the LLR condition (Lemma 1); the split of a random direction is ours.
     """
-    _check("J_train", J_train, tolerance)
-    _check("J_test", J_test, tolerance)
     _, values, V = np.linalg.svd(J_train, full_matrices=False)
     seen = V * _nonzero(values, tolerance)[..., None]
     v = (direction / np.linalg.norm(direction, axis=1, keepdims=True))[..., None]
@@ -99,12 +104,3 @@ def leakage(J_train: np.ndarray, J_test: np.ndarray, direction: np.ndarray, tole
 
 def _nonzero(values: np.ndarray, tolerance: float) -> np.ndarray:
     return values > tolerance * values[:, :1]
-
-
-def _check(name: str, J: np.ndarray, tolerance: float) -> None:
-    if not 0 < tolerance < 1:
-        raise BadInput(f"tolerance (share of the largest singular value) must be a number in (0, 1), got {tolerance!r}")
-    if J.ndim != 3 or 0 in J.shape:
-        raise BadInput(f"{name} (derivatives) must be an array of shape (B, n, M), got {J.shape}")
-    if not np.isfinite(J).all():
-        raise BadInput(f"{name} (derivatives) must be finite, got {np.sum(~np.isfinite(J))} entries that are not")

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .arguments import array, checked, number, pattern
 
+
+@checked(teacher=array("activations", "B n m", finite=False), student=array("activations", "B n k", finite=False))
 def correlations(teacher: np.ndarray, student: np.ndarray) -> np.ndarray:
     """Correlation over the points of every teacher neuron with every student neuron, 0 where one does not vary.
 
@@ -36,16 +39,22 @@ def _centred(states: np.ndarray) -> np.ndarray:
     return np.divide(parts, norms, out=np.zeros_like(parts), where=norms > least)
 
 
+@checked(states=array("activations", "B n m", finite=False))
 def live(states: np.ndarray) -> np.ndarray:
     """Neurons that are active on some point, (B, m) of bool, from ``states (B, n, m)``."""
     return np.any(states > 0, axis=1)
 
 
+@checked(found=array("correlations", "B m k", finite=False))
 def best(found: np.ndarray) -> np.ndarray:
     """Each teacher neuron's largest correlation with a student neuron, (B, m), from ``found (B, m, k)``."""
     return found.max(axis=2)
 
 
+@checked(
+    first=array("correlations at the start", "B m k", finite=False),
+    last=array("correlations at the end", "B m k", finite=False),
+)
 def winner_ranks(first: np.ndarray, last: np.ndarray) -> np.ndarray:
     """How many students were nearer to a teacher neuron at the start than the one that is nearest at the end.
 
@@ -63,6 +72,7 @@ def winner_ranks(first: np.ndarray, last: np.ndarray) -> np.ndarray:
     return (first > np.take_along_axis(first, winner, axis=2)).sum(axis=2)
 
 
+@checked(found=array("correlations", "B m k", finite=False), level=number("correlation"))
 def matches(found: np.ndarray, level: float) -> np.ndarray:
     """Student neurons whose correlation with a teacher neuron is at least `level`, (B, m).
 
@@ -71,6 +81,7 @@ def matches(found: np.ndarray, level: float) -> np.ndarray:
     return (found >= level).sum(axis=2)
 
 
+@checked(values=array("values", "B m", finite=False), which=pattern("neurons named", "B m"))
 def mean_over(values: np.ndarray, which: np.ndarray) -> np.ndarray:
     """Means (B,) over the neurons named by ``which (B, m)`` of bool; NaN where it names none."""
     number = which.sum(axis=1)

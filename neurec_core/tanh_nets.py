@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .params import BadInput, unknown
+from .arguments import array, checked, choice, sizes_of, whole
+from .params import BadInput
 
 NAMES = {"fc": "fully connected", "ws": "convolution", "ns": "convolution without weight sharing"}
 
@@ -56,6 +57,12 @@ class Neurons(NamedTuple):
 # ---------------------------------------------------------------------------------------------- architectures
 
 
+@checked(
+    name=choice("architecture", NAMES),
+    d=whole("inputs", "[1, inf)"),
+    s=whole("kernel size", "[1, inf)"),
+    kernels=whole("number of kernels", "[1, inf)"),
+)
 def architecture(
     name: str,
     d: int,
@@ -83,16 +90,8 @@ def architecture(
     ------
     BadInput : "s (kernel size) must be a whole number in [1, 5], got 6", or a name that is not known
     """
-    if name not in NAMES:
-        raise BadInput(unknown("architecture", name, NAMES))
-    for letter, meaning, low, high, got in (
-        ("d", "inputs", 1, None, d),
-        ("s", "kernel size", 1, d, s),
-        ("kernels", "number of kernels", 1, None, kernels),
-    ):
-        if got < low or (high is not None and got > high):
-            last = "inf)" if high is None else f"{high}]"
-            raise BadInput(f"{letter} ({meaning}) must be a whole number in [{low}, {last}, got {got}")
+    if s > d:
+        raise BadInput(f"s (kernel size) must be a whole number in [1, {d}], got {s}")
     window = windows(d, s, image)
     places, fan_in = window.shape
     m, inputs = kernels * places, d * d if image else d
@@ -126,6 +125,7 @@ def windows(d: int, s: int, image: bool = False) -> np.ndarray:
 # ------------------------------------------------------------------------------- outputs, gradients, embeddings
 
 
+@checked(net=sizes_of(M="size"), theta=array("parameters", "B M", finite=False))
 def neurons(net: Architecture, theta: np.ndarray) -> Neurons:
     """The network neuron by neuron, weights that it does not have being zero; ``theta (B, M)``."""
     B, m = len(theta), net.m
@@ -136,6 +136,7 @@ def neurons(net: Architecture, theta: np.ndarray) -> Neurons:
     return Neurons(W, b, theta[:, net.outputs], c)
 
 
+@checked(net=sizes_of(m="m", d="d"), shares=array("shares of the copies", "m|B m"))
 def placed(net: Architecture, target: Neurons, shares: np.ndarray | None = None) -> np.ndarray:
     """Parameters ``(B, M)`` with which a network is a narrower one: an embedding.
 
@@ -147,7 +148,7 @@ def placed(net: Architecture, target: Neurons, shares: np.ndarray | None = None)
     ----------
     target : k neurons; the network's architecture must be able to hold them, such as those of `neurons` of a
         network of the same or a more restricted architecture
-    shares : (m,) array; None is the null embedding, in which further neurons have no weights at all
+    shares : (m,) or (B, m) array; None is the null embedding, in which further neurons have no weights at all
 
     Raises
     ------
@@ -170,11 +171,13 @@ def placed(net: Architecture, target: Neurons, shares: np.ndarray | None = None)
     return theta
 
 
+@checked(net=sizes_of(M="size", d="d"), theta=array("parameters", "B M", finite=False), X=array("points", "B n d"))
 def outputs(net: Architecture, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
     """Outputs ``(B, n)`` of ``theta (B, M)`` at ``X (B, n, d)``."""
     return neurons(net, theta)(X)
 
 
+@checked(net=sizes_of(M="size", d="d"), theta=array("parameters", "B M"), X=array("points", "B n d"))
 def jacobian(net: Architecture, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
     """Derivatives of the outputs with respect to the parameters, ``(B, n, M)``, in closed form.
 

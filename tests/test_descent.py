@@ -203,8 +203,11 @@ def test_plants_that_do_not_fit_the_model_are_refused(values, message):
         ({"X": np.full((B, N, D), np.inf)}, r"X \(inputs\) must be finite, got 144 of 144 entries that are not"),
         ({"y": np.ones((B, N + 1))}, r"y \(labels\) must be an array of shape \(B, n\) = \(3, 12\), got \(3, 13\)"),
         ({"y": np.full((B, N), np.nan)}, r"y \(labels\) must be finite"),
-        ({"weights": (np.ones((B, D, 5)), np.ones((B, 4)))}, r"weights \(outer ones to start from\) must be"),
-        ({"test": (np.ones((B, 2, D)), np.ones((B, 3)))}, r"test \(labels to test on\) must be"),
+        (
+            {"weights": (np.ones((B, D, 5)), np.ones((B, 4)))},
+            r"weights\[1\] \(outer weights to start from\) must be an array",
+        ),
+        ({"test": (np.ones((B, 2, D)), np.ones((B, 3)))}, r"test\[1\] \(labels to test on\) must be an array of shape"),
         ({"device": "abacus"}, r"device \(where torch computes\) must be one that torch can use, got 'abacus'"),
     ],
 )

@@ -37,7 +37,7 @@ PAPERS = papers.names()
 
 # Layer k imports from lower layers only; inside a layer, only what stands on its right here.
 LAYERS = {
-    "params": 0, "memory": 0, "draws": 0, "experiment": 0,
+    "params": 0, "arguments": 0, "memory": 0, "draws": 0, "experiment": 0,
     "nets": 1, "tanh_nets": 1, "deep_nets": 1, "ranks": 1, "specialization": 1,
     "data": 1, "dual_basis": 1, "patterns": 1, "arrangements": 1, "zonotopes": 1, "compare": 1, "theory": 1,
     "convex": 1, "dynamics": 1,
@@ -49,6 +49,7 @@ LAYERS = {
     "cli": 5, "__main__": 5,
 }  # fmt: skip
 WITHIN = {
+    "arguments": {"params"},
     "memory": {"params"}, "experiment": {"params", "memory", "draws"},
     "data": {"nets"}, "compare": {"nets"}, "arrangements": {"patterns"},
     "zonotopes": {"patterns", "arrangements"},

@@ -339,7 +339,7 @@ def test_what_is_given_stays_as_it_is():
         ({"rate": 0.0}, r"rate \(step size\) must be a number in \(0, inf\), got 0.0"),
         ({"rate": np.nan}, r"rate \(step size\) must be a number in \(0, inf\), got nan"),
         ({"steps": -1}, r"steps \(iterations\) must be a whole number in \[0, inf\), got -1"),
-        ({"batch": 0}, r"batch \(inputs a step\) must be a whole number in \(0, inf\), got 0"),
+        ({"batch": 0}, r"batch \(inputs a step\) must be a whole number in \[1, inf\), got 0"),
         ({"batch": 11, "sampling": "antithetic"}, r"batch \(inputs a step\) must be even for antithetic"),
         (
             {"batch": 8, "sampling": "whitened"},
@@ -354,10 +354,13 @@ def test_what_is_given_stays_as_it_is():
         ),
         (
             {"start": nets(2, (5, 12, 6), 0)},
-            r"start \(weights of layer 0\) must be an array of shape .* = \(3, any, any\)",
+            r"start\[0\] \(weights of a layer\) must be an array of shape .* = \(3, any, any\)",
         ),
         ({"start": [pairs()[1][0], pairs()[1][1][:, :-1]]}, r"start \(weights of layer 1\) must be an array of shape"),
-        ({"teacher": [np.full_like(V, np.nan) for V in pairs()[0]]}, r"teacher \(weights of layer 0\) must be finite"),
+        (
+            {"teacher": [np.full_like(V, np.nan) for V in pairs()[0]]},
+            r"teacher\[0\] \(weights of a layer\) must be fin",
+        ),
         ({"biases": False}, r"start \(weights of layer 0\) must have biases 0 where they are not trained"),
         ({"device": "abacus"}, r"device \(where torch computes\) must be one that torch can use, got 'abacus'"),
     ],

@@ -278,16 +278,22 @@ def test_outputs_are_those_of_the_net():
         ({"method": "fusd"}, "unknown method 'fusd': did you mean fused?"),
         ({"optimizer": "sgd"}, "unknown optimizer 'sgd'"),
         ({"steps": -1}, r"steps \(how many to take\) must be a whole number in \[0, inf\), got -1"),
-        ({"x": np.ones((2, 6))}, r"x \(points\) must be an array of shape \(B, n\) = \(3, any\), got \(2, 6\)"),
-        ({"y": np.ones(5)}, r"y \(labels\) must be an array of shape \(B, n\) = \(3, 6\), got \(3, 5\)"),
-        ({"y": np.full(6, np.nan)}, r"y \(labels\) must be finite, got 18 of 18 entries that are not"),
+        (
+            {"x": np.ones((2, 6))},
+            r"x \(points\) must be an array of shape \(n,\) or \(B, n\) = \(3, any\), got \(2,",
+        ),
+        ({"y": np.ones(5)}, r"y \(labels\) must be an array of shape \(n,\) or \(B, n\) = \(6,\), got \(5,\)"),
+        ({"y": np.full(6, np.nan)}, r"y \(labels\) must be finite, got 6 of 6 entries that are not"),
         (
             {"weights": np.ones((3, 2, 6))},
             r"weights \(shares of the points\) must be .* = \(3, 4, 6\), got \(3, 2, 6\)",
         ),
-        ({"rate": np.ones(2)}, r"rate \(step size\) must be a number or an array of shape \(B,\) = \(3,\)"),
-        ({"reach": np.nan}, r"reach \(x_D\) must be a number"),
-        ({"snapshots": [3, 3]}, r"snapshots \(steps to note\) must ascend in \[0, 4\], got \[3, 3\]"),
+        ({"rate": np.ones(2)}, r"rate \(step size\) must be an array of shape \(\) or \(B,\) = \(3,\), got \(2,\)"),
+        ({"reach": np.nan}, r"reach \(x_D\) must hold numbers in \[0, inf\], got entries from nan"),
+        (
+            {"snapshots": [3, 3]},
+            r"snapshots \(steps to note\) must be whole numbers that ascend from 0 on, got \[3,",
+        ),
         ({"snapshots": [5]}, r"snapshots \(steps to note\) must ascend in \[0, 4\], got \[5\]"),
     ],
 )

@@ -249,7 +249,7 @@ def test_the_benchmark_still_runs():
         ({"steps": -1}, r"steps \(how many to take\) must be a whole number in \[0, inf\), got -1"),
         ({"steps": 2.5}, r"steps \(how many to take\) must be a whole number in \[0, inf\), got 2.5"),
         ({"tolerance": np.nan}, r"tolerance \(of the mean squared error\) must be a number in \[0, inf\), got nan"),
-        ({"snapshots": (2, 1)}, r"snapshots \(.*\) must be ascending from 0 on, got \[2, 1\]"),
+        ({"snapshots": (2, 1)}, r"snapshots \(.*\) must be whole numbers that ascend from 0 on, got \(2, 1\)"),
         ({"rate": 0.0}, r"rate \(step size\) must be a number in \(0, inf\), got 0.0"),
         ({"rate": np.nan}, r"rate \(step size\) must be a number in \(0, inf\), got nan"),
         ({"weight_decay": -0.1}, r"weight_decay \(pull towards zero\) must be"),

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arguments import shaped
 from ..draws import Draws
-from ..params import BadInput, unknown
-from .checks import number, shaped
+from ..params import BadInput
 
 Weights = tuple[np.ndarray, ...]
 # The rules by which a student steps; their meaning is told in `matrix_rule`.
@@ -57,8 +57,8 @@ def ascended(weights: Sequence[np.ndarray], at: Sequence[int], noted: Sequence[S
     return Ascended(tuple(weights), ~finite, np.array(at, dtype=np.int64), tuple(kept))
 
 
-def checked(
-    teacher: Sequence[np.ndarray], start: Sequence[np.ndarray], draws: Draws, rule: str, rate: float, steps: int,
+def prepared(
+    teacher: Sequence[np.ndarray], start: Sequence[np.ndarray], draws: Draws, rule: str, steps: int,
     biases: bool, log: Collection[int],
 ) -> tuple[Weights, Weights, list[int]]:  # fmt: skip
     """Both networks as arrays of floats that nobody else holds, and the iterations to note, rising.
@@ -68,11 +68,7 @@ def checked(
     BadInput : "start (weights of layer 1) must be an array of shape (B, n + 1, m) = (3, 41, any), got (3, 40, 30)",
         and the like
     """
-    teacher, start = (tuple(np.array(part, dtype=float, order="C") for part in parts) for parts in (teacher, start))
-    if rule not in RULES:
-        raise BadInput(unknown("rule", rule, RULES))
-    number("rate", "step size", rate, above=0)
-    number("steps", "iterations", steps, whole=True)
+    teacher, start = (tuple(np.array(part) for part in parts) for parts in (teacher, start))
     if len(start) != len(teacher) or len(start) < 2:
         raise BadInput(
             f"start (weights of the layers) must have as many layers as the teacher, at least 2, got {len(start)} "
@@ -82,19 +78,12 @@ def checked(
         raise BadInput(
             f"rule (of the steps) must be one of {', '.join(RULES[:3])} for {len(start)} layers, got {rule!r}"
         )
-    rows: int | None = None
-    below: int | None = None
+    B, rows, below = len(draws), None, start[0].shape[1]
     for layer, (W, V) in enumerate(zip(start, teacher, strict=True)):
-        shaped("start", f"weights of layer {layer}", W, "(B, n + 1, m)", (len(draws), rows, None))
-        out = W.shape[2] if layer == len(start) - 1 else None
-        shaped(
-            "teacher",
-            f"weights of layer {layer}",
-            V,
-            "(B, n + 1, m)",
-            (len(draws), below if layer else W.shape[1], out),
-        )
+        meaning, last = f"weights of layer {layer}", layer == len(start) - 1
+        shaped("start", meaning, "(B, n + 1, m)", W, (B, rows, None))
+        shaped("teacher", meaning, "(B, n + 1, m)", V, (B, below, W.shape[2] if last else None))
         if not biases and W[:, -1].any():
-            raise BadInput(f"start (weights of layer {layer}) must have biases 0 where they are not trained")
+            raise BadInput(f"start ({meaning}) must have biases 0 where they are not trained")
         rows, below = W.shape[2] + 1, V.shape[2] + 1
     return teacher, start, sorted({int(t) for t in log if 0 <= t <= steps})

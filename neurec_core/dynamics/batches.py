@@ -10,14 +10,19 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from ..arguments import checked, choice, whole
 from ..draws import Draws
 from ..params import BadInput
-from .checks import named, number
 
 Draw = Callable[[Draws, str, int, int, int], np.ndarray]
 POINTS = 4096  # inputs drawn at a time; fixed, so that a batch does not depend on how many are taken
 
 
+@checked(
+    d=whole("inputs of a network", "[1, inf)"),
+    batch=whole("inputs a step", "[1, inf)"),
+    sampling=choice("sampling", ("iid", "antithetic", "whitened")),
+)
 def batches(draws: Draws, d: int, batch: int, sampling: str = "iid") -> Iterator[np.ndarray]:
     """Arrays ``(B, several, batch, d)``: batch after batch, so many at a time, without end.
 
@@ -34,13 +39,11 @@ def batches(draws: Draws, d: int, batch: int, sampling: str = "iid") -> Iterator
     ------
     BadInput : "batch (inputs a step) must be even for antithetic sampling, got 5", or at least 2 d to be whitened
     """
-    draw = named(sampling, "sampling", SAMPLINGS)
-    number("batch", "inputs a step", batch, above=0, whole=True)
     if sampling != "iid" and batch % 2:
         raise BadInput(f"batch (inputs a step) must be even for {sampling} sampling, got {batch}")
     if sampling == "whitened" and batch < 2 * d:
         raise BadInput(f"batch (inputs a step) must be at least 2 d = {2 * d} to be whitened, got {batch}")
-    return _chunks(draws, d, batch, draw)
+    return _chunks(draws, d, batch, SAMPLINGS[sampling])
 
 
 def _chunks(draws: Draws, d: int, batch: int, draw: Draw) -> Iterator[np.ndarray]:

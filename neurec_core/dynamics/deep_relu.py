@@ -17,9 +17,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
+from ..arguments import array, checked, choice, shaped
 from ..deep_nets import Layer, fan_ins
 from ..params import BadInput
-from .checks import named, shaped
 from .device import DTYPES, one_thread, torch_device
 
 EPS, MOMENTUM = 1e-5, 0.1  # of a batch norm, as in torch
@@ -222,6 +222,7 @@ class Network:
         return [through, along, whole] if self.form.affine else [through]
 
 
+@checked(X=array("points", "B N d"))
 def states(net: DeepNet, X: np.ndarray, form: Form = PLAIN, *, device: str | None = None) -> list[np.ndarray]:
     """States (B, n, m_l) of the hidden layers and outputs (B, n, c) of networks, away from training.
 
@@ -237,7 +238,7 @@ def states(net: DeepNet, X: np.ndarray, form: Form = PLAIN, *, device: str | Non
     BadInput : "X (points) must be an array of shape (B, n, d) = (3, any, 20), got (3, 9, 10)"
     """
     placed = network(net, form, "float64", device)
-    shaped("X", "points", X, "(B, n, d)", (len(net.layers[0].W), None, placed.inputs))
+    shaped("X", "points", "(B, n, d)", X, (len(net.layers[0].W), None, placed.inputs))
     with one_thread(), torch.no_grad():
         parts = []
         for some in torch.tensor(X, dtype=torch.float64, device=placed.W[0].device).split(AT_ONCE, 1):
@@ -246,6 +247,7 @@ def states(net: DeepNet, X: np.ndarray, form: Form = PLAIN, *, device: str | Non
     return [np.concatenate(part, axis=1) for part in zip(*parts, strict=True)]
 
 
+@checked(dtype=choice("dtype", DTYPES))
 def network(net: DeepNet, form: Form, dtype: str, device: str | None) -> Network:
     """The networks on a device.
 
@@ -261,9 +263,9 @@ def network(net: DeepNet, form: Form, dtype: str, device: str | None) -> Network
         )
     inputs = fan_ins(d, [layer.W.shape[2] for layer in net.layers[:-1]], form.image)
     for i, (layer, into) in enumerate(zip(net.layers, inputs, strict=True), start=1):
-        shaped(f"W_{i}", "weights of a layer", layer.W, "(B, inputs, m_l)", (B, into, None), finite=False)
-        shaped(f"b_{i}", "biases of a layer", layer.b, "(B, m_l)", (B, layer.W.shape[2]), finite=False)
-    return Network(net, form, named(dtype, "dtype", DTYPES), torch_device(device))
+        shaped(f"W_{i}", "weights of a layer", "(B, inputs, m_l)", layer.W, (B, into, None))
+        shaped(f"b_{i}", "biases of a layer", "(B, m_l)", layer.b, (B, layer.W.shape[2]))
+    return Network(net, form, DTYPES[dtype], torch_device(device))
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

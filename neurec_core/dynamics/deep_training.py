@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from ..arguments import array, checked, choice, number, whole
 from ..params import BadInput
-from .checks import named, number, shaped
 from .deep_relu import PLAIN, DeepNet, Form, Network, Pass, network
-from .device import one_thread
+from .device import DTYPES, one_thread
 from .wide import OPTIMIZERS
 
 Source = Callable[[int], np.ndarray]
@@ -53,6 +53,7 @@ def _cross_entropy(f: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torc
     return -logs.gather(2, named_class).mean((1, 2)), g.div_(f.shape[1])
 
 
+POINTS = array("points", "B N d")
 LOSSES: dict[str, Loss] = {"mean": _mean, "half": _half, "cross_entropy": _cross_entropy}
 
 
@@ -77,6 +78,11 @@ class Method(NamedTuple):
 USUAL = Method()
 
 
+@checked(
+    rates=array("step size of every epoch", "E", empty=True, interval="[0, inf)"),
+    batch=whole("points a step", "[1, inf)"),
+    dtype=choice("dtype", DTYPES),
+)
 def train(
     student: DeepNet,
     teacher: DeepNet,
@@ -116,13 +122,12 @@ def train(
     depend on the networks beside it, and teachers are asked about many batches at once.
     """
     net, wise = (network(one, kind, dtype, device) for one, kind in ((student, form), (teacher, form.teachers)))
-    number("batch", "points a step", batch, above=0, whole=True)
     if net.W[0].shape[:2] != wise.W[0].shape[:2] or net.W[-1].shape[2] != wise.W[-1].shape[2]:
         raise BadInput(
             f"teacher (networks to learn from) must have the student's B, inputs and outputs, got layers of "
             f"{[tuple(W.shape) for W in wise.W]} for {[tuple(W.shape) for W in net.W]}"
         )
-    return _epochs(wise, points, order, np.asarray(rates, float), batch, _Update(net, method))
+    return _epochs(wise, points, order, np.asarray(rates), batch, _Update(net, method))
 
 
 def _epochs(
@@ -136,7 +141,7 @@ def _epochs(
         with one_thread(), torch.no_grad():
             found = points(epoch)
             if found is not given:
-                shaped("X", "points", found, "(B, N, d)", (B if len(found) > 1 else 1, None, net.inputs))
+                found = POINTS("X", found, {"B": B if len(found) > 1 else 1, "d": net.inputs})
                 X, given = torch.tensor(found, dtype=net.W[0].dtype, device=net.W[0].device), found
                 rows = X.flatten(0, 1)  # picked out as rows, points are copied in one piece each
                 first = torch.arange(B, device=X.device)[:, None] * (len(rows) // len(X) if len(X) > 1 else 0)
@@ -162,10 +167,11 @@ class _Update:
 
     def __init__(self, net: Network, method: Method) -> None:
         self.net, self.taken = net, 0
-        self.pull: Loss = named(method.loss, "loss", LOSSES)
-        self.sgd: bool = named(method.optimizer, "optimizer", {"sgd": True, "adam": False})
-        number("momentum", "share of the last step", method.momentum, below=1)
-        number("weight_decay", "pull to zero", method.weight_decay)
+        choice("loss", tuple(LOSSES))("loss", method.loss, {})
+        choice("optimizer", ("sgd", "adam"))("optimizer", method.optimizer, {})
+        number("share of the last step", "[0, 1)")("momentum", method.momentum, {})
+        number("pull to zero", "[0, inf)")("weight_decay", method.weight_decay, {})
+        self.pull, self.sgd = LOSSES[method.loss], method.optimizer == "sgd"
         self.momentum, self.decay, self.normalize = method.momentum, method.weight_decay, method.normalize
         self.biases = method.biases
         learns = method.trained or [True] * len(net.W)

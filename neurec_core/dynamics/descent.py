@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from ..arguments import array, checked, choice, number, parts, whole
 from ..draws import Draws
 from ..nets import Net, NormalizedNet
-from .checks import named, shaped
 from .device import DTYPES, one_thread, torch_device
 
 # Whether the optimiser is made anew in every epoch, which loses its moments.
@@ -126,6 +126,7 @@ MODELS = {
 # ------------------------------------------------------------------------------------------------------ training
 
 
+@checked(model=choice("model", MODELS), d=whole("input dimension", "[1, inf)"), m=whole("hidden units"))
 def start(model: str, draws: Draws, d: int, m: int) -> Weights:
     """Initial weights of a network with m hidden units, each U(+-1/sqrt(fan-in)), by address.
 
@@ -142,9 +143,21 @@ def start(model: str, draws: Draws, d: int, m: int) -> Weights:
     **Source**: wang2025overparameterized, training code (the default of the library's linear layers);
     differs: there nothing is seeded.
     """
-    return named(model, "model", MODELS).start(draws, d, m)
+    return MODELS[model].start(draws, d, m)
 
 
+@checked(
+    model=choice("model", MODELS),
+    X=array("inputs", "B n d"),
+    y=array("labels", "B n"),
+    weights=parts(array("hidden weights to start from", "B d m"), array("outer weights to start from", "B m")),
+    test=parts(array("inputs to test on", "B N d"), array("labels to test on", "B N", finite=False)),
+    optimizer=choice("optimizer", OPTIMIZERS),
+    epochs=whole("steps"),
+    learning_rate=number("step size", "(0, inf)"),
+    weight_decay=number("pull towards zero", "[0, inf)"),
+    dtype=choice("dtype", DTYPES),
+)
 def descend(
     model: str,
     X: np.ndarray,
@@ -183,14 +196,10 @@ def descend(
     **Source**: wang2025overparameterized, training code: float32, 400 epochs, both networks; differs:
     there the optimiser is made anew in every epoch, here that is "adamw_recreated".
     """
-    network = named(model, "model", MODELS)
-    recreated = named(optimizer, "optimizer", OPTIMIZERS)
-    number = named(dtype, "dtype", DTYPES)
-    _check(X, y, weights, test)
-    place = torch_device(device)
+    network, recreated, precision, place = MODELS[model], OPTIMIZERS[optimizer], DTYPES[dtype], torch_device(device)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
-        return torch.tensor(array, dtype=number, device=place)
+        return torch.tensor(array, dtype=precision, device=place)
 
     m = weights[1].shape[1]
     with one_thread(), torch.no_grad():
@@ -221,15 +230,3 @@ def _run(
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.cpu().numpy().astype(np.float64)
-
-
-def _check(X: np.ndarray, y: np.ndarray, weights: Weights, test: tuple[np.ndarray, np.ndarray] | None) -> None:
-    shaped("X", "inputs", X, "(B, n, d)", (None, None, None))
-    B, n, d = X.shape
-    shaped("y", "labels", y, "(B, n)", (B, n))
-    shaped("weights", "hidden ones to start from", weights[0], "(B, d, m)", (B, d, None))
-    for a in weights[1:]:
-        shaped("weights", "outer ones to start from", a, "(B, m)", (B, weights[0].shape[2]))
-    if test:
-        shaped("test", "inputs to test on", test[0], "(B, n', d)", (B, None, d))
-        shaped("test", "labels to test on", np.nan_to_num(test[1]), "(B, n')", test[0].shape[:2])

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arguments import array, checked, number, record, whole
 from ..draws import Draws
 from ..tanh_nets import Neurons
-from .checks import number, shaped
 from .compiled import njit
 
 CHUNK = 16  # steps whose random numbers share an address
@@ -37,6 +37,19 @@ class Fit(NamedTuple):
     diverged: np.ndarray
 
 
+@checked(
+    start=record(
+        a=array("output weights", "B m"),
+        W=array("hidden weights", "B 1 m"),
+        b=array("hidden biases", "B m"),
+        c=array("output bias", "B"),
+    ),
+    X=array("inputs", "B n 1"),
+    y=array("labels", "B n"),
+    dropout=number("probability", "[0, 1)"),
+    rate=number("step size", "(0, inf)"),
+    steps=whole("how many"),
+)
 def train(
     start: Neurons,
     X: np.ndarray,
@@ -71,8 +84,6 @@ def train(
     **Source**: zhang2025local, Figure 4.
     """
     B, m = len(start.a), start.a.shape[1]
-    X, y = (np.ascontiguousarray(part, dtype=float) for part in (X, y))
-    _check(start, X, y, dropout, rate, steps)
     n, chunks = y.shape[1], -(-steps // CHUNK)
     theta = np.concatenate([start.W[:, 0], start.b, start.a, start.c[:, None]], axis=1)
     losses = np.zeros((B, chunks))
@@ -83,7 +94,7 @@ def train(
             here = min(CHUNK, steps - chunk * CHUNK)
             places = dropped(own, chunk, n * m, dropout)[0] if 1 - dropout < 1 else np.empty(0, np.int64)
             losses[b, chunk] = _advance(
-                theta[b], moments, powers, X[b, :, 0], y[b], keep, places, float(rate), here, output_bias
+                theta[b], moments, powers, X[b, :, 0], y[b], keep, places, rate, here, output_bias
             )
     W, b_, a, c = np.split(theta, [m, 2 * m, 3 * m], axis=1)
     return Fit(Neurons(W[:, None], b_, a, c[:, 0]), losses, ~np.isfinite(theta).all(axis=1))
@@ -108,19 +119,6 @@ def tanh(z: np.ndarray) -> np.ndarray:
     """The hyperbolic tangent as the training computes it, of any array: the same bits on every processor."""
     z = np.asarray(z, dtype=float)
     return _tanh_all(z.ravel()).reshape(z.shape)
-
-
-def _check(start: Neurons, X: np.ndarray, y: np.ndarray, dropout: float, rate: float, steps: int) -> None:
-    B, m = start.a.shape
-    shaped("X", "inputs", X, "(B, n, 1)", (B, None, 1))
-    shaped("y", "labels", y, "(B, n)", (B, X.shape[1]))
-    shaped("W", "hidden weights", start.W, "(B, 1, m)", (B, 1, m))
-    shaped("b", "hidden biases", start.b, "(B, m)", (B, m))
-    shaped("a", "output weights", start.a, "(B, m)", (B, m))
-    shaped("c", "output bias", start.c, "(B,)", (B,))
-    number("dropout", "probability", dropout, below=1)
-    number("rate", "step size", rate, above=0)
-    number("steps", "how many", steps, whole=True)
 
 
 # ----------------------------------------------------------------------------------------------------- compiled

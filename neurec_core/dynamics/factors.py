@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .checks import named, number, shaped
+from ..arguments import array, checked, choice, number, sizes_of, whole
 from .compiled import njit
 
 LOSSES = {"mean": lambda n: 1 / n, "sum": lambda n: 1.0}
@@ -62,6 +62,7 @@ def last_factored(p: int) -> Model:
     return Model(each, np.append(np.full(p - 1, p + 1), p), each, p + 1, p)
 
 
+@checked(model=sizes_of(M="size"), theta=array("parameters", "B M", finite=False))
 def coefficients(model: Model, theta: np.ndarray) -> np.ndarray:
     """Coefficients ``(B, p)`` of parameters ``theta (B, M)``."""
     c = np.zeros((model.p, len(theta)))
@@ -70,6 +71,7 @@ def coefficients(model: Model, theta: np.ndarray) -> np.ndarray:
     return c.T
 
 
+@checked(model=sizes_of(M="size"), theta=array("parameters", "B M", finite=False))
 def jacobian(model: Model, theta: np.ndarray) -> np.ndarray:
     """Derivatives of the coefficients with respect to the parameters, ``(B, p, M)``."""
     padded = _padded(theta)
@@ -86,6 +88,16 @@ def _padded(theta: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------------------------------------------- training
 
 
+@checked(
+    model=sizes_of(M="size", p="p"),
+    start=array("parameters at the start", "B M"),
+    Phi=array("what samples see", "B n p"),
+    y=array("labels", "B n"),
+    rate=number("step size", "(0, inf)"),
+    tolerance=number("of the loss", "[0, inf)"),
+    steps=whole("at most so many"),
+    loss=choice("loss", tuple(LOSSES)),
+)
 def descend(
     model: Model,
     start: np.ndarray,
@@ -122,17 +134,9 @@ def descend(
 
     **Source**: zhang2023optimistic, Figures 1 to 3.
     """
-    scale = named(loss, "loss", LOSSES)
-    start, Phi, y = (np.ascontiguousarray(part, dtype=float) for part in (start, Phi, y))
-    shaped("start", "parameters at the start", start, "(B, M)", (None, model.size))
-    shaped("Phi", "what samples see", Phi, "(B, n, p)", (len(start), None, model.p))
-    shaped("y", "labels", y, "(B, n)", Phi.shape[:2])
-    number("rate", "step size", rate, above=0)
-    number("tolerance", "of the loss", tolerance)
-    number("steps", "at most so many", steps, whole=True)
     theta, made, losses = _padded(start), np.zeros(len(start), np.int64), np.empty(len(start))
     pairs = (model.left, model.right, model.owner)
-    _descend(*pairs, theta, Phi, y, scale(y.shape[1]), float(rate), float(tolerance), int(steps), made, losses)
+    _descend(*pairs, theta, Phi, y, LOSSES[loss](y.shape[1]), rate, tolerance, steps, made, losses)
     return Fit(theta[:, :-1].copy(), made, losses, ~np.isfinite(losses))
 
 

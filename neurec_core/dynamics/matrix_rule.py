@@ -28,17 +28,27 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from ..arguments import array, checked, choice, number, parts, whole
 from ..draws import Draws
 from ..params import BadInput
-from . import matrix_kernels
-from .ascent import Ascended, Weights, ascended, checked, followed
-from .batches import batches
-from .checks import named
+from . import ascent, matrix_kernels
+from .ascent import Ascended, Weights, ascended, followed, prepared
+from .batches import SAMPLINGS, batches
 from .device import DTYPES, one_thread, torch_device
 from .fused import RULES, Pair, filled
 from .gaussian import population
 
 
+@checked(
+    teacher=parts(array("weights of a layer", "B _ _")),
+    start=parts(array("weights of a layer", "B _ _")),
+    rule=choice("rule", ascent.RULES),
+    rate=number("step size", "(0, inf)"),
+    steps=whole("iterations"),
+    batch=whole("inputs a step", "[1, inf)"),
+    sampling=choice("sampling", tuple(SAMPLINGS)),
+    dtype=choice("dtype", DTYPES),
+)
 def ascend(
     teacher: Sequence[np.ndarray],
     start: Sequence[np.ndarray],
@@ -82,10 +92,10 @@ def ascend(
     **Source**: tian2019luck, Sections 3 and 4 and its code ("matrix version"); differs: published evaluations draw
     from the same stream as training and change it, ours change nothing; published accurate gradients are sums.
     """
-    teacher, start, marks = checked(teacher, start, draws, rule, rate, steps, biases, log)
+    teacher, start, marks = prepared(teacher, start, draws, rule, steps, biases, log)
     if summed and rule != "exact":
         raise BadInput(f"rule (of the steps) must be exact where steps are summed over the batch, got {rule!r}")
-    kind, place = named(dtype, "dtype", DTYPES), torch_device(device)
+    kind, place = DTYPES[dtype], torch_device(device)
     drawn = iter(()) if rule == "population" else batches(draws, start[0].shape[1] - 1, batch, sampling)
     if not fresh and rule != "population":
         first = next(drawn)

@@ -8,15 +8,14 @@ a step, for any number of points. All numbers are float64.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from ..arguments import Check, array, ascending, checked, choice, number, record, shaped, short, whole
 from ..params import BadInput
 from . import neuron_kernels as kernels
-from .checks import named, shaped
 
 METHODS = {"fused": False, "prefix": True}
 Points = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, nu
@@ -35,17 +34,22 @@ class Neurons(NamedTuple):
     c: np.ndarray
 
 
+def _nets(finite: bool) -> Check:
+    return record(
+        a=array("slopes", "B m", finite=finite),
+        b=array("biases", "B m", finite=finite),
+        w=array("output weights", "B m", finite=finite),
+        c=array("output biases", "B", finite=finite),
+    )
+
+
 def _split(theta: np.ndarray) -> Neurons:
     m = theta.shape[-1] // 3
     return Neurons(theta[..., :m], theta[..., m : 2 * m], theta[..., 2 * m : 3 * m], theta[..., 3 * m])
 
 
-def _joined(neurons: Neurons, finite: bool) -> np.ndarray:
-    a, b, w, c = (np.asarray(part, float) for part in neurons)
-    shaped("a", "slopes", a, "(B, m)", (None, None), finite=finite)
-    shaped("b", "biases", b, "(B, m)", a.shape, finite=finite)
-    shaped("w", "output weights", w, "(B, m)", a.shape, finite=finite)
-    shaped("c", "output biases", c, "(B,)", a.shape[:1], finite=finite)
+def _joined(neurons: Neurons) -> np.ndarray:
+    a, b, w, c = neurons
     return np.concatenate([a, b, w, c[:, None]], axis=1)
 
 
@@ -83,6 +87,7 @@ class Run(NamedTuple):
         return Run._make(part if isinstance(part, int) else part[keep] for part in self)
 
 
+@checked(neurons=_nets(finite=True))
 def begin(neurons: Neurons) -> Run:
     """A run at step 0, with moments of zero.
 
@@ -90,13 +95,26 @@ def begin(neurons: Neurons) -> Run:
     ------
     BadInput : "b (biases) must be an array of shape (B, m) = (3, 16), got (3, 15)", or entries that are not finite
     """
-    theta = _joined(neurons, finite=True)
+    theta = _joined(neurons)
     B = len(theta)
     never = np.full(B, -1)
     shots = np.empty((B, 0, theta.shape[1]))
     return Run(theta, np.zeros_like(theta), np.zeros_like(theta), 0, np.zeros(B), never, never.copy(), shots)
 
 
+@checked(
+    run=record(theta=array("weights", "B _", finite=False)),
+    x=array("points", "n|B n"),
+    y=array("labels", "n|B n"),
+    steps=whole("how many to take"),
+    rate=array("step size", "|B"),
+    weights=array("shares of the points", "B n|B _ n"),
+    method=choice("method", METHODS),
+    optimizer=choice("optimizer", OPTIMIZERS),
+    loss_scale=number("factor of the squares", "(0, inf)"),
+    reach=array("x_D", "|B", finite=False, interval="[0, inf]"),
+    snapshots=ascending("steps to note"),
+)
 def advance(
     run: Run,
     x: np.ndarray,
@@ -143,15 +161,13 @@ def advance(
 
     **Source**: holzmuller2022training, Sections 2, 8 and 10; differs: the sums are ordered by neuron, not by point.
     """
-    prefix, rule = named(method, "method", METHODS), named(optimizer, "optimizer", OPTIMIZERS)
-    if steps < 0:
-        raise BadInput(f"steps (how many to take) must be a whole number in [0, inf), got {steps}")
+    prefix, rule = METHODS[method], OPTIMIZERS[optimizer]
     B, (inner, outer) = len(run.theta), map(float, scales)
     x, y, nu = _points(x, y, weights, B, steps)
     x, y, nu = (_sorted if prefix else _filled)(inner * x, y, 2 * loss_scale * nu)
     powers = np.arange(run.step + 1.0, run.step + steps + 1)
     task = kernels.Task(
-        x, y, nu, _each(rate, "rate", "step size", B), inner * _each(reach, "reach", "x_D", B), outer, prefix, rule,
+        x, y, nu, _each(rate, B), inner * _each(reach, B), outer, prefix, rule,
         run.step, steps, 1 / (1 - kernels.KEPT**powers), (1 - kernels.KEPT_SQUARES**powers) ** -0.5,
         _within(snapshots, run.step, run.step + steps),
     )  # fmt: skip
@@ -169,6 +185,7 @@ def _trained(run: Run, task: kernels.Task, inner: float) -> Run:
     return Run(theta, first, second, step, tally.kink / inner, tally.reached, tally.diverged, shots)
 
 
+@checked(neurons=_nets(finite=False), x=array("points", "n|B n"))
 def outputs(neurons: Neurons, x: np.ndarray, *, scales: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
     """f(x) in O((m + n) log n) a net.
 
@@ -186,8 +203,8 @@ def outputs(neurons: Neurons, x: np.ndarray, *, scales: tuple[float, float] = (1
     ------
     BadInput : "x (points) must be an array of shape (B, n) = (3, any), got (2, 6)"
     """
-    theta = _joined(neurons, finite=False)
-    x = _broad("x", "points", x, len(theta))
+    theta = _joined(neurons)
+    x = _broad(x, len(theta))
     inner, outer = map(float, scales)
     order = None if _ascend(x) else np.argsort(x, axis=1, kind="stable")
     f = kernels.outputs(theta, inner * _taken(x, order), outer)
@@ -197,24 +214,16 @@ def outputs(neurons: Neurons, x: np.ndarray, *, scales: tuple[float, float] = (1
 # ----------------------------------------------------------------------------------------------------------- the door
 
 
-def _broad(name: str, meaning: str, array: np.ndarray, B: int) -> np.ndarray:
-    array = np.asarray(array, float)
-    if array.ndim == 1:
-        array = np.broadcast_to(array, (B, len(array)))
-    shaped(name, meaning, array, "(B, n)", (B, None))
-    return array
+def _broad(line: np.ndarray, B: int) -> np.ndarray:
+    return np.broadcast_to(line, (B, line.shape[-1]))
 
 
 def _points(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, B: int, steps: int) -> Points:
-    x, y = _broad("x", "points", x, B), _broad("y", "labels", y, B)
-    n = x.shape[1]
-    shaped("y", "labels", y, "(B, n)", (B, n))
-    nu = np.full((B, 1, n), 1 / n) if weights is None else np.asarray(weights, float)
-    if nu.ndim == 2:
-        nu = nu[:, None]
-    rows = 1 if nu.ndim == 3 and nu.shape[1] == 1 else steps
-    shaped("weights", "shares of the points", nu, "(B, n) or (B, steps, n)", (B, rows, n))
-    return x, y, nu
+    n = x.shape[-1]
+    nu = np.full((B, 1, n), 1 / n) if weights is None else weights.reshape(B, -1, n)
+    if nu.shape[1] != 1:
+        shaped("weights", "shares of the points", "(B, n) or (B, steps, n)", nu, (B, steps, n))
+    return _broad(x, B), _broad(y, B), nu
 
 
 def _ascend(x: np.ndarray) -> bool:
@@ -236,15 +245,12 @@ def _filled(x: np.ndarray, y: np.ndarray, nu: np.ndarray) -> Points:
     return np.pad(x, ((0, 0), more)), np.pad(y, ((0, 0), more)), np.pad(nu, ((0, 0), (0, 0), more))
 
 
-def _each(values: float | np.ndarray, name: str, meaning: str, B: int) -> np.ndarray:
-    array = np.asarray(values, float)
-    if array.shape not in ((), (B,)) or np.isnan(array).any():
-        raise BadInput(f"{name} ({meaning}) must be a number or an array of shape (B,) = ({B},), got {values!r}")
-    return np.array(np.broadcast_to(array, (B,)))
+def _each(values: float | np.ndarray, B: int) -> np.ndarray:
+    return np.array(np.broadcast_to(values, (B,)))
 
 
 def _within(snapshots: Sequence[int], low: int, high: int) -> np.ndarray:
-    at = np.array([operator.index(s) for s in snapshots], np.int64)
-    if len(at) and (at.min() < low or at.max() > high or (np.diff(at) <= 0).any()):
-        raise BadInput(f"snapshots (steps to note) must ascend in [{low}, {high}], got {at.tolist()}")
+    at = np.asarray(snapshots, np.int64)
+    if len(at) and (at[0] < low or at[-1] > high):
+        raise BadInput(f"snapshots (steps to note) must ascend in [{low}, {high}], got {short(at.tolist())}")
     return at

@@ -10,13 +10,21 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from ..arguments import array, checked, choice, number, parts, whole
 from ..draws import Draws
 from ..params import BadInput
-from .ascent import Ascended, checked, followed
+from .ascent import RULES, Ascended, followed, prepared
 from .batches import batches
 from .compiled import njit
 
 
+@checked(
+    teacher=parts(array("weights of a layer", "B _ _")),
+    start=parts(array("weights of a layer", "B _ _")),
+    rule=choice("rule", RULES),
+    rate=number("step size", "(0, inf)"),
+    steps=whole("iterations"),
+)
 def ascend(
     teacher: Sequence[np.ndarray],
     start: Sequence[np.ndarray],
@@ -46,15 +54,13 @@ def ascend(
 
     **Source**: tian2019luck, its code with the published batch of 1.
     """
-    teacher, start, marks = checked(teacher, start, draws, rule, rate, steps, biases, log)
+    teacher, start, marks = prepared(teacher, start, draws, rule, steps, biases, log)
     if len(start) != 2 or rule == "population":
         raise BadInput(
             f"start (weights of the layers) must have 2 layers and steps of one input, got {len(start)}, {rule}"
         )
     drawn, above = batches(draws, start[0].shape[1] - 1, 1), rule == "gradient"
-    return followed(
-        start, drawn, steps, marks, lambda X: _steps(*teacher, *start, X[:, :, 0], float(rate), above, biases)
-    )
+    return followed(start, drawn, steps, marks, lambda X: _steps(*teacher, *start, X[:, :, 0], rate, above, biases))
 
 
 @njit(error_model="numpy", fastmath={"contract", "reassoc"})

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arguments import array, checked, number, sizes_of, whole
 from ..tanh_nets import Architecture, jacobian, outputs
-from .checks import shaped
 
 WORST = 1e12  # damping, in units of the largest entry of the Gauss-Newton matrix, at which a trial is given up
 
@@ -24,6 +24,14 @@ class Polished(NamedTuple):
     iterations: np.ndarray
 
 
+@checked(
+    net=sizes_of(M="size", d="d"),
+    X=array("inputs", "B n d"),
+    y=array("labels", "B n"),
+    theta=array("weights to start from", "B M"),
+    iterations=whole("at most"),
+    tolerance=number("mean squared error to end below", "[0, inf)"),
+)
 def polish(
     net: Architecture,
     theta: np.ndarray,
@@ -49,10 +57,7 @@ def polish(
 
     **Source**: levenberg1944method, marquardt1963algorithm.
     """
-    shaped("X", "inputs", X, "(B, n, d)", (None, None, net.d))
-    shaped("y", "labels", y, "(B, n)", X.shape[:2])
-    shaped("theta", "weights to start from", theta, "(B, M)", (len(X), net.size))
-    theta, B = np.array(theta, float), len(theta)
+    theta, B = theta.copy(), len(theta)
     r = outputs(net, theta, X) - y
     loss, taken = np.mean(r * r, axis=1), np.zeros(B, int)
     mu = np.full(B, 1e-3)

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arguments import array, ascending, checked, choice, number, sizes_of, whole
 from ..params import BadInput
 from ..tanh_nets import Architecture
-from .checks import named, number, shaped
 
 OPTIMIZERS = {"gd": False, "adam": True}
 METHODS = {"points": "points", "neurons": "neurons", "batched": "batched"}
@@ -37,6 +37,20 @@ class Run(NamedTuple):
     shots: np.ndarray
 
 
+@checked(
+    net=sizes_of(M="size", d="d"),
+    X=array("inputs", "B n d"),
+    y=array("labels", "B n"),
+    theta=array("weights to start from", "B M"),
+    steps=whole("how many to take"),
+    rate=number("step size", "(0, inf)"),
+    optimizer=choice("optimizer", OPTIMIZERS),
+    weight_decay=number("pull towards zero", "[0, inf)"),
+    tolerance=number("of the mean squared error", "[0, inf)"),
+    snapshots=ascending("steps at which to note weights"),
+    method=choice("method", METHODS),
+    dtype=choice("dtype", ("float32", "float64")),
+)
 def train(
     net: Architecture,
     theta: np.ndarray,
@@ -76,19 +90,15 @@ def train(
 
     **Source**: zhang2025local, Section 5; steps, loss and stopping as spelt out here, which the paper leaves open.
     """
-    adam = named(optimizer, "optimizer", OPTIMIZERS)
-    chosen = named(method, "method", METHODS) if method else None
-    rule = (adam, float(rate), float(weight_decay), float(tolerance), steps)
-    marks = np.asarray(snapshots, np.int64)
-    _check(net, theta, X, y, rule, marks)
-    chosen = chosen or fastest(net, y.shape[1], dtype)
+    rule, marks = (OPTIMIZERS[optimizer], rate, weight_decay, tolerance, steps), np.asarray(snapshots)
+    chosen = method or fastest(net, y.shape[1], dtype)
     if chosen == "batched":
         from . import tanh_batched
 
         return tanh_batched.train(net, theta, X, y, rule, marks, dtype, device)
     if dtype != "float64":
         raise BadInput(f"dtype (numbers computed with) must be float64 for method {chosen}, got {dtype!r}")
-    return _one_by_one(net, np.array(theta, float), X, y, rule, marks, chosen)
+    return _one_by_one(net, theta.copy(), X, y, rule, marks, chosen)
 
 
 def fastest(net: Architecture, n: int, dtype: str = "float64") -> str:
@@ -134,15 +144,3 @@ def _side_by_side(net: Architecture) -> tuple[tuple[Any, ...], np.ndarray, np.nd
     # Unsigned: numba would look at signed indices for a count from the end.
     parts = (*(array.astype(np.uint64, order="C") for array in arrays), len(place) - 1 if constant else -1)
     return parts, np.append(begin, net.m).astype(np.uint64), place
-
-
-def _check(net: Architecture, theta: np.ndarray, X: np.ndarray, y: np.ndarray, rule: Any, marks: np.ndarray) -> None:
-    shaped("X", "inputs", X, "(B, n, d)", (None, None, net.d))
-    shaped("y", "labels", y, "(B, n)", X.shape[:2])
-    shaped("theta", "weights to start from", theta, "(B, M)", (len(X), net.size))
-    number("steps", "how many to take", rule[4], whole=True)
-    number("rate", "step size", rule[1], above=0)
-    number("weight_decay", "pull towards zero", rule[2])
-    number("tolerance", "of the mean squared error", rule[3])
-    if (np.diff(marks) <= 0).any() or (marks < 0).any():
-        raise BadInput(f"snapshots (steps at which to note weights) must be ascending from 0 on, got {marks.tolist()}")

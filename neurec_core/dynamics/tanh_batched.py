@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from ..tanh_nets import Architecture
-from .checks import named
 from .device import DTYPES, one_thread, torch_device
 from .tanh import Run
 
@@ -30,7 +29,7 @@ def train(
 ) -> Run:
     """As `neurec_core.dynamics.tanh.train`, whose door this is behind."""
     adam, rate, decay, tolerance, steps = rule
-    number, place = named(dtype, "dtype", DTYPES), torch_device(device)
+    number, place = DTYPES[dtype], torch_device(device)
     with one_thread(), torch.no_grad():
         state = _State(net, theta, X, y, number, place)
         shots = np.full((len(y), len(marks), net.size), np.nan)

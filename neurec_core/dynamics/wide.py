@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ..arguments import array, checked, choice, number, parts, record, whole
 from ..draws import Draws
 from ..params import BadInput
-from .checks import named, shaped
 from .device import DTYPES, one_thread, torch_device
 
 Sample = tuple[np.ndarray, np.ndarray]
@@ -76,6 +76,21 @@ OPTIMIZERS: dict[str, Update] = {"gd": _gd, "momentum": _momentum, "adam": _adam
 # ----------------------------------------------------------------------------------------------------- training
 
 
+@checked(
+    train=parts(array("inputs", "B n d"), array("labels", "B n")),
+    start=record(
+        a=array("hidden weights", "B d m"),
+        b=array("biases", "B m"),
+        w=array("output weights", "B m"),
+        c=array("output biases", "B"),
+    ),
+    optimizer=choice("optimizer", OPTIMIZERS),
+    rate=number("step size", "[0, inf)"),
+    epochs=whole("passes"),
+    every=whole("epochs between snapshots", "[1, inf)"),
+    batch=whole("points a step", "[1, inf)"),
+    dtype=choice("dtype", DTYPES),
+)
 def fit(
     start: Layers,
     train: Sample,
@@ -117,13 +132,13 @@ def fit(
     **Source**: holzmuller2022training, Section 10 and its code (float32); differs: a net's shuffles and start
     do not depend on the nets beside it.
     """
-    update, number = named(optimizer, "optimizer", OPTIMIZERS), named(dtype, "dtype", DTYPES)
-    _check(start, train, watched, epochs, every, batch)
+    update, precision = OPTIMIZERS[optimizer], DTYPES[dtype]
+    watched = _checked(train, watched, batch)
     place, (inner, outer) = torch_device(device), map(float, scales)
     looked = [np.concatenate(parts, axis=1) for parts in zip(*watched, strict=True)]
     with one_thread(), torch.no_grad():
-        points, watching = (_points(X, y, inner, number, place) for X, y in (train, looked))
-        net, losses = _weights(start, number, place), []
+        points, watching = (_points(X, y, inner, precision, place) for X, y in (train, looked))
+        net, losses = _weights(start, precision, place), []
         steps = _Steps(net, outer, update, rate, batch)
         for epoch in range(epochs):
             steps.through(*_shuffled(*points, draws, epoch, batch))
@@ -203,20 +218,11 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.cpu().numpy().astype(np.float64)
 
 
-def _check(start: Layers, train: Sample, watched: Sequence[Sample], epochs: int, every: int, batch: int) -> None:
-    X, y = train
-    shaped("X", "inputs", X, "(B, n, d)", (None, None, None))
-    B, n, d = X.shape
-    shaped("y", "labels", y, "(B, n)", (B, n))
-    shaped("a", "hidden weights", start.a, "(B, d, m)", (B, d, None))
-    for name, meaning, part in (("b", "biases", start.b), ("w", "output weights", start.w)):
-        shaped(name, meaning, part, "(B, m)", (B, start.a.shape[2]))
-    shaped("c", "output biases", start.c, "(B,)", (B,))
-    for other, labels in watched:
-        shaped("X", "inputs watched", other, "(B, n', d)", (B, len(watched[0][1][0]), d))
-        shaped("y", "labels watched", labels, "(B, n')", other.shape[:2])
-    for name, meaning, low, got in (("epochs", "passes", 0, epochs), ("every", "epochs between looks", 1, every)):
-        if got < low:
-            raise BadInput(f"{name} ({meaning}) must be a whole number in [{low}, inf), got {got}")
-    if batch < 1 or n % batch:
+def _checked(train: Sample, watched: Sequence[Sample], batch: int) -> Sequence[Sample]:
+    """The watched samples as arrays, all of one size; refuses batches that do not divide the points."""
+    B, n, d = train[0].shape
+    sample = parts(array("inputs watched", "B N d"), array("labels watched", "B N"))
+    sizes = {"B": B, "d": d}
+    if n % batch:
         raise BadInput(f"batch (points a step) must divide n = {n}, got {batch}")
+    return [sample(f"watched[{i}]", one, sizes) for i, one in enumerate(watched)]

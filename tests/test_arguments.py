@@ -1,0 +1,270 @@
+"""What public functions accept: every array they declare, put through a campaign of malformed values."""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import inspect
+import pkgutil
+import warnings
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import neurec_core
+from neurec_core.arguments import array, ascending, checked, choice, number, parts, pattern, record, sizes_of, whole
+from neurec_core.nets import Net
+from neurec_core.params import BadInput
+from neurec_core.patterns import sample
+
+CORE = Path(neurec_core.__file__).parent
+MODULES = [m.name for m in pkgutil.walk_packages(neurec_core.__path__, "neurec_core.") if ".papers." not in m.name]
+
+
+def declared():
+    """Every function of the core that declares what it accepts."""
+    found = {}
+    for module in MODULES:
+        for name, function in vars(importlib.import_module(module)).items():
+            if hasattr(function, "checks") and function.__module__ == module:
+                found[f"{module.removeprefix('neurec_core.')}.{name}"] = function
+    return found
+
+
+FUNCTIONS = declared()
+
+MALFORMED_ARRAYS = {
+    "complex": np.ones((4, 3)) + 0j,
+    "complex without imaginary part in a list": [[1 + 0j, 2], [3, 4]],
+    "dates": np.array(["2026-11-30"] * 4, "M8[D]"),
+    "durations": np.ones(4, "m8[s]"),
+    "a date": datetime.date(2026, 11, 30),
+    "words": np.array([["a", "b"]]),
+    "numbers as words": [["1", "2"]],
+    "one word": "neurec",
+    "bytes": b"neurec",
+    "rows of different lengths": [[1.0, 2.0], [3.0]],
+    "objects": np.array([[object()]]),
+    "fractions": [[Fraction(1, 2)]],
+    "nothing": None,
+    "a mapping": {"X": [1.0]},
+    "a set": {1.0, 2.0},
+    "an iterator": iter([1.0, 2.0]),
+    "a function": len,
+    "a number beyond floats": [[10**400]],
+    "a frame of words": pd.DataFrame({"a": ["x", "y"]}),
+    "a frame with a missing number": pd.DataFrame({"a": pd.array([1, None], dtype="Int64")}),
+    "a series of dates": pd.Series(pd.date_range("2026-11-30", periods=3)),
+    "a categorical series": pd.Series(["a", "b"], dtype="category"),
+    "masked entries": np.ma.masked_array(np.ones((4, 3)), np.eye(4, 3, dtype=bool)),
+    "a record array": np.zeros(3, dtype=[("x", float), ("y", float)]),
+    "a tensor that wants gradients": torch.ones(4, 3, requires_grad=True),
+    "too many axes": np.ones((2,) * 9),
+    "no entries": np.ones((0, 0, 0, 0, 0)),
+}
+MALFORMED_NUMBERS = {
+    "nan": np.nan,
+    "complex": 1j,
+    "a word": "0.1",
+    "an ellipsis": ...,
+    "a list": [0.1],
+    "a date": datetime.date(2026, 11, 30),
+    "yes": True,
+    "beyond floats": -(10**400),
+    "a long word": "x" * 20_000,
+}
+
+
+def is_array(check):
+    return check.__qualname__.startswith(("array.", "pattern."))
+
+
+MISSING = {"a frame with a missing number"}
+
+
+def takes_nan(check):
+    return not inspect.getclosurevars(check).nonlocals.get("finite", True)
+
+
+def is_number(check):
+    return check.__qualname__.startswith(("number.", "whole."))
+
+
+def refusal(function, **given):
+    """The line with which a call is refused; whatever else is required is a value nobody looks at."""
+    parameters = inspect.signature(function).parameters
+    named = {n: p.default if p.default is not p.empty else None for n, p in parameters.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(BadInput) as refused:
+            function(**{**named, **given})
+    return str(refused.value)
+
+
+def own_check(function, name):
+    """The function with the checks before this argument left out: each argument is tried by itself."""
+    return checked(**{name: function.checks[name]})(inspect.unwrap(function))
+
+
+ARRAYS = [(f, name) for f, function in FUNCTIONS.items() for name, c in function.checks.items() if is_array(c)]
+NUMBERS = [(f, name) for f, function in FUNCTIONS.items() for name, c in function.checks.items() if is_number(c)]
+
+
+def test_the_campaign_meets_many_functions():
+    assert len(FUNCTIONS) > 40
+    assert len(ARRAYS) >= 60
+
+
+@pytest.mark.parametrize(("function", "name"), ARRAYS)
+def test_malformed_arrays_are_refused_in_one_line(function, name):
+    tried = own_check(FUNCTIONS[function], name)
+    optional = inspect.signature(tried).parameters[name].default is None
+    for kind, value in MALFORMED_ARRAYS.items():
+        if (value is None and optional) or (kind in MISSING and takes_nan(FUNCTIONS[function].checks[name])):
+            continue
+        line = refusal(tried, **{name: value})
+        assert line.startswith(f"{name} ("), kind
+        assert "\n" not in line, kind
+        assert len(line) < 300, kind
+
+
+@pytest.mark.parametrize(("function", "name"), NUMBERS)
+def test_malformed_numbers_are_refused_in_one_line(function, name):
+    tried = own_check(FUNCTIONS[function], name)
+    for kind, value in MALFORMED_NUMBERS.items():
+        line = refusal(tried, **{name: value})
+        assert line.startswith(f"{name} ("), kind
+        assert "\n" not in line, kind
+        assert len(line) < 300, kind
+
+
+# ------------------------------------------------------------------------------------------------ what is accepted
+
+
+@checked(
+    X=array("points", "n d"),
+    y=array("labels", "n"),
+    D=pattern("patterns", "n p"),
+    step=number("step size", "(0, inf)"),
+    steps=whole("iterations"),
+    at=ascending("steps to note"),
+    rate=array("rates", "|n"),
+    weights=parts(array("hidden weights", "d m"), array("output weights", "m")),
+    kind=choice("kind", ("plain", "skip")),
+)
+def probe(X, y, D=None, *, step=0.1, steps=3, at=(), rate=1.0, weights=None, kind="plain"):
+    return X, y, D, step, steps, at, rate, weights, kind
+
+
+POINTS = np.arange(12.0).reshape(4, 3)
+LABELS = np.arange(4.0)
+
+SAME = {
+    "a list": (POINTS.tolist(), LABELS.tolist()),
+    "a tuple": (tuple(map(tuple, POINTS)), tuple(LABELS)),
+    "a frame and a series": (pd.DataFrame(POINTS), pd.Series(LABELS)),
+    "an index of its own": (
+        pd.DataFrame(POINTS, index=[9, 7, 5, 3]),
+        pd.Series(LABELS, index=[9, 7, 5, 3]),
+    ),
+    "columns of several kinds": (
+        pd.DataFrame({"a": pd.array([0, 3, 6, 9], dtype="Int64"), "b": [1, 4, 7, 10], "c": [2.0, 5, 8, 11]}),
+        pd.Series([0, 1, 2, 3], dtype="Float64"),
+    ),
+    "other precision": (POINTS.astype(np.float32), LABELS.astype(np.int8)),
+    "the other order of memory": (np.asfortranarray(POINTS), LABELS[::-1][::-1]),
+    "a tensor": (torch.from_numpy(POINTS), torch.arange(4)),
+    "a masked array with nothing masked": (np.ma.masked_array(POINTS), np.ma.masked_array(LABELS)),
+}
+
+
+@pytest.mark.parametrize(("X", "y"), SAME.values(), ids=SAME)
+def test_whatever_is_an_array_of_numbers_is_accepted(X, y):
+    got = probe(X, y)
+    for values, wanted in zip(got, (POINTS, LABELS), strict=False):
+        assert type(values) is np.ndarray
+        assert values.dtype == float
+        assert values.flags.c_contiguous
+        assert np.array_equal(values, wanted)
+
+
+def test_an_array_that_fits_is_not_copied():
+    assert probe(POINTS, LABELS)[0] is POINTS
+
+
+def test_a_function_of_the_core_takes_frames():
+    X = np.random.default_rng(0).standard_normal((1, 6, 2))
+    directions = np.random.default_rng(1).standard_normal((1, 2, 40))
+    assert np.array_equal(sample(X.tolist(), directions.tolist()).D, sample(X, directions).D)
+
+
+def test_numbers_of_every_kind_are_accepted():
+    got = probe(POINTS, LABELS, step=Fraction(1, 4), steps=np.int8(7), at=range(0, 9, 3), rate=[1, 2, 3, 4])
+    assert got[3] == 0.25
+    assert type(got[4]) is int
+    assert got[5].tolist() == [0, 3, 6]
+    assert got[6].shape == (4,)
+    assert probe(POINTS, LABELS, rate=2)[6].shape == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": LABELS[:3]}, "y (labels) must be an array of shape (n,) = (4,), got (3,)"),
+        ({"X": POINTS[0]}, "X (points) must be an array of shape (n, d) = (any, any), got (3,)"),
+        ({"X": np.where(POINTS > 2, np.nan, 1)}, "X (points) must be finite, got 9 of 12 entries that are not"),
+        (
+            {"X": POINTS * 1j},
+            "X (points) must be an array of real numbers of shape (n, d), got entries of type comp",
+        ),
+        ({"D": np.full((4, 1), 2)}, "D (patterns) must hold 0 and 1 only, got entries from 2 to 2"),
+        ({"D": np.ones((3, 1), bool)}, "D (patterns) must be an array of shape (n, p) = (4, any), got (3, 1)"),
+        ({"step": 0}, "step (step size) must be a number in (0, inf), got 0"),
+        ({"steps": 2.5}, "steps (iterations) must be a whole number in [0, inf), got 2.5"),
+        ({"at": [3, 3]}, "at (steps to note) must be whole numbers that ascend from 0 on, got [3, 3]"),
+        ({"rate": np.ones(3)}, "rate (rates) must be an array of shape () or (n,) = (4,), got (3,)"),
+        ({"weights": POINTS}, "weights must be a tuple of at least 2 entries, got array([["),
+        (
+            {"weights": (POINTS[:3], [1])},
+            "weights[1] (output weights) must be an array of shape (m,) = (3,), got (1,)",
+        ),
+        ({"kind": "skp"}, "unknown kind 'skp': did you mean skip? (one of plain, skip)"),
+    ],
+)
+def test_the_line_says_name_meaning_allowed_and_received(change, message):
+    given = {"X": POINTS, "y": LABELS, **change}
+    with pytest.raises(BadInput) as refused:
+        probe(**given)
+    assert str(refused.value).startswith(message)
+
+
+def test_entries_of_a_named_tuple_are_checked():
+    @checked(net=record(W=array("hidden weights", "B d m"), a=array("output weights", "B m")))
+    def of(net):
+        return net
+
+    net = Net(np.ones((1, 2, 3)), np.ones((1, 3)), np.ones((1, 2)))
+    assert type(of(net._replace(a=[[1, 2, 3]])).a) is np.ndarray
+    with pytest.raises(BadInput, match=r"net\.a \(output weights\) must be an array of shape \(B, m\) = \(1, 3\)"):
+        of(net._replace(a=np.ones((1, 4))))
+    with pytest.raises(BadInput, match="net must be a named tuple with entries W, a, got 3"):
+        of(3)
+
+
+def test_sizes_come_from_an_argument():
+    @checked(net=sizes_of(M="size"), theta=array("parameters", "B M"))
+    def of(net, theta):
+        return theta
+
+    class Model:
+        size = 5
+
+    assert of(Model, np.ones((2, 5))).shape == (2, 5)
+    with pytest.raises(BadInput, match=r"theta \(parameters\) must be an array of shape \(B, M\) = \(any, 5\)"):
+        of(Model, np.ones((2, 4)))
+    with pytest.raises(BadInput, match="net must have the attributes size, got 3"):
+        of(3, np.ones((2, 5)))
