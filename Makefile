@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 # Containers often set this; without bytecode each of the hundreds of processes would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup book site serve test lint check lab sync tables picture bench lock clean
+.PHONY: help setup book site serve test replay plain lint check lab sync tables picture bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -45,6 +45,17 @@ serve: book  ## show the site in a browser
 test: site  ## all tests: units, faults, the built site and JupyterLab in a browser, the notebooks' claims (TESTERS=1 for one process)
 	$(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
 	  --numprocesses $(TESTERS) --dist loadfile
+
+# Every row of a table that `make test` takes a part of, table by table.
+replay: $(READY)  ## compute all rows of the published tables again and compare them (hours; TESTERS=2 for two processes)
+	NEUREC_REPLAY_SECONDS=inf $(BIN)/python -m pytest tests/test_replay.py -k found_again --numprocesses $(TESTERS) --dist load
+
+KERNELS ?= plain
+# What rests on rounding: solvers, trainings, decisions.
+ORACLES := $(addprefix tests/test_,replay.py kernels.py)
+
+plain: $(READY)  ## replays and oracles with the kernels of an old processor (KERNELS=SkylakeX and others: tests/kernels.py)
+	$(BIN)/python tests/kernels.py $(KERNELS) $(BIN)/python -m pytest $(ORACLES) --numprocesses $(TESTERS) --dist load
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check .

@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import memory
+from .columns import Column as Column
+from .columns import Replay as Replay
 from .draws import Draws
 from .params import BadInput, Params, unknown
 
@@ -69,23 +71,6 @@ class Solution(NamedTuple):
     status: Sequence[Status]
     stats: Mapping[str, np.ndarray] = {}
     trace: Mapping[str, np.ndarray] = {}
-
-
-class Column(NamedTuple):
-    """A score: an `event` happens or not (drawn as a rate), a `measure` is a number (drawn as a spread).
-
-    A `logarithmic` measure is positive and ranges over powers of ten; an `optional` one may be NaN: it does not apply.
-    """
-
-    label: str
-    kind: Literal["event", "measure"]
-    unit: str | None = None
-    logarithmic: bool = False
-    optional: bool = False
-
-    def allows(self, value: Any) -> bool:
-        """Whether a trial that counts may have this value: an event any, a measure one that is finite."""
-        return self.kind == "event" or value is None or math.isfinite(value) or (self.optional and math.isnan(value))
 
 
 class Guide(NamedTuple):

@@ -1,4 +1,4 @@
-"""What computed a table: versions, commit, and the hash of the code."""
+"""What computed a table: versions, commit, machine, and the hash of the code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_info
+
 from .experiment import Experiment
 from .fingerprint import fingerprint
 
@@ -17,8 +19,8 @@ PACKAGES = ("neurec-core", "numpy", "scipy", "cvxpy", "clarabel", "scs", "torch"
 
 
 def provenance(experiment: Experiment) -> dict[str, Any]:
-    """What computed a table: versions, git commit ("+" if the sources were changed since), code hash."""
-    return {**_installed(), "code": fingerprint(experiment)}
+    """What computed a table: versions, git commit ("+" if the sources were changed since), code hash, machine."""
+    return {**_installed(), "code": fingerprint(experiment), "machine": machine()}
 
 
 @cache
@@ -28,6 +30,26 @@ def _installed() -> dict[str, Any]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return {"versions": versions, "git": _commit()}
+
+
+def machine() -> dict[str, Any]:
+    """What rounding hangs on beside the versions: the processor, and the kernels that linear algebra chose for it.
+
+    Returns
+    -------
+    ``processor``, its name; ``blas``, a list as "openblas 0.3.31 Haswell" of every library that is loaded now
+    """
+    found = (info for info in threadpool_info() if info["user_api"] == "blas")
+    names = {" ".join(filter(None, map(info.get, ("internal_api", "version", "architecture")))) for info in found}
+    return {"processor": _processor(), "blas": sorted(names)}
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):  # only Linux has the file
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _commit() -> str | None:

@@ -206,6 +206,10 @@ def summary(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     whole["versions"] = {
         name: sorted({v for about in abouts for v in _listed(about["versions"].get(name))}) for name in packages
     }
+    machines = [about.get("machine", {}) for about in abouts]  # early tables do not say
+    whole["machine"] = {
+        name: sorted({v for m in machines for v in _listed(m.get(name))}) for name in ("processor", "blas")
+    }
     whole["created"] = [min(_listed(a["created"])[0] for a in abouts), max(_listed(a["created"])[-1] for a in abouts)]
     fields = abouts[0]["params"]
     whole["params"] = {name: sorted({v for a in abouts for v in _listed(a["params"][name])}) for name in fields}

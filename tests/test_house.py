@@ -16,18 +16,14 @@ import tomllib
 from pathlib import Path
 
 import jupytext
-import numpy as np
-import pandas as pd
 import pytest
 import yaml
 from jupytext.compare import compare_notebooks
 from packaging.requirements import Requirement
 from packaging.version import Version
-from toys import TOY
 
 import neurec_core
-from neurec_core import papers, tables
-from neurec_core.draws import Draws
+from neurec_core import papers
 
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "neurec_core"
@@ -37,7 +33,7 @@ PAPERS = papers.names()
 
 # Layer k imports from lower layers only; inside a layer, only what stands on its right here.
 LAYERS = {
-    "params": 0, "arguments": 0, "memory": 0, "draws": 0, "experiment": 0,
+    "params": 0, "arguments": 0, "memory": 0, "draws": 0, "columns": 0, "experiment": 0,
     "nets": 1, "tanh_nets": 1, "deep_nets": 1, "ranks": 1, "specialization": 1,
     "data": 1, "dual_basis": 1, "patterns": 1, "arrangements": 1, "zonotopes": 1, "compare": 1, "theory": 1,
     "convex": 1, "dynamics": 1,
@@ -50,7 +46,7 @@ LAYERS = {
 }  # fmt: skip
 WITHIN = {
     "arguments": {"params"},
-    "memory": {"params"}, "experiment": {"params", "memory", "draws"},
+    "memory": {"params"}, "experiment": {"params", "memory", "draws", "columns"},
     "data": {"nets"}, "compare": {"nets"}, "arrangements": {"patterns"},
     "zonotopes": {"patterns", "arrangements"},
     "convex": {"nets", "patterns", "arrangements"}, "dynamics": {"nets", "patterns", "tanh_nets", "deep_nets"},
@@ -257,67 +253,6 @@ def test_notebooks_check_what_they_claim(notebook):
     _, nb = notebook
     code = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "code")
     assert len(re.findall(r"^assert ", code, re.M)) >= 3
-
-
-class Nudged(Draws):
-    """Draws with their last bits changed, as another processor's rounding changes what is computed from them."""
-
-    ulps = 0
-
-    def normal(self, name, *shape):
-        return super().normal(name, *shape) * (1 + self.ulps * np.finfo(float).eps)
-
-    def uniform(self, name, *shape):
-        return super().uniform(name, *shape) * (1 + self.ulps * np.finfo(float).eps / 2)
-
-
-def told_by_rounding(experiment, params, row, column, here, monkeypatch):
-    """Whether the last bits of what is drawn change a measure as much as the table differs from what is found here.
-
-    Steps of Adam from weights of 1e-10, or of a descent on a saddle, amplify the last bit; most rows do not.
-    """
-    scale = np.log10 if experiment.columns[column].logarithmic else np.asarray
-    found = [here]
-    for ulps in (1, -1, 2, -2, 3, -3):
-        monkeypatch.setattr("neurec_core.experiment.Draws", type("Draws", (Nudged,), {"ulps": ulps}))
-        found.append(experiment.rows(params, row["seed"], [row["trial"]])[0][column])
-    monkeypatch.undo()
-    spread = np.ptp(scale(np.array(found, float)))
-    # The reach of seven tries is not that of all: ten times as far is the same kind of difference.
-    return abs(scale(here) - scale(row[column])) <= 10 * spread
-
-
-@pytest.mark.parametrize("name", PAPERS)
-def test_published_tables_can_be_computed_again(name, monkeypatch):
-    for experiment in papers.paper(name).EXPERIMENTS:
-        table = tables.load(tables.published(experiment))
-        assert table.attrs["experiment"] == experiment.name
-        assert table.attrs["versions"]["numpy"]
-        events = [c for c, d in experiment.columns.items() if d.kind == "event"]
-        groups = table.groupby(events) if events else [((), table)]
-        cheap = pd.concat([rows.nsmallest(2, "seconds") for _, rows in groups])  # of each outcome
-        fields = list(experiment.params.model_fields)
-        for row in cheap.to_dict("records"):
-            params = experiment.params(**{f: None if row[f] is None or row[f] != row[f] else row[f] for f in fields})
-            (again,) = experiment.rows(params, row["seed"], [row["trial"]])
-            assert again["status"] == row["status"]
-            for column, declared in experiment.columns.items():
-                if again[column] is None:
-                    assert pd.isna(row[column]), "failed then and now"
-                elif declared.kind == "event":
-                    assert again[column] == row[column]
-                # Another processor or version rounds differently; the solver stops at about 1e-8.
-                elif again[column] != pytest.approx(row[column], rel=1e-5, abs=1e-5, nan_ok=True):
-                    which = f"{experiment.name}, {params!r}, trial {row['trial']}: {column}"
-                    told = told_by_rounding(experiment, params, row, column, again[column], monkeypatch)
-                    assert told, f"{which} is {again[column]} here and {row[column]} in the table"
-
-
-def test_what_does_not_hang_on_rounding_is_compared_as_it_is(monkeypatch):
-    params, row = TOY.params(), {"seed": 0, "trial": 0}
-    (here,) = TOY.rows(params, 0, [0])
-    other = {**row, "size": here["size"] + 1e-4}
-    assert not told_by_rounding(TOY, params, other, "size", here["size"], monkeypatch)
 
 
 # ------------------------------------------------------------------------------------------------- one list of versions

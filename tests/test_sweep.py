@@ -26,6 +26,7 @@ from neurec_core import store, tables
 from neurec_core.cluster import connect
 from neurec_core.experiment import Grid, Status
 from neurec_core.params import BadInput
+from neurec_core.provenance import machine
 from neurec_core.sweep import Shard, SweepFailed, missing, sweep
 from neurec_core.sweep import _on_cluster as on_cluster
 
@@ -278,6 +279,17 @@ def test_compaction_keeps_provenance_and_drops_repeats(tmp_path, monkeypatch):
     table, about = tables.read(merged)
     assert table.num_rows == 18
     assert (about["params"]["x"], about["seed"], about["trials"]) == ([0, 4, 8], [0], [0, 1, 2])
+
+
+def test_shards_without_a_machine_are_still_read(tmp_path):
+    run(out=tmp_path)
+    (first, *_) = sorted(tmp_path.glob("level-0-*"))
+    table, about = tables.read(first)
+    del about["machine"]  # as before processors were noted
+    tables.write(table, first, about)
+    assert store.read_table(tmp_path, pytest.fail).attrs["machine"] == {
+        k: v if k == "blas" else [v] for k, v in machine().items()
+    }
 
 
 def test_an_export_beside_the_shards_is_not_taken_for_one(tmp_path):

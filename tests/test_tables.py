@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_info
 from toys import TOY
 
 from neurec_core import provenance, tables
@@ -132,3 +133,11 @@ def test_provenance_names_versions_and_code():
     about = provenance.provenance(TOY)
     assert about["versions"]["numpy"] == np.__version__
     assert about["code"] == fingerprint(TOY)
+
+
+def test_provenance_names_the_processor_and_what_computes_on_it():
+    machine = provenance.machine()
+    assert machine["processor"]
+    cores = {info.get("architecture") for info in threadpool_info() if info["user_api"] == "blas"}
+    assert cores - {None}, "numpy brings one"
+    assert all(any(core in line for line in machine["blas"]) for core in cores - {None})

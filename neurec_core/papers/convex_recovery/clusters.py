@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import theory
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import Params, param
 from .instance import CITATION
 
@@ -71,7 +71,7 @@ def score(params: ClusterPatterns, problem: Problem, solution: Solution) -> dict
 
 COLUMNS = {
     "frequency": Column("share of draws in which the gate is open on exactly the first cluster", "measure"),
-    "predicted": Column("its probability, given the centres", "measure"),
+    "predicted": Column("its probability, given the centres", "measure", replay=Replay(1e-5, floor=1e-12)),
     "z": Column("counted minus predicted", "measure", "standard deviations"),
 }
 

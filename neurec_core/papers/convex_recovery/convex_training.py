@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from ... import data
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution
 from ...nets import GatedNet
 from ...params import param
 from . import instance, treat
@@ -70,12 +70,16 @@ def score(params: ConvexTraining, problem: Problem, solution: Solution) -> dict[
 
 
 COLUMNS = {
-    "weight_distance": Column("distance of the planted blocks' weights from the plant", "measure", "2-norm"),
-    "test_distance": Column("distance from the plant on n fresh points", "measure", "2-norm", optional=True),
-    "stray": Column("norm of the weights of all other blocks", "measure", "2-norm"),
-    "residual": Column("distance of the outputs from the labels", "measure", "2-norm"),
+    "weight_distance": Column(
+        "distance of the planted blocks' weights from the plant", "measure", "2-norm", replay=Replay(1e-4, floor=1e-4)
+    ),
+    "test_distance": Column(
+        "distance from the plant on n fresh points", "measure", "2-norm", optional=True, replay=Replay(1e-4, floor=1e-4)
+    ),
+    "stray": Column("norm of the weights of all other blocks", "measure", "2-norm", replay=Replay(1e-4, floor=1e-4)),
+    "residual": Column("distance of the outputs from the labels", "measure", "2-norm", replay=Replay(1e-4, floor=1e-8)),
     "unique": Column("the solution is the only one; else that of least Euclidean norm is measured", "event"),
-    "gap": Column("relative duality gap of the solution", "measure"),
+    "gap": Column("relative duality gap of the solution", "measure", replay=Replay(1e-4, floor=1e-8)),
 }
 
 CONVEX_TRAINING = Experiment(

@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from ... import theory
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution
+from ...experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution
 from ...params import param
 from . import instance, treat
 from .instance import CITATION, Offered
@@ -68,17 +68,26 @@ def score_distance(params: NormalizedDistance, problem: Problem, solution: Solut
 RECOVERY_COLUMNS = {
     "recovered": Column("recovered: the plant is the only solution", "event"),
     "unique": Column("no other net found that fits at the same cost", "event"),
-    "margin": Column("margin of the proof: 1 - largest norm, or the share of the cost saved", "measure"),
+    "margin": Column(
+        "margin of the proof: 1 - largest norm, or the share of the cost saved",
+        "measure",
+        replay=Replay(0.01, chaotic=0.3),
+    ),
     "isometry": Column(
-        "largest norm of the isometry condition; NaN without a consistent dual vector", "measure", optional=True
+        "largest norm of the isometry condition; NaN without a consistent dual vector",
+        "measure",
+        optional=True,
+        replay=Replay(1e-4, chaotic=0.2),
     ),
     "isometry_held": Column("isometry condition holds (all norms < 1)", "event"),
 }
 DISTANCE_COLUMNS = {
-    "weight_distance": Column("distance of the planted blocks' weights from the plant", "measure", "2-norm"),
-    "stray": Column("norm of the weights of all other blocks", "measure", "2-norm"),
+    "weight_distance": Column(
+        "distance of the planted blocks' weights from the plant", "measure", "2-norm", replay=Replay(1e-4, floor=1e-4)
+    ),
+    "stray": Column("norm of the weights of all other blocks", "measure", "2-norm", replay=Replay(1e-4, floor=1e-4)),
     "unique": Column("the solution is the only one; else that of least Euclidean norm is measured", "event"),
-    "gap": Column("relative duality gap of the solution", "measure"),
+    "gap": Column("relative duality gap of the solution", "measure", replay=Replay(1e-4, floor=1e-8)),
 }
 
 

@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from ... import data
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import Params, param
 from . import instance
 from .instance import CITATION
@@ -98,13 +98,16 @@ def score(params: NetworkTraining, problem: Problem, solution: Solution) -> dict
 
 COLUMNS = {
     "fitted": Column("fitted: squared norm of the residual below 1e-3", "event"),
-    "train_loss": Column("training loss after the last epoch", "measure", "squared 2-norm"),
-    "test_distance": Column("distance from the plant on n fresh points", "measure", "2-norm"),
+    "train_loss": Column(
+        "training loss after the last epoch", "measure", "squared 2-norm", replay=Replay(1e-3, floor=1e-10)
+    ),
+    "test_distance": Column("distance from the plant on n fresh points", "measure", "2-norm", replay=Replay(1e-3)),
     "weight_distance": Column(
         "distance of the skip branch from the plant, which hidden units share",
         "measure",
         "in units of its norm",
         optional=True,
+        replay=Replay(1e-4),
     ),
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
 from ...params import Params, param
 from . import teachers
 from .analytic import directions, directions_needed, distance, fit, needs_irreducible, outputs, points_on_line
@@ -100,10 +100,31 @@ def score(params: AnalyticRecovery, problem: Problem, solution: Solution) -> dic
 COLUMNS = {
     "recovered": Column("all that fit are the teacher", "event"),
     "left_open": Column("another network fits as well", "event"),
-    "error": Column("error of the worst fit, if all are the teacher", "measure", "of max |f|", True, optional=True),
-    "apart": Column("largest difference of its parameters, up to symmetry", "measure", None, True, optional=True),
-    "worst": Column("error of the worst network met that fits", "measure", "of max |f|", True, optional=True),
-    "cost": Column("least sum of squares", "measure", "of that of y", True),
+    "error": Column(
+        "error of the worst fit, if all are the teacher",
+        "measure",
+        "of max |f|",
+        True,
+        optional=True,
+        replay=Replay(1e-3, floor=1e-9),
+    ),
+    "apart": Column(
+        "largest difference of its parameters, up to symmetry",
+        "measure",
+        None,
+        True,
+        optional=True,
+        replay=Replay(1e-3, floor=1e-8),
+    ),
+    "worst": Column(
+        "error of the worst network met that fits",
+        "measure",
+        "of max |f|",
+        True,
+        optional=True,
+        replay=Replay(0.01, floor=1e-9, chaotic=0.4),
+    ),
+    "cost": Column("least sum of squares", "measure", "of that of y", True, replay=Replay(0.01, floor=1e-20)),
     "samples": Column("samples", "measure"),
     "parameters": Column("parameters of the network", "measure"),
     "sufficient": Column("samples that identify every network of the width", "measure"),

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import Params, param
 from . import competitors, teachers
 from .common import CITATION, Network, relative_error
@@ -90,7 +90,7 @@ def score(params: NonIdentifiability, problem: Problem, solution: Solution) -> d
 
 COLUMNS = {
     "fooled": Column("two irreducible networks, equal on all points, different elsewhere", "event"),
-    "on_points": Column("largest difference on the points", "measure"),
+    "on_points": Column("largest difference on the points", "measure", replay=Replay(1e-4, floor=1e-12)),
     "elsewhere": Column("difference 3 units beyond the kink", "measure", "of |f|"),
     "share": Column("share on which the two differ", "measure", "of fresh points"),
     "reach": Column("distance of the unseen kink from the origin, along its normal", "measure"),

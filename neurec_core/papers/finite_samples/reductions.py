@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution
 from ...params import Params, param
 from .common import CITATION, Network, relative_error
 from .frames import Bends, framed
@@ -141,7 +141,12 @@ COLUMNS = {
     "enumerated": Column("least width, all orientations looked at one by one", "measure", "neurons", optional=True),
     "hyperplanes": Column("distinct hyperplanes with a net kink", "measure"),
     "removed": Column("neurons that are not needed", "measure", "neurons"),
-    "error": Column("reduced network's largest difference on fresh points", "measure", "of max |f|"),
+    "error": Column(
+        "reduced network's largest difference on fresh points",
+        "measure",
+        "of max |f|",
+        replay=Replay(1e-4, floor=1e-12),
+    ),
 }
 
 IRREDUCIBILITY = Experiment(

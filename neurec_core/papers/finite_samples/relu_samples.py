@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
 from ...params import Params, param
 from . import teachers
 from .common import CITATION, Network, relative_error
@@ -207,13 +207,23 @@ COLUMNS = {
     "recovered": Column("function given back, by a network of the width", "event"),
     "identified": Column("and no other network of the width fits, as is proved", "event"),
     "error": Column(
-        "recovered network's largest difference on fresh points", "measure", "of max |f|", True, optional=True
+        "recovered network's largest difference on fresh points",
+        "measure",
+        "of max |f|",
+        True,
+        optional=True,
+        replay=Replay(1e-3, floor=1e-9),
     ),
     "width": Column("width of the recovered network", "measure", "neurons", optional=True),
     "seen": Column("lines on which every piece is seen", "measure"),
     "consistent": Column("hyperplanes that all lines agree with", "measure", optional=True),
     "match": Column(
-        "farthest that such a hyperplane misses a kink on a line", "measure", "of 1 + spread", True, optional=True
+        "farthest that such a hyperplane misses a kink on a line",
+        "measure",
+        "of 1 + spread",
+        True,
+        optional=True,
+        replay=Replay(1e-3, floor=1e-9),
     ),
     "rival": Column(
         "difference from another network that fits, where one was met", "measure", "of max |f|", optional=True

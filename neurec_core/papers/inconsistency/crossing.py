@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import Params, param
 from . import published
 from .common import CITATION, X_SIX, Y_SIX
@@ -97,14 +97,20 @@ def score(params: Training, problem: Problem, solution: Solution) -> dict[str, n
     }
 
 
+# A kink that passes a point within a rounding error: fewer than one network in a thousand.
+FEW = Replay(1e-5, chaotic=0.001)
 COLUMNS = {
-    "not_affine": Column("not affine on either side: neither converged nor stopped before a kink crossed", "event"),
-    "crossed": Column("a kink has reached a point", "event"),
-    "converged": Column("no kink will ever reach a point", "event"),
-    "stopped_early": Column("stopped early, before a kink reached a point", "event"),
+    "not_affine": Column(
+        "not affine on either side: neither converged nor stopped before a kink crossed", "event", replay=FEW
+    ),
+    "crossed": Column("a kink has reached a point", "event", replay=FEW),
+    "converged": Column("no kink will ever reach a point", "event", replay=FEW),
+    "stopped_early": Column("stopped early, before a kink reached a point", "event", replay=FEW),
     "degenerate": Column("a side with at most one point or without neurons", "event"),
-    "steps": Column("steps until the criterion was met", "measure", "steps"),
-    "crossing_step": Column("step at which a kink reached a point; NaN if none did", "measure", "steps", optional=True),
+    "steps": Column("steps until the criterion was met", "measure", "steps", replay=FEW),
+    "crossing_step": Column(
+        "step at which a kink reached a point; NaN if none did", "measure", "steps", optional=True, replay=FEW
+    ),
 }
 PUBLISHED = {"m": list(published.WIDTHS)}
 EARLY = {"criterion": "early_stopping"}

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import Params, param
 from . import distributions, published
 from .common import CITATION, X_SIX, Y_SIX
@@ -161,7 +161,9 @@ COLUMNS = {
     "stayed": Column("no kink has reached a point", "event"),
     "kink": Column("largest distance of a kink from 0, over neurons and steps", "measure"),
     "reach": Column("smallest distance of a point from 0", "measure"),
-    "excess": Column("final loss above the best function that is affine on either side", "measure"),
+    "excess": Column(
+        "final loss above the best function that is affine on either side", "measure", replay=Replay(1e-5, floor=1e-9)
+    ),
     "half_affine": Column("loss of that function", "measure"),
     # An event: 200,000 steps of Adam at this rate amplify the last bit to some per cent of the loss.
     "possible": Column("another network of this width has a loss a tenth lower than that function", "event"),

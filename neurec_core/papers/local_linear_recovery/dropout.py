@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import Params, param
 from ...tanh_nets import Neurons
 from .targets import CITATION, Switch
@@ -130,8 +130,8 @@ def score(params: Dropout, problem: Problem, solution: Solution) -> dict[str, np
 COLUMNS = {
     "recovered_loose": Column("test error below 1e-2", "event"),
     "recovered": Column("test error below 1e-3", "event"),
-    "test": Column("test mean squared error, without dropout", "measure"),
-    "train": Column("training mean squared error, without dropout", "measure"),
+    "test": Column("test mean squared error, without dropout", "measure", replay=Replay(0.01, decades=True)),
+    "train": Column("training mean squared error, without dropout", "measure", replay=Replay(1e-3, floor=1e-12)),
     "train_dropped": Column("training loss, with its dropped units, over the last 1600 steps", "measure"),
     "directions": Column("effective number of directions of (w, b)", "measure"),
     "aligned": Column("share of pairs of neurons whose (w, b) have a |cosine| above 0.99", "measure"),

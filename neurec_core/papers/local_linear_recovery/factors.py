@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
 from ...params import Params, param
 from .targets import CITATION
 
@@ -181,8 +181,8 @@ COLUMNS = {
     "recovered_loose": Column("error below 1e-3", "event"),
     "determined": Column("these samples determine the target in its tangent space", "event"),
     "stalled": Column("training ended at the limit of its steps", "event"),
-    "error": Column("mean squared error of all coefficients", "measure"),
-    "train": Column("training mean squared error", "measure"),
+    "error": Column("mean squared error of all coefficients", "measure", replay=Replay(1e-3, decades=True)),
+    "train": Column("training mean squared error", "measure", replay=Replay(1e-3, decades=True)),
     "steps": Column("steps made", "measure", "steps"),
     "rank": Column("model rank of the target", "measure"),
 }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution
+from ...experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution
 from ...params import param
 from ...ranks import leakage, tangent_rank
 from ...tanh_nets import jacobian
@@ -68,7 +68,11 @@ def score(params: LinearizedRecovery, problem: Problem, solution: Solution) -> d
 COLUMNS = {
     "recovered": Column("determined in the tangent hyperplane", "event"),
     "determined": Column("rank on the samples is that of the model", "event"),
-    "leak": Column("share of a random tangent function left open, mean square (at least 1e-12)", "measure"),
+    "leak": Column(
+        "share of a random tangent function left open, mean square (at least 1e-12)",
+        "measure",
+        replay=Replay(1e-3, floor=1e-9, decades=True),
+    ),
     "sampled_rank": Column("rank of the tangent matrix on the samples", "measure"),
     "rank": Column("rank of the tangent space", "measure"),
 }

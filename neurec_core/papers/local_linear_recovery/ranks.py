@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from ... import theory
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import BadInput, param
 from ...ranks import Rank, tangent_rank
 from ...tanh_nets import Neurons, jacobian, placed, windows
@@ -134,8 +134,16 @@ COLUMNS = {
     "formula": Column("optimistic sample size, in closed form", "measure"),
     "agrees": Column("the rank is the closed form", "event"),
     "parameters": Column("parameters of the network", "measure"),
-    "kept": Column("smallest singular value that counts", "measure", "the largest", optional=True),
-    "dropped": Column("largest singular value that does not", "measure", "the largest"),
+    "kept": Column(
+        "smallest singular value that counts",
+        "measure",
+        "the largest",
+        optional=True,
+        replay=Replay(1e-3, decades=True),
+    ),
+    "dropped": Column(
+        "largest singular value that does not", "measure", "the largest", replay=Replay(1e-3, floor=1e-12)
+    ),
 }
 ARCHITECTURES = {"architecture": ["ws", "ns", "fc"]}
 BIASES = {"hidden_bias": ["without", "with"], "output_bias": ["without", "with"]}

@@ -10,7 +10,7 @@ from pydantic import model_validator
 from ... import specialization
 from ...deep_nets import Layer
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution
 from ...params import Params, param
 from .outcome import one, trained
 from .setups import CITATION, VALUES, enough, separated
@@ -213,7 +213,7 @@ COLUMNS = {
     "recovered": Column("each teacher neuron has a student neuron with a correlation above 0.95", "event"),
     "share": Column("share of teacher neurons with such a student neuron", "measure"),
     "best": Column("largest correlation with a student neuron, mean over teacher neurons", "measure"),
-    "error": Column("mean squared error on new points", "measure", logarithmic=True),
+    "error": Column("mean squared error on new points", "measure", logarithmic=True, replay=Replay(1e-3, floor=1e-20)),
     "rank": Column("rank of the winners at the start over that of the last", "measure", optional=True),
     "students": Column("such student neurons per teacher neuron", "measure"),
     "strong_fan_out": Column(

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution
 from ...params import param
 from . import path, points, published, theory
 from .common import CITATION, SHARES, Training, scaled, start
@@ -124,12 +124,14 @@ COLUMNS = {
     "saddle": Column("loss with the class of larger |D| fitted, for orthogonal inputs", "measure", "of the start's"),
     **{_name(f): Column(f"loss below {f:g} of the start's", "measure", "steps", True, True) for f in LEVELS},
     "minimum": Column("least |theta|²/2 of an interpolator of orthogonal inputs", "measure"),
-    "loss_then": Column("mean squared error at the look", "measure", logarithmic=True),
+    "loss_then": Column(
+        "mean squared error at the look", "measure", logarithmic=True, replay=Replay(0.01, floor=1e-20)
+    ),
     "norm_then": Column("|theta|²/2 at the look", "measure"),
     "unfitted_then": Column("points at the look whose residual is above half of the label", "measure"),
     "first_then": Column("share of |W|² along its first singular vector at the look", "measure"),
     "second_then": Column("share of |W|² along its second singular vector at the look", "measure"),
-    "loss": Column("mean squared error at the end", "measure", logarithmic=True),
+    "loss": Column("mean squared error at the end", "measure", logarithmic=True, replay=Replay(0.01, floor=1e-20)),
     "norm": Column("|theta|²/2 at the end", "measure"),
     "unfitted": Column("points at the end whose residual is above half of the label", "measure"),
     "first": Column("share of |W|² along its first singular vector at the end", "measure"),

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution
 from ...params import param
 from . import path, points
 from .common import CITATION, SHARES, Training, start
@@ -76,8 +76,8 @@ def score(params: NonOrthogonalToy, problem: Problem, solution: Solution) -> dic
 
 COLUMNS = {
     "interpolated": Column("loss below 1e-8 of that at the start", "event"),
-    "share": Column("loss at the end", "measure", "of the start's"),
-    "loss": Column("mean squared error at the end", "measure"),
+    "share": Column("loss at the end", "measure", "of the start's", replay=Replay(1e-4, decades=True)),
+    "loss": Column("mean squared error at the end", "measure", replay=Replay(1e-4, decades=True)),
     "below_99": Column("loss below 0.99 of the start's", "measure", "steps", logarithmic=True, optional=True),
     "below_75": Column("loss below 0.75 of the start's", "measure", "steps", logarithmic=True, optional=True),
     "below_50": Column("loss below 0.5 of the start's", "measure", "steps", logarithmic=True, optional=True),

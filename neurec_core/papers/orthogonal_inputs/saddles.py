@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Guide, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
 from ...params import param
 from . import growth, path, points, published, theory
 from .common import CITATION, SHARES, Training, scaled, start
@@ -201,12 +201,18 @@ COLUMNS = {
     "excess": Column("|theta|²/2 above its minimum", "measure", "of the minimum", logarithmic=True),
     "exponent": Column("power of λ in that excess, formula", "measure", optional=True),
     "active": Column("neurons active on a point at the end", "measure"),
-    "kinks": Column("farthest kink from a point, for points on a line", "measure", logarithmic=True, optional=True),
+    "kinks": Column(
+        "farthest kink from a point, for points on a line",
+        "measure",
+        logarithmic=True,
+        optional=True,
+        replay=Replay(1e-4, floor=1e-9),
+    ),
     "below_75": Column("loss below 0.75 of the start's", "measure", "steps", logarithmic=True, optional=True),
     "below_51": Column("loss below 0.51 of the start's", "measure", "steps", logarithmic=True, optional=True),
     "below_49": Column("loss below 0.49 of the start's", "measure", "steps", logarithmic=True, optional=True),
     "below_25": Column("loss below 0.25 of the start's", "measure", "steps", logarithmic=True, optional=True),
-    "loss": Column("mean squared error at the end", "measure", logarithmic=True),
+    "loss": Column("mean squared error at the end", "measure", logarithmic=True, replay=Replay(0.01, floor=1e-20)),
     "taken": Column("steps taken", "measure", "steps", logarithmic=True),
     **SHARES,
 }

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import param
 from . import search
 from .common import CITATION, Points, enumerable, sample, searchable, signs, trained
@@ -117,16 +117,22 @@ def score(params: LocalSearch, problem: Problem, solution: Solution) -> dict[str
     }
 
 
+# Vertices of equal loss: which of them a walk leaves first hangs on rounding.
+WALK = Replay(1e-5, floor=1e-12, chaotic=0.1)
 COLUMNS = {
-    "end": Column("loss at the end, mean of the starts", "measure", "of the labels'"),
-    "best": Column("loss at the end, best start", "measure", "of the labels'"),
-    "least": Column("loss of the best vertex of all", "measure", "of the labels'", optional=True),
-    "hit_rate": Column("share of starts that reach it", "measure", optional=True),
-    "start": Column("loss at the start's vertex, mean of the starts", "measure", "of the labels'"),
-    "vertex": Column("loss at the end's vertex, mean of the starts", "measure", "of the labels'"),
-    "never_above_start": Column("share of starts that end no higher than the start's vertex", "measure"),
-    "edges": Column("edges walked, mean of the starts", "measure", optional=True),
-    "solves": Column("convex problems solved, mean of the starts", "measure", optional=True),
+    "end": Column("loss at the end, mean of the starts", "measure", "of the labels'", replay=WALK),
+    "best": Column("loss at the end, best start", "measure", "of the labels'", replay=WALK),
+    "least": Column(
+        "loss of the best vertex of all", "measure", "of the labels'", optional=True, replay=Replay(1e-5, floor=1e-12)
+    ),
+    "hit_rate": Column("share of starts that reach it", "measure", optional=True, replay=WALK),
+    "start": Column(
+        "loss at the start's vertex, mean of the starts", "measure", "of the labels'", replay=Replay(1e-5, floor=1e-12)
+    ),
+    "vertex": Column("loss at the end's vertex, mean of the starts", "measure", "of the labels'", replay=WALK),
+    "never_above_start": Column("share of starts that end no higher than the start's vertex", "measure", replay=WALK),
+    "edges": Column("edges walked, mean of the starts", "measure", optional=True, replay=WALK),
+    "solves": Column("convex problems solved, mean of the starts", "measure", optional=True, replay=WALK),
 }
 METHOD_NAMES = ["greedy", "flipping", "first", "binding", "descent"]
 UNKNOWN = {"optimum": "unknown"}

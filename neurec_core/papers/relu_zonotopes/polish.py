@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import param
 from .common import CITATION, Points, own_vertex, sample, signs, trained
 
@@ -75,9 +75,9 @@ COLUMNS = {
     "never_worse": Column("the convex optimum is not worse", "event"),
     "at_optimum": Column("descent has reached the optimum of its last vertex, to 1 %", "event"),
     "better_vertex": Column("the last vertex is better than the first", "event"),
-    "trained": Column("loss after gradient descent", "measure", "of the labels'"),
-    "polished": Column("least loss at its last vertex", "measure", "of the labels'"),
-    "first": Column("least loss at its first vertex", "measure", "of the labels'"),
+    "trained": Column("loss after gradient descent", "measure", "of the labels'", replay=Replay(1e-4, floor=1e-12)),
+    "polished": Column("least loss at its last vertex", "measure", "of the labels'", replay=Replay(1e-4, floor=1e-12)),
+    "first": Column("least loss at its first vertex", "measure", "of the labels'", replay=Replay(1e-4, floor=1e-12)),
     "flipped": Column("share of active and inactive points that have changed", "measure"),
     "crossings": Column("changes of patterns on the way, up to a million", "measure"),
     "on_walls": Column("share of units that end with a kink at a point", "measure"),

@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from ...convex import cell
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import param
 from .common import CITATION, Points, own_vertex, sample, signs
 
@@ -78,7 +78,9 @@ def score(params: RandomVertex, problem: Problem, solution: Solution) -> dict[st
 COLUMNS = {
     "zero_loss": Column("some network at the vertex fits all labels", "event"),
     "spanning": Column("the units' linear maps span all labels", "event"),
-    "loss": Column("least mean squared error at the vertex", "measure", "of the labels'"),
+    "loss": Column(
+        "least mean squared error at the vertex", "measure", "of the labels'", replay=Replay(1e-5, floor=1e-10)
+    ),
     "overparameterized": Column("hidden weights for each point", "measure"),
 }
 

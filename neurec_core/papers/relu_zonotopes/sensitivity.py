@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from ... import zonotopes
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import Params, param
 from . import search
 from .common import CITATION, labels, points, searchable
@@ -94,9 +94,11 @@ def score(params: Sensitivity, problem: Problem, solution: Solution) -> dict[str
 
 COLUMNS = {
     "jumped": Column("the least loss changes by more than 0.01", "event"),
-    "change": Column("change of the least loss", "measure", "of the labels'", logarithmic=True),
-    "before": Column("least loss before", "measure"),
-    "after": Column("least loss after", "measure"),
+    "change": Column(
+        "change of the least loss", "measure", "of the labels'", logarithmic=True, replay=Replay(1e-3, floor=1e-12)
+    ),
+    "before": Column("least loss before", "measure", replay=Replay(1e-5, floor=1e-12)),
+    "after": Column("least loss after", "measure", replay=Replay(1e-5, floor=1e-12)),
 }
 MOVES = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import Params, param
 from . import common, selection
 from .common import CITATION
@@ -63,8 +63,8 @@ def score(params: VertexSelection, problem: Problem, solution: Solution) -> dict
 
 COLUMNS = {
     "exact": Column("all labels met to 1e-6, with the chosen patterns", "event"),
-    "error": Column("largest error", "measure", "of a label", logarithmic=True),
-    "rounded": Column("largest error, unit after unit", "measure", "of a label", logarithmic=True),
+    "error": Column("largest error", "measure", "of a label", logarithmic=True, replay=Replay(3.0)),
+    "rounded": Column("largest error, unit after unit", "measure", "of a label", logarithmic=True, replay=Replay(3.0)),
     "largest": Column("largest hidden weight", "measure", logarithmic=True),
     "width": Column("hidden units", "measure"),
     "overparameterized": Column("hidden weights for each point", "measure"),

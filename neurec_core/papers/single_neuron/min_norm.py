@@ -10,7 +10,7 @@ from pydantic import model_validator
 from ... import data as designs
 from ...draws import Draws
 from ...dual_basis import Margin, Pair, cheaper, margin, obtuse
-from ...experiment import Column, Experiment, Grid, Problem, Solution, Status
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import Params, param
 from .setups import CITATION, random_points, start
 
@@ -175,11 +175,13 @@ COLUMNS = {
     "M": Column("M", "measure"),
     "slack": Column("what is left open of M", "measure"),
     "minimum": Column("least half squared norm of all networks that fit", "measure", "the teacher's"),
-    "gap": Column("share of it that its proof leaves open", "measure"),
+    "gap": Column("share of it that its proof leaves open", "measure", replay=Replay(1e-5, floor=1e-8)),
     "pair": Column("half squared norm of the cheaper pair of neurons, 1 where M < 0", "measure", "the teacher's"),
     "neurons": Column("neurons of the network of least norm", "measure"),
     "rank": Column("rank of its hidden weights", "measure"),
-    "misfit": Column("largest error of these networks' labels", "measure", "the largest label"),
+    "misfit": Column(
+        "largest error of these networks' labels", "measure", "the largest label", replay=Replay(1e-5, floor=1e-9)
+    ),
     "angle": Column("largest angle between the teacher and a point", "measure", "degrees"),
     "fitted": Column("gradient descent reached its target", "event"),
     "trained_norm": Column("half squared norm of the trained network", "measure", "the teacher's", optional=True),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ...draws import Draws
-from ...experiment import Column, Problem, Solution, Status
+from ...experiment import Column, Problem, Replay, Solution, Status
 from ...params import param
 from . import measures
 from .setups import Setup, schedule, start
@@ -106,20 +106,32 @@ def score(params: Training, problem: Problem, solution: Solution) -> dict[str, n
 
 LEVELS = {"aligned": "alignment", "held": "groups", "leapt": "tail"}
 TAKEN = ("loss", "nuclear", "energy", "distance", "target_angle", "inside", "middle")
+# The cosine of an angle of 1e-4 degrees differs from 1 by 1e-12, of which double precision keeps three digits.
+ANGLE = Replay(1e-3, floor=1e-4)
 COLUMNS = {
     "max_angle": Column(
-        "largest angle between active positive neurons", "measure", "degrees", logarithmic=True, optional=True
+        "largest angle between active positive neurons",
+        "measure",
+        "degrees",
+        logarithmic=True,
+        optional=True,
+        replay=ANGLE,
     ),
     "mean_angle": Column(
-        "mean angle between active positive neurons", "measure", "degrees", logarithmic=True, optional=True
+        "mean angle between active positive neurons",
+        "measure",
+        "degrees",
+        logarithmic=True,
+        optional=True,
+        replay=ANGLE,
     ),
     "negative_angle": Column(
-        "largest angle between negative neurons", "measure", "degrees", logarithmic=True, optional=True
+        "largest angle between negative neurons", "measure", "degrees", logarithmic=True, optional=True, replay=ANGLE
     ),
     "nuclear": Column("nuclear norm of the hidden weights", "measure"),
     "energy": Column("sum of squared weights", "measure"),
     "distance": Column("distance of the bundle from the teacher", "measure", logarithmic=True),
-    "target_angle": Column("angle between bundle and teacher", "measure", "degrees", logarithmic=True),
+    "target_angle": Column("angle between bundle and teacher", "measure", "degrees", logarithmic=True, replay=ANGLE),
     "loss": Column("training mean squared error", "measure", logarithmic=True),
     "inside": Column("mean squared error on points like the training points", "measure", logarithmic=True),
     "middle": Column("mean squared error on standard normal points", "measure", logarithmic=True),

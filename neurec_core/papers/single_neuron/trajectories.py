@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...draws import Draws
-from ...experiment import Column, Experiment, Grid, Problem, Solution
+from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution
 from . import measures, theory
 from .setups import CITATION, sample, start
 from .training import Training, bundled, solve_noted
@@ -112,20 +112,40 @@ COLUMNS = {
         "that time less the time in which aligned neurons grow by 1/λ", "measure", "flow time", optional=True
     ),
     "early_angle": Column(
-        "least angle between bundle and γ on the way", "measure", "degrees", logarithmic=True, optional=True
+        "least angle between bundle and γ on the way",
+        "measure",
+        "degrees",
+        logarithmic=True,
+        optional=True,
+        replay=Replay(1e-3, floor=1e-4),
     ),
     "angle_rate": Column(
-        "largest angle between positive neurons over λ", "measure", "degrees", logarithmic=True, optional=True
+        "largest angle between positive neurons over λ",
+        "measure",
+        "degrees",
+        logarithmic=True,
+        optional=True,
+        replay=Replay(1e-4),
     ),
     "rank_rate": Column(
-        "singular values but the first over the first, over λ", "measure", logarithmic=True, optional=True
+        "singular values but the first over the first, over λ",
+        "measure",
+        logarithmic=True,
+        optional=True,
+        replay=Replay(1e-4),
     ),
     "energy": Column("sum of squared weights", "measure"),
     "imbalance": Column("largest |a² - |w|²| over the sum of squares", "measure", logarithmic=True),
     "gradient_share": Column(
         "least |∇L|²/L after half-time over its bound", "measure", logarithmic=True, optional=True
     ),
-    "size_deviation": Column("sizes of the neurons against the limit's", "measure", logarithmic=True, optional=True),
+    "size_deviation": Column(
+        "sizes of the neurons against the limit's",
+        "measure",
+        logarithmic=True,
+        optional=True,
+        replay=Replay(1e-3, floor=1e-9),
+    ),
     "loss": Column("training mean squared error", "measure", logarithmic=True),
     "test": Column("mean squared error on standard normal points", "measure", logarithmic=True),
     "widest": Column("largest angle between the teacher and a point", "measure", "degrees"),

@@ -1,0 +1,50 @@
+"""What an experiment says of its scores: their words, and how closely another machine finds them again."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, NamedTuple
+
+
+class Replay(NamedTuple):
+    """How closely a published value is found again on a machine that rounds differently.
+
+    Parameters
+    ----------
+    tolerance : the largest difference, relative to the value or to the median size of the column, whichever is
+        larger; in powers of ten where `decades`. With 0 the value must be equal.
+    floor : values up to this size are rounding errors and count as equal
+    chaotic : the largest share of rows that may differ by more, since the last bit decides them; such a column is
+        also compared in distribution, and with 1 in distribution only
+    decades : whether differences are counted in powers of ten; None for whether the column is logarithmic
+    """
+
+    tolerance: float = 0.0
+    floor: float = 0.0
+    chaotic: float = 0.0
+    decades: bool | None = None
+
+
+class Column(NamedTuple):
+    """A score: an `event` happens or not (drawn as a rate), a `measure` is a number (drawn as a spread).
+
+    A `logarithmic` measure is positive and ranges over powers of ten; an `optional` one may be NaN: it does not apply.
+    What `replay` does not say is that an event is equal on every machine and a measure agrees to five digits.
+    """
+
+    label: str
+    kind: Literal["event", "measure"]
+    unit: str | None = None
+    logarithmic: bool = False
+    optional: bool = False
+    replay: Replay | None = None
+
+    def allows(self, value: Any) -> bool:
+        """Whether a trial that counts may have this value: an event any, a measure one that is finite."""
+        return self.kind == "event" or value is None or math.isfinite(value) or (self.optional and math.isnan(value))
+
+    @property
+    def replayed(self) -> Replay:
+        """How closely it is found again, with what holds for its kind where nothing is declared."""
+        replay = self.replay or Replay(0.0 if self.kind == "event" else 1e-5)
+        return replay if replay.decades is not None else replay._replace(decades=self.logarithmic)

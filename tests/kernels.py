@@ -1,0 +1,52 @@
+"""Run a command as on another processor: ``python tests/kernels.py plain COMMAND ...``.
+
+The libraries choose kernels for the processor that they find, and kernels round differently. All of them can be told
+to take kernels of other processors.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# Features that numpy chooses kernels by; names that a version of numpy does not know are ignored.
+WIDE = "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR X86_V3 X86_V4"
+KERNELS = {
+    "Haswell": {"OPENBLAS_CORETYPE": "Haswell"},
+    "Zen": {"OPENBLAS_CORETYPE": "Zen"},
+    "SkylakeX": {"OPENBLAS_CORETYPE": "SkylakeX"},
+    "Nehalem": {"OPENBLAS_CORETYPE": "Nehalem"},
+    "numba": {"NUMBA_CPU_NAME": "generic"},
+    "numpy": {"NPY_DISABLE_CPU_FEATURES": WIDE},
+    "torch": {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+}
+KERNELS["plain"] = KERNELS["Nehalem"] | KERNELS["numba"] | KERNELS["numpy"] | KERNELS["torch"]
+
+# Flags of Linux' list without which the kernels are illegal instructions.
+NEEDS = {
+    "Haswell": {"avx2", "fma"},
+    "Zen": {"avx2", "fma"},
+    "SkylakeX": {"avx512f", "avx512dq", "avx512bw", "avx512vl"},
+}
+
+
+def lacking(name: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Why kernels cannot run on this processor; empty where they can."""
+    if not cpuinfo.is_file():
+        return "no list of the processor's instructions here"
+    flags = next((set(line.split()) for line in cpuinfo.read_text().splitlines() if line.startswith("flags")), set())
+    missing = sorted(NEEDS.get(name, {"sse2"}) - flags)
+    return f"this processor lacks {', '.join(missing)}" if missing else ""
+
+
+def main(name: str, *command: str) -> int:
+    if why := lacking(name):
+        print(f"{name} kernels are not tried: {why}")
+        return 0
+    return subprocess.run(command, env=os.environ | KERNELS[name], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

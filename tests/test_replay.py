@@ -1,0 +1,130 @@
+"""The published tables can be computed again, on this machine to the tolerance that every column declares."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+import replays
+from toys import TOY
+
+from neurec_core import papers, tables
+from neurec_core.experiment import Column, Experiment, Replay
+
+EXPERIMENTS = [experiment for name in papers.names() for experiment in papers.paper(name).EXPERIMENTS]
+SECONDS = float(os.environ.get("NEUREC_REPLAY_SECONDS", "1"))  # of each table's own computing time; `inf`: all rows
+
+
+@pytest.fixture(params=EXPERIMENTS, ids=lambda experiment: experiment.name)
+def published(request) -> tuple[Experiment, pd.DataFrame]:
+    return request.param, tables.load(tables.published(request.param))
+
+
+def test_published_rows_are_found_again(published):
+    experiment, table = published
+    assert table.attrs["experiment"] == experiment.name
+    assert table.attrs["versions"]["numpy"]
+    rows = replays.part(experiment, table, SECONDS)
+    found = replays.again(experiment, rows)
+    refused = replays.refusals(experiment, table, rows, found)
+    assert not refused, "\n".join([f"{experiment.name}, {len(rows)} rows:", *refused])
+
+
+# ------------------------------------------------------------------------ a comparison that cannot refuse shows nothing
+
+
+def nudged(column: Column, values: np.ndarray, median: float) -> np.ndarray:
+    """Every value changed by a little more than what the column declares."""
+    replay, more = column.replayed, 1.0001
+    if column.kind == "event":
+        return np.where(np.isnan(values), 1.0, 1 - values)
+    if replay.decades:
+        with np.errstate(invalid="ignore"):
+            size = np.maximum(np.abs(values), replay.floor) * 10 ** (replay.tolerance * more)
+        moved = np.where(values < 0, -size, size)
+    else:
+        reach = replay.tolerance * np.maximum(np.abs(values), median) + replay.floor
+        moved = values + reach * more
+    # Equal is equal to the last bit; where there was no value, any value is another.
+    moved = np.where(moved == values, np.nextafter(values, np.inf), moved)
+    return np.where(np.isnan(values), 1.0, moved)
+
+
+def as_if_of_another_law(values: np.ndarray) -> np.ndarray:
+    """Every value beyond all that the column holds."""
+    there = values[~np.isnan(values)]
+    return values + (1 + np.ptp(there) if len(there) else 0)
+
+
+def test_the_comparison_refuses_what_differs_by_more_than_is_declared(published):
+    experiment, table = published
+    rows = replays.part(experiment, table, SECONDS)
+    for name, column in experiment.columns.items():
+        # A share, or a distribution, is compared over thirty rows only: where the part is smaller, over all.
+        chosen = rows if column.replayed.chaotic == 0 or len(rows) >= replays.ROWS else table
+        values, median = replays.numbers(chosen[name]), replays.typical(column, table, name)
+        assert not replays.refusal(column, median, values, values), name
+        if column.replayed.chaotic == 1:
+            assert replays.refusal(column, median, values, as_if_of_another_law(values)), name
+            continue
+        other = nudged(column, values, median)
+        assert replays.differ(column, median, values, other).all(), name
+        assert replays.refusal(column, median, values, other), name
+        if column.replayed.chaotic == 0:
+            one = values.copy()
+            one[-1] = other[-1]
+            assert replays.refusal(column, median, values, one), f"{name}: one row among {len(one)}"
+
+
+def test_another_status_is_refused():
+    rows = pd.DataFrame({"heads": [True], "size": [1.0], "status": ["solved"]}, index=[0])
+    assert not replays.refusals(TOY, rows, rows, rows)
+    assert "status" in replays.refusals(TOY, rows, rows, rows.assign(status="infeasible"))[0]
+
+
+@pytest.mark.parametrize(
+    ("replay", "published", "found", "why"),
+    [
+        (Replay(1e-5), 2.0, 2.0 + 1e-5, ""),
+        (Replay(1e-5), 2.0, 2.0 + 3e-5, "differ by more"),
+        (Replay(1e-5), 1e-9, 9e-6, ""),  # small beside the column's median of 1
+        (Replay(1e-5, floor=1e-12), 1e-30, 1e-13, ""),
+        (Replay(1e-5, decades=True), 1e-9, 9e-9, "differ by more"),
+        (Replay(0.1, decades=True), 1e-9, 1.2e-9, ""),
+        (Replay(0.1, floor=1e-12, decades=True), 1e-30, 1e-13, ""),
+        (Replay(0.1, floor=1e-12, decades=True), 1e-9, -1e-9, "differ by more"),
+        (Replay(0.1, floor=1e-12, decades=True), 1e-30, 1e-9, "differ by more"),
+        (Replay(), 0.1 + 0.2, 0.3, "differ by more"),
+        (Replay(1e-5), np.nan, np.nan, ""),
+        (Replay(1e-5), np.nan, 1.0, "differ by more"),
+        (Replay(1e-5), 1.0, np.nan, "differ by more"),
+        (Replay(1e-5), np.inf, np.inf, ""),
+        (Replay(1e-5), np.inf, 1.0, "differ by more"),
+        (Replay(1e-5, decades=True), 0.0, 0.0, ""),
+        (Replay(1e-5, decades=True), 0.0, 1e-300, "differ by more"),
+    ],
+)
+def test_what_counts_as_equal(replay, published, found, why):
+    column = Column("", "measure", replay=replay)
+    assert why in replays.refusal(column, 1.0, np.array([published]), np.array([found]))
+    assert bool(why) == bool(replays.refusal(column, 1.0, np.array([published]), np.array([found])))
+
+
+def test_false_alarms_are_as_rare_as_is_said():
+    """A tenth of the rows of two hundred tables is drawn again, as chaos draws them: none is refused."""
+    rng = np.random.default_rng(0)
+    event, measure = (Column("", kind, replay=Replay(chaotic=0.1)) for kind in ("event", "measure"))
+    for _ in range(200):
+        again = rng.random(60) < 0.1
+        values, others = rng.normal(size=(2, 60))
+        assert not replays.refusal(measure, 1.0, values, np.where(again, others, values))
+        assert not replays.refusal(event, 1.0, 1.0 * (values > 0), np.where(again, others, values) > 0)
+
+
+def test_a_kind_decides_what_a_column_does_not_declare():
+    assert Column("", "event").replayed == Replay(0, decades=False)
+    assert Column("", "measure").replayed == Replay(1e-5, decades=False)
+    assert Column("", "measure", logarithmic=True).replayed == Replay(1e-5, decades=True)
+    assert Column("", "measure", None, True, replay=Replay(0.1)).replayed == Replay(0.1, decades=True)
