@@ -108,7 +108,7 @@ def align(
         np.full((L + 1, m, d), np.nan), np.full((L + 1, m), np.nan), np.tile(exponent, (L + 1, 1)), np.zeros(m),
         np.full(m, np.nan), np.empty((m, n)), np.empty((m, d)), np.empty((m, d)), np.zeros(m, np.int64),
     )  # fmt: skip
-    events = moves.follow(task, small, np.ldexp(a, -exponent), small @ X.T, log)
+    events = moves.follow(task, small, np.ldexp(a, -exponent), small @ X.T, log, np.empty((moves.ROOM, 4)))
     events = events[np.lexsort(events.T[[2, 1, 0]])]
     neurons, points, sides = events[:, 1:].T.astype(np.int64)
     with np.errstate(over="ignore", under="ignore"):

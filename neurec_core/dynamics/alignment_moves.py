@@ -18,6 +18,8 @@ from .alignment_pull import Neuron, Task, compiled, copy, dot, gather, settle, s
 # A move also ends when p + a has grown by exp(LONG); numbers beyond LARGE are scaled down.
 LONG, LARGE = 250.0, 2.0**400
 ACTIVE, SLIDING, INACTIVE = 1, 0, -1
+# Events for which there is room at first.
+ROOM = 64
 # Where a plain 0 is passed on, numba compiles everything once for it and once for other numbers.
 NONE = np.int64(0)
 Rates = tuple[float, float, float]  # c G, or 0 in the flow; logarithms of the factors of p + a and p - a a unit of time
@@ -251,11 +253,11 @@ def _follow(j: int, a: float, task: Task, neuron: Neuron, log: Log, events: np.n
 
 
 @compiled
-def follow(task: Task, W: np.ndarray, a: np.ndarray, Z: np.ndarray, log: Log) -> np.ndarray:
+def follow(task: Task, W: np.ndarray, a: np.ndarray, Z: np.ndarray, log: Log, events: np.ndarray) -> np.ndarray:
     """Follow neurons W (m, d), a (m,), with pre-activations Z (m, n), in units of 2^log.exponent: rows time, neuron,
-    point, side, neuron by neuron."""
+    point, side, neuron by neuron, in `events` (at least 1, 4) or, where these are too few, in a longer array."""
     (m, d), n = W.shape, len(task.y)
-    events, used = np.empty((64, 4)), NONE
+    used = NONE
     neuron = Neuron(
         np.empty(d), np.empty(n), np.empty(n), np.empty(d), np.empty(n), np.zeros(3), np.empty(d), np.empty(n)
     )

@@ -83,8 +83,8 @@ class Notes(NamedTuple):
 
 
 @compiled
-def _outputs(lanes: Lanes, out: np.ndarray) -> None:
-    """h(x_i)."""
+def outputs(lanes: Lanes, out: np.ndarray) -> None:
+    """Fill in the outputs h(x_i) of all lanes."""
     H, a, held, b, first, masks = lanes.H, lanes.a, lanes.held, lanes.b, lanes.first, lanes.masks
     for i in range(len(out)):
         s = 0.0
@@ -214,31 +214,36 @@ def _note(lanes: Lanes, notes: Notes, loss: float) -> None:
 
 
 @compiled
-def run(lanes: Lanes, data: Data, notes: Notes, k: int, last: int, target: float, clock: float) -> Any:
+def run(
+    lanes: Lanes, data: Data, notes: Notes, out: np.ndarray, k: int, last: int, target: float, clock: float
+) -> Any:  # fmt: skip
     """Steps from iteration k on, until `last` or until there is a reason to come back.
+
+    All that the next step depends on is in the lanes, in `out`, and in what is returned: a call that continues with
+    them takes the steps that this one would have taken.
 
     Parameters
     ----------
+    out : (n,), the outputs at iteration k, replaced by those at the iteration returned
     target : of the mean squared error
     clock : sum of drives |c g| during which no held neuron can change its pattern
 
     Returns
     -------
-    (why, k, loss) : the iteration and its loss
+    (why, k, loss, clock) : the iteration, its loss, and what is left of the clock
     """
     n, F, y, c = len(data.y), len(lanes.a), data.y, data.c
     H, on, held, masks, K = (
         lanes.H.reshape(-1), lanes.on.reshape(-1), lanes.held.reshape(-1), lanes.masks.reshape(-1), data.K.reshape(-1)
     )  # fmt: skip
     a, b, first = lanes.a, lanes.b, lanes.first
-    out, r, e, KR = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros((n + 1) * n)
+    r, e, KR = np.zeros(n), np.zeros(n), np.zeros((n + 1) * n)
     da, db, G, flips = np.zeros(F), np.zeros(len(b)), np.zeros(2 * F), np.zeros(n)
     before, room = (H, held), len(notes.crossings) - n * F
-    _outputs(lanes, out)
     loss = np.nan
     while True:
         if clock < 0:
-            return REGROUP, k, loss
+            return REGROUP, k, loss, clock
         loss = 0.0
         for i in range(n):
             r[i] = y[i] - out[i]
@@ -247,13 +252,13 @@ def run(lanes: Lanes, data: Data, notes: Notes, k: int, last: int, target: float
         if notes.counts[0] < len(notes.log) and notes.log[notes.counts[0]] == k:
             _note(lanes, notes, loss)
         if loss < target:
-            return TARGET, k, loss
+            return TARGET, k, loss, clock
         if not np.isfinite(loss):
-            return DIVERGED, k, loss
+            return DIVERGED, k, loss, clock
         if k == last:
-            return LAST, k, loss
+            return LAST, k, loss, clock
         if notes.counts[1] > room:
-            return FULL, k, loss
+            return FULL, k, loss, clock
         looks = k % LOOK == 0
         if looks:
             before = (H.copy(), held.copy())
@@ -266,4 +271,4 @@ def run(lanes: Lanes, data: Data, notes: Notes, k: int, last: int, target: float
             _cross(lanes, notes, k + 1, flips)
         k += 1
         if looks and np.array_equal(before[0], H) and np.array_equal(before[1], held):
-            return STALLED, k, loss
+            return STALLED, k, loss, clock
