@@ -14,8 +14,8 @@
 # %% [markdown]
 # # Finite samples
 #
-# *A linear function is known from a few of its values. Is a small network?* {cite:t}`xia2025finite` answer, as we were told: for ReLU networks no finite set of points serves all of them, though each one has
-# a set of its own; for tanh and logistic networks one set serves all.
+# *A linear function is known from a few of its values. Is a small network?* The abstract of {cite:t}`xia2025finite` gives two answers. No finite set of points identifies every ReLU network of a given
+# width, although every single irreducible network can be identified from some finite set. For tanh and logistic networks one finite set identifies them all.
 #
 # ## Claim
 #
@@ -30,9 +30,9 @@
 # | [A] | No finite set of points identifies all irreducible ReLU networks of a width. |
 # | [D] | A neuron whose kink lies beyond all points is seen by none. |
 # | [A] | For a *given* irreducible ReLU network there is a finite set that separates it from all others with as many neurons. |
-# | [D] | If no two neurons are opposite: on a line, two points in each of its linear pieces, $2(m+1)$ in all; in $d$ dimensions as many on each of $m(d-1)+1$ generic lines. With an opposite pair and an output bias there may be none. |
+# | [D] | If no two neurons are opposite: on a line, two points in each of its linear pieces, $2(m+1)$ in all; in $d$ dimensions as many on each of $m(d-1)+1$ generic lines. With an opposite pair and an output bias there is none, whatever the signs of its output weights. |
 # | [A] | For tanh and the logistic function one explicit finite set recovers all irreducible networks of a width, up to trivial symmetries, with an explicit bound on its size. |
-# | [D] | On a line any $4^m$ distinct points, as a difference of two networks has at most $4^m - 1$ zeros {cite}`sussmann1992uniqueness`; in $d$ dimensions as many on each of $2m(m+1)(d-1)+1$ directions. |
+# | [D] | Networks that are equal as functions are equal up to these symmetries {cite}`sussmann1992uniqueness`. On a line any $4^m$ distinct points are enough, since a difference of two networks has at most $4^m - 1$ zeros (derived here); in $d$ dimensions as many on each of $(4m-1)(d-1)+1$ directions, any $d$ of them independent. |
 
 # %% tags=["parameters"]
 preset: str = "quick"  # of the small sweep: tiny, quick or paper
@@ -43,6 +43,8 @@ out: str = None  # folder that keeps the small sweep, to stop and go on
 table: str = None  # file of another table of relu_recovery
 
 # %%
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 from neurec_core import kink_portrait, plots
@@ -53,6 +55,7 @@ from neurec_core.papers.finite_samples import analytic, competitors, teachers
 from neurec_core.papers.finite_samples.common import Network
 from neurec_core.papers.finite_samples.explorer import INSTANCE
 from neurec_core.papers.finite_samples.irreducibility import irreducible, reduce
+from neurec_core.papers.finite_samples.line import in_fractions
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate
 
@@ -67,14 +70,27 @@ run = INSTANCE.run(given, Draws(seed, [0]))
 kink_portrait.samples(given, *run)
 
 # %% [markdown]
-# The dotted line is what the samples give back: lines through the points of a piece, which meet at the kinks. Now the second kink moves to the left, past a sample, and the samples stay where they are:
+# The dotted line is what the samples give back: lines through the points of a piece, which meet at the kinks. Now the second kink moves to the left, and the samples stay where they are:
 
 # %%
 moved = INSTANCE.params(shift=-0.9)
-kink_portrait.samples(moved, *INSTANCE.run(moved, Draws(seed, [0])))
+after = INSTANCE.run(moved, Draws(seed, [0]))
+kink_portrait.samples(moved, *after)
+
+# %%
+kinks = {"before": run[1].trace["kinks"][0], "after": after[1].trace["kinks"][0]}
+place = float(after[1].stats["place"][0])
+start = place - moved.shift
+neighbours = ((kinks["before"] > place) & (kinks["before"] < start - 1e-9)).sum()
+samples = run[0].X[0, :, 0]
+passed = ((samples > place) & (samples < start)).sum()
+held = after[1].trace["held"][0].astype(int)
+print(f"the kink moves from {start:.2f} to {place:.2f}")
+print(f"it passes {neighbours} other kink(s) and {passed} sample(s)")
+print(f"samples in the pieces, from the left: {held.tolist()}")
 
 # %% [markdown]
-# One piece is seen once only. Its line can turn about that sample, and there is another network of four neurons that fits.
+# A single sample does not fix the line of its piece. Where two neighbouring pieces hold one each, their lines can turn about these samples, and another network with four neurons fits all ten values (dashed).
 #
 # ### Turning neurons round
 #
@@ -173,7 +189,7 @@ kink_portrait.compared(tanh_points[:, 0], grid[:, 0], fits, "Sixteen points")
 #
 # ## Small sweep
 #
-# Random ReLU networks on a line, and samples that are dealt to the pieces of each, two to a piece as long as they last.
+# Random ReLU networks on a line, and samples that are spread over the linear pieces of each as evenly as possible; any remainder goes to randomly chosen pieces.
 
 # %%
 relu = paper.RELU_RECOVERY
@@ -194,7 +210,7 @@ assert (small["identified"] == enough).all()
 plots.phase_diagram(small, relu, "points", "m", "recovered")
 
 # %% [markdown]
-# All or nothing: $2(m+1)$ samples are recovered in every trial, and a recovery that proves what it says gives no answer with fewer.
+# With $2(m+1)$ samples the network is recovered in every trial. With fewer, a method that certifies its answers returns none.
 #
 # ## The paper's figure
 #
@@ -232,7 +248,8 @@ assert agree == as_planted == 1
 assert worst < 1e-12
 
 # %% [markdown]
-# Those that were given up have more than 32 hyperplanes and a planted relation. By halves, 32 take $2 \cdot 2^{16}$ sums instead of $2^{32}$.
+# Those that were given up have more than 32 hyperplanes and a planted relation. The search meets in the middle: 32 hyperplanes are split into two halves of 16, which needs $2 \cdot 2^{16}$ sums instead of
+# $2^{32}$.
 #
 # ### How little gives two networks away
 #
@@ -257,7 +274,7 @@ shares.round(5)
 #
 # ### What fewer samples leave open
 #
-# On a line, samples dealt to the pieces; a *rival* is another irreducible network of the same width that takes the same values. How often one was met:
+# On a line, samples spread over the pieces; a *rival* is another irreducible network of the same width that takes the same values. How often one was met:
 
 # %%
 table_of_relu = load(table or published(relu))
@@ -283,7 +300,7 @@ shown = line[(line["placement"] == "pieces") & (line["arithmetic"] == "float")]
 shown = shown[(shown["bias"] == "with") & shown["m"].isin([1, 2, 4, 6])]
 off = shown["error"].fillna(shown["rival"]).clip(lower=1e-17)
 fig = plots.curves(shown.assign(error=off), relu, "points", "error", "m")
-fig.update_layout(title_text="How far what was met that fits is off")
+fig.update_layout(title_text="Error of the networks found that fit the samples")
 plots.logarithmic(fig, "y")
 kink_portrait.marked(fig, {"2(m + 1)": [4, 6, 10, 14]}, span=(1e-17, 10))
 
@@ -296,28 +313,56 @@ assert off[enough].max() < 1e-12
 # %% [markdown]
 # ### A network that has no set of its own
 #
-# All of this was about networks without an opposite pair. Take $f(x) = 2\max(0,x) - \max(0,-x)$ and any points, the kink itself among them:
+# All of this was about networks without an opposite pair. Since $\max(0, -x) = \max(0, x) - x$, a pair is $p \max(0, x) + q \max(0, -x) = (p + q) \max(0, x) - q x$. On finitely many points
+# $x \ge -T$, and there $-q x = q T - q \max(0, x + T)$: two neurons that look the same way, and an output bias. The signs of $p$ and $q$ do not matter. Forty-one points, the kink itself among them:
 
 # %%
-kinked = Network(np.array([[1.0], [-1.0]]), np.zeros(2), np.array([2.0, -1.0]))
-everywhere = np.linspace(-2, 2, 41)[:, None]
-rival = competitors.split_pair(everywhere, kinked, 0, 1)
-assert irreducible(kinked)
-assert irreducible(rival)
-split_error = np.abs(kinked(everywhere) - rival(everywhere)).max()
-print(f"rival: a = {rival.a}, b = {rival.b.round(4)}, c = {rival.c:.4f}")
-print(f"difference on {len(everywhere)} points: {split_error:.0e} at most")
-assert split_error < 1e-14
+weights = {
+    "equal signs": (2.0, 1.0),
+    "different signs": (2.0, -1.0),
+    "no net kink": (1.0, -1.0),
+}
+sides = np.array([[1.0], [-1.0]])
+pair_nets = {
+    k: Network(sides, np.zeros(2), np.array(a)) for k, a in weights.items()
+}
+everywhere = np.arange(-20, 21)[:, None] / 10
+rivals = {
+    k: competitors.split_pair(everywhere, net, 0, 1) for k, net in pair_nets.items()
+}
+assert all(map(irreducible, [*pair_nets.values(), *rivals.values()]))
+
 
 # %%
-zoom = np.linspace(-0.25, 0.25, 301)[:, None]
-shown = everywhere[np.abs(everywhere) < 0.24]
-curves = {"network": kinked(zoom), "rival": rival(zoom)}
-kink_portrait.compared(shown, zoom[:, 0], curves, "Equal on all points")
+def apart(net, rival, x):
+    exact = [in_fractions(one)(list(map(Fraction, x))) for one in (net, rival)]
+    return float(max(abs(p - q) for p, q in zip(*exact, strict=True)))
+
+
+split = {
+    kind: {
+        "rival": f"a = {rivals[kind].a}, b = {rivals[kind].b}, c = {rivals[kind].c}",
+        "on the points": apart(net, rivals[kind], everywhere[:, 0]),
+        "at x = -10": apart(net, rivals[kind], [-10.0]),
+    }
+    for kind, net in pair_nets.items()
+}
+split = pd.DataFrame(split).T
+assert (split["on the points"] == 0).all()
+assert (split["at x = -10"] > 1).all()
+split
+
+# %%
+wide = np.linspace(-6, 3, 301)[:, None]
+chosen = "equal signs"
+curves = {"network": pair_nets[chosen](wide), "rival": rivals[chosen](wide)}
+kink_portrait.compared(everywhere, wide[:, 0], curves, "Equal on all points")
 
 # %% [markdown]
-# With an output bias the two neurons can be shifted apart, and $c$ makes up for it everywhere but in a strip that is as thin as we like. More points only make it thinner. If the two output weights have the same sign, the
-# strip holds the kink itself, and a sample there sees it. So the abstract's third claim, as told to us, can only hold as we read it where there is no such pair, or no output bias.
+# All are irreducible, have two neurons, and are equal on all points in exact fractions. More points move the place where they part outwards and never help for good. If $p + q = 0$ the pair is the
+# linear function $-q x$. Alone on a line, or beside other kinks in more dimensions, it can be irreducible, and then one neuron already does on the points what takes two elsewhere: not even the width
+# is seen. So the abstract's third claim, as told to us, can only hold as we read it without opposite pairs or without an output bias. Without one, two neurons to spare (two pairs, or a pair without a net
+# kink) make up for the constant, and such networks have no set either.
 #
 # `recover` gives functions with an opposite pair back, as those with fewest kinks. It cannot know that they are the right ones: others fit, and such networks are given back, but not *identified*.
 
@@ -330,13 +375,13 @@ print(f"given back: {given_back:.0%}, identified: {identified:.0%}")
 assert (given_back, identified) == (1, 0)
 
 # %% [markdown]
-# A rival of the first of these networks, on its points and beside them:
+# A rival of the first of these networks, on its points and beyond them:
 
 # %%
 true = pair_problem.teacher[0][0]
 pair_rival = competitors.split_pair(pair_problem.X[0], true, 0, 3)
 rival_error = np.abs(pair_problem.y[0] - pair_rival(pair_problem.X[0])).max()
-fine = np.linspace(-3, 3, 6001)[:, None]
+fine = np.linspace(-12, 12, 6001)[:, None]
 rival_apart = np.abs(true(fine) - pair_rival(fine)).max()
 print(f"a rival: {rival_error:.0e} off on 40 points, {rival_apart:.2f} elsewhere")
 assert rival_error < 1e-13
@@ -429,11 +474,13 @@ plane = ana[(ana["d"] == 2) & (ana["activation"] == "tanh")]
 rays = rate(plane, "recovered", ["directions"]).set_index("directions")
 assert rays.loc[1, "rate"] == 0
 assert (rays.loc[2:, "rate"] == 1).all()
-assert rays.loc[13, "rate"] == 1
+assert rays.loc[analytic.directions_needed(2, 2), "rate"] == 1
+print(f"enough for all networks: {analytic.directions_needed(2, 2)} directions")
 rays[["trials", "rate", "low", "high"]].round(2)
 
 # %% [markdown]
-# One direction leaves a component of each $w_j$ free. Thirteen are enough for all networks at once; two were enough for each of the networks drawn here.
+# One direction leaves a component of each $w_j$ free. $(4m - 1)(d - 1) + 1$ directions are enough for all networks at once: where the difference of two networks vanishes along a direction, each of its
+# neurons is constant there or meets another one, which $4m - 1$ hyperplanes of directions allow. Two were enough for each of the networks drawn here.
 #
 # ### Zeros of a difference
 #
@@ -517,10 +564,12 @@ checks |= {
 }
 
 # %%
-separated = split_error > 1e-14 or not irreducible(rival)
+pairs_fit = (split["on the points"] == 0).all() and all(
+    map(irreducible, rivals.values())
+)
 checks |= {
     "[A] each irreducible ReLU network has a finite set": line_of(
-        "all", "not with an opposite pair and c", separated
+        "all", "none with an opposite pair and c", not pairs_fit
     ),
     "[D] 13 samples": line_of(
         "not enough",
@@ -562,8 +611,8 @@ pd.DataFrame(checks).T
 # | where | the paper | here |
 # |---|---|---|
 # | criteria, sets, counts | its own; neither text nor abstract was at hand | derived here, marked [D] |
-# | analytic networks, size of the set | an explicit bound, as told to us; not known | $4^m\,(2m(m+1)(d-1)+1)$, our own count |
+# | analytic networks, size of the set | an explicit bound, as told to us; not known | $4^m\,((4m-1)(d-1)+1)$ are enough, our own count |
 # | neurons with $w_j = 0$ | not known | none: a constant is an output bias. Without one a constant function then takes four neurons |
-# | opposite pairs | not known | with an output bias some of these networks have no finite set; `recover` returns the function with fewest kinks, which proves nothing there: `recovered`, but not `identified` |
-# | decision | not known | up to 32 hyperplanes; above that a relation that is not found by counting pairs stays undecided, and so does one to ten digits that chance may have made and that is none to fifteen |
+# | opposite pairs | not known | with an output bias none of these networks has a finite set, whatever the signs; without one, none that has two neurons to spare. `recover` returns the function with fewest kinks, which proves nothing there: `recovered`, but not `identified` |
+# | decision | not known | up to 32 hyperplanes; above that a relation that is not found by counting pairs stays undecided. A relation that holds to ten digits but not to fifteen may be a coincidence, and is left undecided as well |
 # | numbers | | float64 with relative tolerances $10^{-10}$ for relations and $10^{-9}$ for samples; fractions on a line |

@@ -261,33 +261,6 @@ def test_the_two_networks_differ_on_the_share_of_fresh_points_that_symmetry_tell
     assert np.mean([row["share"] for row in rows]) == pytest.approx(0.1, abs=0.02)
 
 
-@given(st.integers(1, 3), st.integers(0, 2**32 - 1), st.sampled_from([1.0, -1.0]))
-@settings(max_examples=60, deadline=None)
-def test_an_opposite_pair_can_be_split_where_no_point_is(d, seed, sign):
-    rng = np.random.default_rng(seed)
-    (net,) = teachers.relu_in_space(Draws(seed, [0]), d, 5, 1, True)
-    net.a[-1] = sign * 1.7 * net.a[0]
-    assert irreducibility.irreducible(net)
-    X = rng.normal(size=(80, d))
-    X[0] = -net.b[0] * net.W[0]  # on the pair's own hyperplane
-    other = competitors.split_pair(X, net, 0, 4)
-    if sign > 0:
-        assert other is None
-        X = X[1:]
-        other = competitors.split_pair(X, net, 0, 4)
-    assert relative_error(net(X), other(X)) < 1e-13
-    assert other.m == net.m
-    assert irreducibility.irreducible(other)
-    at = X @ net.W[0] + net.b[0]
-    at = at[np.abs(at) > 1e-9]
-    heights = np.linspace(-1, 1, 2001) * np.min(np.abs(at if sign > 0 else at[at < 0]))
-    across = (heights - net.b[0])[:, None] * net.W[0]
-    strip = heights[np.abs(net(across) - other(across)) > 1e-3 * heights.max()]
-    assert len(strip) > 100
-    assert not np.any((at >= strip.min()) & (at <= strip.max()))
-    assert (strip.min() < 0 < strip.max()) == (sign > 0)
-
-
 # -------------------------------------------------------------------------------------------- recovery on a line
 
 
@@ -333,14 +306,12 @@ def test_a_network_with_an_opposite_pair_is_given_back_and_not_identified():
     problem, _, scores = RELU.run(params, Draws(0, TRIALS))
     assert scores["recovered"].all()
     assert not scores["identified"].any()
-    split = 0
     for X, y, net in zip(problem.X, problem.y, problem.teacher[0], strict=True):
         other = competitors.split_pair(X, net, 0, 3)
-        wide = np.linspace(-8, 8, 4001)[:, None]
+        wide = np.linspace(-20, 20, 4001)[:, None]
         assert relative_error(y, other(X)) < 1e-13
         assert other.m == net.m
-        split += relative_error(net(wide), other(wide)) > 1e-4
-    assert split == len(TRIALS), "others fit the same points"
+        assert relative_error(net(wide), other(wide)) > 0.1, "others fit the same points"
     enough = RELU.rows(RELU.params(m=4, points=10), 0, TRIALS)
     assert all(row["identified"] for row in enough)
     few = RELU.rows(RELU.params(d=3, m=3, lines=6, points=8), 0, TRIALS)
@@ -503,12 +474,63 @@ def test_all_fits_of_enough_points_are_the_teacher(m, activation, bias):
 
 
 def test_rays_give_networks_of_two_inputs_back():
-    assert analytic.directions_needed(2, 2) == 13
+    enough = analytic.directions_needed(2, 2)
+    assert enough == 8
     v = analytic.directions(13, 3)
     assert min(abs(np.linalg.det(v[list(rows)])) for rows in ((0, 1, 2), (3, 7, 12), (10, 11, 12))) > 1e-3
-    assert all(row["recovered"] for row in ANALYTIC.rows(ANALYTIC.params(d=2, directions=13), 0, range(2)))
+    assert all(row["recovered"] for row in ANALYTIC.rows(ANALYTIC.params(d=2, directions=enough), 0, range(2)))
     one = ANALYTIC.rows(ANALYTIC.params(d=2, directions=1), 0, range(2))
     assert all(row["left_open"] for row in one), "on one ray a component of w is free"
+
+
+Line = tuple[int, int]
+
+
+def first_positive(p: int, q: int) -> Line:
+    return (p, q) if p > 0 or (p == 0 and q > 0) else (-p, -q)
+
+
+def line_across(normal: np.ndarray) -> Line:
+    """The line of the plane with a normal of whole numbers, as a direction in lowest terms."""
+    p, q = (int(entry) for entry in normal // np.gcd(*normal))
+    return first_positive(-q, p)
+
+
+def vanishes_along(v: Line, rows: np.ndarray, a: np.ndarray) -> bool:
+    """Whether sum_j a_j tanh(w_j.x + b_j) is 0 along t v, for rows (w, b) of whole numbers, decided without rounding.
+
+    Functions tanh(s t + b) are independent up to a sign of (s, b), so that coefficients of each must add up to nothing.
+    """
+    left: dict[Line, int] = {}
+    for *w, b, weight in np.column_stack([rows, a]).tolist():
+        key = (w[0] * v[0] + w[1] * v[1], b)
+        sign = 1 if first_positive(*key) == key else -1
+        left[first_positive(*key)] = left.get(first_positive(*key), 0) + sign * weight
+    return not any(total for key, total in left.items() if key != (0, 0))
+
+
+@pytest.mark.parametrize("m", [1, 2, 3])
+def test_different_tanh_networks_agree_along_fewer_directions_than_are_enough(m):
+    # Few small whole numbers, so that neurons meet along many lines; biases that are 0 have two signs to meet with.
+    rng, most = np.random.default_rng(0), 0
+    for zero in [True, False] * 150:
+        rows = rng.integers(-2, 3, (2 * m, 3))
+        rows[:, 2] *= not zero
+        signed = [row if row > [0, 0, 0] else [-entry for entry in row] for row in rows.tolist()]
+        if not rows[:, :2].any(axis=1).all() or len(np.unique(signed, axis=0)) < 2 * m:
+            continue  # a reducible network, or neurons that both have
+        W, a = rows[:, :2], rng.choice([-1, 1], 2 * m)
+        every = [*W, *(W[i] + s * W[j] for i in range(2 * m) for j in range(i) for s in (1, -1))]
+        agree = {v for v in {line_across(n) for n in every if n.any()} if vanishes_along(v, rows, a)}
+        most = max(most, len(agree))
+        for i in range(2 * m):
+            # Where a difference vanishes, each of its neurons is constant or meets another one.
+            met = [rows[i] - s * rows[j] for j in range(2 * m) if j != i for s in (1, -1)]
+            where = {line_across(W[i]), *(line_across(row[:2]) for row in met if not row[2])}
+            assert agree <= where
+            assert len(where) < analytic.directions_needed(m, 2) == 4 * m
+    assert most >= 1, "so that there are such directions at all"
+    assert analytic.directions_needed(m, 1) == 1, "a line has one direction"
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])

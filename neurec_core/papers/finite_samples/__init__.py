@@ -13,14 +13,14 @@ sum_{j in I} a_j (w_j, b_j) = 0, by halves      `neurec_core.papers.finite_sampl
 the same, exactly                               `neurec_core.papers.finite_samples.subsets.exact_subset_sum`
 all orientations, one by one                    `neurec_core.papers.finite_samples.reductions.enumerated`
 no finite set serves all ReLU networks          `neurec_core.papers.finite_samples.competitors.hidden_pair`
-an opposite pair, split where no point is       `neurec_core.papers.finite_samples.competitors.split_pair`
+an opposite pair, parted beyond all points      `neurec_core.papers.finite_samples.competitors.split_pair`
 what else fits samples of one network           `neurec_core.papers.finite_samples.competitors.competitor`
 2(m + 1) points on a line                       `neurec_core.papers.finite_samples.line.sample_points`
 the function back from them                     `neurec_core.papers.finite_samples.line.recover`
 m(d - 1) + 1 lines                              `neurec_core.papers.finite_samples.space.least_lines`
 hyperplanes back from kinks on lines            `neurec_core.papers.finite_samples.space.recover_in_space`
 4^m points for tanh and logistic networks       `neurec_core.papers.finite_samples.analytic.points_on_line`
-2m(m + 1)(d - 1) + 1 directions                 `neurec_core.papers.finite_samples.analytic.directions_needed`
+(4m - 1)(d - 1) + 1 directions                  `neurec_core.papers.finite_samples.analytic.directions_needed`
 least squares over hidden weights               `neurec_core.papers.finite_samples.analytic.fit`
 permutations and signs                          `neurec_core.papers.finite_samples.analytic.distance`
 a difference as a sum of 4^m exponentials       `neurec_core.papers.finite_samples.analytic.exponential_sum`

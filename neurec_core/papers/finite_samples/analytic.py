@@ -2,7 +2,8 @@
 
 The difference of two networks with m neurons on a line, times all of its at most 2m denominators 1 + e^{2 z_j}, is a
 sum of at most 4^m real exponentials, which has at most 4^m - 1 real zeros or vanishes. So 4^m distinct points of a line
-identify every network of the width that is irreducible on it.
+identify every network of the width that is irreducible on it, and as many on each of (4m - 1)(d - 1) + 1 lines through
+the origin are enough in d dimensions. That these networks are determined by their functions is sussmann1992uniqueness'.
 """
 
 from __future__ import annotations
@@ -88,8 +89,16 @@ def points_on_line(m: int) -> int:
 
 
 def directions_needed(m: int, d: int) -> int:
-    """Directions that identify m neurons in d dimensions, 2m(m + 1)(d - 1) + 1, any d of them independent."""
-    return 2 * m * (m + 1) * (d - 1) + 1
+    """Directions, any d of them independent, that are enough to identify m neurons in d dimensions: (4m - 1)(d - 1) + 1.
+
+    The difference of two networks is a sum of at most 2m neurons, no two of them equal up to a sign. It vanishes along
+    v only if neuron 1 cancels there: w_1.v = 0, or w_1.v = s w_j.v for one of 2m - 1 others with b_1 = s b_j, where
+    both signs s are possible if b_1 = b_j = 0. These are at most 4m - 1 hyperplanes of directions, and each of them
+    holds at most d - 1 of the directions.
+
+    **Source**: derived here; fewer may do.
+    """
+    return (4 * m - 1) * (d - 1) + 1
 
 
 def directions(number: int, d: int) -> np.ndarray:

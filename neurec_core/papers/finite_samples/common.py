@@ -77,11 +77,14 @@ def distinct_points(X: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    BadInput : "X (sample points) must be distinct, got 2 of 16 that repeat others"
+    BadInput : "X (sample points) must be distinct, got 2 of 16 that repeat others", numbers that are not finite or
+        beyond 1e50
     """
     X = np.asarray(X, float)
     if X.ndim != 2 or 0 in X.shape or not np.isfinite(X).all():
         raise BadInput(f"X (sample points) must be a finite array of shape (n, d), got {X.shape}")
+    if (size := np.abs(X).max()) > LARGEST:
+        raise BadInput(f"X (sample points) must be in [-{LARGEST:.0e}, {LARGEST:.0e}], got {size:.1e}")
     if repeated := len(X) - len(np.unique(X, axis=0)):
         raise BadInput(f"X (sample points) must be distinct, got {repeated} of {len(X)} that repeat others")
     return X

@@ -1,7 +1,7 @@
 """Other irreducible networks of the same width with the same outputs on samples; derived here.
 
 `hidden_pair` makes two for any finite set of points, in any dimension: a kink beyond all points is seen by none.
-`split_pair` makes one for a given network that has an opposite pair: that pair's kink is parted where no point is.
+`split_pair` makes one for a given network that has an opposite pair: the linear part of it is bent beyond all points.
 `competitor` asks about one network on a line: where a piece holds one sample or none, its line can be turned or moved,
 and a competitor is what still is a network of the same width.
 """
@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ...params import BadInput, unknown
-from .common import Network, checked, points_for, relative_error
-from .irreducibility import needs_irreducible
+from .common import LARGEST, Network, checked, points_for, relative_error
+from .frames import ROUNDING
+from .irreducibility import irreducible, needs_irreducible
 from .line import Broken, outputs, seen
 
-ON = 1e-12  # a point that near to a hyperplane lies on it
 SAME = 1e-9  # relative: outputs on samples that count as equal
 APART = 1e-6  # relative: functions that count as different
 STEPS = 2.0 ** np.arange(4, -30, -1)  # how far a line is turned, the farthest first
@@ -72,26 +72,26 @@ def hidden_pair(
     return net(tau, 1.0), net(tau + further, weight)
 
 
-def split_pair(X: np.ndarray, net: Network, first: int, second: int) -> Network | None:
-    """Another network of the same width that agrees on all points, if two neurons of a network are an opposite pair.
+def split_pair(X: np.ndarray, net: Network, first: int, second: int) -> Network:
+    """Another irreducible network of the same width that agrees on all points, if two neurons are an opposite pair.
 
-    With q e' = p e, p max(0, z + e) + q max(0, -z + e') - p e is p max(0, z) + q max(0, -z) but for a strip along z = 0
-    that is as thin as e. It holds the hyperplane itself if p and q have one sign; if not, the strip is on one side of
-    it, and no finite set of points can see it. The two networks need an output bias.
+    With z = w.x + b of the first neuron, the pair p max(0, z) + q max(0, -z) is (p + q) max(0, z) - q z. If z >= -T at
+    all points, -q z is q T - q max(0, z + T) there, whatever the signs of p and q. So the two neurons become parallel
+    ones, the output bias takes q T, and the networks differ wherever z < -T. If p + q = 0, one neuron is to spare, and
+    becomes q max(0, -z - 2T), which is 0 at all points. The other network is irreducible, too: an orientation that
+    made it smaller would leave nothing, or a multiple of z, of the given one's affine part, and make that one smaller.
 
     Parameters
     ----------
     X : (n, d) array of distinct points
-    first, second : numbers of the two neurons
-
-    Returns
-    -------
-    None if p and q have one sign and a point lies on the hyperplane
+    net : an irreducible network with an output bias, which may be 0
+    first, second : numbers of the two neurons; the first one's side is where the networks agree everywhere
 
     Raises
     ------
     BadInput : "second (neuron) must be opposite to the first, got 0 and 2", a number that is no neuron's, an output
-        weight of the two that is 0, or points that repeat others
+        weight of the two that is 0, a network that is reducible, points that repeat others, or that are so far away
+        that the other hyperplanes cannot be told apart beside T
 
     **Source**: derived here.
     """
@@ -103,20 +103,33 @@ def split_pair(X: np.ndarray, net: Network, first: int, second: int) -> Network 
     if not net.a[[first, second]].all():
         raise BadInput("a (output weights) of the first and second neuron must not be 0, got one that is")
     size = np.linalg.norm(net.W[[first, second]], axis=1)
-    z, other = np.column_stack([net.W, net.b])[[first, second]] / size[:, None]
-    if np.linalg.norm(z + other) > SAME * (1 + abs(z[-1])):
+    unit, other = np.column_stack([net.W, net.b])[[first, second]] / size[:, None]
+    if np.linalg.norm(unit + other) > SAME * (1 + abs(unit[-1])):
         raise BadInput(f"second (neuron) must be opposite to the first, got {first} and {second}")
-    p, q = net.a[[first, second]] * size
-    height = X @ z[:-1] + z[-1]
-    height[np.abs(height) < ON * (1 + np.abs(z[-1]))] = 0.0
-    near = np.abs(height if p * q > 0 else height[height < 0]).min(initial=1.0)
-    if not near:
-        return None
-    e = 0.5 * near / max(1.0, abs(p / q))
+    needs_irreducible(net)
+    # Powers of two, and a ratio without lengths, leave short binary fractions exact.
+    depth = max(float(-(X @ net.W[first] + net.b[first]).min()), float(size[0]))
+    if depth * 4.0**net.m < LARGEST:
+        for T in 2.0 ** (np.ceil(np.log2(depth)) + np.arange(2 * net.m)):
+            rival = _parted(net, first, second, float(T))
+            if irreducible(rival):  # unless a hyperplane happens to be another neuron's
+                return rival
+    raise BadInput(f"X (sample points) must be near enough to tell neurons beyond them, got {np.abs(X).max():.1e}")
+
+
+def _parted(net: Network, first: int, second: int, T: float) -> Network:
+    """The network with a pair replaced by two neurons that are the same where z >= -T; see `split_pair`."""
     W, b, a = net.W.copy(), net.b.copy(), net.a.copy()
-    W[[first, second]], b[[first, second]] = [z[:-1], -z[:-1]], [z[-1] + e, -z[-1] + p / q * e]
-    a[[first, second]] = p, q
-    return Network(W, b, a, net.c - float(p * e))
+    k = int(np.abs(W[first]).argmax())
+    p, q = a[first], -a[second] * W[second, k] / W[first, k]
+    if abs(p + q) > ROUNDING * (abs(p) + abs(q)):
+        W[second], b[second] = W[first], b[first] + T
+        a[[first, second]] = p + q, -q
+    else:
+        W[second], b[second] = -W[first], -b[first] - 2 * T
+        b[first] += T
+        a[[first, second]] = -q, q
+    return Network(W, b, a, net.c + float(q * T))
 
 
 class Competitor(NamedTuple):
