@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations_with_replacement, product
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
-from neurec_core import zonotope_portrait, zonotopes
+from neurec_core import tables, zonotope_portrait, zonotopes
 from neurec_core.convex import cell
 from neurec_core.draws import Draws
 from neurec_core.dynamics.relu import descend
@@ -209,6 +210,66 @@ def test_dependent_points_in_a_block_are_refused():
         selection.fit(X, np.arange(6.0) ** 2, selection.select(X, np.ones(2)))
 
 
+def fits_somewhere(X: np.ndarray, y: np.ndarray, signs: tuple[int, ...]) -> bool:
+    """Whether any network with these output signs fits, by a linear program for each choice of patterns."""
+    n, d = X.shape
+    patterns = [np.array(bits) for bits in product([1, 0], repeat=n) if any(bits)]
+    if n > 3:  # the four points below are on a line, which has no patterns but these
+        patterns = [bits for bits in patterns if np.count_nonzero(np.diff(bits)) <= 1]
+    plus, minus = (list(combinations_with_replacement(patterns, signs.count(s))) for s in (1, -1))
+    ordered = sorted(signs, reverse=True)
+    for chosen in product(plus, minus):
+        D = [bits for side in chosen for bits in side]
+        outputs = np.hstack([s * bits[:, None] * X for s, bits in zip(ordered, D, strict=True)])
+        walls = np.zeros((n * len(D), d * len(D)))
+        for j, bits in enumerate(D):
+            walls[j * n : (j + 1) * n, j * d : (j + 1) * d] = (1 - 2 * bits)[:, None] * X
+        found = linprog(
+            np.zeros(d * len(D)), A_ub=walls, b_ub=np.zeros(len(walls)), A_eq=outputs, b_eq=y, bounds=(None, None)
+        )
+        if found.status == 0:
+            return True
+    return False
+
+
+BIASED = np.column_stack([np.arange(4.0), np.ones(4)])
+CORNERS = np.array([[0.0, 0, 1], [1, 1, 1], [2, 0, 1]])
+COLLINEAR = np.array([[0.0, 0, 1], [1, 1, 1], [2, 2, 1]])
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "signs", "fits"),
+    [
+        # Two points with a bias; without it, f(2) = 2 f(1) however many units there are.
+        (BIASED[1:3], [1.0, 1], (1, -1), True),
+        (BIASED[1:3, :1], [1.0, 1], (1, -1, 1, -1), False),
+        # Three independent points of the plane, and three on a line of it.
+        (CORNERS, [1.0, -1, 1], (1, -1), True),
+        (COLLINEAR, [1.0, -1, 1], (1, -1), False),
+        (COLLINEAR, [1.0, -1, 1], (1, 1), False),
+        (COLLINEAR, [1.0, -1, 1], (-1, -1), False),
+        # Four points on a line, two blocks: a pair of signs for each, and one unit of another sign.
+        (BIASED, [-1.0, 1, -1, 1], (1, -1, 1, -1), True),
+        (BIASED, [-1.0, 1, -1, 1], (1, 1, 1, -1), False),
+        (BIASED, [-1.0, 1, -1, 1], (1, 1, 1, 1), False),
+    ],
+)  # fmt: skip
+def test_a_bias_independent_blocks_and_pairs_of_signs_are_each_needed(X, y, signs, fits):
+    n, d = X.shape
+    assert len(signs) == 2 * -(-n // d), "as many units as are selected"
+    assert fits_somewhere(X, np.array(y), signs) == fits
+    if fits:
+        W, a = selection.fit(X, np.array(y), selection.select(X, np.arange(1.0, d)))
+        assert sorted(a) == sorted(signs)
+        assert np.allclose(np.maximum(X @ W.T, 0) @ a, y, atol=1e-9)
+    elif signs == (1, -1, 1, -1):
+        with pytest.raises(BadInput, match="must be finite and end in a column of ones"):
+            selection.select(X, np.ones(0))
+    elif d == 3:
+        with pytest.raises(BadInput, match="a block of points is dependent"):
+            selection.fit(X, np.array(y), selection.select(X, np.arange(1.0, d)))
+
+
 # ------------------------------------------------------------------------------------------------------ the experiments
 
 
@@ -283,6 +344,20 @@ def test_all_methods_begin_at_the_same_vertices():
         for method in ("greedy", "first", "binding", "flipping", "descent")
     }
     assert len({tuple(values) for values in starts.values()}) == 1
+
+
+def test_published_greedy_walks_are_ahead_of_descent_with_two_units_and_not_with_one_or_three():
+    table = tables.load(tables.published(paper.LOCAL_SEARCH))
+    table = table[(table["n"] == 12) & (table["outputs"] == "alternating")]
+    ends = table.set_index(["optimum", "m", "trial", "method"])["end"].unstack()
+    gain = (ends["descent"] - ends["greedy"]).groupby(["optimum", "m"]).agg(["mean", "sem", "size"])
+    errors = gain["mean"] / gain["sem"]
+    assert (gain.loc["unknown", "size"] == 20).all()
+    for m in (2, 4, 6, 8, 12):
+        assert errors["unknown", m] > 2, "ahead"
+    for setting in [("unknown", 1), ("unknown", 3), ("searched", 3)]:
+        assert abs(errors[setting]) < 2, "no difference that twenty data sets show"
+    assert gain["mean"]["unknown", 1] < 0 > gain["mean"]["unknown", 3]
 
 
 def test_walks_end_between_their_start_and_the_best_vertex():

@@ -89,7 +89,7 @@ def points_on_line(m: int) -> int:
 
 
 def directions_needed(m: int, d: int) -> int:
-    """Directions, any d of them independent, that are enough to identify m neurons in d dimensions: (4m - 1)(d - 1) + 1.
+    """Directions, any d of them independent, that are enough for m neurons in d dimensions: (4m - 1)(d - 1) + 1.
 
     The difference of two networks is a sum of at most 2m neurons, no two of them equal up to a sign. It vanishes along
     v only if neuron 1 cancels there: w_1.v = 0, or w_1.v = s w_j.v for one of 2m - 1 others with b_1 = s b_j, where

@@ -4,6 +4,10 @@ Points, the constant 1 of the bias among their inputs, are cut into blocks of d 
 direction. Block b and all after it are a half-space, and two units of opposite signs share its pattern: together they
 add any linear function to these blocks and nothing to those before. So block after block can be fitted.
 
+Three conditions are needed, each of them: a bias input, without which a half-space need not be a pattern (on a line
+f(2x) = 2 f(x) for x > 0); independent points in each block; and output signs that may be chosen, one of either kind for
+each block. Without any one of them there are labels that no network with 2 ceil(n / d) units fits.
+
 **Source**: matena2022combinatorial claims such a selection with twice the least number of parameters; this one is
 derived here.
 """
