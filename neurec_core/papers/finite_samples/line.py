@@ -74,7 +74,7 @@ def least_points(m: int, kinks: int) -> int:
     """How many points a piece must hold for `recover`: 2, and 2 more for each of m neurons that shows no kink.
 
     With a kink for each neuron that identifies the network. With opposite pairs it only keeps competitors from having
-    their further kinks apart from the network's own: one that splits a pair stays (`competitors.split_pair`).
+    their further kinks among the samples: one with a kink beyond all of them stays (`competitors.split_pair`).
     """
     return 2 + 2 * (m - kinks)
 

@@ -55,7 +55,7 @@ class ReluRecovery(Params):
 
     @property
     def sufficient(self) -> float:
-        """Samples that tell the network from all others of its width; NaN where opposite pairs may forbid that."""
+        """Samples that tell the network from all others of its width; NaN with opposite pairs, where none may do."""
         return np.nan if self.pairs else 2 * (self.m + 1) * least_lines(self.m, self.d)
 
     @model_validator(mode="after")
@@ -187,8 +187,8 @@ def _in_space(
 def score(params: ReluRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Whether the network is back, with how many samples, and whether no other one can fit.
 
-    With a kink for each neuron on enough lines that is a theorem; with opposite pairs nothing is proved, and where
-    there is an output bias another network fits (`competitors.split_pair`).
+    With a kink for each neuron on enough lines that is a theorem; with opposite pairs nothing is proved, and if there
+    is an output bias, another network always fits (`competitors.split_pair`).
     """
     s, B = solution.stats, len(problem.X)
     own = {name: s[name] for name in NOTHING}
