@@ -11,15 +11,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Features that numpy chooses kernels by; names that a version of numpy does not know are ignored.
-WIDE = "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR X86_V3 X86_V4"
+from numpy._core._multiarray_umath import __cpu_dispatch__
+
 KERNELS = {
     "Haswell": {"OPENBLAS_CORETYPE": "Haswell"},
     "Zen": {"OPENBLAS_CORETYPE": "Zen"},
     "SkylakeX": {"OPENBLAS_CORETYPE": "SkylakeX"},
     "Nehalem": {"OPENBLAS_CORETYPE": "Nehalem"},
     "numba": {"NUMBA_CPU_NAME": "generic"},
-    "numpy": {"NPY_DISABLE_CPU_FEATURES": WIDE},
+    "numpy": {"NPY_DISABLE_CPU_FEATURES": " ".join(__cpu_dispatch__)},  # all that this numpy has kernels for
     "torch": {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "ONEDNN_MAX_CPU_ISA": "SSE41"},
 }
 KERNELS["plain"] = KERNELS["Nehalem"] | KERNELS["numba"] | KERNELS["numpy"] | KERNELS["torch"]

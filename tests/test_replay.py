@@ -14,7 +14,7 @@ from neurec_core import papers, tables
 from neurec_core.experiment import Column, Experiment, Replay
 
 EXPERIMENTS = [experiment for name in papers.names() for experiment in papers.paper(name).EXPERIMENTS]
-SECONDS = float(os.environ.get("NEUREC_REPLAY_SECONDS", "1"))  # of each table's own computing time; `inf`: all rows
+SECONDS = float(os.environ.get("NEUREC_REPLAY_SECONDS", "0.75"))  # of each table's own computing time; `inf`: all rows
 
 
 @pytest.fixture(params=EXPERIMENTS, ids=lambda experiment: experiment.name)

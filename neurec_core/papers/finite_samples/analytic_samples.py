@@ -122,9 +122,11 @@ COLUMNS = {
         "of max |f|",
         True,
         optional=True,
-        replay=Replay(0.01, floor=1e-9, chaotic=0.4),
+        replay=Replay(chaotic=1),  # where many fit, the last bit decides which of them each start meets
     ),
-    "cost": Column("least sum of squares", "measure", "of that of y", True, replay=Replay(0.01, floor=1e-20)),
+    "cost": Column(
+        "least sum of squares", "measure", "of that of y", True, replay=Replay(0.01, floor=1e-20, chaotic=0.05)
+    ),
     "samples": Column("samples", "measure"),
     "parameters": Column("parameters of the network", "measure"),
     "sufficient": Column("samples that are enough for every network of the width", "measure"),
