@@ -52,7 +52,8 @@ replay: $(READY)  ## compute all rows of the published tables again and compare 
 
 KERNELS ?= plain
 # What rests on rounding: solvers, trainings, decisions.
-ORACLES := $(addprefix tests/test_,replay.py kernels.py)
+ORACLES := $(patsubst %,tests/test_%.py,kernels replay relu grouped tanh sides convex cones recovery cell finite_samples \
+	orthogonal_inputs)
 
 plain: $(READY)  ## replays and oracles with the kernels of an old processor (KERNELS=SkylakeX and others: tests/kernels.py)
 	$(BIN)/python tests/kernels.py $(KERNELS) $(BIN)/python -m pytest $(ORACLES) --numprocesses $(TESTERS) --dist load
