@@ -215,7 +215,8 @@ class Experiment:
 
         Raises
         ------
-        BadInput : parameters that only `sample` or `solve` can see do not go together, or need too much memory
+        BadInput : parameters that only `sample` or `solve` can see do not go together, or need too much memory;
+            a package that is not installed
 
         Parameters
         ----------
@@ -230,6 +231,8 @@ class Experiment:
             ends = self._ends(places, seed)
         except BadInput:  # what the user asked for, no trial's failure: whoever asks hears of it
             raise
+        except ImportError as error:  # nor is a package that is not there; it would be missing in every trial
+            raise BadInput(f"{self.name} needs a package that cannot be imported here: {error}") from error
         except Exception as error:  # whatever else an experiment raises, the sweep goes on
             if len(places) > 1:
                 return [row for place in places for row in self.rows_together([place], seed)]

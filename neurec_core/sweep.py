@@ -155,7 +155,7 @@ def about(experiment: Experiment, done: Done) -> dict[str, Any]:
         "trials": sorted({trial for _, trial in done.shard.places}),
         "wall_seconds": done.wall_seconds,
         "cpu_seconds": done.cpu_seconds,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
         **done.provenance,
     }
 

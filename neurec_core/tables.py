@@ -6,10 +6,8 @@ A table is a `pandas.DataFrame` with the parameters, ``seed``, ``trial``, the sc
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,14 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from scipy.optimize import isotonic_regression
 from scipy.stats import binomtest
 
 from .experiment import Experiment, Status
+from .files import packed, replacing, unpacked
 from .params import BadInput
 
-KEY = b"neurec"  # the Parquet metadata entry that holds the provenance
 CONFIDENCE = 0.95
 
 # ------------------------------------------------------------------------------------ store and load
@@ -53,36 +50,6 @@ def frame(table: pa.Table) -> pd.DataFrame:
     return data.astype(dict.fromkeys(whole, "int64"))
 
 
-def write(table: pa.Table, path: Path, about: dict[str, Any]) -> None:
-    """Write a Parquet file under its final name only when it is whole."""
-    table = table.replace_schema_metadata({KEY: json.dumps(about).encode()})
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, write_page_checksum=True, compression="zstd")
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Any:
-    """A temporary name beside `path`, renamed to it if the block ends well and removed if it does not."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def read(path: Path) -> tuple[pa.Table, dict[str, Any]]:
-    """A whole file and its provenance.
-
-    Raises
-    ------
-    pa.ArrowInvalid, OSError : cut short or damaged
-    KeyError : a Parquet file that is not a table of neurec
-    """
-    table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
-    return table, json.loads((table.schema.metadata or {})[KEY])
-
-
 def load(path: str | Path) -> pd.DataFrame:
     """A published table (one file), with its provenance in ``.attrs``.
 
@@ -91,11 +58,14 @@ def load(path: str | Path) -> pd.DataFrame:
     BadInput : not there, damaged, or not a table of neurec
     """
     try:
-        table, about = read(Path(path))
-    except (OSError, pa.ArrowInvalid, KeyError) as error:
-        raise BadInput(f"table (a Parquet file written by neurec) cannot be read from {path}: {error}") from None
-    data = frame(table)
-    data.attrs.update(about)
+        table, about = unpacked(Path(path).read_bytes())
+        data = frame(table)
+        data.attrs.update(about)
+        data.attrs["experiment"], data["status"], data["trial"]  # what every table has
+    except Exception as error:  # pyarrow raises dozens of kinds over bytes that nobody meant
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        what = "table (a Parquet file written by neurec)"
+        raise BadInput(f"{what} cannot be read from {path}: {' '.join(reason.split())[:200]}") from None
     return data
 
 
@@ -135,12 +105,14 @@ def export(table: pd.DataFrame, path: str | Path) -> None:
         raise BadInput(f"FILE (where the table goes) must end in .parquet or .csv, got {path.name!r}")
     try:
         if path.suffix == ".parquet":
-            write(pa.Table.from_pandas(table, preserve_index=False), path, {str(k): v for k, v in table.attrs.items()})
+            whole = pa.Table.from_pandas(table, preserve_index=False)
+            with replacing(path) as name:
+                name.write_bytes(packed(whole, {str(key): value for key, value in table.attrs.items()}))
         else:
-            with replacing(path) as temporary:
-                table.to_csv(temporary, index=False)
-            with replacing(path.with_name(path.name + "-metadata.json")) as temporary:
-                temporary.write_text(json.dumps(table.attrs, indent=2))
+            with replacing(path) as name:
+                table.to_csv(name, index=False)
+            with replacing(path.with_name(path.name + "-metadata.json")) as name:
+                name.write_text(json.dumps(table.attrs, indent=2), encoding="utf-8")
     except OSError as error:
         raise BadInput(f"FILE (where the table goes) cannot be written: {error}") from None
 

@@ -22,7 +22,7 @@ import pytest
 from distributed import Client, LocalCluster
 from toys import OTHER, TOGETHER, TOY
 
-from neurec_core import store, tables
+from neurec_core import shards, store, tables
 from neurec_core.cluster import connect
 from neurec_core.experiment import Grid, Status
 from neurec_core.params import BadInput
@@ -90,7 +90,7 @@ def test_a_sweep_does_only_what_is_missing(tmp_path):
 
 def test_a_shard_says_where_it_comes_from(tmp_path):
     run(Grid({"x": [3]}, trials=1), out=tmp_path, seed=5)
-    _, about = tables.read(next(tmp_path.glob("*.parquet")))
+    _, about = shards.read(next(tmp_path.glob("*.parquet")))
     assert about["params"]["x"] == 3
     assert (about["seed"], about["trials"], about["experiment"]) == (5, [0], TOY.name)
     assert {"versions", "git", "code", "wall_seconds", "cpu_seconds", "created"} <= about.keys()
@@ -118,7 +118,7 @@ def test_a_shard_of_several_points_names_them_and_resumes(tmp_path):
     run(Grid({"x": [3], "y": [1]}, trials=1), TOGETHER, out=tmp_path)
     wide = Grid({"x": [3, 4], "y": [1]}, trials=2)
     same(run(wide, TOGETHER, out=tmp_path), run(wide))
-    abouts = [tables.read(path)[1] for path in tmp_path.glob("*.parquet")]
+    abouts = [shards.read(path)[1] for path in tmp_path.glob("*.parquet")]
     named = [(about["params"]["x"], about["params"]["y"], about["trials"]) for about in abouts]
     assert sorted(named, key=str) == [(3, 1, [0]), ([3, 4], 1, [0, 1])]
     whole = store.read_table(tmp_path, pytest.fail).attrs
@@ -136,13 +136,13 @@ def test_small_shards_are_compacted(tmp_path):
     grid = Grid({"x": list(range(10))}, trials=20)
     same(run(grid, out=tmp_path), run(grid))
     files = list(tmp_path.glob("*.parquet"))
-    assert len(files) < store.FILES_A_LEVEL
+    assert len(files) < shards.FILES_A_LEVEL
     assert any(path.name.startswith("level-1-") for path in files)
     assert store.read_table(tmp_path, pytest.fail).attrs["shards"] == 200
 
 
 def test_compaction_climbs_levels(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "FILES_A_LEVEL", 3)
+    monkeypatch.setattr(shards, "FILES_A_LEVEL", 3)
     grid = Grid({"x": list(range(9))}, trials=3)
     same(run(grid, out=tmp_path), run(grid))
     assert [path.name[:7] for path in tmp_path.glob("*.parquet")] == ["level-3"]
@@ -269,14 +269,15 @@ def within(seconds: float, reached) -> None:
 
 
 def test_compaction_keeps_provenance_and_drops_repeats(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "FILES_A_LEVEL", 100)
+    monkeypatch.setattr(shards, "FILES_A_LEVEL", 100)
     run(out=tmp_path)
     (first, *_) = sorted(tmp_path.glob("level-0-*"))
-    shutil.copy(first, tmp_path / "level-0-again.parquet")
-    monkeypatch.setattr(store, "FILES_A_LEVEL", 19)
-    store.compact(tmp_path)
+    again = shards.read(first)  # as by another process, which took another time
+    shards.write(tmp_path, 0, shards.Part(again.table, again.about | {"wall_seconds": 1.0}))
+    monkeypatch.setattr(shards, "FILES_A_LEVEL", 19)
+    shards.compact(tmp_path, store.summary)
     (merged,) = tmp_path.glob("*.parquet")
-    table, about = tables.read(merged)
+    table, about = shards.read(merged)
     assert table.num_rows == 18
     assert (about["params"]["x"], about["seed"], about["trials"]) == ([0, 4, 8], [0], [0, 1, 2])
 
@@ -284,9 +285,10 @@ def test_compaction_keeps_provenance_and_drops_repeats(tmp_path, monkeypatch):
 def test_shards_without_a_machine_are_still_read(tmp_path):
     run(out=tmp_path)
     (first, *_) = sorted(tmp_path.glob("level-0-*"))
-    table, about = tables.read(first)
-    del about["machine"]  # as before processors were noted
-    tables.write(table, first, about)
+    part = shards.read(first)
+    del part.about["machine"]  # as before processors were noted
+    first.unlink()
+    shards.write(tmp_path, 0, part)
     assert store.read_table(tmp_path, pytest.fail).attrs["machine"] == {
         k: v if k == "blas" else [v] for k, v in machine().items()
     }
@@ -328,14 +330,15 @@ def test_a_damaged_file_is_reported_and_computed_again(tmp_path, damage):
 
 
 def test_merging_passes_over_files_that_cannot_be_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "FILES_A_LEVEL", 4)
-    (tmp_path / "level-0-0cut.parquet").write_bytes(b"PAR1")
+    monkeypatch.setattr(shards, "FILES_A_LEVEL", 4)
+    cut = f"level-0-{'0c' * 16}.parquet"
+    (tmp_path / cut).write_bytes(b"PAR1")
     pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "level-0-mine.parquet")
-    store.compact(tmp_path)
+    shards.compact(tmp_path, store.summary)
     same(run(out=tmp_path, warn=lambda line: None), run())
     assert {path.name for path in tmp_path.glob("level-0-*.*")} >= {
         "level-0-mine.parquet",
-        "level-0-0cut.parquet.damaged",
+        f"{cut}.damaged",
     }
     assert len(store.read_table(tmp_path, lambda line: None)) == 18
 
@@ -345,29 +348,29 @@ def test_a_foreign_file_is_reported_and_never_read(tmp_path):
     whole.assign(heads=True).to_parquet(tmp_path / "level-0-mine.parquet")
     said: list[str] = []
     same(run(out=tmp_path, warn=said.append), whole)
-    assert "not written by neurec" in said[0]
+    assert "level-0-mine.parquet is not a shard of a sweep: not read" in said[0]
 
 
 def test_rows_of_another_experiment_are_refused(tmp_path):
     run(out=tmp_path)
-    with pytest.raises(BadInput, match=r"holds rows of toys\.coin, not of toys\.other; choose another folder"):
+    with pytest.raises(BadInput, match=r"belongs to a sweep of toys\.coin, not of toys\.other; choose another folder"):
         run(experiment=OTHER, out=tmp_path)
 
 
 def test_rows_of_other_code_are_refused(tmp_path, monkeypatch):
     run(out=tmp_path)
     monkeypatch.setattr(store, "fingerprint", lambda experiment: "0123456789ab")
-    with pytest.raises(BadInput, match=r"computed by other code .* choose another folder"):
+    with pytest.raises(BadInput, match=r"belongs to a sweep with other code .* choose another folder"):
         run(out=tmp_path)
 
 
 def test_a_crash_while_merging_leaves_no_row_twice(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "FILES_A_LEVEL", 100)
+    monkeypatch.setattr(shards, "FILES_A_LEVEL", 100)
     whole = run(out=tmp_path)
     copy = tmp_path / "copy"
     shutil.copytree(tmp_path, copy)
-    monkeypatch.setattr(store, "FILES_A_LEVEL", 18)
-    store.compact(tmp_path)
+    monkeypatch.setattr(shards, "FILES_A_LEVEL", 18)
+    shards.compact(tmp_path, store.summary)
     for path in copy.glob("*.parquet"):  # as if the sources had not been removed yet
         shutil.copy(path, tmp_path)
     assert len(store.read_table(tmp_path, pytest.fail)) == 18
@@ -382,12 +385,12 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
 
 
 def test_a_full_disk_is_one_error_and_keeps_what_was_finished(tmp_path, monkeypatch):
-    written = tables.write
+    written = shards.write
 
     def fill_up(*args):
         if len(list(tmp_path.glob("*.parquet"))) == 4:
             # A real refusal of the system, as a full disk gives: files of this process may not grow any more.
-            monkeypatch.setattr(tables, "write", written)
+            monkeypatch.setattr(shards, "write", written)
             limit = resource.getrlimit(resource.RLIMIT_FSIZE)
             resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
             try:
@@ -396,7 +399,7 @@ def test_a_full_disk_is_one_error_and_keeps_what_was_finished(tmp_path, monkeypa
                 resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         return written(*args)
 
-    monkeypatch.setattr(tables, "write", fill_up)
+    monkeypatch.setattr(shards, "write", fill_up)
     with pytest.raises(SweepFailed, match=r"cannot write to .*: File too large; 4 of 18 trials are kept"):
         run(out=tmp_path)
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []

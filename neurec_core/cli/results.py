@@ -42,7 +42,10 @@ def _table(folder: Path) -> tuple[pd.DataFrame, Experiment]:
     from .. import store, tables
 
     table = tables.load(folder) if folder.is_file() else store.read_table(folder, say)
-    return table, papers.experiment(table.attrs["experiment"])
+    experiment = papers.experiment(str(table.attrs["experiment"]))
+    if lacking := [name for name in tables.schema(experiment).names if name not in table]:
+        raise BadInput(f"table (of {experiment.name}) {str(folder)!r} has no column {', '.join(lacking)}")
+    return table, experiment
 
 
 def _picture(fig: Any) -> bytes:
@@ -55,11 +58,11 @@ def _picture(fig: Any) -> bytes:
 
 
 def _save(path: Path, content: bytes) -> None:
-    from ..tables import replacing
+    from ..files import replacing
 
     try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
+        with replacing(path) as name:
+            name.write_bytes(content)
     except OSError as error:
         raise BadInput(f"FILE (where the figure goes) cannot be written, got {str(path)!r}: {error.strerror}") from None
     click.echo(path)
