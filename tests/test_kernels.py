@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +17,15 @@ warnings.simplefilter("ignore")
 import numba.core.registry, numpy, torch, scipy.linalg
 from numpy._core._multiarray_umath import __cpu_features__, __cpu_dispatch__
 from threadpoolctl import threadpool_info
+from pathlib import Path
+from neurec_core.dynamics.compiled import KernelCache
 scipy.linalg.lu_factor(numpy.eye(3))
+context = numba.core.registry.cpu_target.target_context
 print(json.dumps({
     "blas": [info["architecture"] for info in threadpool_info() if info["internal_api"] == "openblas"],
     "wide": [name for name in __cpu_dispatch__ if __cpu_features__[name]],
-    "numba": numba.core.registry.cpu_target.target_context.codegen().magic_tuple()[1:],
+    "numba": context.codegen().magic_tuple()[1:],
+    "file": KernelCache(Path(), lambda: None)._path((), context).name,
     "torch": torch.backends.cpu.get_cpu_capability(),
 }))
 """
@@ -47,6 +52,9 @@ def test_plain_kernels_are_those_of_an_old_processor(root):
     assert plain["wide"] == []
     assert plain["numba"] == ["generic", ""]
     assert plain["torch"] == "DEFAULT"
+    # Kernels compiled for one processor are illegal instructions on another: their files are kept apart.
+    generic = os.environ.get("NUMBA_CPU_NAME") == "generic"
+    assert (asked("torch", root)["file"] == plain["file"]) == generic
 
 
 def test_what_a_processor_lacks_is_named(tmp_path, capfd):

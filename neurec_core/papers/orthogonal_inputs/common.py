@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from ...draws import Draws
-from ...experiment import Column
+from ...experiment import Column, Replay
 from ...params import Params, param
 
 CITATION = (
@@ -17,8 +17,10 @@ CITATION = (
 
 # How the iterations were taken, of `neurec_core.dynamics.relu.Descended.spent`.
 SHARES = {
-    "aligned": Column("share of steps taken in closed form, while outputs are negligible", "measure"),
-    "held": Column("share of steps taken by groups of neurons", "measure"),
+    "aligned": Column(
+        "share of steps taken in closed form, while outputs are negligible", "measure", replay=Replay(1e-3)
+    ),
+    "held": Column("share of steps taken by groups of neurons", "measure", replay=Replay(1e-3)),
 }
 
 

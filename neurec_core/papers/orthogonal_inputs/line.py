@@ -84,7 +84,7 @@ COLUMNS = {
     "patterns": Column("activation patterns at the end", "measure"),
     "active": Column("neurons active on a point at the end", "measure"),
     "norm": Column("|theta|²/2 at the end", "measure"),
-    "taken": Column("steps taken", "measure", "steps", logarithmic=True),
+    "taken": Column("steps taken", "measure", "steps", logarithmic=True, replay=Replay(1e-3)),
     **SHARES,
 }
 

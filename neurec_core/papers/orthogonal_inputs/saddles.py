@@ -198,7 +198,9 @@ COLUMNS = {
     "saddle": Column("loss with the class of larger |D| fitted, formula", "measure", "of the start's"),
     "norm": Column("|theta|²/2 at the end", "measure"),
     "minimum": Column("least |theta|²/2 of an interpolator, formula", "measure"),
-    "excess": Column("|theta|²/2 above its minimum", "measure", "of the minimum", logarithmic=True),
+    "excess": Column(
+        "|theta|²/2 above its minimum", "measure", "of the minimum", logarithmic=True, replay=Replay(1e-5, floor=1e-9)
+    ),
     "exponent": Column("power of λ in that excess, formula", "measure", optional=True),
     "active": Column("neurons active on a point at the end", "measure"),
     "kinks": Column(
@@ -213,7 +215,8 @@ COLUMNS = {
     "below_49": Column("loss below 0.49 of the start's", "measure", "steps", logarithmic=True, optional=True),
     "below_25": Column("loss below 0.25 of the start's", "measure", "steps", logarithmic=True, optional=True),
     "loss": Column("mean squared error at the end", "measure", logarithmic=True, replay=Replay(0.01, floor=1e-20)),
-    "taken": Column("steps taken", "measure", "steps", logarithmic=True),
+    # The last steps go where the loss is a rounding error.
+    "taken": Column("steps taken", "measure", "steps", logarithmic=True, replay=Replay(1e-3)),
     **SHARES,
 }
 SCALES = [1e-2, 1e-4, 1e-8, 1e-16, 1e-32]
