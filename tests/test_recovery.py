@@ -210,7 +210,7 @@ def check_unique(one, teacher, proof):
         assert np.allclose(A[0].T @ proof.dual, w, atol=1e-8)
         units = (one.X @ w)[:, None]
     assert np.linalg.matrix_rank(units) == units.shape[1] == len(one.plant.where)
-    assert proof.margin >= recovery.STRICT
+    assert proof.margin >= certify.STRICT
     assert all(np.linalg.norm(A[j].T @ proof.dual) <= 1 - proof.margin + 1e-12 for j in others)
     assert one.y @ proof.dual == pytest.approx(one.plant.cost, rel=1e-8), "no gap"
 

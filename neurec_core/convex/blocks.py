@@ -18,6 +18,7 @@ from ..params import BadInput
 # A singular value below this share of the largest counts as zero.
 RANK_TOLERANCE = 1e-10
 REACHED = 1e-9  # an output that is missed by less is reached; rounding is below 1e-12
+GRAZED = 1e-14  # a cosine that is rounding: unit weights put out nothing on such a point
 
 # For each block the rows of its cone that hold where its weights stand; None where weights are not confined.
 Faces = list[np.ndarray | None] | None
@@ -82,6 +83,10 @@ class Blocks:
         """All A_j^T l, (d, p)."""
         back = self.X.T @ (self.D * dual[:, None])
         return np.matmul(self.Pt, back.T[:, :, None])[:, :, 0].T if self.whitened else back
+
+    def weighed(self, factors: np.ndarray) -> Blocks:
+        """The same blocks with every point's outputs multiplied, diag(factors) A_j; not for whitened ones."""
+        return Blocks(factors[:, None] * self.X, self.D)
 
     def norms(self, dual: np.ndarray) -> np.ndarray:
         """All ||A_j^T l||, (p,)."""
@@ -185,7 +190,10 @@ class Blocks:
             put_out = part.D * (part.X @ part.inputs(part.adjoint(output)))
             able[near] = np.linalg.norm(put_out - output[:, None], axis=0) < REACHED
         else:
-            able = (self.D[:, [place]] == self.D).all(axis=0)
+            # Points on which the unit puts out nothing may be in one pattern and not in the other.
+            heights = np.abs(self.X @ unit)
+            seen = heights > GRAZED * np.linalg.norm(self.X, axis=1)
+            able = (self.D[seen][:, [place]] == self.D[seen]).all(axis=0)
         able[place] = False
         return able
 
@@ -210,7 +218,8 @@ def whitening(X: np.ndarray, D: np.ndarray) -> np.ndarray:
     """The transposes of P_j with D_j X P_j an orthonormal basis of the range of D_j X, (p, d, d).
 
     Missing rank is zero rows. Inverse Cholesky factors of X^T D_j X; where those would lose digits, or the
-    rank is short, the singular value decomposition.
+    rank is short, the singular value decomposition. Columns of X are taken in units of about their own norms, which
+    changes no range: the ranks are the same in all units of the inputs.
 
     Parameters
     ----------
@@ -218,12 +227,19 @@ def whitening(X: np.ndarray, D: np.ndarray) -> np.ndarray:
     D : (n, p) array of 0s and 1s
     """
     d, p = X.shape[1], D.shape[1]
-    Pt = np.zeros((p, d, d))
+    Pt, units = np.zeros((p, d, d)), nearest_power(np.linalg.norm(X, axis=0))
+    X = X / units
     for j in range(p):
         rows = X[D[:, j] > 0]
         if len(rows) < d or not _inverse_factor(rows.T @ rows, Pt[j]):
             Pt[j] = _from_svd(rows)
+    Pt /= units
     return Pt
+
+
+def nearest_power(sizes: np.ndarray) -> np.ndarray:
+    """The power of two nearest to each size on a logarithmic scale, 1 for 0: to scale by it rounds nothing."""
+    return np.exp2(np.round(np.log2(np.where(sizes > 0, sizes, 1.0))))
 
 
 def _inverse_factor(gram: np.ndarray, out: np.ndarray) -> bool:

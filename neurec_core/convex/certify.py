@@ -13,12 +13,16 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import lapack
 
-from .blocks import RANK_TOLERANCE, Blocks
+from .blocks import RANK_TOLERANCE, Blocks, nearest_power
+
+EPS = float(np.finfo(float).eps)
 
 # Equalities of a certificate, relative: rounding is below 1e-12 for the conditioning met here.
 EQUAL = 1e-9
 # A norm counts as below 1 only by more than rounding; published checks let ties at 1 pass.
 STRICT = 1e-9
+# And by more than this times what the planted blocks' equations are off: other solutions could hide behind less.
+GUARD = 1e3
 
 
 class Plant(NamedTuple):
@@ -35,7 +39,7 @@ class Plant(NamedTuple):
         merged = np.zeros((len(W), len(blocks)))
         np.add.at(merged.T, place, W.T)
         sizes = np.linalg.norm(merged, axis=0)
-        kept = sizes > 1e-12
+        kept = sizes > 1e-12 * sizes.max(initial=0)
         return cls(blocks[kept], merged[:, kept] / sizes[kept], sizes[kept])
 
     @property
@@ -55,32 +59,33 @@ class Planted:
 
     def __init__(self, blocks: Blocks, plant: Plant) -> None:
         part = blocks.part(plant.where)
-        rows = part.rows(np.arange(len(plant.where)))
-        kept = rows.any(axis=1)  # whitened blocks of short rank end in zeros
-        self.At, self.target = rows[kept], plant.units.T.ravel()[kept]
-        self._factor, failed = lapack.dpotrf(self.At @ self.At.T, lower=0)
+        self.At, self.target = part.rows(np.arange(len(plant.where))), plant.units.T.ravel()
+        # Zero rows, of short ranks and of inputs that are zero, say nothing of l, but their targets must be 0 as well.
+        self._told = self.At.any(axis=1)
+        self._rows = self.At[self._told]
+        self._factor, failed = lapack.dpotrf(self._rows @ self._rows.T, lower=0)
         diagonal = np.abs(self._factor.diagonal())
         self._regular = not failed and bool(len(diagonal) and diagonal.min() > 1e-6 * diagonal.max())
-        each = np.arange(len(plant.where))
-        outputs = np.reshape([part.forward(plant.units[:, [s]], each[[s]]) for s in each], (len(each), len(blocks.X)))
-        values = np.linalg.svd(outputs, compute_uv=False)
-        self.independent = len(values) == len(each) and bool((values > RANK_TOLERANCE * values.max(initial=0)).all())
+        self._part = part
+        self.independent = independent(part.D * (part.X @ part.inputs(plant.units)), part.X, RANK_TOLERANCE)
 
     def least_norm(self, values: np.ndarray) -> np.ndarray:
         """The shortest l with A^T l = values, (n,); in the least-squares sense where there is none."""
+        values = values[self._told]
         if not self._regular:
-            return np.linalg.lstsq(self.At, values, rcond=1e-12)[0]
-        dual = self.At.T @ lapack.dpotrs(self._factor, values, lower=0)[0]
+            return np.linalg.lstsq(self._rows, values, rcond=1e-12)[0]
+        dual = self._rows.T @ lapack.dpotrs(self._factor, values, lower=0)[0]
         # One step of refinement: normal equations alone lose the square of the condition number.
-        return dual + self.At.T @ lapack.dpotrs(self._factor, values - self.At @ dual, lower=0)[0]
+        return dual + self._rows.T @ lapack.dpotrs(self._factor, values - self._rows @ dual, lower=0)[0]
 
     def corrected(self, dual: np.ndarray) -> np.ndarray:
         """The dual vector nearest to `dual` with A_s^T l = u_s for every planted s."""
         return dual + self.least_norm(self.target - self.At @ dual)
 
-    def consistent(self, dual: np.ndarray) -> bool:
-        """Whether A_s^T l = u_s, for every planted s, up to rounding."""
-        return bool(np.abs(self.At @ dual - self.target).max(initial=0) < EQUAL)
+    def off(self, dual: np.ndarray) -> float:
+        """By how much A_s^T l = u_s may be missed, over every entry of every planted s, rounding included."""
+        missed = float(np.abs(self.At @ dual - self.target).max(initial=0))
+        return missed + float(dual_rounding(self._part, dual).max(initial=0))
 
 
 class Isometry(NamedTuple):
@@ -88,14 +93,19 @@ class Isometry(NamedTuple):
 
     dual : (n,) the least-norm dual vector
     norms : (p,) ||A_j^T l||, or an upper bound on it below 1 that was enough; at planted blocks 1
-    consistent : whether l meets the planted blocks' equations; if not, the norms say nothing
+    off : by how much l misses the planted blocks' equations at most
     independent : whether the planted units' outputs are linearly independent
     """
 
     dual: np.ndarray
     norms: np.ndarray
-    consistent: bool
+    off: float
     independent: bool
+
+    @property
+    def consistent(self) -> bool:
+        """Whether l meets the planted blocks' equations up to rounding; if not, the norms say nothing."""
+        return self.off < EQUAL
 
     def largest(self, plant: Plant) -> float:
         """The largest norm over the blocks that are not planted; NaN if the dual vector is no certificate."""
@@ -103,7 +113,7 @@ class Isometry(NamedTuple):
 
     def held(self, plant: Plant) -> bool:
         """Whether the condition holds: strictly below 1, and consistent."""
-        return self.independent and bool(self.largest(plant) < 1 - STRICT)
+        return settles(self.largest(plant), self.off, self.independent)
 
 
 def isometry(blocks: Blocks, plant: Plant) -> Isometry:
@@ -123,21 +133,68 @@ def isometry(blocks: Blocks, plant: Plant) -> Isometry:
     """
     planted = Planted(blocks, plant)
     dual = planted.least_norm(planted.target)
-    return Isometry(dual, screened_norms(blocks, dual), planted.consistent(dual), planted.independent)
+    return Isometry(dual, screened_norms(blocks, dual), planted.off(dual), planted.independent)
+
+
+def settles(largest: float, off: float, independent: bool) -> bool:
+    """Whether a dual vector proves that a plant is the only solution.
+
+    Parameters
+    ----------
+    largest : the largest norm over the blocks that are not planted
+    off : by how much the planted blocks' equations are missed; solutions cost at least 1 - off of the plant, and
+        other blocks have no more than off / (1 - largest) of that
+    independent : whether the planted units' outputs are linearly independent
+    """
+    return independent and off < EQUAL and largest < 1 - max(STRICT, GUARD * off)
+
+
+def independent(outputs: np.ndarray, X: np.ndarray, tolerance: float) -> bool:
+    """Whether the columns of outputs (n, k) on points X (n, d) are linearly independent, in whatever units either is."""
+    rows = np.linalg.norm(X, axis=1)
+    columns = outputs / np.where(rows > 0, rows, 1)[:, None]
+    sizes = np.linalg.norm(columns, axis=0)
+    if not sizes.all() or len(sizes) > len(X):
+        return False
+    values = np.linalg.svd(columns / sizes, compute_uv=False)
+    return bool((values > tolerance * values.max(initial=0)).all())
+
+
+def _maps_rounding(blocks: Blocks) -> np.ndarray:
+    """How exact whitened maps U_j = D_j X P_j are in floats, (p,): from the conditions of the D_j X."""
+    units = nearest_power(np.linalg.norm(blocks.X, axis=0))
+    return np.asarray(EPS * np.linalg.norm(blocks.X / units) * np.linalg.norm(blocks.Pt * units, axis=(1, 2)))
+
+
+def dual_rounding(blocks: Blocks, dual: np.ndarray) -> np.ndarray:
+    """How far off A_j^T l may be in floats, (p,)."""
+    if blocks.whitened:
+        return np.asarray(_maps_rounding(blocks) * np.linalg.norm(dual))
+    return np.full(blocks.D.shape[1], EPS * float(np.linalg.norm(blocks.X, axis=1) @ np.abs(dual)))
+
+
+def output_rounding(blocks: Blocks, W: np.ndarray) -> float:
+    """How far off sum_j A_j w_j may be in floats."""
+    sizes = np.linalg.norm(W, axis=0)
+    if not blocks.whitened:
+        return float(EPS * np.linalg.norm(blocks.X) * sizes.sum())
+    used = np.flatnonzero(sizes)
+    return float(_maps_rounding(blocks.part(used)) @ sizes[used])
 
 
 def screened_norms(blocks: Blocks, dual: np.ndarray) -> np.ndarray:
-    """||A_j^T l|| for every block, (p,); for whitened blocks ||D_j l|| instead wherever that is below 1.
+    """||A_j^T l|| for every block, (p,), at most; for whitened blocks ||D_j l|| instead wherever that is below 1.
 
     U_j^T is an orthogonal projection, so that ||U_j^T l|| <= ||D_j l||: most patterns are settled without
     the factorisation of their block.
     """
     if blocks.prepared:
-        return blocks.norms(dual)
+        return np.asarray(blocks.norms(dual) + dual_rounding(blocks, dual))
     norms = np.sqrt(blocks.D.T @ dual**2)
     open_ = np.flatnonzero(norms >= 1 - STRICT)
     if len(open_):
-        norms[open_] = blocks.part(open_).norms(dual)
+        some = blocks.part(open_)
+        norms[open_] = some.norms(dual) + dual_rounding(some, dual)
     return norms
 
 

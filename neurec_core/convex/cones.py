@@ -59,6 +59,10 @@ class Cones(Blocks):
         """All A_j^T l, (d, 2p - free)."""
         return self.gated.adjoint(dual)[:, self.pattern]
 
+    def weighed(self, factors: np.ndarray) -> Cones:
+        """As for the blocks without cones; these stay what they are."""
+        return Cones(self.gated.weighed(factors), self._inside, self.free)
+
     def norms(self, dual: np.ndarray) -> np.ndarray:
         """All max (A_j^T l)^T w over unit weights in the cones, (2p - free,); of a block of short rank a bound.
 

@@ -8,13 +8,25 @@ from typing import NamedTuple
 import numpy as np
 
 from ..params import BadInput
-from .blocks import Blocks
-from .certify import EQUAL, STRICT, Isometry, Plant, Planted, isometry, largest_other, screened_norms
+from .blocks import Blocks, nearest_power
+from .certify import (
+    EQUAL,
+    Isometry,
+    Plant,
+    Planted,
+    isometry,
+    largest_other,
+    output_rounding,
+    screened_norms,
+    settles,
+)
 from .cones import Cones
 from .newton import Iterate, proximal_points
 from .solving import GAP, PROXIMAL_LIMIT, REACH, check_labels
 
 CHEAPER = 1e-8  # by which share a net must beat the plant to count as cheaper: what fits to `EQUAL` may err by less
+PRICE = 10.0  # of outputs that are rounding, beside their size
+TINY, NEAR = 2.0**-16, 8.0  # points this much smaller than the largest are enlarged, and all brought this near to 1
 # A degenerate dual vector sits on the boundary though others do not. With the other blocks made cheaper by
 # this share, an optimal plant has a dual vector that stays clear of the boundary by as much.
 DISCOUNTS = (1e-4, 1e-6)
@@ -71,43 +83,87 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     off = float(np.linalg.norm(y - part.forward(plant.units * plant.sizes)))
     if off > REACH * size:
         raise BadInput(f"y (labels) must be what the plant puts out, got labels {off:.3g} away from it")
+    condition, factors = isometry(blocks.gated, plant), _factors(blocks)
+    weighed, labels = blocks if (factors == 1).all() else blocks.weighed(factors), factors * y
+    size = float(np.linalg.norm(labels)) or 1.0
+    plant = plant._replace(sizes=plant.sizes / size)
+    found = _decided(weighed, labels / size, plant, condition, condition.dual / factors)
+    dual, W = found.dual, found.W
+    return found._replace(dual=None if dual is None else factors * dual, W=None if W is None else size * W)
+
+
+def _factors(blocks: Blocks) -> np.ndarray:
+    """Powers of two (n,) that bring points to sizes for which the solver is made.
+
+    The same weights fit labels that are multiplied along with their points; for whitened blocks they would cost
+    something else, but these are the same in all units of the inputs.
+    """
+    sizes = np.linalg.norm(blocks.X, axis=1)
+    factors: np.ndarray = np.ones(len(sizes))
+    if blocks.whitened or not sizes.any():
+        return factors
+    tiny = (sizes > 0) & (sizes < TINY * sizes.max())
+    factors[tiny] = nearest_power(sizes.max() / sizes[tiny])
+    spread = float(np.linalg.norm(factors * sizes)) / blocks.X.shape[1] ** 0.5
+    if not 1 / NEAR < spread < NEAR:
+        factors /= nearest_power(np.array(spread))
+    return factors
+
+
+def _decided(blocks: Blocks, y: np.ndarray, plant: Plant, condition: Isometry, least: np.ndarray) -> Decision:
+    """The decision for blocks of the right size and labels of norm 1; `least` is the isometry condition's dual vector."""
     # What the gated blocks certify holds with cones as well: they have fewer units.
-    relaxed = decide(blocks.gated, y, plant) if isinstance(blocks, Cones) else None
+    relaxed = _decided(blocks.gated, y, plant, condition, least) if isinstance(blocks, Cones) else None
     if relaxed and relaxed.outcome is Outcome.UNIQUE:
         return relaxed
-    condition = relaxed.isometry if relaxed else isometry(blocks, plant)
     twin = _twin(blocks, plant)
-    if twin is not None:
+    if twin is not None and output_rounding(blocks, twin) <= EQUAL:
+        saved = _saved(twin, plant)  # by weights that another planted unit takes up, whose own add to them
+        if saved > CHEAPER:
+            return Decision(Outcome.CHEAPER, saved, None, twin, condition)
         return Decision(Outcome.TIED, _apart(twin, plant), None, twin, condition)
-    if condition.held(plant):
-        return Decision(Outcome.UNIQUE, 1 - condition.largest(plant), condition.dual, None, condition)
-    if relaxed and condition.consistent and condition.independent:
-        largest = largest_other(screened_norms(blocks, condition.dual), plant)
-        if largest < 1 - STRICT:
-            return Decision(Outcome.UNIQUE, 1 - largest, condition.dual, None, condition)
-    planted = Planted(blocks, plant)
+    largest = largest_other(screened_norms(blocks, least), plant) if relaxed else condition.largest(plant)
+    if settles(largest, condition.off, condition.independent):
+        return Decision(Outcome.UNIQUE, 1 - largest, least, None, condition)
+    return _searched(blocks, y, plant, Planted(blocks, plant), condition)
+
+
+def _searched(blocks: Blocks, y: np.ndarray, plant: Plant, planted: Planted, condition: Isometry) -> Decision:
+    """The decision by proximal points, each of which is tried as a certificate of both kinds."""
     tie: np.ndarray | None = None
     for discount in (0.0, *DISCOUNTS):
         cost = np.full(blocks.D.shape[1], 1 - discount)
         cost[plant.where] = 1
-        for k, point in enumerate(proximal_points(blocks, y / size, cost)):
+        for k, point in enumerate(proximal_points(blocks, y, cost)):
             dual = planted.corrected(point.dual)
-            if planted.independent and planted.consistent(dual):
+            off = planted.off(dual)
+            if planted.independent and off < EQUAL:
                 largest = largest_other(screened_norms(blocks, dual), plant)
-                if largest < 1 - STRICT:
+                if settles(largest, off, planted.independent):
                     return Decision(Outcome.UNIQUE, 1 - largest, dual, None, condition)
-            W = (point.W + blocks.correction(y / size - blocks.forward(point.W))) * size
-            saved = 1 - float(np.linalg.norm(W, axis=0).sum()) / plant.cost
-            feasible = np.linalg.norm(y - blocks.forward(W)) <= EQUAL * size
-            if feasible and saved > CHEAPER:
+            W = point.W + blocks.correction(y - blocks.forward(point.W))
+            saved = _saved(W, plant)
+            rest = y - blocks.forward(W)
+            feasible = np.linalg.norm(rest) <= EQUAL
+            if feasible and saved > CHEAPER and saved - _price(blocks, W, rest) / plant.cost > CHEAPER:
                 return Decision(Outcome.CHEAPER, saved, None, W, condition)
-            if k == PROXIMAL_LIMIT or _closed(blocks, point, cost, y / size, W / size):
+            if k == PROXIMAL_LIMIT or _closed(blocks, point, cost, y, W):
                 break
-        if feasible and abs(saved) <= EQUAL and _apart(W, plant) > 1e-3:
+        if feasible and abs(saved) + output_rounding(blocks, W) <= EQUAL and _apart(W, plant) > 1e-3:
             tie = W
     if tie is not None:
         return Decision(Outcome.TIED, _apart(tie, plant), None, tie, condition)
     return Decision(Outcome.UNDECIDED, np.nan, None, None, condition)
+
+
+def _price(blocks: Blocks, W: np.ndarray, rest: np.ndarray) -> float:
+    """What weights may cost that put out what others leave, the rounding of these included."""
+    return float(np.linalg.norm(blocks.correction(rest), axis=0).sum()) + PRICE * output_rounding(blocks, W)
+
+
+def _saved(W: np.ndarray, plant: Plant) -> float:
+    """The share of the plant's cost that other weights save."""
+    return 1 - float(np.linalg.norm(W, axis=0).sum()) / plant.cost
 
 
 def _apart(W: np.ndarray, plant: Plant) -> float:
@@ -122,7 +178,10 @@ def _closed(blocks: Blocks, point: Iterate, cost: np.ndarray, y: np.ndarray, W: 
 
 
 def _twin(blocks: Blocks, plant: Plant) -> np.ndarray | None:
-    """The plant with one unit shared with a block that can do the same at the same cost; None if no block can."""
+    """The plant with one unit shared with a block that can do the same at the same cost; None if no block can.
+
+    A block that is planted itself may do it for less.
+    """
     part = blocks.part(plant.where)
     for s, (place, size) in enumerate(zip(plant.where, plant.sizes, strict=True)):
         able = blocks.able(place, plant.units[:, s])

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import nnls
 
 from ..params import BadInput
 from .blocks import Blocks, check_finite
-from .certify import EQUAL
+from .certify import EQUAL, independent
 from .cones import Cones
 from .newton import Iterate, proximal_points
 
@@ -132,7 +133,7 @@ def evenly(blocks: Blocks, W: np.ndarray, dual: np.ndarray, norms: np.ndarray) -
     points = blocks.project(blocks.adjoint(dual), np.full(len(norms), 1 - 2 * TIGHT))[1]
     units = points[:, tight] / norms[tight]
     outputs = blocks.D[:, tight] * (blocks.X @ blocks.inputs(units, tight))
-    if not len(tight) or _independent(outputs):
+    if not len(tight) or independent(outputs, blocks.X, TIGHT):
         return W, True
     shares = np.linalg.norm(W[:, tight], axis=0)
     target, kept = outputs @ shares, np.ones(len(tight), bool)
@@ -147,16 +148,23 @@ def evenly(blocks: Blocks, W: np.ndarray, dual: np.ndarray, norms: np.ndarray) -
     if np.linalg.norm(outputs @ even - target) > TIGHT * np.linalg.norm(target):
         return W, False  # no even split was found; there is more than one solution all the same
     used = even > TIGHT * even.max()
-    unique = np.abs(even - shares).max() < 1e-4 * even.max() and _independent(outputs[:, used])
-    if unique:
+    if np.abs(even - shares).max() < 1e-4 * even.max() and _only(outputs, used, blocks.X):
         return W, True
     W = W.copy()
     W[:, tight] += units * (even - shares)
     return W, False
 
 
-def _independent(columns: np.ndarray) -> bool:
-    if columns.shape[1] > len(columns):
+def _only(outputs: np.ndarray, used: np.ndarray, X: np.ndarray) -> bool:
+    """Whether non-negative shares of outputs, positive where used, are the only ones with their sum.
+
+    Others would differ by shares that are positive somewhere off the used ones, and there the outputs would have a
+    convex combination in the span of the used ones.
+    """
+    if not independent(outputs[:, used], X, TIGHT):
         return False
-    values = np.linalg.svd(columns, compute_uv=False)
-    return bool(values[-1] > TIGHT * values[0])
+    units = outputs / np.linalg.norm(outputs, axis=0)
+    Q = np.linalg.qr(units[:, used])[0]
+    across = units[:, ~used] - Q @ (Q.T @ units[:, ~used])
+    last = np.append(np.zeros(len(across)), 1.0)
+    return bool(nnls(np.vstack([across, np.ones(across.shape[1])]), last)[1] > TIGHT)
