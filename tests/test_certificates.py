@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 import cvxpy as cp
@@ -24,7 +24,7 @@ from neurec_core.papers.convex_recovery import instance
 from neurec_core.params import BadInput
 
 MODELS = ("plain", "skip", "normalized")
-SEEDS = range(300)
+SEEDS, SOLVED = range(420), 30  # every so many instances are solved by CLARABEL as well
 ROUNDING = 1e-8  # of equations that hold in exact numbers; a thousandth of what is asked of a margin
 
 
@@ -125,7 +125,7 @@ def base(one, j):
         return A
     units = np.linalg.norm(one.X, axis=0)
     U, S, _ = np.linalg.svd(A / np.where(units > 0, units, 1), full_matrices=False)
-    return U[:, S > 1e-10 * S.max(initial=0)] if A.any() else np.zeros((len(A), 0))
+    return U[:, 1e-10 * S.max(initial=0) < S] if A.any() else np.zeros((len(A), 0))
 
 
 def squared_norm(X, gate, dual):
@@ -171,7 +171,9 @@ def rank(columns):
             rows.remove(pivot)
             rows.insert(found, pivot)
             found += 1
-            rows[found:] = [[v - row[k] / pivot[k] * w for v, w in zip(row, pivot, strict=True)] for row in rows[found:]]
+            shares = [row[k] / pivot[k] for row in rows[found:]]
+            rest = zip(shares, rows[found:], strict=True)
+            rows[found:] = [[v - t * w for v, w in zip(row, pivot, strict=True)] for t, row in rest]
     return found
 
 
@@ -179,7 +181,7 @@ def planted_outputs(one):
     """By planted block what it puts out, divided by what it costs; and its pattern."""
     sums = {}
     for w in one.W.T:
-        j = 0 if one.free else int((one.D == (one.X @ w >= 0)[:, None]).all(axis=0).argmax())
+        j = 0 if one.free else int(((one.X @ w >= 0)[:, None] == one.D).all(axis=0).argmax())
         output = one.X @ w if one.free else np.maximum(one.X @ w, 0)
         unit = np.append(output / np.linalg.norm(output), w) if one.model == "normalized" else np.append(output, w)
         sums[j] = sums.get(j, 0) + unit
@@ -196,7 +198,9 @@ def check_dual(one, dual, margin):
         assert np.abs(A.T @ dual - wanted).max(initial=0) < ROUNDING
     assert rank(np.column_stack([output for output, _ in planted.values()])) == len(planted)
     signs = (1, -1) if one.exact else (1,)
-    for j, sign in ((j, sign) for j in range(p) for sign in (signs if j >= one.free else (1,))):
+    for j, sign in product(range(p), signs):
+        if sign < 0 and j < one.free:
+            continue
         if j in planted and sign < 0:  # -u only lies in the cone as well if it puts out nothing, but u does
             assert norm_of(one, j, sign, dual) <= 1 + ROUNDING
         elif j not in planted:
@@ -209,8 +213,8 @@ def check_dual(one, dual, margin):
 
 
 def into_cone(one, j, sign, u):
-    """The weights moved in the null space of D_j X, at no cost, to where a ReLU unit has pattern j: a linear program."""
-    sides, units = np.where(one.D[:, j], 1.0, -1.0), np.linalg.norm(one.X, axis=0)
+    """The weights moved in the null space of D_j X, at no cost, to where a ReLU unit has pattern j."""
+    units = np.linalg.norm(one.X, axis=0)
     X = one.X / np.where(units > 0, units, 1)
     A = base(one, j)
     if not u.any() or A.shape[1] == len(u):
@@ -282,3 +286,167 @@ def least_cost(one):
     problem = cp.Problem(cp.Minimize(cost), [total == one.y / scale, *limits])
     problem.solve(solver="CLARABEL")
     return problem.value
+
+
+# -------------------------------------------------------------------------------------------------------- the checks
+
+
+def check_condition(one, condition):
+    """That the isometry condition holds is a proof; that it does not, its definition says in plain numpy."""
+    if condition.held(one.plant):
+        check_dual(one, condition.dual, 1 - condition.largest(one.plant))
+        return
+    A, u = [], []
+    for j, (output, w) in planted_outputs(one).items():
+        A.append(base(one, j))
+        unit = output / np.linalg.norm(output) if one.model == "normalized" else w / np.linalg.norm(w)
+        u.append(A[-1].T @ unit if one.model == "normalized" else unit)
+    A, u = np.hstack(A), np.concatenate(u)
+    dual = np.linalg.lstsq(A.T, u, rcond=1e-12)[0]
+    others = (j for j in range(one.D.shape[1]) if j not in one.plant.where)
+    largest = max((np.linalg.norm(base(one, j).T @ dual) for j in others), default=0)
+    missed = np.abs(A.T @ dual - u).max()
+    outputs = np.column_stack([output for output, _ in planted_outputs(one).values()])
+    seen = np.abs(one.X[one.X != 0])
+    close = seen.min() < 1e-6 * seen.max() or np.linalg.norm(dual) * seen.max() > 1e4  # where rounding leaves it open
+    assert close or largest > 1 - 1e-6 or missed > 1e-12 or rank(outputs) < outputs.shape[1]
+
+
+def check_least_cost(one, proof):
+    least, cost = least_cost(one), one.plant.cost
+    if proof.outcome is Outcome.UNIQUE:
+        assert least == pytest.approx(cost, rel=1e-6)
+    elif proof.outcome is Outcome.TIED:
+        assert least <= cost * (1 + 1e-6)
+    elif proof.outcome is Outcome.CHEAPER:
+        assert least <= cost * (1 - proof.margin + 1e-6)
+
+
+@pytest.mark.parametrize("exact", [False, True], ids=["relaxed", "exact"])
+@pytest.mark.parametrize("model", MODELS)
+def test_every_certificate_proves_what_it_says(model, exact):
+    met = Counter()
+    for seed in SEEDS:
+        one = posed(model, exact, seed)
+        if one is None:
+            continue
+        proof = recovery.decide(one.blocks, one.y, one.plant)
+        if proof.outcome is Outcome.UNIQUE:
+            assert proof.margin > 0
+            check_dual(one, proof.dual, proof.margin)
+        elif proof.outcome is not Outcome.UNDECIDED:
+            check_other(one, proof)
+        check_condition(one, proof.isometry)
+        if seed % SOLVED == 0:
+            check_least_cost(one, proof)
+        met[proof.outcome] += 1
+    assert met.total() > 280
+    assert min(met[outcome] for outcome in Outcome if outcome is not Outcome.UNDECIDED) >= 4
+    assert met[Outcome.UNDECIDED] < 0.07 * met.total()
+
+
+# ---------------------------------------------------------------------------------- all patterns of a ReLU network
+
+
+def cells(X):
+    """Directions, one at least inside every cell in the plane or in space: next to each ray, in all directions."""
+    rows = [x / np.linalg.norm(x) for x in X if x.any()]
+    if X.shape[1] == 2:
+        turns = np.sort(np.concatenate([np.arctan2(x[1], x[0]) + np.array([1, -1]) * np.pi / 2 for x in rows]))
+        turns = (turns + np.roll(np.append(turns[1:], turns[0] + 2 * np.pi), 0)) / 2
+        return np.column_stack([np.cos(turns), np.sin(turns)])
+    near = [1e-5 * (s * a + t * b) for a, b in combinations(rows, 2) for s, t in product((1, -1), repeat=2)]
+    return np.array([s * np.cross(a, b) + h for a, b in combinations(rows, 2) for s in (1, -1) for h in near])
+
+
+def sums(X, dual):
+    """By pattern, sign times sum_i l_i x_i over the active points, and the most that it gives a unit vector there."""
+    found = {}
+    for h in cells(X):
+        gate = X @ h > 0
+        for sign in (1, -1):
+            if (key := (*gate.tolist(), sign)) not in found:
+                g = sign * X[gate].T @ dual[gate]
+                found[key] = g, largest_in_cone(g, np.where(gate, 1.0, -1.0)[:, None] * X)
+    return found
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_every_certificate_over_all_patterns_proves_what_it_says(d):
+    met = Counter()
+    for seed in range(150):
+        rng = np.random.default_rng([seed, d])
+        X, v = points(rng, d), rng.standard_normal(d)
+        X = X[:5] if d == 3 else X
+        unit = X / np.where(X.any(axis=1), np.linalg.norm(X, axis=1), 1)[:, None]
+        y = np.maximum(X @ v, 0)
+        try:
+            proof, best = interpolation.decide(X, v), interpolation.least_norm(X, y)
+        except BadInput:  # nothing active, or three points in one plane
+            continue
+        met[proof.outcome] += 1
+        size, allowed = np.linalg.norm(v), ROUNDING * np.linalg.norm(X, axis=1) * np.linalg.norm(v)
+        largest = max(most for _, most in sums(X, best.dual).values())
+        assert largest < 1 + ROUNDING, "no neuron is better paid"
+        assert y @ best.dual >= best.value * (1 - best.gap - 1e-12)
+        assert (np.abs(np.maximum(X @ best.W.T, 0) @ best.a - y) <= 10 * allowed).all()
+        if proof.outcome is Outcome.UNIQUE:
+            assert best.value == pytest.approx(size, rel=1e-8)
+            unit = unit[X.any(axis=1)]
+            own = tuple((unit @ v > 0).tolist())
+            for (*gate, sign), (g, most) in sums(unit, proof.dual).items():
+                if tuple(gate) == own and sign > 0:
+                    assert np.allclose(g, v / size, atol=ROUNDING), "the neuron is paid its cost, and best so"
+                else:
+                    assert most < 1 - (tuple(gate) != own) * (proof.margin - 1e-10)
+        elif proof.outcome is Outcome.CHEAPER:
+            p = proof.W.shape[1] // 2
+            outputs = np.maximum(X @ proof.W[:, :p], 0).sum(axis=1) - np.maximum(-X @ proof.W[:, p:], 0).sum(axis=1)
+            assert (np.abs(outputs - y) <= allowed).all()
+            assert np.linalg.norm(proof.W, axis=0).sum() < size * (1 - proof.margin / 2)
+            assert best.value < size * (1 - proof.margin / 2)
+    assert met.total() > 60
+    assert met[Outcome.UNIQUE] > 5 < met[Outcome.CHEAPER]
+
+
+def test_a_neuron_with_a_weight_that_no_point_can_see_is_not_of_least_norm():
+    for X in (np.eye(2), np.column_stack([np.eye(2), np.zeros(2)])):
+        v = np.array([1.0, -1, 0][: X.shape[1]]) / 2**0.5
+        proof = interpolation.decide(X, v)
+        assert proof.outcome is Outcome.CHEAPER
+        assert proof.margin <= 1 - 0.5**0.5 + 1e-9
+        assert not proof.isometry.consistent
+        assert interpolation.least_norm(X, np.maximum(X @ v, 0)).value == pytest.approx(0.5**0.5)
+
+
+# ------------------------------------------------------------------------------------------------------------- units
+
+
+@pytest.mark.parametrize("exact", [False, True], ids=["relaxed", "exact"])
+@pytest.mark.parametrize("model", MODELS)
+def test_decisions_do_not_depend_on_units(model, exact):
+    met = Counter()
+    for seed in range(0, 60, 2):
+        one = posed(model, exact, seed)
+        if one is None or not np.isin(np.linalg.norm(one.X, axis=1) > 1e-6, True).all():
+            continue
+        decided = recovery.decide(one.blocks, one.y, one.plant)
+        met[decided.outcome] += 1
+        for exponent in (-8, -4, 4, 8):
+            free, scale = one.free, 10.0**exponent
+            X = scale * one.X
+            if model == "normalized":  # in units of its own for each input
+                X[:, ::2] = one.X[:, ::2]
+            if model == "normalized":
+                units = np.where(np.arange(X.shape[1]) % 2, scale, 1)
+                blocks, plant = instance.planted_blocks(X, one.D, one.W / units[:, None], True)
+                y = one.y
+            else:
+                blocks, plant, y = Blocks(X, one.D), one.plant, scale * one.y
+            H = one.H / units[:, None] if model == "normalized" else one.H
+            for size in (1.0, 1 / scale):
+                other = recovery.decide(
+                    Cones(blocks, H, free) if exact else blocks, size * y, plant._replace(sizes=size * plant.sizes)
+                )
+                assert other.outcome is decided.outcome
+    assert met.total() > 12

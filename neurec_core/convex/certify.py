@@ -150,7 +150,7 @@ def settles(largest: float, off: float, independent: bool) -> bool:
 
 
 def independent(outputs: np.ndarray, X: np.ndarray, tolerance: float) -> bool:
-    """Whether the columns of outputs (n, k) on points X (n, d) are linearly independent, in whatever units either is."""
+    """Whether the columns of outputs (n, k) on points X (n, d) are linearly independent, whatever units they are in."""
     rows = np.linalg.norm(X, axis=1)
     columns = outputs / np.where(rows > 0, rows, 1)[:, None]
     sizes = np.linalg.norm(columns, axis=0)

@@ -14,17 +14,23 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import nnls
 
 from .. import arrangements
 from ..params import BadInput
-from . import recovery, solving
+from . import recovery
 from .blocks import Blocks, check_finite
 from .certify import Plant
 from .cones import Cones
+from .newton import Iterate, proximal_points
+from .solving import GAP, bounds
 
+PRECISION = 1e-12  # asked of the interior-point method, which returns the best that rounding allows
+POLISHED = 8  # answers, the interior-point method's included
 FAINT = 1e-9  # neurons with a smaller share of the norm are rounding
-PARALLEL = 1 - 1e-10  # neurons of one sign whose directions have a larger cosine are one
+PARALLEL = 1 - 1e-10  # neurons of one sign whose directions have a larger cosine are one, if they fit as one
+FITS = 1e-10  # labels of norm 1 that are missed by less are met
 RIGHT = 1e-9  # smaller cosines are 0
 
 
@@ -65,10 +71,13 @@ def least_norm(X: np.ndarray, y: np.ndarray) -> Interpolant:
     blocks, scale = _blocks(X)
     _check(y, scale)
     labels = y / np.where(scale > 0, scale, 1)
-    answer = solving.solve(blocks, labels)
-    W, a = _sparse(blocks, labels, answer)
-    value = float(np.linalg.norm(answer.W, axis=0).sum())
-    return Interpolant(W, a, value, answer.dual / np.where(scale > 0, scale, 1), answer.gap, answer.converged)
+    size = float(np.linalg.norm(labels))
+    if not size:
+        return Interpolant(np.zeros((0, X.shape[1])), np.zeros(0), 0.0, np.zeros(len(y)), 0.0, True)
+    W, dual, value, gap = _enclosed(blocks, labels / size)
+    W, a = _sparse(blocks, labels / size, W)
+    root, dual = size**0.5, dual / np.where(scale > 0, scale, 1)
+    return Interpolant(root * W, root * a, size * value, dual, gap, gap <= GAP)
 
 
 def decide(X: np.ndarray, v: np.ndarray) -> recovery.Decision:
@@ -88,7 +97,10 @@ def decide(X: np.ndarray, v: np.ndarray) -> recovery.Decision:
     ------
     BadInput : as `least_norm` does; "v (neuron) must be active on some point and meet none at a right angle"
     """
-    blocks, _ = _blocks(X)
+    blocks, scale = _blocks(X)
+    seen = scale > 0
+    if not seen.all():  # a point at 0 says nothing
+        blocks = _blocks(X[seen])[0]
     heights = blocks.X @ v
     if not (heights > 0).any() or not np.abs(heights).min() > RIGHT * np.linalg.norm(v):
         raise BadInput("v (neuron) must be active on some point and meet none at a right angle")
@@ -115,20 +127,86 @@ def _check(y: np.ndarray, scale: np.ndarray) -> None:
         raise BadInput(f"y (labels) must be 0 where the point is 0, got {wrong} that are not")
 
 
-def _sparse(blocks: Cones, y: np.ndarray, answer: solving.Answer) -> tuple[np.ndarray, np.ndarray]:
-    """The solution's network, with a neuron for each direction, and no more of them than independent outputs.
+def _enclosed(blocks: Cones, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Weights (d, 2p) that fit, a feasible dual vector (n,), the cost of the weights, and the gap between them.
+
+    The interior-point method's answer, and where it leaves a gap, Newton steps from there.
+    """
+    point = _optimum(blocks, y)
+    polished = proximal_points(blocks, y, np.ones(blocks.D.shape[1]), start_at=point)
+    least, most, W, dual, gap = np.inf, -np.inf, point.W, point.dual, np.inf
+    for _ in range(POLISHED):
+        near, primal, candidate, _, bound = bounds(blocks, y, 0.0, point)
+        if primal < least:
+            least, W = primal, near
+        if bound > most:
+            most, dual = bound, candidate
+        gap = (least - most) / least if least < np.inf else np.inf
+        if gap <= GAP:
+            break
+        point = next(polished)
+    return W, dual, least, gap
+
+
+def _optimum(blocks: Cones, y: np.ndarray) -> Iterate:
+    """Weights (d, 2p) and a dual vector (n,) at the optimum, as near as an interior-point method comes.
+
+    **Source**: goulart2024clarabel (the method); cones are given by their facets alone.
+    """
+    import clarabel
+
+    (n, d), p = blocks.X.shape, blocks.D.shape[1]
+    walls = _walls(blocks.gated)
+    sides = np.where(blocks.gated.D > 0, 1.0, -1.0)
+    limits = [sides[own, j, None] * blocks.X[own] for j, own in enumerate(walls.T)]
+    # By block its norm and its weights; outputs, walls, and the second-order cones of the norms.
+    outputs = np.concatenate([np.zeros((p, 1, n)), blocks.rows(np.arange(p)).reshape(p, d, n)], axis=1).reshape(-1, n).T
+    confined = sparse.block_diag([np.pad(sign * C, ((0, 0), (1, 0))) for sign in (1, -1) for C in limits])
+    rows = sparse.vstack([sparse.csc_matrix(outputs), -confined, -sparse.identity(p * (d + 1))], format="csc")
+    bounds = np.concatenate([y, np.zeros(rows.shape[0] - n)])
+    cones = [clarabel.ZeroConeT(n), clarabel.NonnegativeConeT(confined.shape[0])]
+    settings = clarabel.DefaultSettings()
+    settings.verbose, settings.max_threads = False, 1
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = PRECISION
+    goal, flat = np.tile(np.eye(d + 1)[0], p), sparse.csc_matrix((p * (d + 1),) * 2)
+    cones += [clarabel.SecondOrderConeT(d + 1)] * p
+    found = clarabel.DefaultSolver(flat, goal, rows, bounds, cones, settings).solve()
+    dual = -np.array(found.z)[:n]
+    return Iterate(np.array(found.x).reshape(p, d + 1)[:, 1:].T, dual, blocks.adjoint(dual), 0)
+
+
+def _walls(gated: Blocks) -> np.ndarray:
+    """Which points bound which cells, (n, p), of parallel ones the first: on the other side there is a cell, too."""
+    cosines = np.abs(gated.X @ gated.X.T)
+    firsts: list[int] = []
+    for i in np.flatnonzero(gated.X.any(axis=1)):
+        if not (cosines[i, firsts] > PARALLEL).any():
+            firsts.append(i)
+    D = gated.D[firsts] > 0
+    known, walls = set(map(bytes, D.T.copy())), np.zeros(gated.D.shape, bool)
+    for k, i in enumerate(firsts):
+        flipped = D.T.copy()
+        flipped[:, k] ^= True
+        walls[i] = [bytes(pattern) in known for pattern in flipped]
+    return walls
+
+
+def _sparse(blocks: Cones, y: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A solution's network, with a neuron for each direction, and no more of them than independent outputs.
 
     Neurons on the boundary of several cells are in several blocks. Any positive sum of its units that fits costs the
     same, so that non-negative least squares, which ends with independent columns, may leave some out.
     """
-    sizes = np.linalg.norm(answer.W, axis=0)
+    sizes = np.linalg.norm(W, axis=0)
     used = np.flatnonzero(sizes > FAINT * sizes.sum())
     # A minus block holds the negative of a neuron's weights.
     signs = np.where(used < blocks.gated.D.shape[1], 1.0, -1.0)
-    units = (signs * answer.W[:, used] / sizes[used]).T
-    new = [not (signs[:k] * (units[:k] @ units[k]) * signs[k] > PARALLEL).any() for k in range(len(used))]
-    units, signs = units[new], signs[new]
-    shares = nnls(np.maximum(blocks.X @ units.T, 0) * signs, y)[0] if len(units) else np.zeros(0)
-    kept = shares > FAINT * shares.sum()
-    roots = np.sqrt(shares[kept])
+    units = (signs * W[:, used] / sizes[used]).T
+    for cosine in (PARALLEL, 1.0):
+        new = [not (signs[:k] * (units[:k] @ units[k]) * signs[k] > cosine).any() for k in range(len(used))]
+        shares, missed = nnls((np.maximum(blocks.X @ units.T, 0) * signs)[:, new], y)
+        if missed <= FITS:
+            break
+    kept = np.flatnonzero(new)[shares > FAINT * shares.sum()]
+    roots = np.sqrt(shares[shares > FAINT * shares.sum()])
     return units[kept] * roots[:, None], signs[kept] * roots

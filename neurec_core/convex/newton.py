@@ -31,7 +31,9 @@ class Iterate(NamedTuple):
     steps: int
 
 
-def proximal_points(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0) -> Iterator[Iterate]:
+def proximal_points(
+    blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0, start_at: Iterate | None = None
+) -> Iterator[Iterate]:
     """The iterates, without end; the caller decides when one is good enough.
 
     Parameters
@@ -40,10 +42,11 @@ def proximal_points(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: floa
     y : (n,) labels, of norm about 1
     cost : (p,) the weights c_j > 0
     ridge : >= 0
+    start_at : a point near the solution, if one is known
 
     **Source**: rockafellar1976monotone (the method), li2018highly (Newton steps on its dual subproblems).
     """
-    now = start(blocks, y, cost, ridge)
+    now = start_at or start(blocks, y, cost, ridge)
     step, tolerance = FIRST_STEP, FIRST_TOLERANCE
     while True:
         now = _Subproblem(blocks, y, cost, ridge, step, now).solve(tolerance)

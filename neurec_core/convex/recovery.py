@@ -111,7 +111,7 @@ def _factors(blocks: Blocks) -> np.ndarray:
 
 
 def _decided(blocks: Blocks, y: np.ndarray, plant: Plant, condition: Isometry, least: np.ndarray) -> Decision:
-    """The decision for blocks of the right size and labels of norm 1; `least` is the isometry condition's dual vector."""
+    """The decision for blocks of the right size and labels of norm 1; `least` is the dual vector of the condition."""
     # What the gated blocks certify holds with cones as well: they have fewer units.
     relaxed = _decided(blocks.gated, y, plant, condition, least) if isinstance(blocks, Cones) else None
     if relaxed and relaxed.outcome is Outcome.UNIQUE:
