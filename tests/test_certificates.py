@@ -356,7 +356,8 @@ def cells(X):
         turns = (turns + np.roll(np.append(turns[1:], turns[0] + 2 * np.pi), 0)) / 2
         return np.column_stack([np.cos(turns), np.sin(turns)])
     near = [1e-5 * (s * a + t * b) for a, b in combinations(rows, 2) for s, t in product((1, -1), repeat=2)]
-    return np.array([s * np.cross(a, b) + h for a, b in combinations(rows, 2) for s in (1, -1) for h in near])
+    rays = [s * np.cross(a, b) + h for a, b in combinations(rows, 2) for s in (1, -1) for h in near]
+    return np.array([*rays, *(s * x for x in rows for s in (1, -1))])  # where all points are on one line
 
 
 def sums(X, dual):

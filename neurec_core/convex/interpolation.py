@@ -24,9 +24,11 @@ from .blocks import Blocks, check_finite
 from .certify import Plant
 from .cones import Cones
 from .newton import Iterate, proximal_points
-from .solving import GAP, bounds
+from .solving import GAP, _bounds
 
 PRECISION = 1e-12  # asked of the interior-point method, which returns the best that rounding allows
+FINE = 1e-11  # a gap at which neurons that only mend rounding have gone
+STEPS = 40  # of Newton, after which they are not worth more
 POLISHED = 8  # answers, the interior-point method's included
 FAINT = 1e-9  # neurons with a smaller share of the norm are rounding
 PARALLEL = 1 - 1e-10  # neurons of one sign whose directions have a larger cosine are one, if they fit as one
@@ -136,13 +138,13 @@ def _enclosed(blocks: Cones, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, flo
     polished = proximal_points(blocks, y, np.ones(blocks.D.shape[1]), start_at=point)
     least, most, W, dual, gap = np.inf, -np.inf, point.W, point.dual, np.inf
     for _ in range(POLISHED):
-        near, primal, candidate, _, bound = bounds(blocks, y, 0.0, point)
+        near, primal, candidate, _, bound = _bounds(blocks, y, 0.0, point)
         if primal < least:
             least, W = primal, near
         if bound > most:
             most, dual = bound, candidate
         gap = (least - most) / least if least < np.inf else np.inf
-        if gap <= GAP:
+        if gap <= FINE or point.steps > STEPS:
             break
         point = next(polished)
     return W, dual, least, gap
@@ -179,7 +181,7 @@ def _walls(gated: Blocks) -> np.ndarray:
     """Which points bound which cells, (n, p), of parallel ones the first: on the other side there is a cell, too."""
     cosines = np.abs(gated.X @ gated.X.T)
     firsts: list[int] = []
-    for i in np.flatnonzero(gated.X.any(axis=1)):
+    for i in map(int, np.flatnonzero(gated.X.any(axis=1))):
         if not (cosines[i, firsts] > PARALLEL).any():
             firsts.append(i)
     D = gated.D[firsts] > 0

@@ -72,7 +72,7 @@ def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -
     cost = np.ones(blocks.D.shape[1])
     least, W, most, dual, norms, left, since = np.inf, W, -np.inf, nothing.dual, nothing.norms, np.inf, 0
     for k, point in enumerate(_points(blocks, y / size, cost, ridge / size)):
-        near, primal, candidate, sizes, bound = bounds(blocks, y / size, ridge / size, point)
+        near, primal, candidate, sizes, bound = _bounds(blocks, y / size, ridge / size, point)
         if primal < least:
             least, W = primal, near
         if bound > most:
@@ -105,7 +105,7 @@ def check_labels(blocks: Blocks, y: np.ndarray) -> None:
     check_finite("y", "labels", y)
 
 
-def bounds(
+def _bounds(
     blocks: Blocks, y: np.ndarray, ridge: float, point: Iterate
 ) -> tuple[np.ndarray, float, np.ndarray, np.ndarray, float]:
     """Feasible weights and their objective; a feasible dual vector, its norms and its objective."""
