@@ -158,12 +158,13 @@ def _optimum(blocks: Cones, y: np.ndarray) -> Iterate:
     import clarabel
 
     (n, d), p = blocks.X.shape, blocks.D.shape[1]
-    walls = _walls(blocks.gated)
-    sides = np.where(blocks.gated.D > 0, 1.0, -1.0)
-    limits = [sides[own, j, None] * blocks.X[own] for j, own in enumerate(walls.T)]
+    i, j = np.nonzero(_walls(blocks.gated))
+    walls = np.where(blocks.gated.D[i, j] > 0, 1.0, -1.0)[:, None] * blocks.X[i]
+    places = np.repeat(np.arange(len(i)), d), (j[:, None] * (d + 1) + np.arange(1, d + 1)).ravel()
+    one_sign = sparse.csc_matrix((walls.ravel(), places), shape=(len(i), p // 2 * (d + 1)))
     # By block its norm and its weights; outputs, walls, and the second-order cones of the norms.
     outputs = np.concatenate([np.zeros((p, 1, n)), blocks.rows(np.arange(p)).reshape(p, d, n)], axis=1).reshape(-1, n).T
-    confined = sparse.block_diag([np.pad(sign * C, ((0, 0), (1, 0))) for sign in (1, -1) for C in limits])
+    confined = sparse.block_diag([one_sign, -one_sign])
     rows = sparse.vstack([sparse.csc_matrix(outputs), -confined, -sparse.identity(p * (d + 1))], format="csc")
     bounds = np.concatenate([y, np.zeros(rows.shape[0] - n)])
     cones = [clarabel.ZeroConeT(n), clarabel.NonnegativeConeT(confined.shape[0])]

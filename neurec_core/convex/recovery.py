@@ -65,8 +65,8 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     """Is the plant the only minimal-norm solution? Stops at the first certificate, of either answer.
 
     In turn: another block that puts out what a planted one does (a tie by structure, whether the plant is optimal or
-    not); the isometry condition, for an exact program with the cones as well; proximal points, each of which is tried as
-    a certificate of both kinds; the same with the other blocks discounted. Points that are tiny beside others are
+    not); the isometry condition, for an exact program with the cones as well; proximal points, each of which is tried
+    as a certificate of both kinds; the same with the other blocks discounted. Points that are tiny beside others are
     enlarged with their labels first, and all brought to a size of about 1: the answer is the same in all units.
 
     Parameters
