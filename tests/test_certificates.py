@@ -349,15 +349,11 @@ def test_every_certificate_proves_what_it_says(model, exact):
 
 
 def cells(X):
-    """Directions, one at least inside every cell in the plane or in space: next to each ray, in all directions."""
+    """Directions in the plane, one inside every cell."""
     rows = [x / np.linalg.norm(x) for x in X if x.any()]
-    if X.shape[1] == 2:
-        turns = np.sort(np.concatenate([np.arctan2(x[1], x[0]) + np.array([1, -1]) * np.pi / 2 for x in rows]))
-        turns = (turns + np.roll(np.append(turns[1:], turns[0] + 2 * np.pi), 0)) / 2
-        return np.column_stack([np.cos(turns), np.sin(turns)])
-    near = [1e-5 * (s * a + t * b) for a, b in combinations(rows, 2) for s, t in product((1, -1), repeat=2)]
-    rays = [s * np.cross(a, b) + h for a, b in combinations(rows, 2) for s in (1, -1) for h in near]
-    return np.array([*rays, *(s * x for x in rows for s in (1, -1))])  # where all points are on one line
+    turns = np.sort(np.concatenate([np.arctan2(x[1], x[0]) + np.array([1, -1]) * np.pi / 2 for x in rows]))
+    turns = (turns + np.append(turns[1:], turns[0] + 2 * np.pi)) / 2
+    return np.column_stack([np.cos(turns), np.sin(turns)])
 
 
 def sums(X, dual):
@@ -372,18 +368,16 @@ def sums(X, dual):
     return found
 
 
-@pytest.mark.parametrize("d", [2, 3])
-def test_every_certificate_over_all_patterns_proves_what_it_says(d):
+def test_every_certificate_over_all_patterns_proves_what_it_says():
     met = Counter()
     for seed in range(150):
-        rng = np.random.default_rng([seed, d])
-        X, v = points(rng, d), rng.standard_normal(d)
-        X = X[:5] if d == 3 else X
+        rng = np.random.default_rng([seed, 2])
+        X, v = points(rng, 2), rng.standard_normal(2)
         unit = X / np.where(X.any(axis=1), np.linalg.norm(X, axis=1), 1)[:, None]
         y = np.maximum(X @ v, 0)
         try:
             proof, best = interpolation.decide(X, v), interpolation.least_norm(X, y)
-        except BadInput:  # nothing active, or three points in one plane
+        except BadInput:  # nothing active
             continue
         met[proof.outcome] += 1
         size, allowed = np.linalg.norm(v), ROUNDING * np.linalg.norm(X, axis=1) * np.linalg.norm(v)
