@@ -103,13 +103,14 @@ def optimistic_sample_size(
     ----------
     architecture : "ws" (a convolution), "ns" (without weight sharing) or "fc" (fully connected)
     d, s : inputs and kernel size; of an image, pixels a side; s in [1, d]
-    k : kernels, >= 0, in general position: none is a shift of another up to sign
+    k : kernels, >= 0, in general position: none is, up to sign, a shift of another with the same hidden bias
     hidden_bias, output_bias : which biases the network has
     image : whether inputs are d x d images and kernels s x s
     nulled : output weights that are zero, kernel by kernel; with weight sharing they count where all of a kernel's do
 
-    **Source**: zhang2025local, Section 5, Theorems 5 and 6; differs: zero output weights, which it leaves out, take
-    s + beta + 1 or d + beta + 1 each (zhang2022linear has one less).
+    **Source**: zhang2025local, Section 5, Theorems 5 and 6, without hidden biases; zhang2022linear, caption of Table 4,
+    with them; differs: zero output weights, which the theorems leave out, take s + beta + 1 or d + beta + 1 each
+    (zhang2022linear has one less).
     """
     inputs, kernel, places = (size**2 if image else size for size in (d, s, d + 1 - s))
     fan_in = (inputs if architecture == "fc" else kernel) + hidden_bias

@@ -27,8 +27,9 @@
 #
 # **The optimistic sample size is a rank** (their Theorem 1): the least $n$ from which some $\theta^\star$ will do is the least dimension of
 # $\mathrm{span}\{\partial f / \partial \theta_i\}$ over all $\theta^\star$. For analytic activations almost any $n$ points will do (Cor. 4), and
-# **the number does not grow with the width** (Cor. 6). For a target of $k$ convolution kernels of size $s$ on $d$ inputs, with hidden biases
-# (Theorems 5 and 6):
+# **the number does not grow with the width** (Cor. 6). For a target of $k$ convolution kernels of size $s$ on $d$ inputs, Theorems 5 and 6 give
+# $k(d + 1)$ for a convolution, $k(s + 1)(d + 1 - s)$ without weight sharing and $k(d + 1)(d + 1 - s)$ for a fully connected network, all without
+# hidden biases. With hidden biases, as here, the numbers are those of an earlier version of the paper ({cite:t}`zhang2022linear`, caption of Table 4):
 #
 # | network | optimistic sample size | $d = 5$, $s = 3$, $k = 1$ |
 # |---|---|---|
@@ -39,7 +40,7 @@
 # What we expect to see:
 #
 # 1. The ranks, exactly, at any width. That is linear algebra.
-# 2. No recovery below them, ever. At the width of the target, recovery from them on, if training finds no bad minimum.
+# 2. No recovery below them, with probability one. At the width of the target, recovery from them on, if training finds no bad minimum.
 # 3. Wider networks need more samples than that, but far fewer than they have parameters. No theorem says so.
 
 # %% tags=["parameters"]
@@ -85,30 +86,34 @@ assert found.rank[0] == 7
 
 # %% [markdown]
 # The gap leaves no doubt: of seven hundred directions in which the parameters can move, all but seven leave the function as it is, to
-# first order. Now a convolution with one kernel is trained on six, and on seven points, from weights of size $10^{-10}$.
+# first order. Now a convolution with one kernel is trained on six, and on seven points, from weights of size $10^{-10}$. Ten draws of the points and
+# of the weights are trained; the figure shows the third.
 
 
 # %%
-def train(n):
+def train(n, draws):
     params = INSTANCE.params(n=n, steps=100_000)
-    return INSTANCE.run(params, Draws(0, [2]))
+    return INSTANCE.run(params, Draws(seed, draws))
 
 
-runs = {f"n = {n}": train(n) for n in (6, 7)}
+runs = {f"n = {n}": train(n, [2]) for n in (6, 7)}
 solutions = {name: run[1] for name, run in runs.items()}
 tanh_portrait.losses(solutions, "One kernel, on six and on seven points")
 
 # %%
-scores = {name: run[2] for name, run in runs.items()}
-assert max(s["train"][0] for s in scores.values()) < 1e-19
-assert not scores["n = 6"]["recovered"][0]
-assert scores["n = 7"]["recovered"][0]
-told = pd.DataFrame(scores).loc[["train", "test", "taken"]]
-told.map(lambda value: f"{value[0]:.1e}")
+ten = {f"n = {n}": train(n, range(10))[2] for n in (6, 7)}
+recovered = {name: int(s["recovered"].sum()) for name, s in ten.items()}
+assert recovered["n = 6"] == 0 < recovered["n = 7"]
+print("recovered, of ten:", recovered)
+ends = pd.concat(
+    {name: pd.DataFrame(s)[["train", "test"]] for name, s in ten.items()}
+)
+ends.unstack(0).map("{:.0e}".format)
 
 # %% [markdown]
-# Both fit their points to $10^{-20}$. Six points leave a curve of interpolating networks, and training ends somewhere on it.
-# Seven leave one.
+# On six points training fits the labels and yet finds another function: six points leave a curve of interpolating networks, and training ends somewhere
+# on it. With seven points the target is an isolated solution: no other network *near it* fits them. Training can still end elsewhere, or be under way
+# after 100,000 steps: of the ten draws, six recover the target.
 #
 # The small weights matter, and they are no obstacle: near zero, those of a fully connected network grow by $1 + 2 h \lvert\gamma\rvert$ a step with
 # $\gamma$ the mean of $y\,(x, 1)$, for a convolution with the largest singular value of such means over its positions, and leave the saddle within a
@@ -171,24 +176,26 @@ assert (by_width.nunique(axis=1) == 1).all()
 by_width.astype(int)
 
 # %% [markdown]
-# Columns are widths: the rank does not know them. It holds at copies of kernels, too, as long as a copy's share is the same at every
-# position. Where the formulas fail (without biases):
+# Each column is a width. The columns agree, so the rank does not depend on the width. It holds at copies of kernels, too, as long as a copy's share is the same at every
+# position. Where the formulas fail (without a bias of the output):
 
 # %%
-bare = ranks[
-    (ranks["hidden_bias"] == "without") & (ranks["output_bias"] == "without")
-]
+bare = ranks[ranks["output_bias"] == "without"]
 fails = bare[~bare["agrees"].astype(bool)]
-where = ["target", "embedding", "architecture", "factor"]
+where = ["hidden_bias", "target", "embedding", "architecture", "factor"]
 failures = fails.groupby(where)[["rank", "formula"]].first().astype(int)
-shifted = failures.loc["shifted", "null"].sort_values("rank")
-assert shifted["rank"].unique().tolist() == [9, 18, 30]
-assert shifted["formula"].unique().tolist() == [12, 24, 48]
+shifted = failures.xs(("shifted", "null"), level=["target", "embedding"])
+by_bias = {b: shifted.loc[b].sort_values("rank") for b in ("without", "with")}
+assert by_bias["without"]["rank"].unique().tolist() == [9, 18, 30]
+assert by_bias["without"]["formula"].unique().tolist() == [12, 24, 48]
+assert by_bias["with"]["rank"].unique().tolist() == [11, 23, 35]
+assert by_bias["with"]["formula"].unique().tolist() == [14, 32, 56]
 failures
 
 # %% [markdown]
 # Kernels that are shifts of one another, $(1, 0)$ and $(0, 1)$, act on common inputs with common weights: the rank is smaller than
-# Theorems 5 and 6 say. A convolution whose copies have different shares at different positions expresses the same target with a higher rank: it is
+# Theorems 5 and 6 say. With hidden biases the rank is also smaller, if the biases of the shifted kernels are equal, as here: 11, 23 and 35 in
+# place of 14, 32 and 56. With different biases it is what the formulas say. A convolution whose copies have different shares at different positions expresses the same target with a higher rank: it is
 # not true that any way to write the target will do. Output weights of zero lower the rank by a whole neuron each, without weight
 # sharing:
 
@@ -500,12 +507,21 @@ measured_ranks = by_width.xs("hidden bias", level=1)[1].astype(int).to_dict()
 # %%
 agree = measured_ranks == optimistic
 ranks_line = line_of(claimed, in_order(measured_ranks), agree)
-by_formula, by_rank = (
-    ", ".join(map(str, shifted[column].unique())) for column in ("formula", "rank")
-)
+
+
+def levels(bias, column):
+    return ", ".join(by_bias[bias][column].unique().astype(str))
+
+
+# %%
 checks = {
     "ranks, hidden biases: ws, ns, fc": ranks_line,
-    "ranks of shifted kernels, no biases": line_of(by_formula, by_rank, False),
+    "ranks of shifted kernels, no biases": line_of(
+        levels("without", "formula"), levels("without", "rank"), False
+    ),
+    "the same, equal hidden biases": line_of(
+        levels("with", "formula"), levels("with", "rank"), False
+    ),
 }
 
 # %%
@@ -537,7 +553,7 @@ checks |= {
 }
 
 # %%
-compared = onset.dropna()
+compared = onset.dropna(subset=["here", "paper"])
 near_enough = (compared["here"] - compared["paper"]).abs() <= 3
 onsets = pd.DataFrame(
     {
@@ -553,8 +569,8 @@ columns = ["claimed", "measured", "agrees"]
 pd.concat([pd.DataFrame(checks, index=columns).T, onsets])
 
 # %% [markdown]
-# At the width of the target the convolution agrees with the paper's figure; wider ones need a few samples more, fully connected networks some ten
-# more. Why? The paper chose a step size for each
+# At the width of the target the convolution agrees with the paper's figure. Wider ones need four to six samples more, and fully connected networks
+# some ten more. Why? The paper chose a step size for each
 # setup, by the test error. Here it is 0.2 throughout. At the width of the target, fully connected, on 21 to 45 points, the share of trials
 # below $10^{-4}$ by step size, and for the step size that is best for each trial:
 
@@ -575,7 +591,7 @@ assert best_of > share_of["rate"].max()
 share_of.round(2)
 
 # %% [markdown]
-# A longer step leaves more of the bad minima. Choosing among step sizes trial by trial, with the test error in hand, goes part of the way to the
+# With a larger step size, training escapes from more of the bad minima. Choosing among step sizes trial by trial, with the test error in hand, goes part of the way to the
 # paper's sharp transition.
 
 # %% [markdown]
@@ -585,7 +601,7 @@ share_of.round(2)
 # | figure 3, error | mean over trials | median, and shares that recover; a mean shows the worst trial |
 # | step size | chosen by test error for each setup | 0.2 everywhere; others in the table |
 # | steps, end, precision, trials | not said | 100,000 steps, $10^{-20}$, double |
-# | Theorems 5 and 6 | all kernels | not for shifts of one another |
+# | Theorems 5 and 6 | all kernels | not for shifts of one another, unless they have different hidden biases |
 # | zero output weights | earlier version: $s$ or $d$ less for each | a whole neuron less: $s + 2$ or $d + 2$ |
 # | HMKT code | output biases, so that ranks are 8, 16 and 22 | `output_bias`; off by default |
 # | HMKT code, names | `lr`, `max_steps`, `tol`, `init.std`, `train_size`, `mlp` / `cnn_shared` / `cnn_noshare` | `step`, `steps`, `tolerance`, `init`, `n`, `fc` / `ws` / `ns` |

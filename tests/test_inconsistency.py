@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.linalg import expm
+from scipy.special import gamma
 from scipy.stats import ks_2samp, kstest, norm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -107,9 +109,51 @@ def test_the_training_example_is_the_papers_figure_2():
 # ------------------------------------------------------------------------------------------------------------- theory
 
 
-def test_the_law_of_crossing_has_the_limits_that_were_derived():
-    assert law.crossing_probability(1e12)[0] * 1e6 == pytest.approx(1.556, abs=2e-3)
-    assert law.crossing_probability(1e12, continuous=True)[0] * 1e6 == pytest.approx(1.618, abs=2e-3)
+def swept(slope, target, times):
+    """Widths u (N, 2) of the swept intervals: in one jump, with small steps, and with those followed that jump.
+
+    The path of the intercepts comes from matrix exponentials on a grid of times. A neuron at a distance delta from
+    p(0), opposite in sign to it and below it in size, jumps to the other side, whose path it then follows.
+    """
+    A, sides = np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([1.0, -1.0])
+    start, end = -3 / 7 * sides * slope, np.linalg.solve(A, target.T).T
+    drift, jumped = np.abs(end), np.zeros_like(end)
+    for t in times:
+        S = end + (start - end) @ expm(-A * t).T
+        drift, jumped = np.maximum(drift, np.abs(S)), np.maximum(jumped, np.abs(start + (S - start)[:, ::-1]))
+    size = np.abs(slope)
+    followed = 2 * drift + np.minimum(size, jumped) - np.minimum(size, drift)
+    return np.stack([2 * drift, np.maximum(size + drift, 2 * drift), followed])
+
+
+def limits(k):
+    """P sqrt(m) for large m, E[u_+ + u_-] / (2 pi), by the midpoint rule with k^3 nodes on the sphere of normals."""
+    angles = (np.arange(k) + 0.5) * np.pi / k
+    one, two, three = np.meshgrid(angles, angles, angles, indexing="ij")
+    weight = (np.sin(one) ** 2 * np.sin(two)).ravel()
+    plane = np.sin(one) * np.sin(two)
+    z = np.stack([np.cos(one), np.sin(one) * np.cos(two), plane * np.cos(three), plane * np.sin(three)])
+    slope, target = 2**0.5 * z[:2].reshape(2, -1).T, 4 * z[2:].reshape(2, -1).T
+    u = swept(slope, target, -np.log(np.linspace(1e-9, 1, 65))).sum(axis=2)
+    radius = 2**0.5 * gamma(2.5) / gamma(2)  # mean of the norm of four normals: u is proportional to it
+    return radius * (u @ weight) / weight.sum() / (2 * np.pi)
+
+
+def test_the_law_of_crossing_has_the_limits_of_a_quadrature():
+    few, many = limits(16), limits(28)
+    limit = many + (many - few) * 16**2 / (28**2 - 16**2)  # the rule's error falls like k^-2
+    assert law.crossing_probability(1e12)[0] * 1e6 == pytest.approx(limit[0], abs=5e-4)
+    assert law.crossing_probability(1e12, continuous=True)[0] * 1e6 == pytest.approx(limit[1], abs=5e-4)
+    assert limit == pytest.approx([1.5570, 1.6191, 1.5607], abs=5e-4)
+
+
+def test_the_law_of_crossing_with_a_shift_is_that_of_plain_random_numbers():
+    rng = np.random.default_rng(0)
+    for m in (512, 1024, 2048):
+        z = rng.normal(size=(100_000, 4))
+        u = swept(2**0.5 * z[:, :2], 0.01 * m + 4 * z[:, 2:], -np.log(np.linspace(1e-9, 1, 65)))[0].sum(axis=1)
+        crossed = 1 - np.exp(-u / (2 * np.pi * m**0.5))
+        assert abs(law.crossing_probability(m, 0.01)[0] - crossed.mean()) < 5 * crossed.std() / 100_000**0.5
     shifted = [law.crossing_probability(m, 0.01)[0] for m in (512, 1024, 2048)]
     assert shifted == pytest.approx([0.077, 0.076, 0.096], abs=1e-3)
 

@@ -445,3 +445,51 @@ def test_the_explorer_goes_on_beside_a_student_that_diverges():
     _, solution, _ = INSTANCE.run(INSTANCE.params(steps=200, rate=100.0), Draws(0, [0]))
     assert solution.status == [Status.DIVERGED]
     assert np.isfinite(solution.trace["best"]).all()
+
+
+# -------------------------------------------------------------------------------------- large points and large steps
+
+
+def test_points_ten_times_as_large_are_steps_a_hundred_times_as_large():
+    """Without biases outputs are proportional to the points' size s, and gradients to s^2."""
+    runs = [
+        RECONSTRUCTION.run(small(biases="without", epochs=4, data_std=s, rate=h), Draws(0, [0, 1]))
+        for s, h in ((10.0, "0.05"), (1.0, "5"))
+    ]
+    (start, large), (same, unit) = (solution.value for _, solution, _ in runs)
+    for first, one, other, again in zip(start.layers, large.layers, unit.layers, same.layers, strict=True):
+        assert np.array_equal(first.W, again.W)
+        assert np.abs(one.W - first.W).max() > 0.1
+        assert pytest.approx(one.W, rel=1e-9, abs=1e-11) == other.W
+    assert runs[0][2]["live_1"] == pytest.approx(runs[1][2]["live_1"], rel=1e-9)
+
+
+def test_with_biases_these_are_divided_by_ten_and_keep_their_step():
+    params, draws = small(data_std=10.0, rate="0.05"), Draws(0, [0])
+    problem, solution, _ = RECONSTRUCTION.run(params, draws)
+    wise, (start, end) = problem.teacher, solution.value
+    X = torch.tensor(students.cloud(params, draws, "points", params.points)[0] / 10)
+
+    def scaled(net):
+        return [(torch.tensor(layer.W[0]), torch.tensor(layer.b[0] / 10)) for layer in net.layers]
+
+    def outputs(layers, X):
+        for i, (W, b) in enumerate(layers):
+            X = X @ W + b
+            X = torch.relu(X) if i < len(layers) - 1 else X
+        return X
+
+    net, y = [tuple(p.requires_grad_() for p in layer) for layer in scaled(start)], outputs(scaled(wise), X)
+    for epoch in range(params.epochs):
+        order = np.argsort(draws.uniform(f"order {epoch}", params.points), axis=1)[0]
+        for first in range(0, params.points, params.batch):
+            some = order[first : first + params.batch]
+            loss = ((outputs(net, X[some]) - y[some]) ** 2).mean()
+            parts = [part for layer in net for part in layer]
+            with torch.no_grad():
+                for part, slope in zip(parts, torch.autograd.grad(loss, parts), strict=True):
+                    part -= (5 if part.ndim == 2 else 0.05) * slope
+    for (W, b), layer, first in zip(net, end.layers, start.layers, strict=True):
+        assert np.abs(layer.W - first.W).max() > 0.01
+        assert W.detach().numpy() == pytest.approx(layer.W[0], rel=1e-9, abs=1e-11)
+        assert 10 * b.detach().numpy() == pytest.approx(layer.b[0], rel=1e-9, abs=1e-11)

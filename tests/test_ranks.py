@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import numpy as np
 import pytest
@@ -101,6 +102,74 @@ def test_kernels_that_are_shifts_of_one_another_have_a_lower_rank(name, shifted,
         assert rank_of(target="shifted", factor=factor, **given) == shifted
         assert rank_of(target="random", factor=factor, **given) == random
     assert Ranks(target="shifted", **given).formula == random
+
+
+P = 2**61 - 1  # prime
+
+
+def modular_rank(rows):
+    """Rank of a matrix of whole numbers modulo P, by elimination."""
+    rows, rank = [row[:] for row in rows], 0
+    for column in range(len(rows[0])):
+        pivot = next((i for i in range(rank, len(rows)) if rows[i][column]), None)
+        if pivot is None:
+            continue
+        rows[rank], rows[pivot] = rows[pivot], rows[rank]
+        inverse = pow(rows[rank][column], -1, P)
+        for i in range(rank + 1, len(rows)):
+            factor = rows[i][column] * inverse % P
+            rows[i] = [(a - factor * b) % P for a, b in zip(rows[i], rows[rank], strict=True)]
+        rank += 1
+    return rank
+
+
+def exact_rank(name, kernels, biases, d):
+    """Dimension of the span of a network's derivatives, all in whole numbers modulo P.
+
+    x_i and exp(2 x_i) are algebraically independent, so that both may be drawn by themselves; exp(2 b) is drawn for
+    each different bias b. tanh(z) = (e - 1) / (e + 1) with e = exp(2 z). A draw from so many numbers shows the rank.
+    """
+    rng, s = random.Random(0), len(kernels[0])
+    places = d + 1 - s
+    outer = [[rng.randrange(1, P) for _ in range(places)] for _ in kernels]
+    factor = {b: 1 if b in (None, 0) else rng.randrange(1, P) for b in biases}
+    rows = []
+    for _ in range(90):
+        x, e = ([rng.randrange(1, P) for _ in range(d)] for _ in range(2))
+        row, shared = [], []
+        for kernel, b, a in zip(kernels, biases, outer, strict=True):
+            sums = [0] * (s + 1)
+            for p in range(places):
+                power = factor[b]
+                for j in range(s):
+                    power = power * pow(e[p + j], kernel[j], P) % P
+                t = (power - 1) * pow(power + 1, -1, P) % P
+                slope = (1 - t * t) % P
+                seen = x if name == "fc" else x[p : p + s]
+                inner = [z * slope % P for z in seen] + [slope] * (b is not None)
+                row += [t] if name == "ws" else [t, *inner]
+                sums = [(total + a[p] * z) % P for total, z in zip(sums, inner, strict=False)]
+            shared += sums[: s + (b is not None)]
+        rows.append(row + (shared if name == "ws" else []))
+    return modular_rank(rows)
+
+
+SHIFTS = [(1, 0), (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "none", "equal", "different"), [("ws", 9, 11, 14), ("ns", 18, 23, 32), ("fc", 30, 35, 56)]
+)
+def test_shifted_kernels_lower_the_rank_unless_their_biases_differ(name, none, equal, different):
+    assert exact_rank(name, SHIFTS, [None, None], 5) == none
+    assert exact_rank(name, SHIFTS, [0, 0], 5) == equal
+    assert exact_rank(name, SHIFTS, ["b", "b"], 5) == equal, "whatever the common bias"
+    assert exact_rank(name, SHIFTS, ["b", "c"], 5) == different
+    assert exact_rank(name, [(1, 2), (3, 1)], ["b", "b"], 5) == different, "kernels that are no shifts"
+    given = {"architecture": name, "s": 2, "k": 2, "target": "shifted"}
+    assert rank_of(hidden_bias="with", **given) == equal
+    assert rank_of(hidden_bias="without", **given) == none
+    assert Ranks(hidden_bias="with", **given).formula == different
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ def crossing_probability(m: float, shift: float = 0.0, continuous: bool = False,
     P = E[1 - exp(-(u_+ + u_-) / (2 pi sqrt(m)))]: the number of neurons whose m a/w lies where kinks sweep is
     Poisson. After the fast phase, slope p(0) ~ N(0, 2) to 0, the intercepts drift from -(3/7) s p(0) towards m q^opt
     = m shift + 4 Z; D is the largest drift of a side and u = 2 D for h = 1/lambda_max(H), whose fast phase is one jump,
-    or max(\\|p(0)\\| + D, 2 D) for h m -> 0.
+    or max(\\|p(0)\\| + D, 2 D) for h m -> 0. For large m, P sqrt(m) tends to 1.5570 or 1.6191. Neurons that the jump
+    carries to the other side, where they may still reach a point, are left out: with them 1.5570 becomes 1.5607.
 
     Parameters
     ----------
