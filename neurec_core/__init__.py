@@ -2,3 +2,5 @@
 
 Importing this package loads neither torch, cvxpy nor plotly.
 """
+
+__version__ = "0.1.0"

@@ -5,28 +5,40 @@ Exit status: 0; 1 for a run that failed; 2 for bad input (one line); 130 when st
 
 from __future__ import annotations
 
+import errno
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
+import neurec_core
+
 from . import papers
 from .cli import results, runs
 from .cli.inputs import DIR, WHERE, RunFailed, Whole, normalise, say, word, words
-from .params import BadInput, unknown
+from .experiment import Experiment
+from .params import BadInput, received, shortened, unknown
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "token_normalize_func": normalise, "max_content_width": 110}
 
 
 @click.group(context_settings=CONTEXT)
+@click.version_option(neurec_core.__version__, prog_name="neurec")
 def cli() -> None:
     """What small neural networks learn and recover: run and sweep the experiments of papers."""
 
 
 @cli.command("list")
-def list_() -> None:
-    """Every experiment: its name, its presets with cells x trials, what it asks."""
-    for experiment in papers.experiments().values():
+@click.argument("paper", required=False)
+def list_(paper: str | None) -> None:
+    """Every experiment, or those of PAPER: its name, its presets with cells x trials, what it asks."""
+    _list(papers.experiments().values() if paper is None else papers.paper(paper.partition(".")[0]).EXPERIMENTS)
+
+
+def _list(experiments: Iterable[Experiment]) -> None:
+    for experiment in experiments:
         presets = ", ".join(f"{name} {grid.cells} x {grid.trials}" for name, grid in experiment.presets.items())
         click.echo(f"{experiment.name}  ({presets})\n    {experiment.question}")
 
@@ -34,7 +46,10 @@ def list_() -> None:
 @cli.command()
 @click.argument("experiment", metavar="PAPER.EXPERIMENT")
 def show(experiment: str) -> None:
-    """An experiment's parameters, columns, presets and citation."""
+    """An experiment's parameters, columns, presets and citation; of a paper, its experiments."""
+    if normalise(experiment) in map(normalise, papers.names()):
+        _list(papers.paper(experiment).EXPERIMENTS)
+        return
     shown = papers.experiment(experiment)
     click.echo(f"{shown.name}\n{shown.question}\n\nParameters")
     for d in shown.params.declared().values():
@@ -95,15 +110,19 @@ def main(arguments: list[str] | None = None) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 2
-    except click.NoSuchOption as error:
+    except click.NoSuchOption as error:  # of the other commands; `run` and `sweep` know more to say
         return _end(2, unknown("option", error.option_name, _options(error.ctx)))
     except click.MissingParameter as error:
         return _end(2, _missing(error))
     except (BadInput, click.UsageError) as error:
         message = error.format_message() if isinstance(error, click.UsageError) else str(error)
-        return _end(2, " ".join(message.split()))
+        return _end(2, re.sub(r"\S{1000,}", lambda found: shortened(found[0]), " ".join(message.split())))
     except RunFailed as error:
         return _end(1, str(error))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return _end(2, f"a path must be one that the system can hold, got {received(error.filename)}")
     except (KeyboardInterrupt, click.Abort):
         return 130
     return 0

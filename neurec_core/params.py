@@ -13,8 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 LARGEST = 2**63 - 1  # the largest whole number that a table holds
 
 
+MOST_SHOWN = 100  # characters of a received value that a message repeats
+MOST_TOLD = 3000  # characters of a message: a list of every experiment fits, a file given as a value does not
+
+
 class BadInput(ValueError):
     """Input refused at the door: one line with name, meaning, what is allowed and what came."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shortened(" ".join(message.split()), MOST_TOLD))
 
 
 def param(
@@ -127,12 +134,26 @@ class Params(BaseModel):
         return type(self)(**{**self.model_dump(), **changes})
 
 
+def shortened(text: str, most: int = MOST_SHOWN) -> str:
+    """The text, or its beginning and its length where it is longer than `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 25]}... ({len(text)} characters)"
+
+
+def received(value: object) -> str:
+    """A value as messages repeat it: its `repr`, shortened, in one line."""
+    try:
+        return shortened(" ".join(repr(value).split()))
+    except ValueError:  # a whole number of more digits than Python writes
+        return "a number too long to write"
+
+
 def unknown(what: str, got: object, known: Iterable[str]) -> str:
     """One line for a name that is not there, with the nearest one that is."""
     known = list(known)
-    near = difflib.get_close_matches(str(got).replace("-", "_"), known, n=1, cutoff=0.5)
-    guess = f": did you mean {near[0]}?" if near else ""
-    return f"unknown {what} {str(got)!r}{guess} (one of {', '.join(known)})"
+    plain = {name.replace("-", "_"): name for name in known}
+    near = difflib.get_close_matches(str(got)[:MOST_SHOWN].replace("-", "_"), plain, n=1, cutoff=0.5)
+    guess = f": did you mean {plain[near[0]]}?" if near else ""
+    return f"unknown {what} {received(str(got))}{guess} (one of {', '.join(known)})"
 
 
 def _declaration(name: str, info: Any) -> Declaration:
@@ -171,6 +192,6 @@ def _explain(params: type[Params], error: ValidationError) -> str:
     declared = params.declared()[name]
     if first["type"] == "value_error":
         return f"{name} ({declared.label}) {first['ctx']['error']}"
-    near = difflib.get_close_matches(str(got), declared.choices, n=1)
+    near = difflib.get_close_matches(received(got).strip("'"), declared.choices, n=1)
     hint = f": did you mean {near[0]}?" if near else ""
-    return f"{name} ({declared.label}) must be {declared.allowed}, got {got!r}{hint}"
+    return f"{name} ({declared.label}) must be {declared.allowed}, got {received(got)}{hint}"

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
-from neurec_core import papers
+from neurec_core import __version__, papers
 from neurec_core.__main__ import main
+from neurec_core.experiment import Experiment
+from neurec_core.params import BadInput
 
 NAME = "convex_recovery.skip_recovery"
 NOISY = "convex_recovery.skip_distance"
+INF, NAN = float("inf"), float("nan")
 POINT = ["--n", "12", "--d", "3"]
 
 
@@ -41,6 +47,43 @@ def test_list_names_every_experiment_with_its_presets(neurec):
         assert experiment.name in out
         assert experiment.question in out
         assert f"paper {experiment.presets['paper'].cells} x" in out
+
+
+def test_a_papers_name_alone_lists_its_experiments(neurec):
+    for words in (["list", "convex-recovery"], ["list", NAME], ["show", "convex_recovery"]):
+        status, out, _ = neurec(*words)
+        assert status == 0
+        assert [line.split()[0] for line in out.splitlines() if not line.startswith(" ")] == [
+            experiment.name for experiment in papers.paper("convex_recovery").EXPERIMENTS
+        ]
+
+
+def test_the_version_is_told(neurec):
+    assert neurec("--version") == (0, f"neurec, version {__version__}\n", "")
+
+
+LONG = "x1" * 10_000
+ECHOES = [
+    [LONG], ["list", LONG], ["show", LONG], ["run", LONG], ["run", NAME, LONG], ["run", NAME, f"n={LONG}"],
+    ["run", NAME, f"--{LONG}"], ["run", NAME, f"-{LONG}"], ["run", NAME, "--n", LONG],
+    ["run", NAME, "--n", "1" * 20_000],
+    ["run", NAME, "--design", LONG], ["run", NAME, "--trials", LONG], ["run", NAME, "--seed", "1" * 20_000],
+    ["sweep", NAME, "--out", "x", "--preset", LONG], ["sweep", NAME, "--out", "x", "--over", LONG],
+    ["sweep", NAME, "--out", "x", "--over", f"n={LONG}"], ["sweep", NAME, "--out", "x", "--over", f"n=1:2:{LONG}"],
+    ["sweep", NAME, "--out", "x", "--over", "n=5,6", "--n", LONG], ["sweep", NAME, "--out", LONG, "--preset", "tiny"],
+    ["plot", LONG], ["export", LONG, "x.csv"],
+    ["notebook", LONG, "--out", "x"], ["notebook", "convex_recovery", "-p", LONG, "1", "--out", "x"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ECHOES, ids=lambda words: " ".join(word[:20] for word in words))
+def test_a_long_value_is_not_echoed_whole(neurec, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = neurec(*words)
+    assert status in (1, 2)
+    assert len(err.splitlines()) == 1
+    assert len(err) < 4000
+    assert not re.search(r"(x1|11){200}", err)
 
 
 def test_show_tells_all_that_is_declared(neurec):
@@ -73,6 +116,36 @@ def test_run_json_is_one_row_a_line(neurec):
     assert {"recovered", "margin", "all_ones", "isometry", "status"} <= rows[0].keys()
 
 
+def test_json_has_no_word_for_infinity(neurec, monkeypatch):
+    def rows(experiment, places, seed):
+        return [{"trial": 0, "recovered": True, "margin": value, "status": "solved"} for value in (INF, -INF, NAN, 1.5)]
+
+    monkeypatch.setattr("neurec_core.experiment.Experiment.rows_together", rows)
+    status, out, _ = neurec("run", NAME, "--json")
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    assert status == 0
+    assert [json.loads(line, parse_constant=refuse)["margin"] for line in out.splitlines()] == [None, None, None, 1.5]
+
+
+@pytest.mark.parametrize("words", [["run"], ["sweep", "--jobs", "1", "--out", "x"]], ids=lambda words: words[0])
+def test_input_that_only_the_computation_can_refuse_is_bad_input(neurec, tmp_path, monkeypatch, words):
+    def refuse(params, draws):
+        raise BadInput("n (training points) must be odd where d is even, got 12")
+
+    experiments = papers.experiments()
+    experiments[NAME] = Experiment(**{**vars(experiments[NAME]), "sample": refuse})
+    monkeypatch.setattr(papers, "experiments", lambda: experiments)
+    monkeypatch.chdir(tmp_path)
+    command, *rest = words
+    status, out, err = neurec(command, NAME, *POINT, *rest)
+    assert (status, out) == (2, "")
+    assert "neurec: n (training points) must be odd where d is even, got 12" in err.splitlines()
+    assert not list(tmp_path.glob("x/*.parquet")), "it is no row"
+
+
 def test_a_run_in_which_all_trials_fail_ends_with_1(neurec):
     status, _, err = neurec("run", NOISY, "--n", 20, "--d", 4, "--patterns", 1, "--sigma", 0.3, "--trials", 1)
     assert status == 1
@@ -101,6 +174,18 @@ BAD = [
     (["notebook", "convex", "--out", "x"], "unknown paper 'convex': did you mean convex_recovery?"),
     (["notebook", "convex_recovery", "-p", "sede", "1", "--out", "x"], "unknown notebook parameter 'sede': did you"),
     (["notebook", "convex_recovery", "--preset", "quik", "--out", "x"], "unknown preset 'quik': did you mean quick?"),
+    (["run", NAME, "-n", "60"], "unknown option '-n': did you mean --n?"),
+    (["run", NAME, "-trials=3"], "unknown option '-trials=3': did you mean --trials?"),
+    (["run", NAME, "n=60"], "unexpected argument 'n=60': did you mean --n 60?"),
+    (["run", NOISY, "sigma=0.1", "n=60"], "unexpected argument 'sigma=0.1': did you mean --sigma 0.1?"),
+    (["run", NAME, "60"], "unexpected argument '60'"),
+    (["sweep", NAME, "n=10:60:10", "--out", "x"], "unexpected argument 'n=10:60:10': did you mean --over n=10:60:10?"),
+    (["run", NAME, "--over", "n=5,6"], "--over is an option of `neurec sweep`; `neurec run` computes one point"),
+    (["run", NAME, "--preset=tiny"], "--preset is an option of `neurec sweep`"),
+    (["sweep", NAME, "--json"], "--json is an option of `neurec run`; `neurec export DIR FILE` writes the rows"),
+    (["run", "convex_recovery"], f"convex_recovery is a paper: name one of its experiments, {NAME}, "),
+    (["list", "convex"], "unknown paper 'convex': did you mean convex_recovery?"),
+    (["show", "convex"], "unknown experiment 'convex'"),
     (["lst"], "No such command 'lst'. Did you mean 'list'?"),
 ]  # fmt: skip
 
@@ -166,3 +251,16 @@ def test_a_png_needs_a_browser_and_says_so(neurec, folder, tmp_path, monkeypatch
     status, _, err = neurec("plot", folder, "--png", tmp_path / "f.png")
     assert status == 1
     assert "--png needs Chrome or Chromium (no browser); --html needs neither" in err
+
+
+def test_a_browser_that_does_not_start_is_one_line(folder, tmp_path):
+    browser = tmp_path / "chromium"
+    browser.write_text("#!/bin/sh\nexit 3\n")
+    browser.chmod(0o755)
+    words = [sys.executable, "-m", "neurec_core", "plot", folder, "--png", tmp_path / "f.png"]
+    environment = {**os.environ, "BROWSER_PATH": str(browser), "PATH": str(tmp_path)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("neurec: --png needs Chrome or Chromium (")
+    assert not (tmp_path / "f.png").exists()

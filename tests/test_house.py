@@ -304,7 +304,8 @@ def test_environment_yml_installs_the_same():
 
 def test_versions_agree():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert citation["version"] == PROJECT["version"] == importlib.metadata.version("neurec-core")
+    assert citation["version"] == PROJECT["version"] == neurec_core.__version__
+    assert importlib.metadata.version("neurec-core") == neurec_core.__version__
     assert PROJECT["license"] == citation["license"] == "MIT"
 
 

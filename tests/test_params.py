@@ -6,7 +6,7 @@ import pytest
 from toys import Toy
 
 from neurec_core.papers.convex_recovery.skip import SkipDistance
-from neurec_core.params import BadInput, unknown
+from neurec_core.params import BadInput, received, unknown
 
 CASES = [
     ({"n": 0}, "n (training points) must be a whole number in [1, 100000], got 0"),
@@ -60,3 +60,15 @@ def test_declarations_tell_kind_range_and_choices():
 
 def test_unknown_names_no_near_one_where_none_is_near():
     assert unknown("preset", "zzz", ["tiny", "quick"]) == "unknown preset 'zzz' (one of tiny, quick)"
+
+
+def test_a_message_is_one_line_and_never_a_whole_file():
+    assert str(BadInput("X must be finite, got [1\n 2]")) == "X must be finite, got [1 2]"
+    assert len(str(BadInput("a word " * 10_000))) <= 3000
+    assert received("x" * 20_000) == f"'{'x' * 74}... (20002 characters)"
+    assert received(10**5000) == "a number too long to write"
+    for value in ("x" * 20_000, "x y\n" * 5000, 10**5000, [1] * 20_000):
+        with pytest.raises(BadInput) as error:
+            SkipDistance(n=value)
+        assert len(str(error.value)) < 300
+        assert "\n" not in str(error.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from ..experiment import Experiment, Grid
-from ..params import LARGEST, BadInput
+from ..params import LARGEST, BadInput, received, shortened, unknown
 
 MOST_VALUES = 1_000_000
 TRIALS = 10  # draws a cell where neither a preset nor the user says
@@ -49,8 +49,56 @@ class Whole(click.ParamType):  # type: ignore[type-arg, unused-ignore]
             number = self.low - 1
         if not self.low <= number <= LARGEST:
             name = param.name if param else "value"
-            raise BadInput(f"{name} ({self.meaning}) must be a whole number in [{self.low}, {LARGEST}], got {value!r}")
+            allowed = f"a whole number in [{self.low}, {LARGEST}]"
+            raise BadInput(f"{name} ({self.meaning}) must be {allowed}, got {received(value)}")
         return number
+
+
+class Flags(click.Command):
+    """A command of options only; what is written in another way is answered with the right one."""
+
+    def __init__(self, *args: Any, elsewhere: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.elsewhere = elsewhere  # options that users look for here, and where they are
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options.
+
+        Raises
+        ------
+        BadInput : "unknown option '-n': did you mean --n?", "unexpected argument 'n=60': did you mean --n 60?"
+        """
+        ctx.allow_extra_args = True
+        written = list(args)
+        try:
+            super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise BadInput(self._no_option(error.option_name, written)) from None
+        if ctx.args:
+            name, equals, value = ctx.args[0].partition("=")
+            name = self._spelled(name)
+            right = f"--over {name[2:]}={value}" if set(value) & set(",:") else f"{name} {value}"
+            hint = f": did you mean {shortened(right)}?" if equals and name in self.flags else ""
+            raise BadInput(f"unexpected argument {received(ctx.args[0])}{hint}")
+        return ctx.args
+
+    @property
+    def flags(self) -> list[str]:
+        """Every option, with its dashes."""
+        return [flag for param in self.params for flag in param.opts if flag.startswith("--")]
+
+    def _spelled(self, word: str) -> str:
+        return f"--{normalise(word.lstrip('-'))}"
+
+    def _no_option(self, name: str, written: Sequence[str]) -> str:
+        # Of -trials the parser reads -t only.
+        word = name if name.startswith("--") else next((w for w in written if w.startswith(name)), name)
+        right = self._spelled(word.partition("=")[0])
+        if right in self.elsewhere:
+            return f"{right} {self.elsewhere[right]}"
+        if right in self.flags:
+            return f"unknown option {received(word)}: did you mean {right}?"
+        return unknown("option", name, self.flags)
 
 
 def axis(text: str, experiment: Experiment) -> tuple[str, list[Any]]:
@@ -61,7 +109,7 @@ def axis(text: str, experiment: Experiment) -> tuple[str, list[Any]]:
     BadInput : "over (an axis of the grid) must be FIELD=START:STOP:STEP or FIELD=A,B,..., got 'n'"
     """
     name, equals, values = text.partition("=")
-    wrong = f"over (an axis of the grid) must be FIELD=START:STOP:STEP or FIELD=A,B,..., got {text!r}"
+    wrong = f"over (an axis of the grid) must be FIELD=START:STOP:STEP or FIELD=A,B,..., got {received(text)}"
     if not equals or not values:
         raise BadInput(wrong)
     field = experiment.params.name_of(name)
@@ -93,7 +141,8 @@ def grid_from(
     axes = dict(axis(text, experiment) for text in over)
     for name in axes:
         if name in fixed:
-            raise BadInput(f"{name} is both fixed (--{name} {fixed[name]}) and an axis (--over {name}=...)")
+            flag = f"--{name} {shortened(str(fixed[name]))}"
+            raise BadInput(f"{name} is both fixed ({flag}) and an axis (--over {name}=...)")
     kept = {name: values for name, values in base.axes.items() if name not in fixed}
     return Grid({**kept, **axes}, trials or base.trials, {**base.fixed, **fixed})
 

@@ -9,7 +9,7 @@ import click
 
 from .. import papers
 from ..experiment import Experiment
-from ..params import BadInput, unknown
+from ..params import BadInput, shortened, unknown
 from .inputs import DIR, RunFailed, say
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _picture(fig: Any) -> bytes:
         picture: bytes = fig.to_image("png", width=1000, height=560, scale=2)
     except Exception as error:  # kaleido's errors have no common class
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise RunFailed(f"--png needs Chrome or Chromium ({reason}); --html needs neither") from None
+        raise RunFailed(f"--png needs Chrome or Chromium ({shortened(reason)}); --html needs neither") from None
     return picture
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,13 @@ import click
 from .. import papers
 from ..experiment import Experiment
 from ..params import BadInput
-from .inputs import DIR, WHERE, RunFailed, Whole, grid_from, say, word
+from .inputs import DIR, WHERE, Flags, RunFailed, Whole, grid_from, say, word
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+SWEEPS = "is an option of `neurec sweep`; `neurec run` computes one point"
 SEED = click.Option(["--seed"], type=Whole("seed of every draw", 0), default=0, show_default=True, help="of every draw")
 
 
@@ -63,7 +65,7 @@ def build_run(experiment: Experiment) -> click.Command:
         rows = run_shard(experiment, Shard(tuple((params, trial) for trial in range(trials)), seed)).rows
         if as_json:
             for row in rows:
-                click.echo(json.dumps({k: None if v != v else v for k, v in row.items()}))
+                click.echo(json.dumps({name: _plain(value) for name, value in row.items()}, allow_nan=False))
         else:
             _print_rows(experiment, rows)
         if all(row[next(iter(experiment.columns))] is None for row in rows):
@@ -76,7 +78,13 @@ def build_run(experiment: Experiment) -> click.Command:
         click.Option(["--json", "as_json"], is_flag=True, help="JSON lines, one row each"),
     ]
     params: list[click.Parameter] = [*field_options(experiment), *options]
-    return click.Command(experiment.name, callback=run, params=params, help=experiment.question)
+    named = dict.fromkeys(("--over", "--preset", "--jobs", "--scheduler", "--out"), SWEEPS)
+    return Flags(experiment.name, callback=run, params=params, help=experiment.question, elsewhere=named)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no word for NaN and the infinities."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _print_rows(experiment: Experiment, rows: list[dict[str, Any]]) -> None:
@@ -130,7 +138,8 @@ def build_sweep(experiment: Experiment) -> click.Command:
         click.Option(["--out"], type=DIR, required=True, metavar="DIR", help="where results are kept; resumes there"),
     ]
     params: list[click.Parameter] = [*options, *field_options(experiment)]
-    return click.Command(experiment.name, callback=sweep, params=params, help=experiment.question)
+    named_elsewhere = {"--json": "is an option of `neurec run`; `neurec export DIR FILE` writes the rows of a sweep"}
+    return Flags(experiment.name, callback=sweep, params=params, help=experiment.question, elsewhere=named_elsewhere)
 
 
 def _print_statuses(table: pd.DataFrame, out: Path) -> None:

@@ -38,10 +38,13 @@ def experiment(name: str) -> Experiment:
 
     Raises
     ------
-    BadInput : "unknown experiment 'convex_recovery.skip': did you mean ...? (one of ...)"
+    BadInput : "unknown experiment 'convex_recovery.skip': did you mean ...? (one of ...)", or a paper's name alone
     """
     found = experiments()
     stem = name.replace("-", "_")
+    if stem in names():
+        own = ", ".join(e.name for e in paper(stem).EXPERIMENTS)
+        raise BadInput(f"{stem} is a paper: name one of its experiments, {own}")
     if stem not in found:
         raise BadInput(unknown("experiment", name, found))
     return found[stem]
