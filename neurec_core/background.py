@@ -36,6 +36,7 @@ class Worker:
         self.start_seconds = 0.0
         self._one_call = threading.Lock()
         self._prepare: tuple[Any, ...] | None = None
+        self._killed: Any = None  # the process that was killed last
         self._start()
 
     def _start(self) -> None:
@@ -54,7 +55,8 @@ class Worker:
     def ready(self) -> None:
         """Return when a process stands by, its imports done; measures ``start_seconds``."""
         with self._one_call:
-            if not self._process.is_alive():
+            if self._killed is self._process or not self._process.is_alive():
+                self._process.join()  # a process that is killed is alive for a while
                 self._start()
             if not self._prepared:
                 begin = time.monotonic()
@@ -104,7 +106,7 @@ class Worker:
             self._connection.send(message)
             answer: tuple[str, Any] = self._connection.recv()
         except (EOFError, OSError):
-            self._process.join()  # here only: of two threads that wait for a process, one is never told
+            self._process.join()  # under the lock only: of two threads that wait for a process, one never hears of it
             raise Cancelled from None
         except BaseException:  # interrupted, or what came cannot be read: the process would wait for another word
             self._process.kill()
@@ -114,7 +116,8 @@ class Worker:
 
     def kill(self) -> None:
         """End the process, and with it the call that is under way."""
-        self._process.kill()
+        self._killed = process = self._process
+        process.kill()
 
 
 def _serve(connection: Connection) -> None:
@@ -231,7 +234,7 @@ class Latest:
         broken: BaseException | None = None
         while not run.done():
             await asyncio.wait([run], timeout=FRAME_SECONDS)
-            if self._part:
+            if self._part and broken is None:
                 try:
                     self.show(request, self._part.pop())
                     self.counts["shown"] += 1

@@ -1,12 +1,29 @@
-"""Functions to call in another process; importing them costs nothing."""
+"""Functions to call in another process; importing them costs nothing.
+
+They wait for files, never for a while: whoever calls them decides what happens when, on any machine.
+"""
 
 import os
 import signal
 import time
+from pathlib import Path
 
 
-def echo(value, seconds=0.0):
-    time.sleep(seconds)
+def wait_for(path):
+    """Return as soon as there is such a file."""
+    for _ in range(60_000):
+        if Path(path).exists():
+            return
+        time.sleep(0.01)
+    raise TimeoutError(f"{path} was not made within ten minutes")
+
+
+def echo(value, begun=None, gate=None):
+    """`value`; where files are named, after one was made and as soon as there is the other."""
+    if begun is not None:
+        Path(begun).touch()
+    if gate is not None:
+        wait_for(gate)
     return value
 
 
@@ -24,13 +41,27 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def count(stop, seconds=0.0, raises=None):
-    """0, 1, ... and the process that counts; a pause before each number but the first."""
+def count(stop, raises=None, log=None, gates=None):
+    """0, 1, ... and the process that counts.
+
+    Each number is written to the file `log`, and "end" when nobody wants more. Number k > 0 waits for a file k in the
+    folder `gates`.
+    """
     for number in range(stop):
-        time.sleep(seconds if number else 0.0)
         if number == raises:
             raise ValueError("as asked")
+        if gates is not None and number:
+            wait_for(Path(gates, str(number)))
+        note(log, number)
         yield number, os.getpid()
+    note(log, "end")
+
+
+def note(log, word):
+    """Add a line to a file."""
+    if log is not None:
+        with Path(log).open("a") as file:
+            file.write(f"{word}\n")
 
 
 class Unreadable:

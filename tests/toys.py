@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from calls import wait_for
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, Status
@@ -69,7 +70,7 @@ class Walk(Params):
     """A walk of so many steps, each drawn from the normal law."""
 
     steps: int = param(3, "number of steps", ge=1, le=1000, slider=(1, 100, 1))
-    pause: float = param(0.0, "how long a step takes", unit="s", ge=0, le=60)
+    gate: str = param("", "file that all steps from the fifth on wait for")
     raises: int = param(-1, "step that raises", ge=-1)
 
 
@@ -85,7 +86,8 @@ def walk(params: Walk, problem: Problem, draws: Draws) -> Solution:
 def follow(params: Walk, problem: Problem, draws: Draws) -> Iterator[Solution]:
     place, seen = np.zeros(len(draws)), []
     for step, stride in enumerate(draws.normal("stride", params.steps).T):
-        time.sleep(params.pause)
+        if params.gate and step >= 4:
+            wait_for(params.gate)
         if step == params.raises:
             raise ZeroDivisionError("as asked")
         place = place + stride

@@ -15,7 +15,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-SECONDS = 60  # for a page to draw everything on a busy machine
+SECONDS = 600  # for a page to draw everything on a busy machine
 FIGURE = "figure.neurec-figure"
 FRONT = "book/intro.html"
 
@@ -81,7 +81,7 @@ def drawing(browser: Chrome, figure: WebElement) -> str:
 
 def wait_for_change(browser: Chrome, figure: WebElement, before: str) -> None:
     """Wait until a figure shows something else."""
-    changed = WebDriverWait(browser, 10, poll_frequency=0.05)
+    changed = WebDriverWait(browser, SECONDS, poll_frequency=0.05)
     changed.until(lambda b: drawing(b, figure) != before, "the drawing did not change")
 
 
@@ -198,7 +198,7 @@ def test_figures_follow_the_dark_switch(page: Chrome) -> None:
     page.execute_script("document.documentElement.dataset.theme = 'light'")
     light = page.execute_script(colours)
     page.execute_script("document.documentElement.dataset.theme = 'dark'")
-    changed = WebDriverWait(page, 20)
+    changed = WebDriverWait(page, SECONDS)
     changed.until(lambda b: _all_differ(light, b.execute_script(colours)), "a figure kept its light colours")
 
 
