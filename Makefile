@@ -56,7 +56,7 @@ ORACLES := $(patsubst %,tests/test_%.py,kernels replay relu grouped tanh sides c
 	orthogonal_inputs)
 
 plain: $(READY)  ## replays and oracles with the kernels of an old processor (KERNELS=SkylakeX and others: tests/kernels.py)
-	$(BIN)/python tests/kernels.py $(KERNELS) $(BIN)/python -m pytest $(ORACLES) --numprocesses $(TESTERS) --dist load
+	$(BIN)/python tests/kernels.py $(KERNELS) $(BIN)/python -m pytest $(ORACLES) -k "not benchmark" --numprocesses $(TESTERS) --dist load
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check .
