@@ -98,8 +98,9 @@ def score(params: NetworkTraining, problem: Problem, solution: Solution) -> dict
 
 COLUMNS = {
     "fitted": Column("fitted: squared norm of the residual below 1e-3", "event"),
+    # AdamW divides gradients by their own size: where they vanish, rounding is amplified to some per cent of the loss.
     "train_loss": Column(
-        "training loss after the last epoch", "measure", "squared 2-norm", replay=Replay(1e-3, floor=1e-10)
+        "training loss after the last epoch", "measure", "squared 2-norm", replay=Replay(0.05, floor=1e-9, decades=True)
     ),
     "test_distance": Column("distance from the plant on n fresh points", "measure", "2-norm", replay=Replay(1e-3)),
     "weight_distance": Column(
