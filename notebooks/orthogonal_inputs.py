@@ -25,17 +25,17 @@
 #
 # $$D_\pm = \frac1n \sum_{\pm y_k > 0} y_k x_k, \qquad S_\pm = \{j : \pm a_j > 0,\ \langle w_j, x_k\rangle > 0 \text{ wherever } \pm y_k > 0\},$$
 #
-# let $S_+$ and $S_-$ have a neuron each, and $\lVert D_+\rVert \ne \lVert D_-\rVert$. Then for small $\lambda$ the flow goes **from saddle to saddle**, zero, the class with the larger
-# $\lVert D\rVert$ fitted, all fitted; **the loss goes to 0**; and as $\lambda \to 0$ the limit has **the least norm of all interpolating networks**.
+# let $S_+$ and $S_-$ have a neuron each, and $\lVert D_+\rVert \ne \lVert D_-\rVert$. Then for small $\lambda$ the flow goes **from saddle to saddle**, zero and then the class with the larger
+# $\lVert D\rVert$ fitted, until all points are fitted; **the loss goes to 0**; and as $\lambda \to 0$ the limit has **the least norm of all interpolating networks**.
 #
 # Only the paper's abstract and its code were at hand, so this wording is ours and unverified against the text. The numbers that we expect to see are derived here:
 #
 # | what | formula |
 # |---|---|
-# | time at which class $\pm$ leaves zero | $\big[\ln\frac1\lambda - \frac12 \ln \sum_{j \in S_\pm} c_j^2\big] / \lVert D_\pm\rVert + O(1)$, $c_j$ from the start |
+# | time at which class $\pm$ leaves zero | $\big[\ln\frac1\lambda - \frac12 \ln \sum_{j \in S_\pm} c_j^2\big] / \lVert D_\pm\rVert + O(1)$, $\lambda c_j$ the size of neuron $j$ after alignment, without its growth |
 # | losses at the saddles | $\frac1n \sum_k y_k^2$, $\ \frac1n \sum_{\text{other class}} y_k^2$, $\ 0$ |
 # | least $\frac12 \lVert\theta\rVert^2$ | $\big(\sum_{y_k>0} y_k^2 / \lVert x_k\rVert^2\big)^{1/2} + \big(\sum_{y_k<0} y_k^2 / \lVert x_k\rVert^2\big)^{1/2}$ |
-# | what is above it at finite $\lambda$ | of order $\lambda^{2(1 - \rho)}$, $\rho$ the largest $\lVert D_A\rVert/\lVert D_\pm\rVert$ over parts $A$ of a class that some neuron is active on |
+# | what is above it at finite $\lambda$ | of order $\lambda^{2(1 - \rho)}$, $\rho$ the largest $\lVert D_A\rVert/\lVert D_\pm\rVert$ over proper subsets $A$ of a class that some neuron is active on |
 # | probability that $S_+$ is empty | $(1 - 2^{-(n_+ + 1)})^m$ for $n_+$ positive labels and $m$ neurons |
 
 # %% tags=["parameters"]
@@ -74,7 +74,7 @@ neuron_portrait.training(problem, solution)
 # loss falls to one half, and much later the negative ones follow.
 #
 # The three starts of torch's seeds 0, 1 and 2, digit for digit, and the steps at which the authors' code passes four levels (we ran it; the notebook itself sets no seed).
-# The last two columns are the prediction from the start alone, less what happens.
+# The columns `error_positive` and `error_negative` are the step of an escape less its prediction from the start alone.
 
 # %%
 saddles = paper.SADDLE_TO_SADDLE
@@ -299,7 +299,7 @@ rate(random_five, "interpolated", ["init", "n"]).pivot(
 )
 
 # %% [markdown]
-# Orthogonality is needed: from small weights, training can miss even three points of a line.
+# Without orthogonality training can miss points: from small weights, even three points of a line. (It need not: {doc}`correlated points <single_neuron>` are fitted.)
 #
 # ### Seventy-five points in 150 dimensions
 #

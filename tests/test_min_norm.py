@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import minimize, nnls
 
@@ -14,6 +15,7 @@ from neurec_core.convex.recovery import Outcome
 from neurec_core.draws import Draws
 from neurec_core.dual_basis import cheaper, margin, obtuse
 from neurec_core.experiment import Status
+from neurec_core.papers.single_neuron import min_norm
 from neurec_core.papers.single_neuron.min_norm import MIN_RANK_VS_MIN_NORM, MinNorm
 from neurec_core.params import BadInput
 
@@ -114,6 +116,45 @@ def test_m_of_two_points_is_an_angle_and_negative_where_the_teacher_is_near(seed
     assert found.least == pytest.approx(wanted, abs=1e-7)
     if (unit(X) @ v > 0.5**0.5).all():
         assert found.sign == -1
+
+
+def two_points(a, b):
+    """In the plane, at angles a and -b to the teacher e_1, in degrees."""
+    angles = np.radians([a, -b])
+    return np.column_stack([np.cos(angles), np.sin(angles)]), np.eye(2)[0]
+
+
+def test_m_of_two_points_is_negative_within_60_degrees_and_60_is_sharp():
+    rng = np.random.default_rng(0)
+    for a, b in rng.uniform(-60, 60, (200, 2)):
+        assert abs(a + b) < 1 or margin(*two_points(a, b)).most < 0
+    assert margin(*two_points(60 - 0.1, 60 - 0.1)).most < 0
+    assert margin(*two_points(60 + 0.1, 60 + 0.1)).least > 0
+    for a, b in np.sort(rng.uniform(1, 89, (200, 2)), axis=1):
+        on_both_sides = margin(*two_points(a, b))
+        assert on_both_sides.least == pytest.approx(-np.cos(np.radians(b)) - np.cos(np.radians(a + b)), abs=1e-8)
+        assert abs(b + a / 2 - 90) < 0.01 or (on_both_sides.most < 0) == (b + a / 2 < 90)
+        assert b - a < 1 or margin(*two_points(-a, b)).most < 0, "one side"
+
+
+def test_trials_of_a_family_are_one_data_set():
+    rows = [
+        {"data": "below", "d": 3, "b": 50.0, "xi": 0.1, "seed": 0, "trial": 0},
+        {"data": "below", "d": 3, "b": 50.0, "xi": 0.1, "seed": 0, "trial": 1},
+        {"data": "below", "d": 3, "b": 50.0, "xi": 0.2, "seed": 0, "trial": 0},
+        {"data": "centred", "d": 3, "b": 50.0, "xi": 0.1, "seed": 0, "trial": 0},
+        {"data": "centred", "d": 3, "b": 50.0, "xi": 0.1, "seed": 0, "trial": 1},
+    ]
+    assert min_norm.data_sets(pd.DataFrame(rows)).index.tolist() == [0, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "values", [{"d": 5, "b": 1e-10}, {"data": "below", "d": 8, "xi": 3e-9}, {"data": "below", "d": 8, "xi": 1e-300}]
+)
+def test_families_without_a_dual_basis_are_refused_at_once(values):
+    name = "xi" if "xi" in values else "b"
+    with pytest.raises(BadInput, match=rf"^{name} \(.*\) must make points that are independent .*, got [^\n]*$"):
+        MIN_RANK_VS_MIN_NORM.params(**values)
 
 
 def test_m_of_two_points_far_from_the_teacher_may_be_positive():

@@ -108,6 +108,18 @@ def test_dead_networks_stalled_ones_and_diverging_ones_end():
     assert diverged.ended is End.DIVERGED
 
 
+def test_a_network_that_is_dead_at_the_start_is_noted_there():
+    dead = descend(np.eye(2), np.ones(2), -np.ones((3, 2)), np.ones(3), step=0.1, steps=100, log=[0, 5])
+    assert dead.at.tolist() == [0]
+    assert dead.losses.tolist() == [1.0]
+    assert np.array_equal(dead.Ws, -np.ones((1, 3, 2)))
+
+
+def test_a_descent_that_overflows_warns_of_nothing():
+    X, y, W, a = instance(5, 4, 10, 1e4, seed=0)
+    assert descend(X, y, W, a, step=10.0, steps=100, log=[0, 1, 2, 3]).ended is End.DIVERGED
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -68,6 +68,7 @@ class Descended(NamedTuple):
     crossings: np.ndarray
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what diverges ends as such
 def descend(
     X: np.ndarray,
     y: np.ndarray,
@@ -120,10 +121,10 @@ ENDS = {kernels.TARGET: End.TARGET, kernels.DIVERGED: End.DIVERGED, kernels.STAL
 def _ended(course: Course, end: End, k: int) -> Descended:
     """What is told in the end."""
     m, d = course.W.shape
+    if end is End.DEAD:
+        course.note(k, float(((course.data.y - course.a @ np.maximum(course.H, 0)) ** 2).mean()))
     none = (np.zeros(0, np.int64), np.zeros(0), np.zeros((0, m, d)), np.zeros((0, m)))
     at, losses, Ws, As = (np.concatenate(part) for part in zip(none, *course.noted, strict=True))
-    if end is End.DEAD:
-        course.loss = float(((course.data.y - course.a @ np.maximum(course.H, 0)) ** 2).mean())
     crossings = np.concatenate([np.zeros((0, 3), np.int64), *course.crossings])[:TOLD]
     return Descended(course.W, course.a, k, float(course.loss), end, at, losses, Ws, As, course.spent, crossings)
 

@@ -199,14 +199,14 @@ class Course:
             at = at._replace(R=found.R)
             self.W[live] += of @ ((at.R - R)[:, :-1] @ Vt)
             self.a[live], R = of @ at.R[:, -1], at.R
-            self._note(k, float((at.z @ at.z + at.rest) / len(self.X)))
+            self.note(k, float((at.z @ at.z + at.rest) / len(self.X)))
             if self.loss < target:
                 break
         self.H = self.W @ self.X.T
         self.spent["tail"] += k - begun
         return k
 
-    def _note(self, k: int, loss: float) -> None:
+    def note(self, k: int, loss: float) -> None:
         """What all neurons are now, if the log asks for it."""
         self.loss = loss
         if len(self.log) and self.log[0] == k:

@@ -13,7 +13,7 @@ Theorem 8, its family with M < 0              `neurec_core.data.points_below`
 Theorem 8, its family with M > 0              `neurec_core.data.points_above`
 least norm of all networks that fit           `neurec_core.convex.interpolation.least_norm`
 Section 2, gradient descent                   `neurec_core.dynamics.relu.descend`
-Section 2, gradient flow                      `neurec_core.dynamics.relu_flow.flow`
+Section 2, the limit of shorter steps         `neurec_core.papers.single_neuron.trajectories.shrinking_steps`
 Props. 13 and 14, yardsticks                  `neurec_core.dynamics.alignment.align`
 Section 3, order of the coordinates           `neurec_core.papers.single_neuron.theory.crossed_in_order`
 Theorem 6, gradient against loss              `neurec_core.papers.single_neuron.theory.gradient_share`
@@ -27,10 +27,10 @@ from __future__ import annotations
 
 from .min_norm import MIN_RANK_VS_MIN_NORM
 from .sweeps import ALIGNMENT_VS_SCALE, TWO_TEACHERS, WIDTH_STUDY
-from .trajectories import TRAJECTORIES, beside_flow
+from .trajectories import TRAJECTORIES, shrinking_steps
 
 __all__ = [
     "ALIGNMENT_VS_SCALE", "EXPERIMENTS", "MIN_RANK_VS_MIN_NORM", "TRAJECTORIES", "TWO_TEACHERS", "WIDTH_STUDY",
-    "beside_flow",
+    "shrinking_steps",
 ]  # fmt: skip
 EXPERIMENTS = (ALIGNMENT_VS_SCALE, WIDTH_STUDY, TRAJECTORIES, TWO_TEACHERS, MIN_RANK_VS_MIN_NORM)

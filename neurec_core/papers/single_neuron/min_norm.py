@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 from pydantic import model_validator
 
 from ... import data as designs
 from ...draws import Draws
-from ...dual_basis import Margin, Pair, cheaper, margin, obtuse
+from ...dual_basis import Margin, Pair, cheaper, dual_basis, margin, obtuse
 from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
-from ...params import Params, param
+from ...params import BadInput, Params, param
+from .measures import angle
 from .setups import CITATION, random_points, start
 
 # The solver closes a gap of 1e-9; norms that differ by less than this are equal.
 EQUAL = 1e-8
 # Singular values below this share of the largest are zero.
 ZERO = 1e-6
+# Smaller cosines are those of right angles.
+ACUTE = 2e-9
 
 
 class MinNorm(Params):
@@ -43,27 +47,40 @@ class MinNorm(Params):
     def _fits(self) -> Self:
         if self.data == "above" and self.d < 3:
             raise ValueError(f"d (points and dimensions) must be a whole number in [3, 8] for these data, got {self.d}")
+        if self.data in FAMILIES:
+            name, meaning = FAMILIES[self.data]
+            X, v = self._family()
+            refused = f"{name} ({meaning}) must make points that are independent and meet the teacher at acute angles"
+            try:
+                dual_basis(X)
+            except BadInput as error:
+                raise ValueError(f"{refused}, got {getattr(self, name):g}: {error}") from None
+            if not (X @ v / np.linalg.norm(X, axis=1)).min() > ACUTE:
+                raise ValueError(f"{refused}, got {getattr(self, name):g}")
         return self
 
+    def _family(self) -> tuple[np.ndarray, np.ndarray]:
+        """Points (d, d) and teacher (d,) of a family, the same in every trial."""
+        if self.data == "above":
+            return designs.points_above(self.d, self.b)
+        return designs.points_below(self.d, self.xi)
 
-def _above(params: MinNorm, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
-    return _each(draws, *designs.points_above(params.d, params.b))
+    def drawn(self, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+        """Points (B, d, d) and teachers (B, d)."""
+        if self.data not in FAMILIES:
+            return random_points(self.data == "centred", self.d, self.d, draws)
+        X, v = self._family()
+        return np.tile(X, (len(draws), 1, 1)), np.tile(v, (len(draws), 1))
 
 
-def _below(params: MinNorm, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
-    return _each(draws, *designs.points_below(params.d, params.xi))
+# The parameter that each of the two families has.
+FAMILIES = {"above": ("b", "size of the family with M > 0"), "below": ("xi", "spread of the family with M < 0")}
 
 
-def _each(draws: Draws, X: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.tile(X, (len(draws), 1, 1)), np.tile(v, (len(draws), 1))
-
-
-DATA: dict[str, Any] = {
-    "above": _above,
-    "below": _below,
-    "centred": lambda params, draws: random_points(True, params.d, params.d, draws),
-    "uncentred": lambda params, draws: random_points(False, params.d, params.d, draws),
-}
+def data_sets(table: pd.DataFrame) -> pd.DataFrame:
+    """One row of each data set in a table: the trials of a family share theirs."""
+    trial = table["trial"].where(~table["data"].isin(list(FAMILIES)), 0)
+    return table[~table[["data", "d", "b", "xi", "seed"]].assign(trial=trial).duplicated()]
 
 
 class Found(NamedTuple):
@@ -85,7 +102,7 @@ class Found(NamedTuple):
 
 def sample(params: MinNorm, draws: Draws) -> Problem:
     """The teacher is a unit vector ``(B, d)``; labels are positive."""
-    X, v = DATA[params.data](params, draws)
+    X, v = params.drawn(draws)
     if params.lengths == "unit":
         X = X / np.linalg.norm(X, axis=2, keepdims=True)
     return Problem(X, np.einsum("bnd,bd->bn", X, v), v)
@@ -141,7 +158,7 @@ def _row(X: np.ndarray, y: np.ndarray, v: np.ndarray, found: Found) -> dict[str,
         "neurons": float(len(best.a)),
         "rank": float(_rank(best.W)),
         "misfit": max(fits),
-        "angle": float(np.degrees(np.arccos((X @ v / np.linalg.norm(X, axis=1)).min()))),
+        "angle": float(angle(X, v).max()),
         **_trained(found.trained),
     }
 

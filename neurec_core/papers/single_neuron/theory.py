@@ -52,7 +52,8 @@ def gradient_share(
 ) -> float:
     """The least |grad L|^2 / L after half-time over 2 eta_d |gamma| / (5 eta_1), which the theorem says is more than 1.
 
-    L = 1/(2n) sum (h - y)^2, at snapshots W (L, m, d) and a (L, m); NaN if there is none after half-time.
+    L = 1/(2n) sum (h - y)^2, at snapshots W (L, m, d) and a (L, m); NaN if there is none after half-time, or where the
+    points do not span the space.
 
     **Source**: chistikov2023learning, Theorem 6 (a Polyak-Lojasiewicz inequality).
     """
@@ -62,7 +63,7 @@ def gradient_share(
     g = ((H > 0) * r[:, None]) @ X / len(y)
     squares = ((a[..., None] * g) ** 2).sum(axis=(1, 2)) + (np.einsum("lmd,lmd->lm", W, g) ** 2).sum(axis=1)
     after = logged["halved"] & (logged["loss"] > 0)
-    if not after.any():
+    if not after.any() or not eta[-1] > np.finfo(float).eps * eta[0]:
         return np.nan
     return float((squares[after] / (logged["loss"][after] / 2)).min() / (2 * eta[-1] * pull(X, y) / (5 * eta[0])))
 

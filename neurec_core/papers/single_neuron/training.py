@@ -46,6 +46,7 @@ def solve_noted(params: Training, problem: Problem, draws: Draws) -> Solution:
     return _solve(params, problem, draws, noted=True)
 
 
+@np.errstate(all="ignore")  # weights that diverged
 def _solve(params: Training, problem: Problem, draws: Draws, noted: bool) -> Solution:
     from ...dynamics.relu import descend
 
@@ -80,6 +81,7 @@ def bundled(X: np.ndarray, W0: np.ndarray, a0: np.ndarray, W: np.ndarray) -> np.
     return np.intersect1d(measures.groups(X, W0, a0).positive, np.flatnonzero((W @ X.T > 0).any(axis=1)))
 
 
+@np.errstate(all="ignore")  # weights that diverged
 def score(params: Training, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Measures of the networks at the end; groups are those of the start."""
     stats, teacher = solution.stats, problem.teacher

@@ -16,6 +16,7 @@ from .training import Training, bundled, solve_noted
 SHARP_ANGLE, SHARP_RANK = 1e-6, 1e-9
 
 
+@np.errstate(all="ignore")  # weights that diverged
 def score(params: Training, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Statements about the whole way, one trial after another."""
     trace = solution.trace
@@ -52,7 +53,7 @@ def _row(params: Training, X: np.ndarray, y: np.ndarray, v: np.ndarray, trace: d
         "gathered": bool(live.all()),
         "loss": float(logged["loss"][-1]),
         "test": float(logged["middle"][-1]),
-        "widest": float(np.degrees(np.arccos((X @ v / np.linalg.norm(X, axis=1)).min()))),
+        "widest": float(measures.angle(X, v).max()),
         "iterations": float(at[-1]),
     }
 
@@ -74,29 +75,30 @@ def _deviation(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, posit
     return float(np.abs(ratio / ratio.mean() - 1).max())
 
 
-def beside_flow(params: Training, draws: Draws) -> dict[str, list[float]]:
-    """Gradient descent at four, two and one times the step size, and the flow, as "step" 0, until the loss is reached.
+def shrinking_steps(params: Training, draws: Draws) -> dict[str, list[float]]:
+    """Gradient descent with four, two, one and half of the step size, until the loss is reached.
+
+    Parameters
+    ----------
+    params : of one network
+    draws : its randomness; the first trial is taken
 
     Returns
     -------
-    step : of descent, 0 for the flow
-    time : NaN if the loss was not reached; an iteration of descent passes twice its step
-    angle : the largest in the bundle, in degrees
+    step : the step sizes, (4,)
+    time : NaN if the loss was not reached; an iteration passes twice its step
+    angle : the largest in the bundle, in degrees; NaN for fewer than two neurons
     """
     from ...dynamics.relu import descend
-    from ...dynamics.relu_flow import flow
 
     problem, (W, a) = sample(params, draws), (part[0] for part in start(params.m, params.d, params.scale, draws))
-    X, y, target, sizes = problem.X[0], problem.y[0], params.target, [params.step * factor for factor in (4, 2, 1)]
-    ends = [descend(X, y, W, a, step=h, steps=params.steps, target=target, tail=params.tail) for h in sizes]
-    smooth = flow(X, y, W, a, until=2 * params.step * params.steps, target=target, tolerance=1e-7)
-    found = [end[bundled(X, W, a, end)] for end in (*(end.W for end in ends), smooth.W)]
-    reached = [loss < target for loss in (*(end.loss for end in ends), smooth.loss)]
-    times = [*(2 * h * end.steps for h, end in zip(sizes, ends, strict=True)), smooth.time]
+    X, y, sizes = problem.X[0], problem.y[0], [params.step * factor for factor in (4, 2, 1, 0.5)]
+    ends = [descend(X, y, W, a, step=h, steps=params.steps, target=params.target, tail=params.tail) for h in sizes]
+    bundles = [end.W[bundled(X, W, a, end.W)] for end in ends]
     return {
-        "step": [*sizes, 0.0],
-        "time": [time if there else np.nan for time, there in zip(times, reached, strict=True)],
-        "angle": [float(measures.angles(part[None])[0][0]) for part in found],
+        "step": sizes,
+        "time": [2 * h * end.steps if end.loss < params.target else np.nan for h, end in zip(sizes, ends, strict=True)],
+        "angle": [float(measures.angles(part[None])[0][0]) for part in bundles],
     }
 
 
