@@ -116,8 +116,12 @@ def test_a_network_that_is_dead_at_the_start_is_noted_there():
 
 
 def test_a_descent_that_overflows_warns_of_nothing():
-    X, y, W, a = instance(5, 4, 10, 1e4, seed=0)
-    assert descend(X, y, W, a, step=10.0, steps=100, log=[0, 1, 2, 3]).ended is End.DIVERGED
+    X, y, _, a = instance(5, 4, 10, 1.0, seed=0)
+    ends = {
+        descend(np.abs(X), y, np.abs(np.outer(a, X[0])) * 10.0**e, a * 10.0**e, step=10.0, steps=99).ended
+        for e in (1, 4, 160)
+    }
+    assert End.DIVERGED in ends
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,9 @@ TWO_TEACHERS = _experiment(
         ),
         "quick": Grid({"spread": [0.1, 0.5, 1.0]}, trials=3, fixed={**TWO, "d": 4, "target": 1e-6}),
         "paper": Grid({**BOTH, "spread": SPREADS}, trials=15, fixed=TWO),
-        "part": Grid({**BOTH, "spread": SPREADS[1::2]}, trials=15, fixed={**TWO, "steps": 1_000_000}),
+        "part": Grid(
+            {**BOTH, "spread": [*SPREADS[1::2], 3.0, 4.0, 5.0, 6.0]}, trials=15, fixed={**TWO, "steps": 1_000_000}
+        ),
     },
     ["max_angle", "negative_angle"],
 )  # fmt: skip
