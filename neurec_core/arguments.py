@@ -113,13 +113,13 @@ def ascending(meaning: str) -> Check:
     return check
 
 
-def pattern(meaning: str, shape: str) -> Check:
+def pattern(meaning: str, shape: str, *, empty: bool = True) -> Check:
     """An array of booleans, or of the numbers 0 and 1; handed on as booleans. What else it holds is refused."""
-    numbers_, letters = array(meaning, shape, empty=True), _letters(shape.split())
+    numbers_, letters = array(meaning, shape, empty=empty), _letters(shape.split())
 
     def check(name: str, got: Any, sizes: Sizes) -> np.ndarray:
         if isinstance(got, np.ndarray) and got.dtype == bool:
-            _fit(name, meaning, letters, shape.split(), got, sizes, empty=True)
+            _fit(name, meaning, letters, shape.split(), got, sizes, empty)
             return got
         values = numbers_(name, got, sizes)
         if not np.isin(values, (0, 1)).all():

@@ -145,11 +145,14 @@ def test_a_ridge_costs_loss_and_less_of_it_costs_less():
         ({"X": np.full((4, 2), np.inf)}, "X \\(points\\) must be finite, got 8 of 8"),
         (
             {"X": np.zeros((0, 2)), "y": np.zeros(0), "D": np.zeros((0, 1), bool)},
-            "X \\(points\\) and D \\(patterns\\) must be .* and not empty",
+            "X \\(points\\) must be an array of shape .*, got \\(0, 2\\)",
         ),
-        ({"D": np.zeros((4, 0), bool), "signs": np.zeros(0)}, "not empty, got \\(4, 2\\), \\(4, 0\\)"),
+        (
+            {"D": np.zeros((4, 0), bool), "signs": np.zeros(0)},
+            "D \\(patterns\\) must be an array of shape .*, got \\(4, 0\\)",
+        ),
         ({"signs": np.array([2])}, "signs \\(of the units' outputs\\) must be 1 or -1"),
-        ({"y": np.ones(3)}, "X, y, D and signs must fit"),
+        ({"y": np.ones(3)}, "y \\(labels\\) must be an array of shape \\(n,\\) = \\(4,\\), got \\(3,\\)"),
         (
             {"X": np.array([[1.0, 1], [2, 1], [3, 1], [4, 1]]), "D": np.array([[1], [0], [1], [0]], bool)},
             "D \\(patterns\\) must be cells: no direction is active on just the points of column 0",
@@ -163,7 +166,7 @@ def test_what_cannot_be_solved_is_refused(change, says):
 
 
 def test_nothing_to_solve_is_refused_and_does_not_end_the_process():
-    with pytest.raises(BadInput, match="must not be empty, got shape"):
+    with pytest.raises(BadInput, match=r"X \(points\) must be an array of shape .*, got \(0, 2\)"):
         cell.multipliers(np.zeros((0, 2)), np.zeros((0, 1), bool), np.ones(1), np.zeros(0))
-    with pytest.raises(BadInput, match="must not be empty"):
+    with pytest.raises(BadInput, match=r"X \(points\) must be an array of shape .*, got \(1, 0, 3\)"):
         patterns.all_ones(np.zeros((1, 0, 3)))

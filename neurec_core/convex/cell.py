@@ -17,9 +17,9 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
 
+from ..arguments import array, ascending, checked, number, pattern
 from ..params import BadInput
 from ..patterns import all_ones
-from .blocks import check_finite
 
 NEAR = (1e-4, 1e-5, 1e-6)  # weights of the proximal term beside the largest singular value; thin cells need small ones
 STEPS = 20
@@ -29,6 +29,13 @@ FREE = 1e-10  # columns this close to the span of the free ones, in shares of th
 RAYS_NEAR = 1e-5  # the same, for combinations of rays
 LARGEST = 1e8  # coefficients above this are rounding errors, for columns and labels of size 1
 OPTIMAL = 1e-11  # largest gradient along a ray, over the sizes of its output and the labels
+
+UNITS = {
+    "X": array("points", "n d"),
+    "y": array("labels", "n"),
+    "D": pattern("patterns", "n m", empty=False),
+    "signs": array("signs of the units' outputs", "m"),
+}
 
 
 class Fitted(NamedTuple):
@@ -52,6 +59,7 @@ class Fitted(NamedTuple):
     converged: bool
 
 
+@checked(**UNITS)
 def fit(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray) -> Fitted:
     """The best weights of a network with given patterns and output signs.
 
@@ -84,6 +92,7 @@ def fit(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray) -> Fitte
     return Fitted(w.reshape(m, -1).T, loss, residual, multipliers.reshape(n, m), left, slack, proven)
 
 
+@checked(**UNITS, weight=number("weight of the squares", "[0, inf)"))
 def ridge(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray, weight: float) -> float:
     """The mean squared error of the weights with the least sum of squared errors plus `weight` |w|^2.
 
@@ -102,7 +111,7 @@ def ridge(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray, weight
 
 def _stacked(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Outputs F w and walls C w >= 0 of all weights in one vector, unit after unit; walls of points of norm 1."""
-    _check(X, y, D, signs)
+    _check(X, D, signs)
     n, d = X.shape
     m = D.shape[1]
     F = np.hstack([s * D[:, [j]] * X for j, s in enumerate(signs)])
@@ -129,6 +138,12 @@ def _proximal(
     return w, multipliers, float(moved)
 
 
+@checked(
+    G=array("outputs of the rays", "n k"),
+    y=array("labels", "n"),
+    plus=ascending("rays of positive units"),
+    minus=ascending("rays of negative units"),
+)
 def combine(G: np.ndarray, y: np.ndarray, plus: np.ndarray, minus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The same optimum by the rays of the cells: nearest y among combinations of what units on rays put out.
 
@@ -161,6 +176,7 @@ def combine(G: np.ndarray, y: np.ndarray, plus: np.ndarray, minus: np.ndarray) -
     return coefficients, rest - G[:, both] @ coefficients[both]
 
 
+@checked(coefficients=array("coefficients", "k"), rays=array("rays", "k d"))
 def weights(coefficients: np.ndarray, rays: np.ndarray, owned: Sequence[np.ndarray], signs: np.ndarray) -> np.ndarray:
     """Units (m, d) that put out what a combination of rays does; of units that could take a ray the first does.
 
@@ -211,14 +227,13 @@ def _optimal(A: np.ndarray, y: np.ndarray, found: np.ndarray, largest: float) ->
     return bool((A.T @ (y - A @ found)).max() <= OPTIMAL * largest * np.linalg.norm(y))
 
 
+@checked(X=UNITS["X"], D=UNITS["D"], signs=UNITS["signs"], residual=array("residual", "n"))
 def multipliers(X: np.ndarray, D: np.ndarray, signs: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, float]:
     """What proves an optimum found another way: multipliers (n, m) >= 0, and how far the proof is off.
 
     sum_i (2 D_ij - 1) mu_ij x_i = - s_j sum_i D_ij residual_i x_i for every unit j, relative to the size of the right
     side for a residual of norm 1.
     """
-    if not D.size:
-        raise BadInput(f"D (patterns) must not be empty, got shape {D.shape}")
     sides, found, off = np.where(D, 1.0, -1.0), np.zeros(D.shape), 0.0
     size = max(np.linalg.norm(X, 2) * np.linalg.norm(residual), np.finfo(float).tiny)
     for j, sign in enumerate(signs):
@@ -227,17 +242,7 @@ def multipliers(X: np.ndarray, D: np.ndarray, signs: np.ndarray, residual: np.nd
     return found, float(off)
 
 
-def _check(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray) -> None:
-    n = len(X)
-    if X.ndim != 2 or not X.size or not D.size:
-        raise BadInput(f"X (points) and D (patterns) must be (n, d) and (n, m) and not empty, got {X.shape}, {D.shape}")
-    check_finite("X", "points", X)
-    check_finite("y", "labels", y)
-    if y.shape != (n,) or D.shape[0] != n or signs.shape != D.shape[1:]:
-        raise BadInput(
-            f"X, y, D and signs must fit, (n, d), (n,), (n, m) and (m,), got {X.shape}, {y.shape}, {D.shape} and "
-            f"{signs.shape}"
-        )
+def _check(X: np.ndarray, D: np.ndarray, signs: np.ndarray) -> None:
     if not np.isin(signs, (-1, 1)).all():
         raise BadInput("signs (of the units' outputs) must be 1 or -1")
     inside = all_ones(np.where(D.T[:, :, None], X, -X))[1]

@@ -19,6 +19,7 @@ import numpy as np
 from cvxpy.reductions.solvers.defines import SOLVER_MAP_CONIC
 from scipy import sparse
 
+from ..arguments import array, checked, number, pattern
 from ..experiment import Status
 from .decode import Factors, factors
 
@@ -35,6 +36,10 @@ STATUSES = {
 }
 
 
+# What every listing takes: the arrays of one trial.
+DATA = {"X": array("points", "n d"), "D": pattern("patterns", "n p"), "y": array("labels", "n")}
+
+
 def solvers() -> list[str]:
     """Names of the installed solvers that take second-order cones."""
     cone = cp.constraints.SOC
@@ -42,6 +47,7 @@ def solvers() -> list[str]:
     return [name for name in cp.installed_solvers() if name in able]
 
 
+@checked(**DATA)
 def min_norm_skip(X: np.ndarray, D: np.ndarray, y: np.ndarray) -> cp.Problem:
     """Minimal-norm gated ReLU network with a skip connection that fits every label.
 
@@ -64,6 +70,7 @@ def min_norm_skip(X: np.ndarray, D: np.ndarray, y: np.ndarray) -> cp.Problem:
     return cp.Problem(cp.Minimize(cp.norm(w0) + _norms(W)), [X @ w0 + _gated(X, D, W) == y])
 
 
+@checked(**DATA)
 def min_norm_plain(X: np.ndarray, D: np.ndarray, y: np.ndarray) -> cp.Problem:
     """Minimal-norm gated ReLU network that fits every label.
 
@@ -79,6 +86,7 @@ def min_norm_plain(X: np.ndarray, D: np.ndarray, y: np.ndarray) -> cp.Problem:
     return cp.Problem(cp.Minimize(_norms(W)), [_gated(X, D, W) == y])
 
 
+@checked(**DATA)
 def min_norm_normalized(X: np.ndarray, D: np.ndarray, y: np.ndarray) -> cp.Problem:
     """Minimal-norm gated network with a normalised layer that fits every label.
 
@@ -94,6 +102,7 @@ def min_norm_normalized(X: np.ndarray, D: np.ndarray, y: np.ndarray) -> cp.Probl
     return cp.Problem(cp.Minimize(_norms(W)), [_whitened(factors(X, D), W) == y])
 
 
+@checked(**DATA)
 def min_norm_skip_exact(X: np.ndarray, D: np.ndarray, y: np.ndarray) -> cp.Problem:
     """Minimal-norm ReLU network with a skip connection that fits every label.
 
@@ -111,6 +120,7 @@ def min_norm_skip_exact(X: np.ndarray, D: np.ndarray, y: np.ndarray) -> cp.Probl
     return cp.Problem(cp.Minimize(cp.norm(w0) + _norms(U, V)), [fit == y, *_cones(X, D, U, V)])
 
 
+@checked(**DATA)
 def min_norm_plain_exact(X: np.ndarray, D: np.ndarray, y: np.ndarray) -> cp.Problem:
     """Minimal-norm ReLU network that fits every label.
 
@@ -126,6 +136,7 @@ def min_norm_plain_exact(X: np.ndarray, D: np.ndarray, y: np.ndarray) -> cp.Prob
     return cp.Problem(cp.Minimize(_norms(U, V)), [_gated(X, D, U - V) == y, *_cones(X, D, U, V)])
 
 
+@checked(**DATA)
 def min_norm_normalized_exact(X: np.ndarray, D: np.ndarray, y: np.ndarray) -> cp.Problem:
     """Minimal-norm ReLU network with a normalised layer that fits every label.
 
@@ -146,6 +157,7 @@ def min_norm_normalized_exact(X: np.ndarray, D: np.ndarray, y: np.ndarray) -> cp
     return cp.Problem(cp.Minimize(_kept_norms(found, W, V)), limits)
 
 
+@checked(**DATA, beta=number("weight decay", "[0, inf)"))
 def train_skip(X: np.ndarray, D: np.ndarray, y: np.ndarray, beta: float) -> cp.Problem:
     """Weight decay beta on the ReLU network with a skip connection.
 
@@ -173,6 +185,7 @@ def train_skip(X: np.ndarray, D: np.ndarray, y: np.ndarray, beta: float) -> cp.P
     return cp.Problem(cp.Minimize(objective), [fit + beta * s == y, *_cones(X, D, U, V)])
 
 
+@checked(**DATA, beta=number("weight decay", "[0, inf)"))
 def train_plain(X: np.ndarray, D: np.ndarray, y: np.ndarray, beta: float) -> cp.Problem:
     """Weight decay beta on the ReLU network: `train_skip` without w_0.
 
@@ -188,6 +201,7 @@ def train_plain(X: np.ndarray, D: np.ndarray, y: np.ndarray, beta: float) -> cp.
     return cp.Problem(cp.Minimize(beta * cp.sum_squares(s) + _norms(U, V)), [fit + beta * s == y, *_cones(X, D, U, V)])
 
 
+@checked(**DATA, beta=number("weight decay", "[0, inf)"))
 def train_normalized(X: np.ndarray, D: np.ndarray, y: np.ndarray, beta: float) -> cp.Problem:
     """Weight decay beta on the ReLU network with a normalised layer.
 
