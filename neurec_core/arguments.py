@@ -103,9 +103,13 @@ def ascending(meaning: str) -> Check:
 
     def check(name: str, got: Any, sizes: Sizes) -> np.ndarray:
         try:
-            values = np.array([operator.index(one) for one in got], np.int64)
+            integers = isinstance(got, np.ndarray | range)
+            values = np.asarray(got if integers else [operator.index(one) for one in got])
         except (TypeError, OverflowError):
             values = np.array([-1])
+        if values.ndim != 1 or (values.dtype.kind not in "iu" and values.size):
+            values = np.array([-1])
+        values = values.astype(np.int64)
         if (values < 0).any() or (np.diff(values) <= 0).any():
             raise BadInput(f"{name} ({meaning}) must be whole numbers that ascend from 0 on, got {short(got)}")
         return values

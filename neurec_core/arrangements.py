@@ -14,6 +14,7 @@ from math import comb
 import numpy as np
 from scipy.optimize import nnls
 
+from .arguments import array, checked, whole
 from .params import BadInput
 from .patterns import Patterns, distinct, pad
 
@@ -23,6 +24,7 @@ MOST_SIGNS = 50_000_000
 GRAZING = 1e-9
 
 
+@checked(n=whole("points"), d=whole("dimension", "[1, inf)"))
 def count(n: int, d: int) -> int:
     """Cells of n hyperplanes in general position: 2 sum_{k<d} C(n-1, k).
 
@@ -52,6 +54,7 @@ def check_affordable(n: int, d: int) -> None:
         )
 
 
+@checked(X=array("points", "B n d"))
 def enumerate(X: np.ndarray) -> Patterns:
     """All patterns of each trial, each with a direction strictly inside its cell.
 
@@ -95,6 +98,7 @@ def _cells(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return D[:, first], H[:, first]
 
 
+@checked(X=array("points", "n d"))
 def hyperplanes(X: np.ndarray) -> np.ndarray:
     """Unit normals (m, d), one for each set of parallel rows, in order of first appearance."""
     norms = np.linalg.norm(X, axis=1)
@@ -164,6 +168,7 @@ def _by_rays(Y: np.ndarray) -> np.ndarray:
     return np.concatenate([sums, -sums], axis=1)
 
 
+@checked(X=array("points", "n d"), h=array("a direction", "d"))
 def neighbours(X: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Patterns of the cells that share a facet with the cell of h.
 
@@ -211,6 +216,7 @@ def _behind(rows: np.ndarray, h: np.ndarray, i: int) -> np.ndarray | None:
     return direction / np.linalg.norm(direction)
 
 
+@checked(X=array("points", "n d"), starts=array("directions", "d k"), kicks=array("kicks", "r d k", empty=True))
 def adversarial(
     X: np.ndarray, score: Callable[[np.ndarray], np.ndarray], starts: np.ndarray, kicks: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

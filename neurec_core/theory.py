@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import binom, norm
 
+from .arguments import array, checked, choice
+
 
 def all_ones_probability(n: np.ndarray | int, d: np.ndarray | int) -> np.ndarray:
     """Probability that n points in general position, symmetric about 0, lie in one half-space.
@@ -21,6 +23,7 @@ def all_ones_probability(n: np.ndarray | int, d: np.ndarray | int) -> np.ndarray
     return binom.cdf(np.asarray(d) - 1, np.asarray(n) - 1, 0.5)
 
 
+@checked(plant=choice("plant", ("random", "smallest_singular")))
 def isometry_mean_square(ratio: np.ndarray | float, plant: str) -> np.ndarray:
     """Mean square of ||X^T D_j X (X^T X)^-1 w|| over a random pattern, Gaussian X, n and d large.
 
@@ -119,6 +122,7 @@ def optimistic_sample_size(
     return (k * places - nulled) * (fan_in + 1) + output_bias
 
 
+@checked(kernels=array("kernels", "K f"), maps=array("output weights", "K p"))
 def point_rank(kernels: np.ndarray, maps: np.ndarray) -> int:
     """Rank of a two-layer tanh network's tangent space at given parameters, neurons at p positions sharing a kernel.
 

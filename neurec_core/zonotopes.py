@@ -14,6 +14,7 @@ import numpy as np
 from scipy.spatial import ConvexHull
 
 from . import arrangements
+from .arguments import array, checked, pattern
 from .params import BadInput
 from .patterns import all_ones, distinct
 
@@ -57,6 +58,7 @@ class Fan(NamedTuple):
         return np.where(cells < self.D.shape[1], cells, -1)
 
 
+@checked(X=array("points", "n d"))
 def fan(X: np.ndarray) -> Fan:
     """All cells with their rays and neighbours.
 
@@ -95,6 +97,7 @@ def fan(X: np.ndarray) -> Fan:
     return Fan(D, H, rays, starts, spans, beyond)
 
 
+@checked(X=array("points", "n d"))
 def check_general(X: np.ndarray) -> None:
     """Refuse points whose zonotope has fewer vertices than general position gives; dependent ones show up later.
 
@@ -102,18 +105,12 @@ def check_general(X: np.ndarray) -> None:
     ------
     BadInput : as `fan` says
     """
-    _check_finite(X)
     _check_enough(X)
     n = len(X)
     if (distinct_rows := len(arrangements.hyperplanes(X))) < n:
         raise BadInput(
             f"X (points) must not be zero, equal or parallel to one another, got {n - distinct_rows} of {n} that are"
         )
-
-
-def _check_finite(X: np.ndarray) -> None:
-    if X.ndim != 2 or not np.isfinite(X).all():
-        raise BadInput(f"X (points) must be a finite array of shape (n, d), got shape {X.shape}")
 
 
 def _check_enough(X: np.ndarray) -> None:
@@ -124,11 +121,13 @@ def _check_enough(X: np.ndarray) -> None:
         raise BadInput(f"X (points) must be at least as many as there are inputs, d = {d}, got n = {n}")
 
 
+@checked(X=array("points", "n d"), D=pattern("patterns", "n p"))
 def vertices(X: np.ndarray, D: np.ndarray) -> np.ndarray:
     """Vertices (p, d) of the zonotope of X (n, d): the sums of the points active in each pattern D (n, p)."""
     return D.T @ X
 
 
+@checked(X=array("points", "n d"), w=array("a direction", "d"))
 def support(X: np.ndarray, w: np.ndarray) -> float:
     """max over z in Z of w . z = sum_i max(0, w . x_i)."""
     return float(np.maximum(X @ w, 0).sum())
@@ -139,6 +138,7 @@ def walls(n: int, d: int) -> int:
     return n * arrangements.count(n - 1, d - 1)
 
 
+@checked(X=array("points", "n d"), h=array("a direction", "d"))
 def cone(X: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The cell of one direction, without enumerating the others.
 
@@ -160,10 +160,7 @@ def cone(X: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     BadInput : "h (a direction) must lie inside a cell: x_i . h = 0 for some point, up to rounding", points that are not
         finite, too few or of short rank
     """
-    _check_finite(X)
     _check_enough(X)
-    if h.shape != X.shape[1:] or not np.isfinite(h).all():
-        raise BadInput(f"h (a direction) must be {X.shape[1]} finite numbers, got shape {h.shape}")
     if (rank := np.linalg.matrix_rank(X)) < X.shape[1]:
         raise BadInput(f"X (points) must span the d = {X.shape[1]} inputs, got rank {rank}")
     sides = np.sign(X @ h)
@@ -184,6 +181,7 @@ def cone(X: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rays / np.linalg.norm(rays, axis=1, keepdims=True), np.sort(bounds)
 
 
+@checked(X=array("points", "n d"))
 def solid_angles(X: np.ndarray, cells: Fan) -> np.ndarray:
     """The probability (p,) of each cell for a direction of normal weights: its share of all directions.
 
@@ -210,6 +208,7 @@ def solid_angles(X: np.ndarray, cells: Fan) -> np.ndarray:
     return np.array([_polygon(cells.rays[cells.corners(j)]) for j in range(cells.D.shape[1])])
 
 
+@checked(rays=array("rays", "r 3"))
 def ordered(rays: np.ndarray) -> np.ndarray:
     """The order (r,) in which rays (r, 3) of a cell go around its middle."""
     middle = rays.mean(axis=0)
@@ -226,6 +225,7 @@ def _polygon(rays: np.ndarray) -> float:
     return float(2 * np.arctan2(volume, 1 + (a * b).sum(axis=1) + (a + b) @ c).sum() / (4 * np.pi))
 
 
+@checked(X=array("points", "n d"), directions=array("directions", "d k"))
 def sampled(X: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The vertices that sampled directions find, and how often.
 
@@ -247,8 +247,6 @@ def sampled(X: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarr
     MissedCells : "200000 directions met 88 of 92 cells; enumerate them where n and d allow it"
     """
     check_general(X)
-    if directions.shape[:1] != X.shape[1:] or not directions.size or not np.isfinite(directions).all():
-        raise BadInput(f"directions must be a finite array of shape (d, k), d = {X.shape[1]}, got {directions.shape}")
     active = X @ directions >= 0
     first, which = distinct(active)
     if len(first) < (every := arrangements.count(*X.shape)):

@@ -224,18 +224,30 @@ def test_like_rows_are_found(shape):
         ({"X": np.full((12, 5), np.inf)}, r"X \(inputs\) must be finite, got 60 of 60 entries that are not"),
         ({"y": np.ones(11)}, r"y \(labels\) must be an array of shape \(n,\) = \(12,\), got \(11,\)"),
         ({"shares": np.ones((12, 1))}, r"shares \(shares of the points\) must be an array of shape"),
-        ({"shares": -np.ones(12)}, r"shares \(shares of the points\) must be >= 0, got -1"),
+        (
+            {"shares": -np.ones(12)},
+            r"shares \(shares of the points\) must hold numbers in \[0, inf\), got entries from",
+        ),
         (
             {"start": Weights(np.ones((3, 4)), np.ones(3), np.ones(3))},
-            r"a \(hidden weights\) must be an array of shape",
+            r"start.a \(hidden weights\) must be an array of shape",
         ),
-        ({"start": Weights(np.ones((3, 5)), np.ones(2), np.ones(3))}, r"b \(biases\) must be an array of shape \(m,\)"),
-        ({"start": Weights(np.ones((3, 5)), np.ones(3), np.full(3, np.nan))}, r"w \(output weights\) must be finite"),
+        (
+            {"start": Weights(np.ones((3, 5)), np.ones(2), np.ones(3))},
+            r"start.b \(biases\) must be an array",
+        ),
+        (
+            {"start": Weights(np.ones((3, 5)), np.ones(3), np.full(3, np.nan))},
+            r"start.w \(output weights\) must be f",
+        ),
         (
             {"start": Weights(np.ones((0, 5)), np.ones(0), np.ones(0))},
-            r"a \(hidden weights\) must be an array of shape",
+            r"start.a \(hidden weights\) must be an array of shape",
         ),
-        ({"start": Weights(np.ones((3, 5)), np.ones(3), np.ones(3), np.inf)}, r"c \(offset\) must be finite"),
+        (
+            {"start": Weights(np.ones((3, 5)), np.ones(3), np.ones(3), np.inf)},
+            r"start.c \(offset\) must be a number",
+        ),
         ({"h": 0.0}, r"h \(step size\) must be a number in \(0, inf\), got 0.0"),
         ({"h": np.nan}, r"h \(step size\) must be a number in \(0, inf\), got nan"),
         ({"steps": -1}, r"steps \(at most so many\) must be a whole number in \[0, inf\), got -1"),

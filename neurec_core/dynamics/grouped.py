@@ -19,9 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..params import BadInput
+from ..arguments import array, checked, number, record, whole
 from . import grouped_life as life_
-from .checks import number, shaped
 from .grouped_steps import FEW, LANES, rows
 
 # All neurons are grouped anew after so many steps, or when the drives of the steps add up to this: a propagator is
@@ -71,6 +70,20 @@ class Descended(NamedTuple):
     diverged: bool
 
 
+@checked(
+    X=array("inputs", "n d"),
+    y=array("labels", "n"),
+    shares=array("shares of the points", "n", interval="[0, inf)"),
+    start=record(
+        a=array("hidden weights", "m d"),
+        b=array("biases", "m"),
+        w=array("output weights", "m"),
+        c=number("offset"),
+    ),
+    h=number("step size", "(0, inf)"),
+    steps=whole("at most so many"),
+    threshold=number("of the loss", "[-inf, inf]"),
+)
 def descend(
     X: np.ndarray,
     y: np.ndarray,
@@ -107,14 +120,13 @@ def descend(
     any dimension, any points, biases and weights of the points, and neurons may change their patterns.
     """
     points, neurons = _read(X, y, shares, start)
-    _check_numbers(h, steps)
     wanted, order = np.unique(np.asarray(schedule, np.int64), return_inverse=True)
     work = WORK + WORK_PER_NEURON * len(neurons)
-    run = life_.Run(float(h), int(steps), float(threshold), bool(stop), wanted, LONGEST, MOST, work)
+    run = life_.Run(h, steps, threshold, bool(stop), wanted, LONGEST, MOST, work)
     D = len(points.XT)
     axes = (0,) * D if D <= FEW else np.zeros(D)
     losses, events = np.full(len(wanted), np.nan), np.array([-1, -1, 0, 0])
-    ended, k, c, loss, before = life_.REGROUP, 0, float(start.c), np.nan, None
+    ended, k, c, loss, before = life_.REGROUP, 0, start.c, np.nan, None
     while ended == life_.REGROUP:
         life = _grouped(neurons, points, before, k)
         _tell(events, before, life, k)
@@ -177,27 +189,7 @@ def _tell(events: np.ndarray, before: life_.Life | None, life: life_.Life, k: in
 
 def _read(X: np.ndarray, y: np.ndarray, shares: np.ndarray, start: Weights) -> tuple[life_.Points, np.ndarray]:
     """The points with a one appended, and the neurons as rows (m, d + 2)."""
-    X = _array("X", "inputs", X, "(n, d)", None)
-    n, d = X.shape
-    y = _array("y", "labels", y, "(n,)", (n,))
-    shares = _array("shares", "shares of the points", shares, "(n,)", (n,))
-    if (shares < 0).any():
-        raise BadInput(f"shares (shares of the points) must be >= 0, got {shares.min():g}")
-    a = _array("a", "hidden weights", start.a, "(m, d)", (None, d))
-    b = _array("b", "biases", start.b, "(m,)", (len(a),))
-    w = _array("w", "output weights", start.w, "(m,)", (len(a),))
-    _array("c", "offset", start.c, "()", ())
-    lifted = np.column_stack([X, np.ones(n)])
+    lifted = np.column_stack([X, np.ones(len(X))])
     norms = np.linalg.norm(lifted, axis=1)
-    return life_.Points(np.ascontiguousarray(lifted.T), y, shares, norms), np.column_stack([a, b, w])
-
-
-def _array(name: str, meaning: str, got: object, letters: str, shape: tuple[int | None, ...] | None) -> np.ndarray:
-    array = np.ascontiguousarray(got, dtype=float) if shape != () else np.asarray(got, dtype=float)
-    shaped(name, meaning, array, letters, (None, None) if shape is None else shape)
-    return array
-
-
-def _check_numbers(h: float, steps: int) -> None:
-    number("h", "step size", h, above=0)
-    number("steps", "at most so many", steps, whole=True)
+    points = life_.Points(np.ascontiguousarray(lifted.T), y, shares, norms)
+    return points, np.column_stack([start.a, start.b, start.w])

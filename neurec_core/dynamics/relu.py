@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..params import BadInput
+from ..arguments import array, ascending, checked, number, whole
 from . import relu_kernels as kernels
-from .checks import network, number
 from .relu_course import TOLD, Course
 
 # Steps until all patterns are looked at again, doubled as long as that leaves no fewer lanes.
@@ -68,6 +67,17 @@ class Descended(NamedTuple):
     crossings: np.ndarray
 
 
+@checked(
+    X=array("inputs", "n d"),
+    y=array("labels", "n"),
+    W=array("hidden weights", "m d"),
+    a=array("output weights", "m"),
+    step=number("step size", "(0, inf)"),
+    steps=whole("at most so many iterations"),
+    target=number("loss to end below", "[0, inf)"),
+    log=ascending("iterations to note"),
+    tail=number("error of many iterations at a time", "[0, inf)"),
+)
 @np.errstate(over="ignore", invalid="ignore")  # what diverges ends as such
 def descend(
     X: np.ndarray,
@@ -100,17 +110,17 @@ def descend(
     **Source**: chistikov2023learning, Section 1, for the network; differs: gradient descent in place of its flow, which
     passes time 2 step an iteration.
     """
-    course = _read(X, y, W, a, step, steps, target, log, tail)
+    course = Course(X, y, W, a, 2 * step / len(y), np.asarray(log, np.int64))
     patience, fewest, k = PATIENCE, np.inf, course.align(step, steps)
     while True:
         if tail:
-            k, patience = course.leap(k, steps, float(target), tail), min(patience, RETRY)
+            k, patience = course.leap(k, steps, target, tail), min(patience, RETRY)
         lanes, clock = course.arranged()
         if not len(lanes.ids) and not len(lanes.masks):
             return _ended(course, End.DEAD, k)
         size = lanes.H.shape[1] + lanes.held.shape[1]
         patience, fewest = (PATIENCE, size) if size < FEWER * fewest else (min(2 * patience, MOST), fewest)
-        why, k = course.live(lanes, k, min(steps, k + patience), float(target), clock)
+        why, k = course.live(lanes, k, min(steps, k + patience), target, clock)
         if why in ENDS or k == steps:
             return _ended(course, ENDS.get(why, End.LIMIT), k)
 
@@ -127,25 +137,3 @@ def _ended(course: Course, end: End, k: int) -> Descended:
     at, losses, Ws, As = (np.concatenate(part) for part in zip(none, *course.noted, strict=True))
     crossings = np.concatenate([np.zeros((0, 3), np.int64), *course.crossings])[:TOLD]
     return Descended(course.W, course.a, k, float(course.loss), end, at, losses, Ws, As, course.spent, crossings)
-
-
-def _read(
-    X: np.ndarray,
-    y: np.ndarray,
-    W: np.ndarray,
-    a: np.ndarray,
-    step: float,
-    steps: int,
-    target: float,
-    log: Any,
-    tail: float,
-) -> Course:
-    X, y, W, a = network(X, y, W, a, "inputs")
-    number("step", "step size", step, above=0)
-    number("steps", "at most so many iterations", steps, whole=True)
-    number("target", "loss to end below", target)
-    number("tail", "error of many iterations at a time", tail)
-    log = np.asarray(log, np.int64)
-    if log.ndim != 1 or (np.diff(log, prepend=-1) <= 0).any():
-        raise BadInput("log (iterations to note) must be whole numbers >= 0 in increasing order")
-    return Course(X, y, W, a, 2 * step / len(y), log)

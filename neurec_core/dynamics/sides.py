@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arguments import array, checked, whole
 from .compiled import njit
 
 
@@ -64,6 +65,7 @@ class Sides(NamedTuple):
     points: np.ndarray
 
 
+@checked(x=array("points", "B n"), y=array("labels", "B n"), weights=array("shares of the points", "B n"))
 def split(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Sides:
     """The moments of each side.
 
@@ -95,6 +97,7 @@ class Neurons(NamedTuple):
     size: np.ndarray
 
 
+@checked(a=array("slopes", "B m"), w=array("output weights", "B m"), keep=whole("neurons listed", "[2, inf)"))
 def gather(a: np.ndarray, w: np.ndarray, keep: int = 16) -> Neurons:
     """Moments and ends of the neurons of each side.
 
