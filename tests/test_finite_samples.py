@@ -604,7 +604,7 @@ TWICE = Network(np.array([[1.0, 2.0], [2.0, 4.0]]), np.array([1.0, 2.0]), np.one
     [
         (lambda: checked(Network(np.ones(2), np.zeros(2), np.ones(2))), "W (hidden weights) must be an array of shape"),
         (lambda: checked(GOOD._replace(b=np.zeros(3))), "b (hidden biases) must be an array of shape (m,) = (2,)"),
-        (lambda: checked(GOOD._replace(a=np.full(2, np.nan))), "a (output weights) must be finite, got 2 entries"),
+        (lambda: checked(GOOD._replace(a=np.full(2, np.nan))), "a (output weights) must be finite, got 2 of 2 entries"),
         (lambda: checked(GOOD._replace(W=np.diag([1.0, 0.0]))), "must have no row of zeros, got row 1"),
         (lambda: irreducibility.reduce(GOOD._replace(c=1.0), bias=False), "c (output bias) must be 0 where networks"),
         (lambda: irreducibility.needs_irreducible(TWICE), "must be irreducible, got 2 neurons of which 1"),
@@ -613,7 +613,7 @@ TWICE = Network(np.array([[1.0, 2.0], [2.0, 4.0]]), np.array([1.0, 2.0]), np.one
         (lambda: analytic.outputs("tan", GOOD, np.ones((1, 2))), "unknown activation 'tan': did you mean tanh?"),
         (lambda: analytic.distance("tanh", GOOD, GOOD._replace(a=np.ones(1))), "other (network) must have 2 neurons"),
         (lambda: distinct_points(np.array([[1.0], [2.0], [1.0]])), "X (sample points) must be distinct, got 1 of 3"),
-        (lambda: distinct_points(np.array([1.0, 2.0])), "X (sample points) must be a finite array of shape (n, d)"),
+        (lambda: distinct_points(np.array([1.0, 2.0])), "X (sample points) must be an array of shape (n, d)"),
         (lambda: analytic.fit("tanh", np.ones((2, 1)), np.ones(2), np.ones((1, 1, 2))), "X (sample points) must be"),
         (lambda: line.recover([0.0, 1.0, 1.0, 2.0], [0.0] * 4, 1), "x (samples) must be distinct and in"),
         (lambda: line.recover([0.0, 1.0, np.inf], [0.0] * 3, 1), "x (samples) must be finite numbers, got 1 of 3"),

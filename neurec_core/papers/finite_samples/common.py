@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ... import arguments
 from ...params import BadInput
 
 LARGEST = 1e50  # weight, so that no product or square of lengths overflows
@@ -33,6 +34,15 @@ class Network(NamedTuple):
         return np.maximum(X @ self.W.T + self.b, 0) @ self.a + self.c
 
 
+# A network without neurons is a constant.
+ARRAYS = {
+    "W": arguments.array("hidden weights", "m d", empty=True),
+    "b": arguments.array("hidden biases", "m", empty=True),
+    "a": arguments.array("output weights", "m", empty=True),
+    "c": arguments.array("output bias", ""),
+}
+
+
 def checked(net: Network) -> Network:
     """The network with arrays of floats.
 
@@ -42,15 +52,8 @@ def checked(net: Network) -> Network:
         "W (hidden weights) must have no row of zeros, got row 2: a constant neuron is an output bias", or weights that
         are beyond 1e50, or hidden ones whose largest is below 1e-50, and would be lost in lengths
     """
-    W, b, a = (np.asarray(part, float) for part in net[:3])
-    if W.ndim != 2 or not W.shape[1]:
-        raise BadInput(f"W (hidden weights) must be an array of shape (m, d), got {W.shape}")
-    for name, meaning, part in (("b", "hidden biases", b), ("a", "output weights", a)):
-        if part.shape != W.shape[:1]:
-            raise BadInput(f"{name} ({meaning}) must be an array of shape (m,) = {W.shape[:1]}, got {part.shape}")
-    c = np.asarray(net.c, float)
-    if c.shape:
-        raise BadInput(f"c (output bias) must be a number, got an array of shape {c.shape}")
+    sizes: arguments.Sizes = {}
+    W, b, a, c = (ARRAYS[name](name, getattr(net, name), sizes) for name in ("W", "b", "a", "c"))
     _needs_sizes(W, b, a, c)
     return Network(W, b, a, float(c))
 
@@ -58,8 +61,6 @@ def checked(net: Network) -> Network:
 def _needs_sizes(W: np.ndarray, b: np.ndarray, a: np.ndarray, c: np.ndarray) -> None:
     parts = (("W", "hidden weights", W), ("b", "hidden biases", b), ("a", "output weights", a), ("c", "output bias", c))
     for name, meaning, part in parts:
-        if wrong := int(np.sum(~np.isfinite(part))):
-            raise BadInput(f"{name} ({meaning}) must be finite, got {wrong} entries that are not")
         if (size := np.abs(part).max(initial=0)) > LARGEST:
             raise BadInput(f"{name} ({meaning}) must be in [-{LARGEST:.0e}, {LARGEST:.0e}], got {size:.1e}")
     sizes = np.abs(W).max(axis=1)
@@ -72,6 +73,7 @@ def _needs_sizes(W: np.ndarray, b: np.ndarray, a: np.ndarray, c: np.ndarray) -> 
             raise BadInput(f"{name} ({meaning}) of a neuron must be {1 / LARGEST:.0e} or more in size, got {least:.1e}")
 
 
+@arguments.checked(X=arguments.array("sample points", "n d"))
 def distinct_points(X: np.ndarray) -> np.ndarray:
     """Sample points ``(n, d)``, no two of them equal.
 
@@ -80,9 +82,6 @@ def distinct_points(X: np.ndarray) -> np.ndarray:
     BadInput : "X (sample points) must be distinct, got 2 of 16 that repeat others", numbers that are not finite or
         beyond 1e50
     """
-    X = np.asarray(X, float)
-    if X.ndim != 2 or 0 in X.shape or not np.isfinite(X).all():
-        raise BadInput(f"X (sample points) must be a finite array of shape (n, d), got {X.shape}")
     if (size := np.abs(X).max()) > LARGEST:
         raise BadInput(f"X (sample points) must be in [-{LARGEST:.0e}, {LARGEST:.0e}], got {size:.1e}")
     if repeated := len(X) - len(np.unique(X, axis=0)):

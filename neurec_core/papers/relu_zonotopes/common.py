@@ -8,10 +8,11 @@ import numpy as np
 from pydantic import model_validator
 
 from ... import arrangements, zonotopes
+from ...arguments import array, checked
 from ...convex import cell
 from ...draws import Draws
 from ...experiment import Problem
-from ...params import BadInput, Params, param
+from ...params import Params, param
 from . import search
 from .landscape import Vertex, union
 
@@ -119,6 +120,12 @@ def trained(
     return run, own_vertex(X, y, run.W, run.a).loss if fine else np.nan
 
 
+@checked(
+    X=array("points", "n d"),
+    y=array("labels", "n"),
+    W=array("hidden weights", "m d"),
+    a=array("output weights", "m"),
+)
 def own_vertex(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> Vertex:
     """The convex optimum in the cells that the units of a network lie in.
 
@@ -129,10 +136,8 @@ def own_vertex(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> Ve
 
     Raises
     ------
-    BadInput : as `zonotopes.cone` does; "W (hidden weights) must be those of at least one unit"
+    BadInput : as `zonotopes.cone` does
     """
-    if not len(W):
-        raise BadInput("W (hidden weights) must be those of at least one unit")
     on = X @ W.T > 0
     first = {D.tobytes(): w for D, w in zip(on.T, W, strict=True)}
     rays = {key: zonotopes.cone(X, w)[0] for key, w in first.items()}

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from ... import zonotopes
+from ...arguments import array, checked
 from ...convex import cell
 from ...params import BadInput
 
@@ -71,9 +72,8 @@ class Landscape:
     solves : convex problems solved so far
     """
 
+    @checked(X=array("points", "n d"), y=array("labels", "n"))
     def __init__(self, X: np.ndarray, y: np.ndarray, fan: zonotopes.Fan | None = None) -> None:
-        if y.shape != X.shape[:1] or not np.isfinite(y).all():
-            raise BadInput(f"y (labels) must be {len(X)} finite numbers, one a point, got shape {y.shape}")
         self.X, self.y = X, y
         self.fan = zonotopes.fan(X) if fan is None else fan
         outputs = np.maximum(X @ self.fan.rays.T, 0)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...convex.blocks import check_finite
+from ...arguments import array, checked
 from ...params import BadInput
 
 ROOM = 1.01  # by which share weights are farther inside their cell than they must be
@@ -42,6 +42,7 @@ class Selected(NamedTuple):
         return 2 * self.D.shape[1]
 
 
+@checked(X=array("points", "n d"), direction=array("direction of the cuts", "_"))
 def select(X: np.ndarray, direction: np.ndarray) -> Selected:
     """The vertex, from the points alone.
 
@@ -52,14 +53,14 @@ def select(X: np.ndarray, direction: np.ndarray) -> Selected:
 
     Raises
     ------
-    BadInput : "X (points) must be finite and end in a column of ones, the input of the biases"; "X (points) must differ
+    BadInput : "X (points) must end in a column of ones, the input of the biases"; "X (points) must differ
         along the direction, got 2 that do not"; "direction (of the cuts) must be ..."
     """
-    if X.ndim != 2 or not np.isfinite(X).all() or X.shape[1] < 2 or not len(X) or not (X[:, -1] == 1).all():
-        raise BadInput("X (points) must be finite and end in a column of ones, the input of the biases")
     n, d = X.shape
-    if direction.shape != (d - 1,) or not np.isfinite(direction).all() or not direction.any():
-        raise BadInput(f"direction (of the cuts) must be {d - 1} finite numbers that are not all 0")
+    if d < 2 or not (X[:, -1] == 1).all():
+        raise BadInput("X (points) must end in a column of ones, the input of the biases")
+    if direction.shape != (d - 1,) or not direction.any():
+        raise BadInput(f"direction (of the cuts) must be {d - 1} numbers that are not all 0, got {direction.tolist()}")
     place = X[:, :-1] @ direction
     order = np.argsort(place, kind="stable")
     sorted_places = place[order]
@@ -76,6 +77,7 @@ def select(X: np.ndarray, direction: np.ndarray) -> Selected:
     return Selected(order, D, inside)
 
 
+@checked(X=array("points", "n d"), directions=array("directions of the cuts", "k _"))
 def widest(X: np.ndarray, directions: np.ndarray) -> Selected:
     """Of the vertices of some directions (k, d - 1), the one with the widest gap at its cuts: its weights are smallest.
 
@@ -83,8 +85,6 @@ def widest(X: np.ndarray, directions: np.ndarray) -> Selected:
     ------
     BadInput : as `select` does
     """
-    if not len(directions):
-        raise BadInput("directions (of the cuts) must be at least one")
     gaps = []
     for direction in directions:
         places = np.sort(X[:, :-1] @ direction)
@@ -93,6 +93,7 @@ def widest(X: np.ndarray, directions: np.ndarray) -> Selected:
     return select(X, directions[int(np.argmax(gaps))])
 
 
+@checked(X=array("points", "n d"), y=array("labels", "n"))
 def fit(X: np.ndarray, y: np.ndarray, chosen: Selected) -> tuple[np.ndarray, np.ndarray]:
     """Weights of the selected cells that fit the labels.
 
@@ -113,7 +114,6 @@ def fit(X: np.ndarray, y: np.ndarray, chosen: Selected) -> tuple[np.ndarray, np.
     ------
     BadInput : "X (points) must be in general position: a block of points is dependent"
     """
-    check_finite("y", "labels", y)
     d = X.shape[1]
     W, before = [], np.zeros(d)
     for b, inside in enumerate(chosen.inside.T):
