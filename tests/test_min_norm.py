@@ -404,7 +404,7 @@ def test_m_decides_whether_the_teacher_is_the_only_network_of_least_norm(seed):
         (lambda X, v: cheaper(X, v, np.eye(3)[1], v), "p and q (witnesses) must have cos(p, q) > sin(p, v), got 1"),
         (lambda X, v: interpolation.least_norm(X, v[:2]), "y (labels) must be an array of shape (n,) = (3,), got (2,)"),
         (lambda X, v: interpolation.least_norm(X, v / 0), "y (labels) must be finite, got 3 of 3 entries that are"),
-        (lambda X, v: interpolation.least_norm(X[0], v), "X (points) must be an array of shape (n, d), got (3,)"),
+        (lambda X, v: interpolation.least_norm(X[0], v), "X (points) must be an array of shape (n, d) = (any, any)"),
         (lambda X, v: interpolation.least_norm(0 * X, v), "X (rows) must not all be zero"),
         (lambda X, v: interpolation.least_norm(X * [[0], [1], [1]], 1 + v), "y (labels) must be 0 where the point is"),
         (lambda X, v: interpolation.decide(X, -v), "v (neuron) must be active on some point and meet none at a right"),

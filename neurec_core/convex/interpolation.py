@@ -18,9 +18,10 @@ from scipy import sparse
 from scipy.optimize import nnls
 
 from .. import arrangements
+from ..arguments import array, checked
 from ..params import BadInput
 from . import recovery
-from .blocks import Blocks, check_finite
+from .blocks import Blocks
 from .certify import Plant
 from .cones import Cones
 from .newton import Iterate, proximal_points
@@ -55,6 +56,7 @@ class Interpolant(NamedTuple):
     converged: bool
 
 
+@checked(X=array("points", "n d"), y=array("labels", "n"))
 def least_norm(X: np.ndarray, y: np.ndarray) -> Interpolant:
     """The least |theta|^2 / 2 of all networks that fit, and one with as few neurons as its units allow.
 
@@ -82,6 +84,7 @@ def least_norm(X: np.ndarray, y: np.ndarray) -> Interpolant:
     return Interpolant(root * W, root * a, size * value, dual, gap, gap <= GAP)
 
 
+@checked(X=array("points", "n d"), v=array("neuron", "d"))
 def decide(X: np.ndarray, v: np.ndarray) -> recovery.Decision:
     """Is the neuron v (with output weight 1, or balanced) the only network of least norm that fits its own labels?
 
@@ -112,9 +115,6 @@ def decide(X: np.ndarray, v: np.ndarray) -> recovery.Decision:
 
 def _blocks(X: np.ndarray) -> tuple[Cones, np.ndarray]:
     """The program's blocks for points of length 1, which have the same networks of least norm; the lengths."""
-    if X.ndim != 2:
-        raise BadInput(f"X (points) must be an array of shape (n, d), got {X.shape}")
-    check_finite("X", "points", X)
     scale = np.linalg.norm(X, axis=1)
     unit = X / np.where(scale > 0, scale, 1)[:, None]
     cells = arrangements.enumerate(unit[None])
@@ -122,9 +122,6 @@ def _blocks(X: np.ndarray) -> tuple[Cones, np.ndarray]:
 
 
 def _check(y: np.ndarray, scale: np.ndarray) -> None:
-    if y.shape != scale.shape:
-        raise BadInput(f"y (labels) must be an array of shape (n,) = {scale.shape}, got {y.shape}")
-    check_finite("y", "labels", y)
     if wrong := np.sum((scale == 0) & (y != 0)):
         raise BadInput(f"y (labels) must be 0 where the point is 0, got {wrong} that are not")
 
