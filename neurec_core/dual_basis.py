@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .arguments import array, checked, number
 from .params import BadInput
 
 # Below this ratio of the smallest to the largest singular value of the unit points, their dual basis is not trusted.
@@ -42,6 +43,7 @@ class Margin(NamedTuple):
         return int(self.least > CERTAIN) - int(self.most < -CERTAIN)
 
 
+@checked(X=array("points", "n d"))
 def dual_basis(X: np.ndarray) -> np.ndarray:
     """The rows chi_k of (X^T)^-1: chi_k . x_i is 1 for k = i and 0 otherwise.
 
@@ -55,10 +57,8 @@ def dual_basis(X: np.ndarray) -> np.ndarray:
 
     **Source**: chistikov2023learning, beside Theorem 8.
     """
-    if X.ndim != 2 or X.shape[0] != X.shape[1] or not len(X):
+    if X.shape[0] != X.shape[1]:
         raise BadInput(f"X (points) must be as many as their dimensions, got shape {X.shape}")
-    if not np.isfinite(X).all():
-        raise BadInput(f"X (points) must be finite, got {np.sum(~np.isfinite(X))} entries that are not")
     sizes = np.linalg.norm(X, axis=1, keepdims=True)
     values = np.linalg.svd(X / np.where(sizes > 0, sizes, 1), compute_uv=False)
     if not values[-1] > INDEPENDENT * values[0]:
@@ -67,6 +67,7 @@ def dual_basis(X: np.ndarray) -> np.ndarray:
     return np.linalg.inv(X / sizes).T / sizes
 
 
+@checked(X=array("points", "n d"))
 def obtuse(X: np.ndarray) -> bool:
     """Whether no two vectors of the dual basis meet at an acute angle: then M < 0, as for orthogonal points.
 
@@ -84,6 +85,7 @@ def obtuse(X: np.ndarray) -> bool:
 # --------------------------------------------------------------------------------------------------------- M
 
 
+@checked(X=array("points", "n d"), v=array("teacher", "d"), tolerance=number("of M", "(0, 1]"))
 def margin(X: np.ndarray, v: np.ndarray, tolerance: float = 1e-9) -> Margin:
     """The largest cos(p, q) - sin(p, v) over p in cone{chi_k : k in K}, q in cone{chi_k : k not in K}, all parts K.
 
@@ -113,8 +115,6 @@ def margin(X: np.ndarray, v: np.ndarray, tolerance: float = 1e-9) -> Margin:
     """
     chi = dual_basis(X)
     _check(X, v)
-    if not 0 < tolerance <= 1:
-        raise BadInput(f"tolerance (of M) must be a number in (0, 1], got {tolerance!r}")
     chi, v = chi / np.linalg.norm(chi, axis=1, keepdims=True), v / np.linalg.norm(v)
     parts = [Part(chi, v, inside) for size in range(1, len(X)) for inside in combinations(range(len(X)), size)]
     while True:
@@ -135,8 +135,6 @@ def margin(X: np.ndarray, v: np.ndarray, tolerance: float = 1e-9) -> Margin:
 def _check(X: np.ndarray, v: np.ndarray) -> None:
     if len(X) < 2:
         raise BadInput("X (points) must number at least 2, got 1")
-    if v.shape != X.shape[1:] or not np.isfinite(v).all():
-        raise BadInput(f"v (teacher) must be a finite array of shape (d,) = {X.shape[1:]}, got shape {v.shape}")
     if wrong := np.sum(X @ v <= 0):
         raise BadInput(f"v (teacher) must meet every point at an acute angle, got {wrong} of {len(X)} that it does not")
 
@@ -243,6 +241,7 @@ class Pair(NamedTuple):
         return float((self.W**2).sum() + (self.a**2).sum()) / 2
 
 
+@checked(X=array("points", "n d"), v=array("teacher", "d"), p=array("witness", "d"), q=array("witness", "d"))
 def cheaper(X: np.ndarray, v: np.ndarray, p: np.ndarray, q: np.ndarray) -> Pair:
     """Two neurons that fit the labels of a unit neuron v at less norm, by witnesses of M > 0.
 

@@ -394,10 +394,10 @@ def test_m_decides_whether_the_teacher_is_the_only_network_of_least_norm(seed):
     [
         (lambda X, v: margin(X[:2], v), r"X (points) must be as many as their dimensions, got shape (2, 3)"),
         (lambda X, v: margin(X[:1, :1], v[:1]), "X (points) must number at least 2, got 1"),
-        (lambda X, v: margin(X * [1, np.nan, 1], v), "X (points) must be finite, got 3 entries that are not"),
+        (lambda X, v: margin(X * [1, np.nan, 1], v), "X (points) must be finite, got 3 of 9 entries that are not"),
         (lambda X, v: margin(X[[0, 1, 1]], v), "X (points) must be independent, got unit points of condition"),
         (lambda X, v: margin(0 * X, v), "X (points) must be independent, got unit points of condition inf"),
-        (lambda X, v: margin(X, v[:2]), "v (teacher) must be a finite array of shape (d,) = (3,), got shape (2,)"),
+        (lambda X, v: margin(X, v[:2]), "v (teacher) must be an array of shape (d,) = (3,), got (2,)"),
         (lambda X, v: margin(X, -v), "v (teacher) must meet every point at an acute angle, got 3 of 3 that it does"),
         (lambda X, v: margin(X, v, 0.0), "tolerance (of M) must be a number in (0, 1], got 0.0"),
         (lambda X, v: cheaper(X, v, v, v), "p and q (witnesses) must lie in the cones of two compl"),
