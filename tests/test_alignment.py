@@ -393,7 +393,7 @@ def test_equal_runs_are_equal_to_the_bit_and_change_nothing():
         ({"until": 1.5}, r"until \(iterations\) must be a whole number in \[0, inf\), got 1.5"),
         ({"until": -1}, r"until \(iterations\) must be a whole number in \[0, inf\), got -1"),
         ({"step": None, "until": np.inf}, r"until \(time of the flow\) must be a number in \[0, inf\), got inf"),
-        ({"most": 0}, r"most \(events of a neuron\) must be a whole number in \(0, inf\), got 0"),
+        ({"most": 0}, r"most \(events of a neuron\) must be a whole number in \[1, inf\), got 0"),
         ({"times": [3, 2]}, r"times \(when to note the weights\) must be whole numbers that ascend in \[0, 9\]"),
         ({"times": [10]}, r"times \(when to note the weights\) must be whole numbers that ascend in \[0, 9\]"),
         ({"times": [0.5]}, r"times \(when to note the weights\) must be whole numbers that ascend in \[0, 9\]"),

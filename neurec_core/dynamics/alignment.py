@@ -22,10 +22,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arguments import array, checked, number, short, whole
 from ..params import BadInput
 from . import alignment_moves as moves
 from .alignment_pull import Task
-from .checks import network, number
 
 
 class Aligned(NamedTuple):
@@ -64,6 +64,14 @@ class Aligned(NamedTuple):
         return self.sides > 0
 
 
+@checked(
+    X=array("points", "n d"),
+    y=array("labels", "n"),
+    W=array("hidden weights", "m d"),
+    a=array("output weights", "m"),
+    times=array("when to note the weights", "L", empty=True, finite=False),
+    most=whole("events of a neuron", "[1, inf)"),
+)
 def align(
     X: np.ndarray,
     y: np.ndarray,
@@ -98,9 +106,8 @@ def align(
     **Source**: chistikov2023learning, Propositions 13 and 14 (yardsticks); differs: any labels and output weights,
     sliding, and gradient descent as well as the flow.
     """
-    X, y, W, a = network(X, y, W, a, "points")
     n, d = X.shape
-    m, whole = len(a), step is not None
+    m = len(a)
     task = _task(X, y, step, until, times, most)
     exponent = np.frexp(np.maximum(np.abs(W).max(axis=1), np.abs(a)))[1].astype(np.int64)
     small, L = np.ldexp(W, -exponent[:, None]), len(task.times)
@@ -114,7 +121,7 @@ def align(
     with np.errstate(over="ignore", under="ignore"):
         Ws, As = np.ldexp(log.w, log.exponent[..., None]), np.ldexp(log.a, log.exponent)
         apart = np.ldexp(_orthogonal(log.base, log.pull), log.of_base[:, None])
-    kind = np.int64 if whole else float
+    kind = float if step is None else np.int64
     return Aligned(
         Ws[L], As[L], log.ended.astype(kind), events[:, 0].astype(kind), neurons, points, sides,
         log.sliding, log.share, log.pull / n, apart, Ws[:L], As[:L],
@@ -133,22 +140,23 @@ def _orthogonal(W: np.ndarray, pull: np.ndarray) -> np.ndarray:
 def _task(
     X: np.ndarray, y: np.ndarray, step: float | None, until: float, times: Sequence[float] | np.ndarray, most: int
 ) -> Task:
-    whole = step is not None
-    number("until", "iterations" if whole else "time of the flow", until, whole=whole)
-    number("most", "events of a neuron", most, above=0, whole=True)
+    steps = step is not None
+    until = (whole("iterations") if steps else number("time of the flow", "[0, inf)"))("until", until, {})
     norms, n = np.linalg.norm(X, axis=1), len(y)
     if step is not None:
         # So long that a step changes a neuron by more than 1e100 of its size: far beyond any use.
-        number("step", "step size", step, above=0, below=1e100 * n / max(np.abs(y) @ norms, 1.0))
+        number("step size", f"(0, {1e100 * n / max(np.abs(y) @ norms, 1.0):g})")("step", step, {})
     at = np.asarray(times, float)
-    wrong = at.ndim != 1 or not ((at >= 0) & (at <= until)).all() or (np.diff(at) < 0).any()
-    if wrong or (whole and (at % 1 != 0).any()):
-        kind = "whole numbers" if whole else "numbers"
-        raise BadInput(f"times (when to note the weights) must be {kind} that ascend in [0, {until:g}], got {times!r}")
+    wrong = not ((at >= 0) & (at <= until)).all() or (np.diff(at) < 0).any()
+    if wrong or (steps and (at % 1 != 0).any()):
+        kind = "whole numbers" if steps else "numbers"
+        raise BadInput(
+            f"times (when to note the weights) must be {kind} that ascend in [0, {until:g}], got {short(at)}"
+        )
     K, c = X @ X.T, 1 / n if step is None else 2 * step / n
     if step is None:
         check_directions(K, norms)
-    return Task(X, y, K, norms, np.abs(y) * norms, c, whole, float(until), at, int(most))
+    return Task(X, y, K, norms, np.abs(y) * norms, c, steps, float(until), at, most)
 
 
 def check_directions(K: np.ndarray, norms: np.ndarray) -> None:
