@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import importlib.metadata
+import importlib.util
 import logging
+import multiprocessing
 import os
+import re
 import signal
 import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -14,12 +20,14 @@ from typing import Any
 
 from .params import BadInput
 
-PATIENCE_SECONDS = 20  # for a scheduler to answer, and for its first worker to be there
+PATIENCE_SECONDS = 15  # for a scheduler to answer, and for its first worker to be there
 GRACE_SECONDS = 60  # that trials wait on this machine while no worker is alive; one starts in a few
+ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:.%]+\]|[\w.-]+):\d{1,5}")
+WHAT = "scheduler (tcp://HOST:PORT of a running Dask scheduler, or slurm)"
 
 
-class NoWorkers(RuntimeError):
-    """Workers that do not start, or died and did not come back."""
+class ClusterFailed(RuntimeError):
+    """A cluster that cannot go on: its workers do not start or do not come back, or its scheduler went away."""
 
 
 @contextlib.contextmanager
@@ -28,50 +36,106 @@ def connect(jobs: int, scheduler: str | None) -> Iterator[Any]:
 
     Raises
     ------
-    BadInput : the packages are not installed, or nothing answers at that address
-    NoWorkers : the workers of this machine do not start
+    BadInput : the packages are not installed, nothing that can be used answers at that address, or other versions do
+    ClusterFailed : the workers of this machine do not start
     """
     try:
         import distributed
+        from distributed.utils import silence_logging_cmgr
     except ImportError:
         raise BadInput("jobs and scheduler need Dask: pip install 'neurec-core[scale]'") from None
     with contextlib.ExitStack() as stack:
+        # What goes wrong is said here, in one line; Dask would add pages.
+        stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
         if scheduler is None:
-            with _deaf_to_ctrl_c():
+            with _ctrl_c_held_back():
                 address = stack.enter_context(_local(jobs))
         elif scheduler == "slurm":
             address = stack.enter_context(_slurm(jobs))
         else:
+            _check_scheduler(scheduler)
             address = scheduler
         try:
-            client = distributed.Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            what = "scheduler (tcp://HOST:PORT of a running Dask scheduler, or slurm)"
-            raise BadInput(f"{what} does not answer, got {scheduler!r}: {error}") from None
-        yield _with_workers(stack.enter_context(client), scheduler)
+            client = stack.enter_context(distributed.Client(address, timeout=PATIENCE_SECONDS, set_as_default=False))
+            if scheduler is not None:
+                _check_workers(client, scheduler)
+        except BadInput:
+            raise
+        except Exception as error:
+            raise BadInput(f"{WHAT} does not answer, got {scheduler!r}: {_line(error)}") from None
+        yield client
 
 
-def _with_workers(client: Any, scheduler: str | None) -> Any:
+def default_jobs() -> int:
+    """Processes to use where nobody says: one for each processor, or this one where Dask is not installed."""
+    return cores() if importlib.util.find_spec("distributed") else 1
+
+
+def _check_scheduler(address: str) -> None:
+    """Ask who is there: a `Client` would wait for minutes for one that says nothing, or for one that is no Dask."""
+    if not ADDRESS.fullmatch(address):
+        raise BadInput(f"{WHAT} must be one of these, got {address!r}")
+    from distributed import Security, rpc
+
+    answers: list[Any] = []
+
+    async def ask() -> Any:
+        secured = Security().get_connection_args("client")
+        async with rpc(address, timeout=PATIENCE_SECONDS, connection_args=secured) as scheduler:
+            return await asyncio.wait_for(scheduler.versions(), PATIENCE_SECONDS)
+
+    def listen() -> None:
+        try:
+            answers.append(asyncio.run(ask())["packages"]["distributed"])
+        except Exception as error:  # whatever somebody else's program, or another Dask, makes of it
+            answers.append(error)
+
+    # In a thread of its own: a notebook's thread has a loop already, and nothing can stop one that waits for ever.
+    asking = threading.Thread(target=listen, daemon=True)
+    asking.start()
+    asking.join(PATIENCE_SECONDS)
+    if not answers or isinstance(answers[0], Exception):
+        reason = _line(answers[0]) if answers else f"nothing was said for {PATIENCE_SECONDS:g} s"
+        raise BadInput(f"{WHAT} does not answer, got {address!r}: {reason}")
+    if answers[0] != (here := importlib.metadata.version("distributed")):
+        versions = f"Dask {answers[0]} there, {here} here"
+        raise BadInput(f"{WHAT} must run the same version, got {address!r}: {versions}")
+
+
+def _check_workers(client: Any, scheduler: str) -> None:
     try:
         client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
     except TimeoutError:
         # It may be one that grows on demand, or a queue that is long; saying nothing would look like a hang.
         warnings.warn(f"no worker at {scheduler} yet; waiting (Ctrl-C stops)", stacklevel=2)
-    return client
+    # Where neurec is missing a shard cannot even be unpacked, which Dask reports late or not at all.
+    package = __name__.partition(".")[0]
+    found = {"the scheduler": client.run_on_scheduler(importlib.util.find_spec, package)}
+    found |= client.run(importlib.util.find_spec, package, on_error="return")
+    for where, spec in found.items():
+        if spec is None or isinstance(spec, BaseException):
+            raise BadInput(f"scheduler {scheduler!r}: {where} cannot import {package}; install the same version there")
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    # A terminal sends Ctrl-C to the workers, too, who would die with a traceback each. Processes started while
-    # the signal is ignored ignore it for good, and end when this process closes their cluster.
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may change a signal, and only there does Ctrl-C arrive
+def _ctrl_c_held_back() -> Iterator[None]:
+    # A terminal sends Ctrl-C to the workers, too, who would die with a traceback each. Processes started while the
+    # signal is blocked never get it, and end when this process closes their cluster; this one gets it afterwards.
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield  # only in the main thread does Ctrl-C arrive
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # which unblocks the signal when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _local(jobs: int) -> Any:
@@ -79,16 +143,33 @@ def _local(jobs: int) -> Any:
     import dask
     from distributed import LocalCluster
 
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        sys.exit(1)  # a worker that imports a script without a guard; the process that started it says so
     # Dask does not always start a worker again that died while it started, and trials would wait for ever. So they
     # would for one that is paused for want of memory, which counts as dead, too: it is to go on, a trial at a time.
     alive = {"distributed.scheduler.no-workers-timeout": GRACE_SECONDS, "distributed.worker.memory.pause": False}
     # Port 0: any free one. The usual port may be taken by another sweep.
-    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+    here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "security": _security()}
     try:
         with dask.config.set(alive):
-            return LocalCluster(n_workers=jobs, threads_per_worker=1, processes=True, **quiet)
+            return LocalCluster(
+                n_workers=jobs, threads_per_worker=1, processes=True, silence_logs=logging.CRITICAL, **here
+            )
     except RuntimeError as error:
-        raise NoWorkers(f"the workers do not start: {error}") from error
+        main = sys.modules["__main__"]
+        script = getattr(main, "__spec__", None) is None and hasattr(main, "__file__")
+        guard = " (a script must call sweep behind: if __name__ == '__main__')" if script else ""
+        raise ClusterFailed(f"the workers do not start{guard}: {_line(error)}") from error
+
+
+def _security() -> Any:
+    """Certificates for one cluster: another user of this machine cannot send it code to run."""
+    from distributed import Security
+
+    try:
+        return Security.temporary()
+    except ImportError:  # of the package that makes them; the connections never leave this machine
+        return None
 
 
 def _slurm(jobs: int) -> Any:
@@ -102,7 +183,7 @@ def _slurm(jobs: int) -> Any:
         processes=1,
         memory=site.get("memory") or "4GB",
         walltime=site.get("walltime") or "12:00:00",
-        scheduler_options={"dashboard_address": ":0"},
+        scheduler_options={"dashboard_address": "127.0.0.1:0"},
     )
     _check_submission(cluster.job_script())
     cluster.scale(jobs=jobs)
@@ -112,7 +193,10 @@ def _slurm(jobs: int) -> Any:
 def _check_submission(script: str) -> None:
     # Asked before: dask-jobqueue would wait for ever for workers whose job was refused.
     try:
-        asked = subprocess.run(["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False)
+        words = ["sbatch", "--test-only"]
+        asked = subprocess.run(
+            words, input=script, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except OSError as error:
         raise BadInput(f"scheduler (slurm) needs sbatch on this machine: {error.strerror}") from None
     if asked.returncode:

@@ -22,7 +22,7 @@ import pandas as pd
 from threadpoolctl import ThreadpoolController
 
 from . import provenance
-from .cluster import NoWorkers, connect
+from .cluster import ClusterFailed, connect
 from .experiment import Experiment, Grid, Status
 from .fingerprint import fingerprint
 from .params import LARGEST, BadInput, Params
@@ -139,7 +139,9 @@ def collect(store: Store, results: Iterator[Done], shards: Sequence[Shard], tota
                 failed += sum(not Status(row["status"]).usable for row in done.rows)
                 bar.set_postfix({"failed": failed} if failed else {}, refresh=False)
                 bar.update(len(done.rows))
-        except (StoreFailed, NoWorkers) as error:
+        except BadInput as error:
+            raise BadInput(f"{error}; {kept} of {total} trials are kept") if kept else error from None
+        except (StoreFailed, ClusterFailed) as error:
             again = "run the same command again to go on"
             raise SweepFailed(f"{error}; {kept} of {total} trials are kept; {again}") from error
 
@@ -208,13 +210,13 @@ def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) ->
         except KilledWorker as error:
             lost.append(error)  # its workers died again and again: it is likely to be what kills them
         except (NoWorkerError, NoValidWorkerError) as error:  # the one where there was a worker before, or the other
-            raise NoWorkers(f"no worker has been alive for {error.timeout:g} s") from None
+            raise ClusterFailed(f"no worker has been alive for {error.timeout:g} s") from None
         except CancelledError:
-            raise SweepFailed("the scheduler went away; run the same command again to go on") from None
+            raise ClusterFailed("the scheduler went away") from None
         except BadInput:
             raise
         except Exception as error:
-            raise SweepFailed(f"{type(error).__name__}: {error}") from error
+            raise ClusterFailed(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
         else:
             yield done
         future.release()

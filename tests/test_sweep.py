@@ -227,7 +227,7 @@ def test_a_sweep_whose_workers_do_not_come_back_ends_and_keeps_what_is_finished(
 
 
 def test_workers_that_do_not_start_are_one_error(tmp_path):
-    message = r"^the workers do not start: .*; 0 of 1 trials are kept; run the same command again to go on$"
+    message = r"^the workers do not start.*: .*; 0 of 1 trials are kept; run the same command again to go on$"
     with starting(tmp_path / "started", 0), pytest.raises(SweepFailed, match=message):
         run(Grid({"x": [5]}, trials=1), jobs=2)  # one shard, for one worker
 

@@ -111,7 +111,7 @@ def build_sweep(experiment: Experiment) -> click.Command:
         from .. import sweep as sweeps
 
         grid = grid_from(experiment, values["preset"], values["over"], _given(values, experiment), values["trials"])
-        jobs = values["jobs"] or (1 if values["scheduler"] else cluster.cores())
+        jobs = values["jobs"] or (1 if values["scheduler"] else cluster.default_jobs())
         if values["jobs"] and values["scheduler"] not in (None, "slurm"):
             raise BadInput("--jobs (processes to start) does not go with the address of a running scheduler")
         options = {"seed": values["seed"], "jobs": jobs, "scheduler": values["scheduler"], "warn": say}

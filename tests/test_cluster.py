@@ -1,0 +1,219 @@
+"""Dask: what a wrong address, another version, a lost scheduler, Ctrl-C or a careless script come to."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import dask
+import distributed
+import psutil
+import pytest
+from distributed import LocalCluster
+from toys import TOY
+
+from neurec_core import cluster, store
+from neurec_core.experiment import Grid
+from neurec_core.params import BadInput
+from neurec_core.sweep import SweepFailed, sweep
+
+LONG = 300  # seconds after which a test has hung; nothing here is to take so long
+GRID = Grid({"x": [5, 6]}, trials=2)
+
+
+def run(**options):
+    return sweep(TOY, GRID, progress=False, **options)
+
+
+@pytest.fixture
+def running() -> Iterator[LocalCluster]:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as here:
+        yield here
+
+
+@pytest.fixture
+def mute() -> Iterator[str]:
+    """An address that accepts and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield "tcp://{}:{}".format(*server.getsockname())
+
+
+@pytest.fixture
+def web() -> Iterator[str]:
+    """The address of something that speaks HTTP."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+        server.RequestHandlerClass.log_message = lambda *args: None
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield "tcp://{}:{}".format(*server.server_address)
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "foo",
+        "foo:1",
+        "http://127.0.0.1:80",
+        "tcp://",
+        "tcp://h",
+        "tcp://[::1",
+        "inproc://1",
+        "tcp://h:1/x",
+        "Slurm",
+    ],
+)
+def test_what_is_no_address_is_refused_before_anything_starts(address):
+    with pytest.raises(BadInput, match=f"must be one of these, got {re.escape(repr(address))}"):
+        run(scheduler=address)
+
+
+@pytest.mark.parametrize("who", ["nobody", "mute", "web", "secured"])
+def test_who_does_not_speak_dask_is_one_line(who, monkeypatch, capfd, request, tmp_path):
+    monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 2)
+    sweep(TOY, Grid({"x": [5]}, trials=1), progress=False, out=tmp_path)
+    named = {"nobody": "tcp://127.0.0.1:1", "secured": "tls://127.0.0.1:1"}
+    address = named.get(who) or request.getfixturevalue(who)
+    with pytest.raises(BadInput, match=f"^scheduler .* does not answer, got '{address}'") as refused:
+        run(scheduler=address, out=tmp_path)
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).endswith("; 1 of 4 trials are kept")
+    assert capfd.readouterr().err == ""
+
+
+def test_another_version_of_dask_is_one_line(running, monkeypatch):
+    versions = running.scheduler.versions
+
+    def older():
+        told = versions()
+        return told | {"packages": told["packages"] | {"distributed": "2020.1.0"}}
+
+    running.scheduler.handlers["versions"] = older
+    with pytest.raises(BadInput, match=rf"same version, got .*: Dask 2020\.1\.0 there, {distributed.__version__} here"):
+        run(scheduler=running.scheduler_address)
+
+
+def test_a_worker_without_neurec_is_one_line():
+    bare = "import sys; sys.modules['neurec_core'] = None"
+    with (
+        dask.config.set({"distributed.worker.preload": [bare]}),
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as here,
+        pytest.raises(BadInput, match=r"tcp://\S+ cannot import neurec_core; install the same version there"),
+    ):
+        run(scheduler=here.scheduler_address)
+
+
+SCHEDULER = """
+import asyncio, sys
+from distributed import Nanny, Scheduler
+
+async def main():
+    async with Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0") as scheduler:
+        async with Nanny(scheduler.address, nthreads=1):
+            print(scheduler.address, flush=True)
+            await scheduler.finished()
+
+asyncio.run(main())
+"""
+
+
+def test_a_scheduler_that_dies_is_one_line_and_what_is_finished_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 5)
+    process = subprocess.Popen([sys.executable, "-c", SCHEDULER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        address = process.stdout.readline().decode().strip()
+        kept = store.Store.add
+
+        def add(self, rows, about):
+            kept(self, rows, about)
+            process.kill()
+
+        monkeypatch.setattr(store.Store, "add", add)
+        grid = Grid({"x": [5]}, trials=200, fixed={"pause": 0.2})
+        with pytest.raises(SweepFailed) as failed:
+            sweep(TOY, grid, progress=False, scheduler=address, out=tmp_path)
+    finally:
+        process.kill()
+        process.communicate()
+    rows = len(store.read_table(tmp_path, pytest.fail))
+    assert rows < 200
+    assert str(failed.value) == (
+        f"the scheduler went away; {rows} of 200 trials are kept; run the same command again to go on"
+    )
+
+
+def test_a_local_cluster_is_reached_from_this_machine_only():
+    with cluster.connect(1, None) as client:
+        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        assert len(processes) > 1
+        listening = {
+            connection.laddr.ip
+            for process in processes
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        }
+        try:
+            import cryptography  # noqa: F401
+        except ImportError:
+            assert client.scheduler.address.startswith("tcp://127.0.0.1:")
+        else:
+            assert client.scheduler.address.startswith("tls://127.0.0.1:")
+    assert listening == {"127.0.0.1"}
+
+
+def test_ctrl_c_while_a_local_cluster_starts_is_heard(monkeypatch):
+    """The signal comes in the middle of the start, where it must neither be lost nor reach the workers."""
+    start = distributed.LocalCluster
+
+    def interrupted(**options):
+        os.kill(os.getpid(), signal.SIGINT)
+        here = start(**options)
+        started.append(here)
+        return here
+
+    started: list[LocalCluster] = []
+    monkeypatch.setattr(distributed, "LocalCluster", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(jobs=2)
+    assert all(here.status.name == "closed" for here in started)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
+
+
+def test_workers_do_not_get_ctrl_c():
+    with cluster.connect(1, None) as client:
+        (masks,) = client.run(signal.pthread_sigmask, signal.SIG_BLOCK, []).values()
+        assert signal.SIGINT in masks
+
+
+UNGUARDED = """
+from toys import TOY
+from neurec_core.experiment import Grid
+from neurec_core.sweep import sweep
+
+sweep(TOY, Grid({"x": [5]}, trials=4), jobs=2, progress=False)
+"""
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path):
+    (tmp_path / "script.py").write_text(UNGUARDED, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=LONG, check=False
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert "a script must call sweep behind: if __name__ == '__main__'" in last
+    assert "bootstrapping" not in done.stderr, "no traceback of a worker that imported the script"
+
+
+def test_without_dask_one_process_is_the_default(monkeypatch):
+    assert cluster.default_jobs() == cluster.cores()
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert cluster.default_jobs() == 1
+    with pytest.raises(BadInput, match=r"jobs and scheduler need Dask: pip install 'neurec-core\[scale\]'"):
+        run(jobs=2)
