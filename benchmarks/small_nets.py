@@ -104,7 +104,7 @@ def compiling() -> None:
     with tempfile.TemporaryDirectory() as folder:
         package = Path(neurec_core.__file__).parent
         shutil.copytree(package, Path(folder, package.name), ignore=shutil.ignore_patterns("__pycache__"))
-        given: dict[str, Any] = {"cwd": folder, "env": {**os.environ, "PYTHONPATH": folder}, "text": True}
+        given: dict[str, Any] = {"cwd": folder, "env": {**os.environ, "PYTHONPATH": folder}, "encoding": "utf-8"}
         first, later = (float(subprocess.check_output([sys.executable, "-c", script], **given)) for _ in range(2))
     print(
         "The first calls of a process, with one network and with two: "

@@ -31,8 +31,8 @@ def main(build: str, *flags: str) -> int:
         return 0
     # Taken before the build: what changes while the notebooks run was not what they ran with.
     begun.parent.mkdir(parents=True, exist_ok=True)
-    begun.write_text(stamp())
-    return 0 if kept.is_file() and kept.read_text() == begun.read_text() else 1
+    begun.write_text(stamp(), encoding="utf-8")
+    return 0 if kept.is_file() and kept.read_bytes() == begun.read_bytes() else 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The `neurec` command. Flags of an experiment are generated from its `Params`.
 
-Exit status: 0; 1 for a run that failed; 2 for bad input (one line); 130 when stopped with Ctrl-C.
+Exit status: 0; 1 for a run that failed or a result that standard output did not take (one line); 2 for bad input
+(one line); 130 when stopped with Ctrl-C; 141, silently, when the reader of standard output closed the pipe.
+Messages that standard error does not take are lost, and nothing else is.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import click
 import neurec_core
 
 from . import papers
-from .cli import results, runs
+from .cli import results, runs, streams
 from .cli.inputs import DIR, WHERE, RunFailed, Whole, normalise, say, word, words
 from .experiment import Experiment
 from .params import BadInput, received, shortened, unknown
@@ -105,8 +107,13 @@ def notebook(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; every failure is one line on standard error and an exit status."""
+    if arguments is None:  # the program itself, not a call
+        streams.prepare()
     try:
         cli.main(args=arguments, prog_name="neurec", standalone_mode=False)
+        sys.stdout.flush()
+    except streams.Unwritten as error:
+        return 141 if error.closed_pipe else _end(1, f"standard output cannot be written to: {error}")
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 2

@@ -46,7 +46,7 @@ def machine() -> dict[str, Any]:
 
 def _processor() -> str:
     with contextlib.suppress(OSError):  # only Linux has the file
-        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()

@@ -169,6 +169,14 @@ BAD = [
     (["sweep", NAME, "--preset", "tiny"], "--out (where results are kept; resumes there) is required"),
     (["sweep", NAME, "--jobs", "2", "--scheduler", "tcp://h:1", "--out", "x"], "--jobs (processes to start) does not"),
     (["sweep", NAME, "--preset", "tiny", "--jobs", "1", "--out", "/dev/null/x"], "cannot be written to"),
+    (["sweep", NAME, "--preset=", "--out", "x"], "unknown preset ''"),
+    (["notebook", "convex_recovery", "--preset=", "--out", "x"], "unknown preset ''"),
+    (["sweep", NAME, "--out="], "out (where results are kept; resumes there) must be a path, got ''"),
+    (["sweep", NAME, "--preset", "tiny", "--out=~nobody-here/x"], "got '~nobody-here/x': there is no such user"),
+    (["sweep", NAME, "--over=", "--out", "x"], "must be FIELD=START:STOP:STEP or FIELD=A,B,..., got ''"),
+    (["notebook", "convex_recovery", "--out="], "out (folder of the executed notebook) must be a path, got ''"),
+    (["plot", ""], "DIR (a file or folder) must be a path, got ''"),
+    (["plot", "x", "--html="], "html (an interactive page that needs no network) must be a path, got ''"),
     (["plot", "nowhere"], "DIR (folder of a sweep) must hold rows of one experiment, 'nowhere' holds no finished"),
     (["export", "nowhere", "x.csv"], "holds no finished shard"),
     (["notebook", "convex", "--out", "x"], "unknown paper 'convex': did you mean convex_recovery?"),
@@ -216,6 +224,15 @@ def test_sweep_presets_axes_and_fixed_values_combine(neurec, tmp_path):
     status, out, _ = neurec("sweep", NOISY, *words)
     assert status == 0
     assert f"4 trials in {tmp_path}: 4 solved" in out
+
+
+def test_a_home_folder_is_expanded_where_no_shell_does(neurec, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert neurec("sweep", NAME, *POINT, "--trials", 1, "--jobs", 1, "--out=~/runs")[0] == 0
+    assert neurec("export", "~/runs", "~/t.csv")[0] == 0
+    assert neurec("plot", "~/runs", "--html=~/f.html")[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "t.csv", "t.csv-metadata.json", "f.html"}
 
 
 def test_plot_writes_a_page_that_needs_no_network(neurec, folder, tmp_path):

@@ -16,7 +16,6 @@ MOST_VALUES = 1_000_000
 TRIALS = 10  # draws a cell where neither a preset nor the user says
 
 
-DIR = click.Path(path_type=Path)
 WHERE = "tcp://HOST:PORT of a running Dask scheduler, or slurm"
 
 
@@ -52,6 +51,25 @@ class Whole(click.ParamType):  # type: ignore[type-arg, unused-ignore]
             allowed = f"a whole number in [{self.low}, {LARGEST}]"
             raise BadInput(f"{name} ({self.meaning}) must be {allowed}, got {received(value)}")
         return number
+
+
+class Location(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A path of a file or folder; ``~`` is expanded here, as no shell expands it in ``--out=~/runs``."""
+
+    name = "PATH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        meaning = param.help if isinstance(param, click.Option) else "a file or folder"
+        wrong = f"{param.human_readable_name if param else 'path'} ({meaning}) must be a path, got {received(value)}"
+        if not value:
+            raise BadInput(wrong)
+        try:
+            return Path(value).expanduser()
+        except RuntimeError:
+            raise BadInput(f"{wrong}: there is no such user") from None
+
+
+DIR = Location()
 
 
 class Flags(click.Command):
@@ -137,7 +155,7 @@ def grid_from(
     ------
     BadInput : an unknown preset or field, or a field both fixed and swept
     """
-    base = experiment.preset(preset) if preset else Grid({}, TRIALS)
+    base = Grid({}, TRIALS) if preset is None else experiment.preset(preset)
     axes = dict(axis(text, experiment) for text in over)
     for name in axes:
         if name in fixed:
