@@ -73,10 +73,11 @@ def consistency_ratio(k: int) -> float:
 
 
 def active_points_probability(n: np.ndarray | int, d: np.ndarray | int) -> np.ndarray:
-    """Probability that a random neuron is active on at least d of n points: P[Bin(n, 1/2) >= d], 1/2 at n = 2d.
+    """Probability that a random neuron is active on at least d of n points: P[Bin(n, 1/2) >= d].
 
-    Over all patterns a single normalised neuron is the unique solution exactly then: with fewer points some
-    adjacent pattern holds its output in its range.
+    It is exactly 1/2 at n = 2d - 1 and 1/2 + C(2d, d) / 2^(2d+1) at n = 2d, where a tie counts. Over all patterns a
+    single normalised neuron is the unique solution exactly then: with fewer points some adjacent pattern holds its
+    output in its range.
 
     **Source**: derived here.
     """

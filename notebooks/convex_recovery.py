@@ -41,8 +41,9 @@
 #    linear neuron cannot be recovered. For inputs in general position, symmetric about the origin, that happens with
 #    probability exactly $1/2$ at $n = 2d$ {cite:p}`wendel1962problem`. For whitened inputs it is the only obstacle.
 # 2. If the isometry condition holds, recovery is certain; recovery may also happen without it.
-# 3. One normalised neuron is recovered, over all patterns, exactly if it is active on at least $d$ points: with
-#    probability $1/2$ at $n = 2d$. Over $n$ random patterns, from $n = d$ on. Several neurons need
+# 3. One normalised neuron is recovered, over all patterns, exactly if it is active on at least $d$ points. The probability
+#    of that is exactly $1/2$ at $n = 2d - 1$, and $\frac12 + \binom{2d}{d}\, 2^{-2d-1}$ at $n = 2d$, where a tie counts
+#    (0.637 for $d = 4$). Over $n$ random patterns the neuron is recovered from $n = d$ on. Several neurons need
 #    $n \ge k d / (1 - 2^{-k})$ for there to be any $\lambda$ at all.
 
 # %% tags=["parameters"]
@@ -376,8 +377,8 @@ assert neurons.loc[("random", 3), "threshold"] > necessary[3]
 neurons
 
 # %% [markdown]
-# One neuron is found from $n = d$ on, because the patterns are sampled; over all patterns it is $2d$ (the small sweep
-# above). Two and three random neurons need clearly more than the bound that counting gives (dashed).
+# One neuron is found from $n = d$ on, because the patterns are sampled; over all patterns half of all neurons are found
+# at $n = 2d - 1$ (the small sweep above). Two and three random neurons need clearly more than the bound that counting gives (dashed).
 #
 # Neurons on coordinate axes, and a neuron with its opposite:
 
@@ -584,7 +585,7 @@ checked
 # | a local search for the all-ones pattern | non-negative least squares, with the direction or the weights as certificate | never missed |
 # | gates in place of ReLU units in most figures | the same; `program="exact"` solves with the cones | the edge of the relaxation lies to the right of the network's |
 # | $\beta = 10^{-6}$ left at that size | the program divided by $\beta$ | near the edge the published solver's tolerance was as large as the optimum |
-# | about $n$ random patterns | the same by default; `gates` adds adjacent, adversarial or all patterns | the published threshold of one normalised neuron is that of the sample, $d$ instead of $2d$ |
+# | about $n$ random patterns | the same by default; `gates` adds adjacent, adversarial or all patterns | the published threshold of one normalised neuron is that of the sample, $d$ instead of $2d - 1$ |
 # | isometry check without consistency, ranks not cut, ties pass | all three corrected; the published check is `held_published` | the published check passes where there is no dual vector |
 # | AdamW made anew every epoch | made once; the published way is `adamw_recreated` | the published loss stops falling |
 # | data drawn again when a neuron is active on no point | the trial ends with that status | no hidden selection |

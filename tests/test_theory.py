@@ -109,8 +109,10 @@ def test_active_points_of_random_neurons():
     assert binomtest(int((active >= d).sum()), 2000, expected).pvalue > 1e-4
 
 
-def test_half_of_all_neurons_are_active_on_enough_points_at_twice_the_dimension():
+def test_half_of_all_neurons_are_active_on_enough_points_one_point_before_twice_the_dimension():
     d = np.arange(1, 200)
+    assert np.allclose(theory.active_points_probability(2 * d - 1, d), 0.5, rtol=1e-12)
     # P[Bin(2d, 1/2) >= d] is one half and half the probability of a tie.
     tie = np.array([comb(2 * int(k), int(k)) / 4 ** int(k) for k in d])
     assert np.allclose(theory.active_points_probability(2 * d, d), 0.5 + tie / 2, rtol=1e-10)
+    assert theory.active_points_probability(8, 4) == pytest.approx(163 / 256, rel=1e-12)

@@ -10,13 +10,11 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import lapack
-from scipy.optimize import nnls
 
+from . import faces
 from .blocks import Blocks, Faces
+from .faces import Limits
 
-GUESSES = 12  # sets of active rows tried from the last one on, before one is computed from nothing
-INSIDE = 1e-12  # how far outside its cone, in shares of the vector projected, a projection may lie
 SURE = 0.999  # support values below this may be upper bounds
 
 
@@ -29,24 +27,27 @@ class Cones(Blocks):
     inside : (d, p) directions on the inputs that make the patterns; those of free blocks are not read
     free : how many blocks have no cone and one sign
 
-    Coordinates of a whitened block past the rank of D_j X stay 0, as in the paper's program: it may lack units that
-    the network has, but `norms` does not, so that `recovery.decide` certifies nothing of less than the network.
+    A whitened block of rank r < d has d - r coordinates in the null space of D_j X. They cost nothing and put out
+    nothing, but move the points on which a unit is inactive: weights lie in the cone if with some such move they do.
+    The move is left out of the weights; `decode.into_cones` makes it.
+
+    **Source**: wang2025overparameterized, eqs. (6), (11), (16); differs: in (16) the moves are 0, which shuts out
+    units of the network.
     """
 
     def __init__(self, gated: Blocks, inside: np.ndarray, free: int = 0) -> None:
         p = gated.D.shape[1]
         self.pattern = np.concatenate([np.arange(p), np.arange(free, p)])
         super().__init__(gated.X, gated.D[:, self.pattern], gated.whitened)
-        self._short: np.ndarray = np.zeros(len(self.pattern), bool)
         if gated.whitened:
             self.__dict__["Pt"] = gated.Pt[self.pattern]
-            self._short |= (self.Pt == 0).all(axis=2).any(axis=1)
         self._gated, self.free = gated, free
         self._sides = (2 * self.D - 1) * np.repeat([1.0, -1.0], [p, p - free])
-        self._rows_of: dict[int, np.ndarray] = {}
-        self._inside, self._room = self._interior(gated.coordinates(inside))
+        self._limits_of: dict[int, Limits] = {}
+        self._inside, self._room = self._interior(inside)
         # What the last projections knew: multipliers in units of the level, active rows, the way that they went.
         self._multipliers = np.zeros_like(self.D)
+        self._guesses: list[np.ndarray | None] = [None] * len(self.pattern)
         self._faces: list[np.ndarray | None] = [None] * len(self.pattern)
         self._known = np.zeros((gated.X.shape[1], len(self.pattern)))
 
@@ -63,21 +64,6 @@ class Cones(Blocks):
         """As for the blocks without cones; these stay what they are."""
         return Cones(self.gated.weighed(factors), self._inside, self.free)
 
-    def norms(self, dual: np.ndarray) -> np.ndarray:
-        """All max (A_j^T l)^T w over unit weights in the cones, (2p - free,); of a block of short rank a bound.
-
-        The network's units move in the null space of D_j X at no cost, which leaves only the rows of D_j X in their
-        way: the bound holds for these, too.
-        """
-        G = self.adjoint(dual)
-        norms = self.support(G)
-        sizes = np.linalg.norm(G, axis=0)
-        norms[self._short] = sizes[self._short]
-        for j in map(int, np.flatnonzero(self._short & (sizes >= SURE))):
-            held = self.D[:, j] > 0
-            norms[j] = nnls((self._rows(j)[held] * self._sides[held, j, None]).T, -G[:, j])[1]
-        return norms
-
     def least_squares_dual(self, y: np.ndarray) -> np.ndarray:
         """As for the blocks without cones, (n,)."""
         return self.gated.least_squares_dual(y)
@@ -89,33 +75,33 @@ class Cones(Blocks):
         for j in map(int, np.flatnonzero(able)):
             if j >= self.free:
                 w = self.part(np.array([j])).adjoint(output)[:, 0] if self.whitened else unit
-                able[j] = (self._sides[:, j] * (self._rows(j) @ w)).min() >= -INSIDE
+                able[j] = self._limits(j).hold(self._sides[:, j], w)
         return able
 
     # ------------------------------------------------------------------------------------ feasible weights
 
     def _interior(self, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Unit directions (d, p) inside the cones, and whether they are: (n, p) slacks, of a free block inf."""
-        p = inside.shape[1]
+        """Unit weights (d, p) inside the cones, and whether they are: (n, p) slacks, of a free block inf."""
+        p, heights = inside.shape[1], self.X @ inside
+        W = self.gated.coordinates(inside)
+        sizes = np.linalg.norm(W, axis=0)
         room = np.full((len(self.X), p), np.inf)
-        sizes = np.linalg.norm(inside, axis=0)
-        inside = np.divide(inside, sizes, out=np.zeros_like(inside), where=sizes > 0)
         for j in range(self.free, p):
-            rows = self._rows(j)
-            slack = self._sides[:, j] * (rows @ inside[:, j])
-            room[:, j] = np.where(rows.any(axis=1), slack, np.inf)  # a zero row confines nothing
-        return inside, room
+            limits = self._limits(j)
+            confines = (limits.sizes > 0) & (sizes[j] > 0)  # a zero row confines nothing
+            scale = limits.sizes[confines] * sizes[j]
+            room[confines, j] = self._sides[confines, j] * heights[confines, j] / scale
+        return np.divide(W, sizes, out=np.zeros_like(W), where=sizes > 0), room
 
     def signed(self, W: np.ndarray) -> np.ndarray:
         """Weights (d, p) of the gated blocks as weights of the signed ones; 0 for those that are in neither cone."""
         signed = np.zeros((len(W), len(self.pattern)))
         signed[:, : self.free] = W[:, : self.free]
         for j in range(self.free, W.shape[1]):
-            slack = self._sides[:, j] * (self._rows(j) @ W[:, j])
-            if slack.min() >= 0:
-                signed[:, j] = W[:, j]
-            elif slack.max() <= 0:
-                signed[:, j + W.shape[1] - self.free] = W[:, j]
+            for sign, column in ((1, j), (-1, j + W.shape[1] - self.free)):
+                if self._limits(j).hold(sign * self._sides[:, j], W[:, j]):
+                    signed[:, column] = W[:, j]
+                    break
         return signed
 
     def correction(self, residual: np.ndarray) -> np.ndarray:
@@ -125,7 +111,7 @@ class Cones(Blocks):
         W[:, widest] = blocks.correction(residual)
         for j in map(int, widest[widest >= self.free]):
             minus = j + self._gated.D.shape[1] - self.free
-            out = np.maximum(-self._sides[:, j] * (self._rows(j) @ W[:, j]) / self._room[:, j], 0).max()
+            out = np.maximum(-self._sides[:, j] * (self._limits(j).rows @ W[:, j]) / self._room[:, j], 0).max()
             # u + t h and v + t h put out what u and v do.
             W[:, j] += out * self._inside[:, j]
             W[:, minus] -= out * self._inside[:, j]
@@ -157,7 +143,7 @@ class Cones(Blocks):
         return least
 
     def project(self, G: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, Faces]:
-        """Norms of the projections on the cones, the projections, and their active rows.
+        """Norms of the projections on the cones, the projections, and the equations of the faces they lie in.
 
         Norms at or below `level` may be upper bounds, with anything in place of the rest: for multipliers m >= 0
         of the rows R_j of a cone, ||g + R_j^T m|| is such a bound, and the projection the least of them.
@@ -167,88 +153,44 @@ class Cones(Blocks):
             if j < self.free:
                 continue
             m = self._multipliers[:, j] * level[j]
-            norms[j] = min(norms[j], np.linalg.norm(G[:, j] + (self._sides[:, j] * m) @ self._rows(j)))
+            norms[j] = min(norms[j], np.linalg.norm(G[:, j] + (self._sides[:, j] * m) @ self._limits(j).rows))
             if norms[j] <= level[j]:
                 continue
-            points[:, j], m, self._faces[j] = self._nearest(j, G[:, j])
+            near = self._limits(j).nearest(self._sides[:, j], G[:, j], self._guesses[j])
+            points[:, j], m, self._guesses[j], self._faces[j] = near
             norms[j] = np.linalg.norm(points[:, j])
             self._multipliers[:, j] = m / level[j]
             if norms[j] > 1e-3 * level[j]:
                 self._known[:, j] = points[:, j] / norms[j]
         return norms, points, list(self._faces)
 
-    def _rows(self, j: int) -> np.ndarray:
-        """X P_j with rows of norm 1, (n, d)."""
-        key = int(self.pattern[j]) if self.whitened else 0
-        if key not in self._rows_of:
-            rows = self.X @ self.Pt[j].T if self.whitened else self.X
-            sizes = np.linalg.norm(rows, axis=1, keepdims=True)
-            self._rows_of[key] = np.divide(rows, sizes, out=np.zeros_like(rows), where=sizes > 1e-12 * sizes.max())
-        return self._rows_of[key]
+    def limits(self, j: int) -> tuple[np.ndarray, np.ndarray]:
+        """The rows R and C, (k, d) and (k, c), of a cone {w : R w + C z >= 0 for some z in R^c}."""
+        limits, sides = self._limits(j), self._sides[:, [j]]
+        confines = limits.sizes > 0
+        return (sides * limits.rows)[confines], (sides * limits.lifts)[confines]
 
-    def _nearest(self, j: int, g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The point of cone j nearest to g, its multipliers and its active rows, found from the last ones."""
-        rows, sides, face = self._rows(j), self._sides[:, j], self._faces[j]
-        if face is None:
-            face = np.flatnonzero(sides * (rows @ g) < 0)[: len(g) // 2]
-        found = _from_face(rows, sides, g, face)
-        if found is None:
-            m = nnls(rows.T * sides, -g)[0]
-            face = np.flatnonzero(m)
-            found = _from_face(rows, sides, g, face) or (g + (m * sides) @ rows, m, face)
-        return found
+    def _limits(self, j: int) -> Limits:
+        """What confines both cones of a pattern."""
+        key = int(self.pattern[j]) if self.whitened else 0
+        if key not in self._limits_of:
+            P = self.Pt[j].T if self.whitened else None
+            self._limits_of[key] = faces.limits(self.X, self.D[:, j], P)
+        return self._limits_of[key]
 
     def curvature(
         self, active: np.ndarray, flat: np.ndarray, along: np.ndarray, units: np.ndarray, faces: Faces = None
     ) -> np.ndarray:
         """sum_j A_j (flat_j Q_j + along_j e_j e_j^T) A_j^T with Q_j the projection on the face that e_j lies in."""
-        rows = [None if faces is None or j < self.free else faces[j] for j in active]
-        narrow = np.array([face is not None and len(face) > 0 for face in rows], bool)
+        equations = [None if faces is None or j < self.free else faces[j] for j in active]
+        narrow = np.array([own is not None and len(own) > 0 for own in equations], bool)
         H = super().curvature(active, flat * ~narrow, along, units)
         on_faces = []
-        for k in map(int, np.flatnonzero(narrow)):
-            face = self._rows(int(active[k]))[rows[k]]
-            Q = np.linalg.qr(face.T, mode="complete")[0][:, len(face) :] * flat[k] ** 0.5
-            on_faces.append(self.D[:, [active[k]]] * (self.X @ self.inputs(Q, np.repeat(active[k], Q.shape[1]))))
+        for k, own in enumerate(equations):
+            if own is not None and narrow[k]:
+                Q = np.linalg.qr(own.T, mode="complete")[0][:, len(own) :] * flat[k] ** 0.5
+                on_faces.append(self.D[:, [active[k]]] * (self.X @ self.inputs(Q, np.repeat(active[k], Q.shape[1]))))
         if on_faces:
             R = np.hstack(on_faces)
             H += R @ R.T
         return H
-
-
-def _from_face(
-    rows: np.ndarray, sides: np.ndarray, g: np.ndarray, face: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """The projection on {w : sides * (rows w) >= 0}, its multipliers and active rows; None if guessing finds none.
-
-    A guess is right if the multipliers of its rows are positive and all other rows are on their side: these are
-    the conditions of optimality. Rows with negative multipliers leave it, rows on the wrong side enter.
-    """
-    seen = set()
-    slack = INSIDE * np.linalg.norm(g)
-    for _ in range(GUESSES):
-        own, p = np.zeros(0), g
-        if len(face):
-            A = rows[face]
-            L, failed = lapack.dpotrf(A @ A.T, lower=1)
-            if failed:
-                return None
-            own = -lapack.dpotrs(L, A @ g, lower=1)[0]
-            p = g + own @ A
-            own = own * sides[face]
-        out = sides * (rows @ p)
-        out[face] = 0
-        wrong = np.flatnonzero(out < -slack)
-        kept = face[own > 0]
-        if len(kept) == len(face) and not len(wrong):
-            m = np.zeros(len(rows))
-            m[face] = own
-            return p, m, face
-        # All at once would overshoot: the worst half, and no more rows than dimensions.
-        few = min(max(len(wrong) // 2, 3), max(len(g) - len(kept), 1))
-        wrong = wrong[np.argsort(out[wrong])[:few]]
-        face = np.sort(np.concatenate([kept, wrong]))
-        if face.tobytes() in seen or len(face) > len(g):
-            return None
-        seen.add(face.tobytes())
-    return None

@@ -12,6 +12,9 @@ from scipy.optimize import nnls
 
 from ..nets import GatedNet, Net, NormalizedNet
 
+ROUNDING = 1e-9  # cosines below this are 0
+FARTHEST = 1e6  # moves in null spaces that are longer, in lengths of the weights, are rounding
+
 
 class Factors(NamedTuple):
     """Economy singular value decompositions D_j X = U_j S_j V_j^T, each cut at its rank r_j.
@@ -154,12 +157,15 @@ def into_cones(X: np.ndarray, D: np.ndarray, U: np.ndarray) -> np.ndarray:
     for j in np.flatnonzero(((X @ U > 0) & ~D).any(axis=0)):
         found = factors(X, D[:, [j]])
         closed, null = X[~D[:, j]], found.V[0][:, ~found.kept[0]]
-        # min ||z|| s.t. closed (u + null z) <= 0, as non-negative least squares (Lawson and Hanson, ch. 23).
-        rows = np.vstack([-(closed @ null).T, closed @ U[:, j]])
+        sizes, size = np.linalg.norm(closed, axis=1), np.linalg.norm(U[:, j])
+        # min ||z|| s.t. closed (u + null z) <= 0, as non-negative least squares (Lawson and Hanson, ch. 23). Weights on
+        # the boundary of the cone leave no room but that of rounding.
+        rows = np.vstack([-(closed @ null).T, closed @ U[:, j] / size - ROUNDING * sizes])
+        rows = np.divide(rows, sizes, out=np.zeros_like(rows), where=sizes > 0)
         last = np.append(np.zeros(null.shape[1]), 1.0)
         left = last - rows @ nnls(rows, last)[0]
-        if left[-1] > 1e-9:
-            moved[:, j] -= null @ (left[:-1] / left[-1])
+        if left[-1] > FARTHEST**-2:
+            moved[:, j] -= size * null @ (left[:-1] / left[-1])
     return moved
 
 

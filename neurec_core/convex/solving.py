@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import nnls
 
 from ..params import BadInput
-from .blocks import Blocks, check_finite
+from . import conic
+from .blocks import Blocks, check_finite, nearest_power
 from .certify import EQUAL, independent
 from .cones import Cones
 from .newton import Iterate, proximal_points
 
 GAP = 1e-9  # relative duality gap of `solve`
 REACH = 1e-6  # labels that least squares misses by more than this share are out of reach
-PROXIMAL_LIMIT, STALLED = 40, 6  # proximal points: in all, and without a smaller gap
+PROXIMAL_LIMIT = 40
+STEPS = 300  # Newton steps after which proximal points are said to have stalled
+TINY, NEAR = 2.0**-16, 8.0  # points this much smaller than the largest are enlarged, and all brought this near to 1
 TIGHT = 1e-6  # blocks with norms this near to 1 may take part in a solution
 
 
@@ -27,7 +30,7 @@ class Answer(NamedTuple):
     dual : (n,) feasible dual vector
     norms : (p,) ||A_j^T dual||, at most 1
     gap : objective at W minus objective at dual, over the former: bounds the distance from the optimum
-    unique : whether W is the only solution, as far as the active blocks tell
+    unique : whether W is the only solution, as far as the active blocks tell; None where the gap was not closed
     converged : whether the gap was closed
     """
 
@@ -35,7 +38,7 @@ class Answer(NamedTuple):
     dual: np.ndarray
     norms: np.ndarray
     gap: float
-    unique: bool
+    unique: bool | None
     converged: bool
 
 
@@ -67,30 +70,82 @@ def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -
     nothing = Answer(W, np.zeros_like(y), np.zeros(W.shape[1]), 0.0, True, True)
     if size == 0:
         return nothing
+    factors = scaling(blocks, rows=not ridge)
+    if (factors != 1).any():
+        scaled = solve(blocks.weighed(factors), factors * y, ridge * factors[0] ** 2, gap)
+        return scaled._replace(dual=factors * scaled.dual)
     if not ridge and np.linalg.norm(y - blocks.forward(blocks.correction(y))) > REACH * size:
-        return nothing._replace(gap=np.inf, unique=False, converged=False)
-    cost = np.ones(blocks.D.shape[1])
-    least, W, most, dual, norms, left, since = np.inf, W, -np.inf, nothing.dual, nothing.norms, np.inf, 0
-    for k, point in enumerate(_points(blocks, y / size, cost, ridge / size)):
-        near, primal, candidate, sizes, bound = _bounds(blocks, y / size, ridge / size, point)
+        return nothing._replace(gap=np.inf, unique=None, converged=False)
+    W, dual, norms, left = _closed(blocks, y / size, ridge / size, gap, _points(blocks, y / size, ridge / size))
+    if left > gap:
+        return Answer(W * size, dual, norms, left, None, False)
+    W, unique = evenly(blocks, W, dual, norms)
+    return Answer(W * size, dual, norms, left, unique, True)
+
+
+def scaling(blocks: Blocks, rows: bool) -> np.ndarray:
+    """Powers of two (n,) that bring points to sizes for which the methods are made.
+
+    The same weights fit labels that are multiplied along with their points; for whitened blocks they would cost
+    something else, but these are the same in all units of the inputs.
+
+    Parameters
+    ----------
+    blocks : of the program
+    rows : whether points may be multiplied by different factors, which changes what residuals cost
+    """
+    sizes = np.linalg.norm(blocks.X, axis=1)
+    factors: np.ndarray = np.ones(len(sizes))
+    if blocks.whitened or not sizes.any():
+        return factors
+    tiny = (sizes > 0) & (sizes < TINY * sizes.max())
+    if rows:
+        factors[tiny] = nearest_power(sizes.max() / sizes[tiny])
+    spread = float(np.linalg.norm(factors * sizes)) / blocks.X.shape[1] ** 0.5
+    if not 1 / NEAR < spread < NEAR:
+        factors /= nearest_power(np.array(spread))
+    return factors
+
+
+def _closed(
+    blocks: Blocks, y: np.ndarray, ridge: float, gap: float, points: Iterable[Iterate]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """The best weights among the points, the best dual vector, its norms and the gap, from where it is small enough."""
+    W = np.zeros((blocks.X.shape[1], blocks.D.shape[1]))
+    least, most, dual, norms, left = np.inf, -np.inf, np.zeros_like(y), np.zeros(W.shape[1]), np.inf
+    for point in points:
+        near, primal, candidate, sizes, bound = _bounds(blocks, y, ridge, point)
         if primal < least:
             least, W = primal, near
         if bound > most:
             most, dual, norms = bound, candidate, sizes
-        last, left = left, (least - most) / least if least < np.inf else np.inf
-        since = 0 if left < last else since + 1
-        if left <= gap or since == STALLED or k == PROXIMAL_LIMIT:
+        left = (least - most) / least if least < np.inf else np.inf
+        if left <= gap:
             break
-    W, unique = evenly(blocks, W, dual, norms)
-    return Answer(W * size, dual, norms, left, unique, left <= gap)
+    return W, dual, norms, left
 
 
-def _points(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float) -> Iterator[Iterate]:
-    """Proximal points; of an exact program first the relaxed solution, which solves it if it lies in the cones."""
+def _points(blocks: Blocks, y: np.ndarray, ridge: float) -> Iterator[Iterate]:
+    """Points nearer and nearer to the optimum, until nothing is left to be tried.
+
+    Of an exact program first the relaxed solution, which solves it if it lies in the cones; then proximal points, and
+    where these stall, the optimum by an interior-point method.
+    """
+    cost = np.ones(blocks.D.shape[1])
     if isinstance(blocks, Cones):
-        relaxed = solve(blocks.gated, y, ridge)
-        yield Iterate(blocks.signed(relaxed.W), relaxed.dual, blocks.adjoint(relaxed.dual), 0)
-    yield from proximal_points(blocks, y, cost, ridge)
+        gated = blocks.gated
+        W, dual, *_ = _closed(gated, y, ridge, GAP, _newton(gated, y, cost[: gated.D.shape[1]], ridge))
+        yield Iterate(blocks.signed(W), dual, blocks.adjoint(dual), 0)
+    yield from _newton(blocks, y, cost, ridge)
+    yield from conic.optima(blocks, y, cost, ridge)
+
+
+def _newton(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float) -> Iterator[Iterate]:
+    """Proximal points, as long as they are worth their Newton steps."""
+    for k, point in enumerate(proximal_points(blocks, y, cost, ridge)):
+        yield point
+        if point.steps > STEPS or k == PROXIMAL_LIMIT:
+            break
 
 
 def check_labels(blocks: Blocks, y: np.ndarray) -> None:
@@ -112,15 +167,20 @@ def _bounds(
     norms = blocks.support(point.back)
     outside = max(1.0, float(norms.max()))
     dual, norms = point.dual / outside, norms / outside
-    residual = y - blocks.forward(point.W)
-    W = point.W if ridge else point.W + blocks.correction(residual)
-    residual = y - blocks.forward(W)
-    primal = float(np.linalg.norm(W, axis=0).sum())
+    bound = float(y @ dual) - ridge * float(dual @ dual) / 2
+    # Labels exactly met; with ridge, left what the dual vector leaves, unless the weights as they are do better.
+    W = point.W + blocks.correction(y - blocks.forward(point.W) - ridge * dual)
+    primal = _objective(blocks, y, ridge, W)
+    if ridge and (as_it_is := _objective(blocks, y, ridge, point.W)) < primal:
+        W, primal = point.W, as_it_is
+    return W, primal, dual, norms, bound
+
+
+def _objective(blocks: Blocks, y: np.ndarray, ridge: float, W: np.ndarray) -> float:
+    cost, residual = float(np.linalg.norm(W, axis=0).sum()), y - blocks.forward(W)
     if ridge:
-        primal += float(residual @ residual) / (2 * ridge)
-    elif np.linalg.norm(residual) > EQUAL:
-        primal = np.inf  # out of reach, or too badly conditioned to say
-    return W, primal, dual, norms, float(y @ dual) - ridge * float(dual @ dual) / 2
+        return cost + float(residual @ residual) / (2 * ridge)
+    return cost if np.linalg.norm(residual) <= EQUAL else np.inf  # out of reach, or too badly conditioned to say
 
 
 def evenly(blocks: Blocks, W: np.ndarray, dual: np.ndarray, norms: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -30,7 +30,7 @@ class Fit(NamedTuple):
     W : (d, q) weights on the inputs, a column a block
     dual : (n,) dual vector; NaN where the proof needs none
     gap : relative duality gap
-    unique : whether the solution is the only one
+    unique : whether the solution is the only one; None where that is not known
     status : how it ended
     decision : the proof, where one was asked for
     """
@@ -38,7 +38,7 @@ class Fit(NamedTuple):
     W: np.ndarray
     dual: np.ndarray
     gap: float
-    unique: bool
+    unique: bool | None
     status: Status
     decision: Decision | None = None
 
@@ -54,7 +54,16 @@ def solve(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
         status = Status.INACCURATE if found.gap < ACCEPTABLE_GAP else Status.LIMIT
     else:
         status = Status.INFEASIBLE
-    return Fit(posed.blocks.inputs(found.W), found.dual, found.gap, found.unique, status)
+    return Fit(_inputs(posed, found.W), found.dual, found.gap, found.unique, status)
+
+
+def _inputs(posed: Posed, own: np.ndarray) -> np.ndarray:
+    """The weights on the inputs, with the moves in null spaces that ReLU units behind a normalised layer need."""
+    W, p = posed.blocks.inputs(own), posed.D.shape[1]
+    if posed.exact and posed.blocks.whitened:
+        W[:, :p] = decode.into_cones(posed.X, posed.D, W[:, :p])
+        W[:, p:] = -decode.into_cones(posed.X, posed.D, -W[:, p:])
+    return W
 
 
 def decide(posed: Posed, solver: str) -> Fit:
@@ -63,12 +72,10 @@ def decide(posed: Posed, solver: str) -> Fit:
         return _solve_listing(posed, solver)
     proof = recovery.decide(posed.blocks, posed.y, posed.plant)
     status = Status.UNDECIDED if proof.outcome is Outcome.UNDECIDED else Status.SOLVED
-    where = posed.plant.where
-    W = posed.blocks.inputs(posed.plant.weights(posed.blocks.D.shape[1]) if proof.W is None else proof.W)
-    if posed.exact and posed.blocks.whitened:  # whose planted weights leave out what they have in null spaces
-        W[:, where] = decode.into_cones(posed.X, posed.D[:, where], W[:, where])
+    W = _inputs(posed, posed.plant.weights(posed.blocks.D.shape[1]) if proof.W is None else proof.W)
     dual = np.full(len(posed.y), np.nan) if proof.dual is None else proof.dual
-    return Fit(W, dual, np.nan, proof.outcome is not Outcome.TIED, status, proof)
+    unique = None if status is Status.UNDECIDED else proof.outcome is not Outcome.TIED
+    return Fit(W, dual, np.nan, unique, status, proof)
 
 
 def listing(posed: Posed, beta: float = 0.0) -> Any:
@@ -96,12 +103,14 @@ def _solve_listing(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
     program, blocks, y = listing(posed, beta), posed.blocks, posed.y
     status = programs.solve(program, solver)
     if not status.usable:
-        return Fit(np.full((len(posed.H), blocks.D.shape[1]), np.nan), np.full(len(y), np.nan), np.nan, False, status)
+        return Fit(np.full((len(posed.H), blocks.D.shape[1]), np.nan), np.full(len(y), np.nan), np.nan, None, status)
     W = listed_weights(posed, program)
     dual = program.constraints[0].dual_value
     dual = dual if y @ dual > 0 else -dual  # the sign of an equality's multiplier is the solver's choice
     own = blocks.coordinates(W)
-    unique = solving.evenly(blocks, own, dual, blocks.support(blocks.adjoint(dual)))[1]
+    unique = None
+    if status is Status.SOLVED:
+        unique = solving.evenly(blocks, own, dual, blocks.support(blocks.adjoint(dual)))[1]
     primal = float(np.linalg.norm(own, axis=0).sum())
     value = float(y @ dual)
     if beta:
@@ -186,14 +195,15 @@ def _look(posed: Posed, found: Fit) -> dict[str, Any]:
     proof = found.decision
     condition = proof.isometry if proof else certify.isometry(posed.blocks.gated, posed.plant)
     look = {
-        "unique": found.unique,
+        "unique": np.nan if found.unique is None else found.unique,
         "all_ones": posed.all_ones,
         "isometry": condition.largest(posed.plant),
         "isometry_held": condition.held(posed.plant),
         "isometry_norms": condition.norms,
     }
     if proof:
-        return look | {"recovered": proof.outcome is Outcome.UNIQUE, "margin": proof.margin}
+        known = found.status is not Status.UNDECIDED
+        return look | {"recovered": proof.outcome is Outcome.UNIQUE if known else np.nan, "margin": proof.margin}
     own = posed.blocks.coordinates(found.W)
     apart = own - posed.plant.weights(own.shape[1])
     planted = np.isin(np.arange(own.shape[1]), posed.plant.where)
@@ -216,6 +226,10 @@ LOOKS = (
 
 
 def pick(solution: Solution, *names: str) -> dict[str, np.ndarray]:
-    """Stats as scores; those that are true or false as booleans."""
-    events = {"recovered", "unique", "all_ones", "isometry_held"}
-    return {name: solution.stats[name] == 1 if name in events else solution.stats[name] for name in names}
+    """Stats as scores; those that are true or false as booleans, if all are known."""
+    events, scores = {"recovered", "unique", "all_ones", "isometry_held"}, {}
+    for name in names:
+        values = solution.stats[name]
+        known = np.isfinite(values) | [not status.usable for status in solution.status]
+        scores[name] = values == 1 if name in events and known.all() else values
+    return scores
