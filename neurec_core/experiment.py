@@ -262,7 +262,7 @@ class Experiment:
         return self.sample(params, draws)
 
     def _end(self, status: Status, scores: Mapping[str, np.ndarray], b: int) -> dict[str, Any]:
-        measures, detail = {name: scores[name][b].item() if status.usable else None for name in self.columns}, ""
+        measures, detail = {name: scores[name][b].tolist() if status.usable else None for name in self.columns}, ""
         wrong = [name for name, column in self.columns.items() if not column.allows(measures[name])]
         if status.usable and wrong:
             measures, status, detail = dict.fromkeys(measures), Status.NOT_FINITE, f"not finite: {', '.join(wrong)}"

@@ -102,7 +102,10 @@ COLUMNS = {
     "train_loss": Column(
         "training loss after the last epoch", "measure", "squared 2-norm", replay=Replay(0.05, floor=1e-9, decades=True)
     ),
-    "test_distance": Column("distance from the plant on n fresh points", "measure", "2-norm", replay=Replay(1e-3)),
+    # Normalised neurons that are active on no fresh point have no outputs there.
+    "test_distance": Column(
+        "distance from the plant on n fresh points", "measure", "2-norm", optional=True, replay=Replay(1e-3)
+    ),
     "weight_distance": Column(
         "distance of the skip branch from the plant, which hidden units share",
         "measure",

@@ -226,10 +226,11 @@ LOOKS = (
 
 
 def pick(solution: Solution, *names: str) -> dict[str, np.ndarray]:
-    """Stats as scores; those that are true or false as booleans, if all are known."""
+    """Stats as scores; those that are true or false as booleans, masked in trials for which they are not known."""
     events, scores = {"recovered", "unique", "all_ones", "isometry_held"}, {}
     for name in names:
         values = solution.stats[name]
-        known = np.isfinite(values) | [not status.usable for status in solution.status]
-        scores[name] = values == 1 if name in events and known.all() else values
+        unknown = np.isnan(values) & [status.usable for status in solution.status]
+        true = np.ma.array(values == 1, mask=unknown) if unknown.any() else values == 1
+        scores[name] = true if name in events else values
     return scores
