@@ -8,6 +8,7 @@ from scipy.stats import binom, norm
 from .arguments import array, checked, choice
 
 
+@checked(n=array("points", "|_|_ _", interval="[1, inf)"), d=array("dimension", "|_|_ _", interval="[1, inf)"))
 def all_ones_probability(n: np.ndarray | int, d: np.ndarray | int) -> np.ndarray:
     """Probability that n points in general position, symmetric about 0, lie in one half-space.
 
@@ -44,6 +45,10 @@ def isometry_mean_square(ratio: np.ndarray | float, plant: str) -> np.ndarray:
     return 0.25 + r / (4 * spread)
 
 
+@checked(
+    a=array("distances", "2|_ 2|_ _ 2", interval="[0, inf)"),
+    s=array("inverse noise level", "|_|_ _", interval="(0, inf)"),
+)
 def separation_probability(a: np.ndarray, s: np.ndarray | float, size: int) -> np.ndarray:
     """Probability that every point of two Gaussian clusters lies on its own side of a hyperplane.
 
@@ -72,6 +77,7 @@ def consistency_ratio(k: int) -> float:
     return k / (1 - 2.0**-k)
 
 
+@checked(n=array("points", "|_|_ _", interval="[1, inf)"), d=array("dimension", "|_|_ _", interval="[1, inf)"))
 def active_points_probability(n: np.ndarray | int, d: np.ndarray | int) -> np.ndarray:
     """Probability that a random neuron is active on at least d of n points: P[Bin(n, 1/2) >= d].
 
@@ -159,6 +165,7 @@ def separation_sample_size(r: int, m: int, m0: int, weights: int) -> int:
     return r + (m + m0 - r) * weights
 
 
+@checked(b=array("common coordinate", "|_|_ _", interval="(0, inf)"))
 def margin_above(b: np.ndarray | float) -> np.ndarray:
     """cos(chi_2, chi_3) - sin(chi_2, v) of `data.points_above`, which is M from b = 8 on.
 

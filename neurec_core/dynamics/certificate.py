@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arguments import array, checked
 from .compiled import njit
 
 E = np.array([0.0, 1.0, 0.0, 1.0])
 
 
+@checked(M=array("moments by side", "B 2 3"))
 def roots(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Square root of each side's moments and its pseudo-inverse, ``(B, 2, 2, 2)``, from ``M (B, 2, 3)``."""
     full = np.stack([M[..., :2], M[..., 1:]], axis=-2)
@@ -28,6 +30,7 @@ def roots(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return tuple((vectors * d[..., None, :]) @ vectors.mT for d in (root, inverse))
 
 
+@checked(M=array("moments by side", "B 2 3"), S=array("second moments of the neurons", "B 2 3 3"))
 def hessian(M: np.ndarray, S: np.ndarray) -> np.ndarray:
     """H = M^(1/2) A M^(1/2), ``(B, 4, 4)``, from ``M (B, 2, 3)`` and ``S (B, 2, 3, 3)``.
 
@@ -42,6 +45,7 @@ def hessian(M: np.ndarray, S: np.ndarray) -> np.ndarray:
     return whole @ A @ whole
 
 
+@checked(M=array("moments by side", "B 2 3"), S=array("second moments of the neurons", "B 2 3 3"))
 def largest_step(M: np.ndarray, S: np.ndarray) -> np.ndarray:
     """h = 1/lambda_max(H) at the start, ``(B,)``: the largest step of Rem. 11, inf without any moment."""
     with np.errstate(divide="ignore"):

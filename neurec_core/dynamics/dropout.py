@@ -115,9 +115,9 @@ def dropped(draws: Draws, chunk: int, size: int, dropout: float) -> np.ndarray:
     return np.cumsum(places, axis=1, out=places) - 1
 
 
+@checked(z=array("preactivations", "|_|_ _|_ _ _", empty=True, finite=False))
 def tanh(z: np.ndarray) -> np.ndarray:
     """The hyperbolic tangent as the training computes it, of any array: the same bits on every processor."""
-    z = np.asarray(z, dtype=float)
     return _tanh_all(z.ravel()).reshape(z.shape)
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arguments import array, checked
 from .certificate import converged
 from .compiled import njit
 from .sides import CONVERGED, CROSSED, FAST, LEFT, STOPPED, UNFINISHED, Neurons, Sides, pull
@@ -199,6 +200,7 @@ def run(start, h, sides, validation, checks, outcome, steps, left, state, best, 
                 active -= 1
 
 
+@checked(h=array("step sizes", "B"))
 def pack(neurons: Neurons, sides: Sides, h: np.ndarray) -> np.ndarray:
     """The lanes' rows at the start, ``(B, ROWS)``; not finite where a side has no neurons, to be handed back."""
     B = len(h)

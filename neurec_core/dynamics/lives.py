@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
+from ..arguments import array, checked
 from . import lanes
 from .certificate import converged, roots
 from .lanes import Checks, squared_error, waited
@@ -32,6 +33,7 @@ class Lives(NamedTuple):
 Minibatches = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
 
 
+@checked(h=array("step sizes", "B", interval="(0, inf)"))
 def live(
     sides: Sides,
     neurons: Neurons,
@@ -267,6 +269,7 @@ def corners(coordinates: np.ndarray) -> np.ndarray:
     return hull(ratios)
 
 
+@checked(points=array("points", "N 2", empty=True))
 def hull(points: np.ndarray) -> np.ndarray:
     """Indices of the vertices of the convex hull of points (N, 2); of all points where they lie on one line."""
     if len(points) < 3:
