@@ -13,7 +13,9 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, lapack
 
-from ..params import BadInput
+from ..arguments import array
+
+POINTS = array("points", "n d")
 
 # A singular value below this share of the largest counts as zero.
 RANK_TOLERANCE = 1e-10
@@ -38,12 +40,11 @@ class Blocks:
 
     Raises
     ------
-    BadInput : "X (training points) must be finite, got 1 of 60 entries that are not"
+    BadInput : "X (points) must be finite, got 1 of 60 entries that are not"
     """
 
     def __init__(self, X: np.ndarray, D: np.ndarray, whitened: bool = False) -> None:
-        check_finite("X", "training points", X)
-        self.X, self.whitened = X, whitened
+        self.X, self.whitened = POINTS("X", X, {}), whitened
         self.D = np.ascontiguousarray(D, dtype=float)
 
     @cached_property
@@ -201,17 +202,6 @@ class Blocks:
 def _regular(factor: tuple[np.ndarray, bool]) -> bool:
     diagonal = factor[0].diagonal()
     return bool(diagonal.min() > 1e-3 * diagonal.max())
-
-
-def check_finite(name: str, meaning: str, array: np.ndarray) -> None:
-    """Whether an array can be computed with.
-
-    Raises
-    ------
-    BadInput : "y (labels) must be finite, got 1 of 12 entries that are not"
-    """
-    if wrong := np.sum(~np.isfinite(array)):
-        raise BadInput(f"{name} ({meaning}) must be finite, got {wrong} of {array.size} entries that are not")
 
 
 def whitening(X: np.ndarray, D: np.ndarray) -> np.ndarray:

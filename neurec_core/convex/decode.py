@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
+from ..arguments import array, checked, number, pattern
 from ..nets import GatedNet, Net, NormalizedNet
 
 ROUNDING = 1e-9  # cosines below this are 0
@@ -41,6 +42,7 @@ class Factors(NamedTuple):
         return np.swapaxes(np.einsum("...pde,...dp->...pe", self.V, U) * self.S, -1, -2)
 
 
+@checked(X=array("points", "n d|B n d"), D=pattern("patterns", "n p|B n p"))
 def factors(X: np.ndarray, D: np.ndarray) -> Factors:
     """Factors of D_j X for every pattern.
 
@@ -88,6 +90,12 @@ def gated_normalized(X: np.ndarray, D: np.ndarray, W: np.ndarray, gates: np.ndar
     return gated(factors(X, D).weights(W), gates)
 
 
+@checked(
+    U=array("weights", "B d p", finite=False),
+    V=array("weights", "B d p", finite=False),
+    skip=array("skip weights", "B d", finite=False),
+    tolerance=number("share", "[0, 1)"),
+)
 def balanced(U: np.ndarray, V: np.ndarray, skip: np.ndarray | None = None, *, tolerance: float = 1e-7) -> Net:
     """The ReLU net of an exact program: a unit (u / sqrt||u||, +-sqrt||u||) a block, + for u_j and - for v_j.
 
@@ -113,6 +121,12 @@ def balanced(U: np.ndarray, V: np.ndarray, skip: np.ndarray | None = None, *, to
     return Net(W, _signs(U.shape[2]) * roots, np.zeros(U.shape[:2]) if skip is None else skip)
 
 
+@checked(
+    X=array("points", "B n d"),
+    D=pattern("patterns", "B n p"),
+    W_plus=array("weights", "B d p", finite=False),
+    W_minus=array("weights", "B d p", finite=False),
+)
 def normalized(
     X: np.ndarray, D: np.ndarray, W_plus: np.ndarray, W_minus: np.ndarray, *, tolerance: float = 1e-7
 ) -> NormalizedNet:
@@ -142,6 +156,7 @@ def normalized(
     return NormalizedNet(np.where(norms[:, None, :] > 0, directions, strongest), _signs(W_plus.shape[2]) * norms)
 
 
+@checked(X=array("points", "n d"), D=pattern("patterns", "n p"), U=array("weights", "d p", finite=False))
 def into_cones(X: np.ndarray, D: np.ndarray, U: np.ndarray) -> np.ndarray:
     """Weights moved in the null spaces of D_j X, which changes no D_j X u_j, to where a ReLU unit has pattern j.
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arguments import array, checked
 from ..params import BadInput
 from .blocks import Blocks, nearest_power
 from .certify import (
@@ -61,6 +62,7 @@ class Decision(NamedTuple):
     isometry: Isometry
 
 
+@checked(y=array("labels", "n"))
 def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     """Is the plant the only minimal-norm solution? Stops at the first certificate, of either answer.
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
-from ..params import BadInput
+from ..arguments import array, checked, number
 from . import conic
-from .blocks import Blocks, check_finite, nearest_power
+from .blocks import Blocks, nearest_power
 from .certify import EQUAL, independent
 from .cones import Cones
 from .newton import Iterate, proximal_points
@@ -42,6 +42,7 @@ class Answer(NamedTuple):
     converged: bool
 
 
+@checked(y=array("labels", "n"), ridge=number("weight decay", "[0, inf)"), gap=number("relative gap", "(0, 1)"))
 def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -> Answer:
     """Solve to a relative duality gap.
 
@@ -149,15 +150,13 @@ def _newton(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float) -> It
 
 
 def check_labels(blocks: Blocks, y: np.ndarray) -> None:
-    """Whether labels fit the points and can be computed with.
+    """Refuse labels that are not as many as the points, or that nothing can be computed with.
 
     Raises
     ------
     BadInput : "y (labels) must be an array of shape (n,) = (4,), got (4, 1)", or labels that are not finite
     """
-    if y.shape != (n := len(blocks.X),):
-        raise BadInput(f"y (labels) must be an array of shape (n,) = ({n},), got {y.shape}")
-    check_finite("y", "labels", y)
+    array("labels", "n")("y", y, {"n": len(blocks.X)})
 
 
 def _bounds(
@@ -183,6 +182,7 @@ def _objective(blocks: Blocks, y: np.ndarray, ridge: float, W: np.ndarray) -> fl
     return cost if np.linalg.norm(residual) <= EQUAL else np.inf  # out of reach, or too badly conditioned to say
 
 
+@checked(W=array("weights", "d p"), dual=array("dual vector", "n"), norms=array("norms", "p"))
 def evenly(blocks: Blocks, W: np.ndarray, dual: np.ndarray, norms: np.ndarray) -> tuple[np.ndarray, bool]:
     """Of all solutions the one of least Euclidean norm, and whether it is the only one.
 

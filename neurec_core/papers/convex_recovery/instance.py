@@ -9,7 +9,7 @@ from pydantic import field_validator
 
 from ... import arrangements, data, patterns
 from ...convex import certify
-from ...convex.blocks import Blocks, check_finite
+from ...convex.blocks import Blocks
 from ...convex.cones import Cones
 from ...draws import Draws
 from ...experiment import Problem
@@ -158,9 +158,8 @@ def pose(params: Any, problem: Problem, draws: Draws) -> list[Posed | None]:
 
     Raises
     ------
-    BadInput : "X (training points) must be finite, got 1 of 60 entries that are not"
+    BadInput : "X (points) must be finite, got 1 of 60 entries that are not"
     """
-    check_finite("X", "training points", problem.X)
     model, exact = model_of(problem.teacher), params.program == "exact"
     found = offered(params, problem.X, problem.teacher.W, draws)
     posed: list[Posed | None] = []
