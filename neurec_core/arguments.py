@@ -119,17 +119,14 @@ def ascending(meaning: str) -> Check:
 
 def pattern(meaning: str, shape: str, *, empty: bool = True) -> Check:
     """An array of booleans, or of the numbers 0 and 1; handed on as booleans. What else it holds is refused."""
-    numbers_, letters = array(meaning, shape, empty=empty), _letters(shape.split())
+    as_numbers = array(meaning, shape, empty=empty)
 
     def check(name: str, got: Any, sizes: Sizes) -> np.ndarray:
-        if isinstance(got, np.ndarray) and got.dtype == bool:
-            _fit(name, meaning, letters, shape.split(), got, sizes, empty)
-            return got
-        values = numbers_(name, got, sizes)
-        if not np.isin(values, (0, 1)).all():
+        values = as_numbers(name, got, sizes)
+        if not ((values == 0) | (values == 1)).all():
             extremes = f"entries from {values.min():g} to {values.max():g}"
             raise BadInput(f"{name} ({meaning}) must hold 0 and 1 only, got {extremes}")
-        return values.astype(bool)
+        return got if isinstance(got, np.ndarray) and got.dtype == bool else values.astype(bool)
 
     return check
 

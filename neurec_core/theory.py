@@ -46,7 +46,7 @@ def isometry_mean_square(ratio: np.ndarray | float, plant: str) -> np.ndarray:
 
 
 @checked(
-    a=array("distances", "2|_ 2|_ _ 2", interval="[0, inf)"),
+    a=array("distances", "2|_ 2|_ _ 2", finite=False),
     s=array("inverse noise level", "|_|_ _", interval="(0, inf)"),
 )
 def separation_probability(a: np.ndarray, s: np.ndarray | float, size: int) -> np.ndarray:
@@ -57,7 +57,7 @@ def separation_probability(a: np.ndarray, s: np.ndarray | float, size: int) -> n
 
     Parameters
     ----------
-    a : (..., 2) array of distances, >= 0
+    a : (..., 2) array of distances; -inf where there is no hyperplane
     s : inverse noise level, > 0
     size : points in each cluster
 

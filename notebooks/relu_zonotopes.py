@@ -340,7 +340,8 @@ gains = gains.groupby("m").agg(["mean", "sem"])
 size = gains["greedy"]["mean"] / gains["greedy"]["sem"]
 assert (gains["flipping"]["mean"] > 0).all()
 assert gains["greedy"]["mean"].idxmax() == 4
-gains.assign(errors=size).round(3)
+gains[("greedy", "mean / sem")] = size
+gains.round(3)
 
 # %% [markdown]
 # How far the walks end below descent on the same data, with its standard error, and the gain of *greedy* in these. *Greedy* gains most where weights are as many as labels. With one and with three units

@@ -140,7 +140,7 @@ def test_data_that_are_not_finite_are_refused_by_name(wrong):
     blocks, plant = Blocks(X.copy(), D), certify.Plant.of(np.array([0]), np.array([[0.5], [0.5]]))
     X[1, 0] = wrong
     broken = np.where(np.arange(4) == 2, wrong, y)
-    with pytest.raises(BadInput, match=r"^X \(training points\) must be finite, got 1 of 8 entries that are not$"):
+    with pytest.raises(BadInput, match=r"^X \(points\) must be finite, got 1 of 8 entries that are not$"):
         Blocks(X, D, whitened=True)
     for model in MODELS:
         # The planted network is asked for labels first, and calls them points.
