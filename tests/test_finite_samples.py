@@ -653,9 +653,9 @@ ONE = line.Broken([0.0], [(0.0, 0.0), (1.0, 0.0)])
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: checked(GOOD._replace(c=np.nan)), "c (output bias) must be finite, got 1 entries"),
-        (lambda: irreducibility.reduce(GOOD._replace(c=np.inf)), "c (output bias) must be finite, got 1 entries"),
-        (lambda: checked(GOOD._replace(c=np.zeros(2))), "c (output bias) must be a number, got an array"),
+        (lambda: checked(GOOD._replace(c=np.nan)), "c (output bias) must be finite, got 1 of 1 entries"),
+        (lambda: irreducibility.reduce(GOOD._replace(c=np.inf)), "c (output bias) must be finite, got 1 of 1 entries"),
+        (lambda: checked(GOOD._replace(c=np.zeros(2))), "c (output bias) must be an array of shape () = (), got (2,)"),
         (lambda: irreducibility.reduce(HUGE), "W (hidden weights) must be in [-1e+50, 1e+50], got 1.0e+200"),
         (lambda: irreducibility.reduce(TINY), "W (hidden weights) of a neuron must be 1e-50 or more in size, got 1.0e"),
         (lambda: irreducibility.reduce(GOOD._replace(a=np.array([1.0, 1e-200]))), "a (output weights) of a neuron"),

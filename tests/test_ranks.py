@@ -370,8 +370,8 @@ ONES = np.ones((1, 2, 3))
     ("call", "message"),
     [
         (lambda: tangent_rank(ONES, 1.0), r"tolerance \(share of .*\) must be a number in \(0, 1\), got 1.0"),
-        (lambda: tangent_rank(ONES[0]), r"J \(derivatives\) must be an array of shape \(B, n, M\), got \(2, 3\)"),
-        (lambda: tangent_rank(ONES * np.nan), r"J \(derivatives\) must be finite, got 6 entries"),
+        (lambda: tangent_rank(ONES[0]), r"J \(derivatives\) must be an array of shape \(B, n, M\) = .*, got \(2, 3\)"),
+        (lambda: tangent_rank(ONES * np.nan), r"J \(derivatives\) must be finite, got 6 of 6 entries"),
         (lambda: leakage(ONES, ONES[:, :0], ONES[:, 0]), r"J_test \(derivatives\) must be an"),
         (lambda: deep(0, [1]), r"d \(inputs\) must be a whole number in \[1, inf\), got 0"),
         (lambda: deep(3, [2, 0]), r"hidden \(neurons of the hidden layers\) must be .*, got \(2, 0\)"),

@@ -136,7 +136,7 @@ def test_a_network_of_one_neuron(name):
     ("given", "message"),
     [
         (("fc", 5, 6, 1), r"s \(kernel size\) must be a whole number in \[1, 5\], got 6"),
-        (("fc", 5, 0, 1), r"s \(kernel size\) must be a whole number in \[1, 5\], got 0"),
+        (("fc", 5, 0, 1), r"s \(kernel size\) must be a whole number in \[1, inf\), got 0"),
         (("fc", 0, 1, 1), r"d \(inputs\) must be a whole number in \[1, inf\), got 0"),
         (("fc", 5, 3, 0), r"kernels \(number of kernels\) must be a whole number in \[1, inf\), got 0"),
         (("cnn", 5, 3, 1), r"unknown architecture 'cnn'.*\(one of fc, ws, ns\)"),

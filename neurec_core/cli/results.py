@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,11 +50,14 @@ def _table(folder: Path) -> tuple[pd.DataFrame, Experiment]:
 
 
 def _picture(fig: Any) -> bytes:
+    logging.disable(logging.CRITICAL)  # the browser's driver logs what is said here in one line
     try:
         picture: bytes = fig.to_image("png", width=1000, height=560, scale=2)
     except Exception as error:  # kaleido's errors have no common class
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise RunFailed(f"--png needs Chrome or Chromium ({shortened(reason)}); --html needs neither") from None
+    finally:
+        logging.disable(logging.NOTSET)
     return picture
 
 

@@ -42,7 +42,7 @@ class Answer(NamedTuple):
     converged: bool
 
 
-@checked(y=array("labels", "n"), ridge=number("weight decay", "[0, inf)"), gap=number("relative gap", "(0, 1)"))
+@checked(y=array("labels", "n"), ridge=number("weight decay", "[0, inf)"), gap=number("relative gap", "(-inf, 1)"))
 def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -> Answer:
     """Solve to a relative duality gap.
 

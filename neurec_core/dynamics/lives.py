@@ -269,7 +269,7 @@ def corners(coordinates: np.ndarray) -> np.ndarray:
     return hull(ratios)
 
 
-@checked(points=array("points", "N 2", empty=True))
+@checked(points=array("points", "N _", empty=True))
 def hull(points: np.ndarray) -> np.ndarray:
     """Indices of the vertices of the convex hull of points (N, 2); of all points where they lie on one line."""
     if len(points) < 3:
