@@ -69,7 +69,7 @@ RECOVERY_COLUMNS = {
     "recovered": Column("recovered: the plant is the only solution", "event"),
     "unique": Column("no other net found that fits at the same cost", "event"),
     "margin": Column(
-        "margin of the proof: 1 - largest norm, or the share of the cost saved; NaN of a cone solver, which proves nothing",
+        "margin of the proof: 1 - largest norm, or the share of the cost saved",
         "measure",
         optional=True,
         replay=Replay(0.01, chaotic=0.3),

@@ -75,16 +75,16 @@ RECOVERY_COLUMNS = {
     "recovered": Column("recovered: the plant is the only solution", "event"),
     "unique": Column("no other net found that fits at the same cost", "event"),
     "margin": Column(
-        "margin of the proof: 1 - largest norm, or the share of the cost saved; NaN of a cone solver, which proves nothing",
+        "margin of the proof: 1 - largest norm, or the share of the cost saved",
         "measure",
-        optional=True,
+        optional=True,  # a cone solver proves nothing
         replay=Replay(0.01, chaotic=0.3),
     ),
     "all_ones": Column("some direction is active on every point", "event"),
     "isometry": Column(
         "largest norm of the isometry condition; NaN without a consistent dual vector",
         "measure",
-        optional=True,
+        optional=True,  # a cone solver proves nothing
         replay=Replay(chaotic=0.2, tolerance=1e-4),
     ),
     "isometry_held": Column("isometry condition holds (all norms < 1)", "event"),
