@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arguments import array, checked
 from ..params import BadInput
-from .blocks import Blocks, nearest_power
+from .blocks import Blocks
 from .certify import (
     EQUAL,
     Isometry,
@@ -23,11 +23,10 @@ from .certify import (
 )
 from .cones import Cones
 from .newton import Iterate, proximal_points
-from .solving import GAP, PROXIMAL_LIMIT, REACH, check_labels
+from .solving import GAP, PROXIMAL_LIMIT, REACH, check_labels, scaling
 
 CHEAPER = 1e-8  # by which share a net must beat the plant to count as cheaper: what fits to `EQUAL` may err by less
 PRICE = 10.0  # of outputs that are rounding, beside their size
-TINY, NEAR = 2.0**-16, 8.0  # points this much smaller than the largest are enlarged, and all brought this near to 1
 # A degenerate dual vector sits on the boundary though others do not. With the other blocks made cheaper by
 # this share, an optimal plant has a dual vector that stays clear of the boundary by as much.
 DISCOUNTS = (1e-4, 1e-6)
@@ -86,31 +85,13 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     off = float(np.linalg.norm(y - part.forward(plant.units * plant.sizes)))
     if off > REACH * size:
         raise BadInput(f"y (labels) must be what the plant puts out, got labels {off:.3g} away from it")
-    condition, factors = isometry(blocks.gated, plant), _factors(blocks)
+    condition, factors = isometry(blocks.gated, plant), scaling(blocks, rows=True)
     weighed, labels = blocks if (factors == 1).all() else blocks.weighed(factors), factors * y
     size = float(np.linalg.norm(labels)) or 1.0
     plant = plant._replace(sizes=plant.sizes / size)
     found = _decided(weighed, labels / size, plant, condition, condition.dual / factors)
     dual, W = found.dual, found.W
     return found._replace(dual=None if dual is None else factors * dual, W=None if W is None else size * W)
-
-
-def _factors(blocks: Blocks) -> np.ndarray:
-    """Powers of two (n,) that bring points to sizes for which the solver is made.
-
-    The same weights fit labels that are multiplied along with their points; for whitened blocks they would cost
-    something else, but these are the same in all units of the inputs.
-    """
-    sizes = np.linalg.norm(blocks.X, axis=1)
-    factors: np.ndarray = np.ones(len(sizes))
-    if blocks.whitened or not sizes.any():
-        return factors
-    tiny = (sizes > 0) & (sizes < TINY * sizes.max())
-    factors[tiny] = nearest_power(sizes.max() / sizes[tiny])
-    spread = float(np.linalg.norm(factors * sizes)) / blocks.X.shape[1] ** 0.5
-    if not 1 / NEAR < spread < NEAR:
-        factors /= nearest_power(np.array(spread))
-    return factors
 
 
 def _decided(blocks: Blocks, y: np.ndarray, plant: Plant, condition: Isometry, least: np.ndarray) -> Decision:
