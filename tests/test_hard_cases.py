@@ -40,7 +40,36 @@ def rows(experiment, seed=0, trials=3, **values):
     return experiment.rows(experiment.params(**values), seed, range(trials))
 
 
+def reached(X, D):
+    """A function that says whether labels are sums of D_j X w_j, by least squares on all columns."""
+    columns = np.column_stack([D[:, [j]] * X for j in range(D.shape[1])])
+    return lambda y: np.linalg.norm(columns @ np.linalg.lstsq(columns, y)[0] - y) < 1e-9 * np.linalg.norm(y)
+
+
 # ------------------------------------------------------------------------------------------ few points
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4])
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_many_points_in_few_dimensions_are_answered(d, scale):
+    # Few blocks, so that sum_j A_j A_j^T (n, n) has a low rank: rounding may leave it below zero.
+    for n, seed in itertools.product((100, 300), range(5)):
+        rng = np.random.default_rng([d, n, seed])
+        X = scale * rng.normal(size=(n, d))
+        D = np.unique(X @ rng.normal(size=(d, 4)) >= 0, axis=1)
+        within = reached(X, D)
+        for y, answered in ((D[:, 0] * X[:, 0], True), (D[:, 0] * X[:, 0] + 1e-6 * scale * rng.normal(size=n), False)):
+            assert within(y) == answered
+            found = solving.solve(Blocks(X, D), y)
+            assert found.converged == answered
+            assert np.isinf(found.gap) != answered
+            assert solving.solve(Blocks(X, D), y, ridge=0.1 * scale).converged
+
+
+@pytest.mark.parametrize("program", ["relaxed", "exact"])
+def test_noise_out_of_reach_is_a_status(program):
+    found = rows(paper.SKIP_DISTANCE, trials=4, n=300, d=1, sigma=1e-6, program=program)
+    assert {row["status"] for row in found} == {Status.INFEASIBLE.value}
 
 
 @pytest.mark.parametrize("program", ["relaxed", "exact"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, lapack
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack
 
 from ..arguments import array
 
@@ -167,8 +167,7 @@ class Blocks:
     def _factor(self, some: np.ndarray) -> tuple[np.ndarray, bool]:
         total = self.curvature(some, np.ones(len(some)), np.zeros(len(some)), np.zeros((self.X.shape[1], len(some))))
         # Keeps the factor alive where some labels are out of every block's reach, or all of them.
-        total.flat[:: len(total) + 1] += 1e-14 * np.trace(total) / len(total) or 1.0
-        return cho_factor(total, lower=True, check_finite=False)
+        return positive_factor(total, 1e-14 * np.trace(total) / len(total) or 1.0)
 
     def least_squares_dual(self, y: np.ndarray) -> np.ndarray:
         """l with sum_j A_j A_j^T l = y over blocks that span the labels, (n,)."""
@@ -197,6 +196,21 @@ class Blocks:
             able = (self.D[seen][:, [place]] == self.D[seen]).all(axis=0)
         able[place] = False
         return able
+
+
+def positive_factor(H: np.ndarray, added: float) -> tuple[np.ndarray, bool]:
+    """The Cholesky factor of a positive semidefinite matrix H (n, n) with `added` > 0 on its diagonal; H is changed.
+
+    Where rounding leaves a matrix of low rank further below zero, ever more is added until the factor exists.
+    """
+    while True:
+        H.flat[:: len(H) + 1] += added
+        try:
+            return cho_factor(H, lower=True, check_finite=False)
+        except LinAlgError:
+            if not added <= np.trace(H):  # far from positive semidefinite, or not finite
+                raise
+            added *= 100
 
 
 def _regular(factor: tuple[np.ndarray, bool]) -> bool:

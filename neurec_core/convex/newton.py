@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
-from .blocks import Blocks, Faces
+from .blocks import Blocks, Faces, positive_factor
 
 # Chosen by counting Newton steps on instances of both models, recovered and not, with noise and without:
 # larger steps save proximal points and cost Newton steps within each.
@@ -115,8 +115,7 @@ class _Subproblem:
             H = self.blocks.curvature(active, factors, 1 - factors, points / now.norms[active], now.faces)
             H *= self.step
             # Flat directions get a little curvature, never less than what rounding needs.
-            H.flat[:: len(H) + 1] += self.ridge + max(1e-3 * min(1.0, size), 1e-14 * np.trace(H))
-            factor = cho_factor(H, lower=True, overwrite_a=True, check_finite=False)
+            factor = positive_factor(H, self.ridge + max(1e-3 * min(1.0, size), 1e-14 * np.trace(H)))
             direction = cho_solve(factor, gradient, check_finite=False)
             toward = self.blocks.adjoint(direction)
             steps, t = steps + 1, 1.0
