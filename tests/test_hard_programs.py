@@ -11,6 +11,7 @@ from benchmarks import hard_programs
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.papers import convex_recovery as paper
+from neurec_core.tables import load, published
 
 # All draws of the campaign where NEUREC_DRAWS says how many; else some that Newton steps alone do not solve.
 DRAWS = range(int(os.environ["NEUREC_DRAWS"])) if "NEUREC_DRAWS" in os.environ else (16, 57, 61, 69, 78, 85, 108, 110)
@@ -55,6 +56,14 @@ def test_rows_that_ended_at_a_limit_are_solved(experiment, values):
     (row,) = experiment.rows(experiment.params(**values), 31, [0])
     assert row["status"] == Status.SOLVED
     assert row["gap"] <= 1e-9
+
+
+@pytest.mark.parametrize("experiment", [paper.SKIP_DISTANCE, paper.NORMALIZED_DISTANCE, paper.CONVEX_TRAINING])
+def test_every_published_program_is_solved(experiment):
+    rows = load(published(experiment))
+    assert set(rows["status"]) == {Status.SOLVED}
+    assert rows["gap"].max() <= 1e-9
+    assert rows["weight_distance"].notna().all()
 
 
 @pytest.mark.parametrize(
