@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 # Containers often set this; without bytecode each of the hundreds of processes would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup book site serve test replay plain lint check lab sync tables picture bench lock clean
+.PHONY: help setup book site serve test replay corners plain lint check lab sync tables picture bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -49,6 +49,9 @@ test: site  ## all tests: units, faults, the built site and JupyterLab in a brow
 # Every row of a table that `make test` takes a part of, table by table.
 replay: $(READY)  ## compute all rows of the published tables again and compare them (hours; TESTERS=2 for two processes)
 	NEUREC_REPLAY_SECONDS=inf $(BIN)/python -m pytest tests/test_replay.py -k found_again --numprocesses $(TESTERS) --dist load
+
+corners: $(READY)  ## every experiment at all corners of its parameters' ranges, of which `make test` takes a part (minutes)
+	NEUREC_CORNERS=all $(BIN)/python -m pytest tests/test_corners.py --numprocesses $(TESTERS) --dist load
 
 KERNELS ?= plain
 # What rests on rounding: solvers, trainings, decisions.

@@ -137,6 +137,18 @@ def test_logistic_tells_the_toys_crossings():
         assert abs(halved - measured) <= 10
 
 
+@pytest.mark.parametrize("step", [1e-4, 1e-6, 1e-9, 1e-300])
+def test_escapes_by_small_steps_take_the_time_of_the_flow(step):
+    X, y = points.TOY
+    for k, sign in enumerate((1, -1)):
+        own = theory.classes(y)[k]
+        end, rate = float(np.abs(y[own] / np.linalg.norm(X[own]))[0]), np.linalg.norm(theory.direction(X, y, own))
+        # The logistic curve where its class has lost half of its loss; a step h takes the time 2h.
+        share = 1 - 0.5**0.5
+        time = np.log((end / 1e-12 - 1) * share / (1 - share)) / (2 * rate)
+        assert 2 * step * growth.escape(X, y, sign, 1e-12, step) == pytest.approx(time, rel=2e-4)
+
+
 @pytest.mark.parametrize("n", [2, 4, 6])
 def test_escapes_are_predicted_to_a_few_steps(n):
     (row,) = rows(SADDLES, RANDOM.with_(n=n, init=1e-16))

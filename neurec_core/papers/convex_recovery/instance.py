@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from ... import arrangements, data, patterns
 from ...convex import certify
@@ -60,6 +60,12 @@ class Offered(Params):
     @classmethod
     def _installed(cls, name: str) -> str:
         return solver_name(name)
+
+    @model_validator(mode="after")
+    def _affordable(self) -> Self:
+        if self.gates == "all":
+            arrangements.check_affordable(self.n, self.d)
+        return self
 
 
 # ------------------------------------------------------------------------------------------- sample

@@ -120,6 +120,7 @@ def _at(way: Any, s: int) -> Any:
     return type(way)(*(part[:, s] for part in way))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of weights that diverged
 def _loss(neurons: Any, net: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return ((neurons.outputs(net, x) - y) ** 2).mean(1) / 2
 

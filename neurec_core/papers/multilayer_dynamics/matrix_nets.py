@@ -37,8 +37,8 @@ class MatrixNets(Params):
         "random teacher neuron in the others",
     )
     noise: float = param(
-        0.1, "standard deviation of the noise at the start; without a teacher added it is of no account", gt=0, le=100,
-        slider=(0.05, 0.5, 0.05),
+        0.1, "standard deviation of the noise at the start; without a teacher added it is of no account",
+        ge=1e-9, le=100, slider=(0.05, 0.5, 0.05),
     )  # fmt: skip
     rule: Literal["matrix", "exact", "exact_summed", "gradient", "population"] = param(
         "matrix",

@@ -9,6 +9,7 @@ import numpy as np
 from . import theory
 
 SMALL = 1e-5  # of its end: the amplitude up to which a bundle counts as negligible
+FINE = 1e-4  # of a step times the growth rate: what is smaller follows the flow
 
 
 class Growth(NamedTuple):
@@ -83,9 +84,11 @@ def escape(X: np.ndarray, y: np.ndarray, sign: int, mass: float, step: float) ->
     rate = float(np.linalg.norm(D))
     size = SMALL * float(np.linalg.norm(theory.ends(X, y)[0 if sign > 0 else 1]))
     waited = np.log(size / mass) / (2 * np.log1p(2 * step * rate))
-    X, y, scaled = X[own], y[own], step * own.sum() / len(own)
-    steps = int(40 / (step * rate))
+    # Steps much smaller than the time in which the neuron grows follow the flow: their number is in proportion.
+    taken = max(step, FINE / rate)
+    X, y, scaled = X[own], y[own], taken * own.sum() / len(own)
+    steps = int(40 / (taken * rate))
     begin = (sign * D / rate * size**0.5)[None], np.array([sign * size**0.5])
     half = np.mean(y**2) / 2
     run = descend(X, y, *begin, step=scaled, steps=steps, target=half / 2, log=marks(steps))
-    return float(waited + first_below(X, y, run, scaled, [half])[0])
+    return float(waited + taken / step * first_below(X, y, run, scaled, [half])[0])
