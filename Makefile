@@ -43,7 +43,7 @@ serve: book  ## show the site in a browser
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 
 test: site  ## all tests: units, faults, the built site and JupyterLab in a browser, the notebooks' claims (TESTERS=1 for one process)
-	$(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
+	$(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 1200 \
 	  --numprocesses $(TESTERS) --dist loadfile
 
 # Every row of a table that `make test` takes a part of, table by table.

@@ -144,8 +144,20 @@ def _ctrl_c_held_back() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-def _local(jobs: int) -> Any:
-    """One single-thread process a core; spawned, since a forked one would inherit a solver's locks."""
+@contextlib.contextmanager
+def _local(jobs: int) -> Iterator[Any]:
+    """One single-thread process per core; spawned, since a forked one would inherit a solver's locks."""
+    with _started(jobs) as here:
+        try:
+            yield here
+        except BaseException:  # nobody waits for what is still computed; Dask would, for half a minute
+            for nanny in here.workers.values():
+                if nanny.pid:
+                    os.kill(nanny.pid, signal.SIGTERM)
+            raise
+
+
+def _started(jobs: int) -> Any:
     import dask
     from distributed import LocalCluster
 

@@ -194,6 +194,7 @@ def run_all(experiment: Experiment, shards: Sequence[Shard], jobs: int, schedule
 
 def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) -> Iterator[Done]:
     from distributed import KilledWorker, as_completed
+    from distributed.comm.core import CommClosedError
     from distributed.scheduler import NoValidWorkerError, NoWorkerError
 
     waiting = iter(shards)
@@ -211,7 +212,7 @@ def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) ->
             lost.append(error)  # its workers died again and again: it is likely to be what kills them
         except (NoWorkerError, NoValidWorkerError) as error:  # the one where there was a worker before, or the other
             raise ClusterFailed(f"no worker has been alive for {error.timeout:g} s") from None
-        except CancelledError:
+        except (CancelledError, CommClosedError):  # the latter where a result was just on its way
             raise ClusterFailed("the scheduler went away") from None
         except BadInput:
             raise

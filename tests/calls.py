@@ -8,14 +8,21 @@ import signal
 import time
 from pathlib import Path
 
+LONG = 1200  # seconds after which something has hung: nothing takes so long, however busy the machine
+
+
+def until(reached, what="this"):
+    """Return as soon as a condition holds."""
+    end = time.monotonic() + LONG
+    while not reached():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} did not come about within twenty minutes")
+        time.sleep(0.01)
+
 
 def wait_for(path):
     """Return as soon as there is such a file."""
-    for _ in range(60_000):
-        if Path(path).exists():
-            return
-        time.sleep(0.01)
-    raise TimeoutError(f"{path} was not made within ten minutes")
+    until(Path(path).exists, f"a file {path}")
 
 
 def echo(value, begun=None, gate=None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import os
 import re
@@ -16,6 +17,7 @@ import dask
 import distributed
 import psutil
 import pytest
+from calls import LONG, echo, wait_for
 from distributed import LocalCluster
 from toys import TOY
 
@@ -24,7 +26,6 @@ from neurec_core.experiment import Grid
 from neurec_core.params import BadInput
 from neurec_core.sweep import SweepFailed, sweep
 
-LONG = 300  # seconds after which a test has hung; nothing here is to take so long
 GRID = Grid({"x": [5, 6]}, trials=2)
 
 
@@ -125,7 +126,6 @@ asyncio.run(main())
 
 
 def test_a_scheduler_that_dies_is_one_line_and_what_is_finished_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 5)
     process = subprocess.Popen([sys.executable, "-c", SCHEDULER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         address = process.stdout.readline().decode().strip()
@@ -136,16 +136,17 @@ def test_a_scheduler_that_dies_is_one_line_and_what_is_finished_is_kept(tmp_path
             process.kill()
 
         monkeypatch.setattr(store.Store, "add", add)
-        grid = Grid({"x": [5]}, trials=200, fixed={"pause": 0.2})
+        grid = Grid({"x": [5]}, trials=10, fixed={"gate": str(tmp_path / "gate")})
         with pytest.raises(SweepFailed) as failed:
-            sweep(TOY, grid, progress=False, scheduler=address, out=tmp_path)
+            sweep(TOY, grid, progress=False, scheduler=address, out=tmp_path / "out")
     finally:
+        (tmp_path / "gate").touch()
         process.kill()
         process.communicate()
-    rows = len(store.read_table(tmp_path, pytest.fail))
-    assert rows < 200
+    rows = len(store.read_table(tmp_path / "out", pytest.fail))
+    assert 1 <= rows <= 3
     assert str(failed.value) == (
-        f"the scheduler went away; {rows} of 200 trials are kept; run the same command again to go on"
+        f"the scheduler went away; {rows} of 10 trials are kept; run the same command again to go on"
     )
 
 
@@ -172,6 +173,26 @@ def test_a_local_cluster_is_reached_from_this_machine_only():
             assert client.scheduler.address.startswith("tls://127.0.0.1:")
     assert len(ours) > 1
     assert {address.ip for address in ours} == {"127.0.0.1"}
+
+
+def test_workers_are_not_waited_for_when_a_sweep_is_stopped(tmp_path, monkeypatch):
+    """They end before Dask closes the cluster, which would ask them to and wait."""
+    leave = LocalCluster.__exit__
+
+    def after_the_worker(here, *error):
+        worker.wait(LONG)
+        ended.append(worker)
+        return leave(here, *error)
+
+    ended: list[psutil.Process] = []
+    monkeypatch.setattr(LocalCluster, "__exit__", after_the_worker)
+    with contextlib.suppress(KeyboardInterrupt), cluster.connect(1, None) as client:
+        waiting = client.submit(echo, 1, tmp_path / "begun", tmp_path / "gate")
+        wait_for(tmp_path / "begun")
+        worker = psutil.Process(next(iter(client.run(os.getpid).values())))
+        raise KeyboardInterrupt
+    assert ended == [worker]
+    assert waiting.status != "finished"
 
 
 def test_ctrl_c_while_a_local_cluster_starts_is_heard(monkeypatch):

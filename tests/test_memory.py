@@ -109,7 +109,7 @@ def test_trials_solved_together_count_together():
         sweep(HEAVY, Grid({"y": [4]}, 100), jobs=2, progress=False)
 
 
-@pytest.mark.parametrize("grid", [Grid({}, 10**8), Grid({"x": range(11), "pause": [0] * 10**7}, 10)])
+@pytest.mark.parametrize("grid", [Grid({}, 10**8), Grid({"x": range(11), "z": [0] * 10**7}, 10)])
 @pytest.mark.parametrize("experiment", [TOY, TOGETHER], ids=lambda e: e.name)
 def test_more_rows_than_fit_are_refused_before_a_folder_is_made(experiment, grid, tmp_path):
     with pytest.raises(BadInput, match=r"00 trials would take about .* [GT]iB of memory, this machine has 24 GiB"):

@@ -6,6 +6,7 @@ import pytest
 from toys import Toy
 
 from neurec_core.papers.convex_recovery.skip import SkipDistance
+from neurec_core.papers.inconsistency.examples import TrainingExamples
 from neurec_core.params import BadInput, received, unknown
 
 CASES = [
@@ -38,7 +39,8 @@ def test_words_are_read_as_the_command_line_writes_them():
 
 
 def test_names_take_dashes_or_underscores():
-    assert Toy.name_of("pause") == "pause"
+    for written in ("reference-steps", "reference_steps"):
+        assert TrainingExamples.name_of(written) == "reference_steps"
     with pytest.raises(BadInput, match="did you mean raises"):
         Toy.name_of("raise")
 

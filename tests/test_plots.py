@@ -40,8 +40,8 @@ def test_two_numbers_make_a_phase_diagram():
 
 
 def test_panels_stand_one_above_the_other_on_a_phone():
-    data = table(Grid({"x": [0, 5], "y": [1, 2], "pause": [0.0, 0.001, 0.002]}, trials=2))
-    narrow = plots.phase_diagram(data, TOY, "x", "y", panels="pause").layout.meta["narrow"]
+    data = table(Grid({"x": [0, 5], "y": [1, 2], "z": [0.0, 0.001, 0.002]}, trials=2))
+    narrow = plots.phase_diagram(data, TOY, "x", "y", panels="z").layout.meta["narrow"]
     spans = [narrow[axis]["domain"] for axis in ("yaxis3", "yaxis2", "yaxis")]
     edges = np.ravel(spans)
     assert edges[0] == pytest.approx(0, abs=1e-9)
@@ -54,8 +54,8 @@ def test_panels_stand_one_above_the_other_on_a_phone():
 
 def test_a_guide_is_drawn_only_where_it_holds():
     data = table(Grid({"x": [0, 5], "y": [1, 2]}, trials=2))
-    for pauses, drawn in (([0.0], 1), ([1.0], 0)):
-        guided = Experiment(**{**vars(TOY), "guides": (Guide("x", "y", np.sqrt, "root", {"pause": pauses}),)})
+    for values, drawn in (([0.0], 1), ([1.0], 0)):
+        guided = Experiment(**{**vars(TOY), "guides": (Guide("x", "y", np.sqrt, "root", {"z": values}),)})
         names = [trace.name for trace in plots.plot(data, guided).data]
         assert names.count("predicted: root") == drawn
 

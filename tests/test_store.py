@@ -17,6 +17,7 @@ import filelock
 import numpy as np
 import pandas as pd
 import pytest
+from calls import LONG
 from toys import OTHER, TOGETHER, TOY, solve
 
 from neurec_core import shards, store, tables
@@ -223,7 +224,7 @@ def test_only_own_old_temporary_files_are_removed(tmp_path):
 
 
 def test_one_of_two_sweeps_that_start_at_once_gets_the_folder(tmp_path, monkeypatch):
-    both = threading.Barrier(2, timeout=60)
+    both = threading.Barrier(2, timeout=LONG)
     claimed = shards.claim
 
     def claim(folder, about):

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import dask
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from calls import LONG, until
 from distributed import Client, LocalCluster
 from toys import OTHER, TOGETHER, TOY
 
@@ -31,8 +31,6 @@ from neurec_core.sweep import Shard, SweepFailed, missing, sweep
 from neurec_core.sweep import _on_cluster as on_cluster
 
 GRID = Grid({"x": [0, 4, 8], "y": [1, 2]}, trials=3)
-NEUREC = [sys.executable, "-m", "neurec_core"]
-REAL = ["sweep", "convex_recovery.skip_recovery", "--over", "n=6:16:2", "--over", "d=2,4", "--trials", "4"]
 
 
 def same(a: pd.DataFrame, b: pd.DataFrame) -> None:
@@ -103,10 +101,10 @@ def test_points_solved_together_give_the_same_table(tmp_path):
 
 
 def test_points_are_solved_together_where_solve_cannot_tell_them_apart():
-    points = Grid({"pause": [0.0, 0.1], "x": [0, 4]}, trials=1).points(TOGETHER.params)
+    points = Grid({"z": [0.0, 0.1], "x": [0, 4]}, trials=1).points(TOGETHER.params)
     empty = store.Store(TOGETHER, None, pytest.fail)
     shards = [shard.places for shard in missing(empty, points, seed=0, trials=3)]
-    assert [[(p.pause, p.x, t) for p, t in places] for places in shards] == [
+    assert [[(p.z, p.x, t) for p, t in places] for places in shards] == [
         [(0.0, 0, 0), (0.0, 0, 1), (0.0, 0, 2), (0.0, 4, 0), (0.0, 4, 1)],
         [(0.0, 4, 2)],
         [(0.1, 0, 0), (0.1, 0, 1), (0.1, 0, 2), (0.1, 4, 0), (0.1, 4, 1)],
@@ -191,10 +189,10 @@ def test_results_that_went_down_with_their_worker_are_computed_again():
     with LocalCluster(n_workers=1, threads_per_worker=1, **quiet) as cluster, Client(cluster) as client:
         results = on_cluster(client, TOY, shards)
         rows = next(results).rows
-        within(30, lambda: all(future.status == "finished" for future in client.futures.values()))
+        until(lambda: all(future.status == "finished" for future in client.futures.values()))
         for worker in cluster.workers.values():
             os.kill(worker.pid, signal.SIGKILL)
-        within(30, lambda: all(future.status != "finished" for future in client.futures.values()))
+        until(lambda: all(future.status != "finished" for future in client.futures.values()))
         rows += [row for done in results for row in done.rows]
     assert sorted(row["trial"] for row in rows) == [0, 1, 2, 3]
 
@@ -232,25 +230,29 @@ def test_workers_that_do_not_start_are_one_error(tmp_path):
         run(Grid({"x": [5]}, trials=1), jobs=2)  # one shard, for one worker
 
 
+async def look_at_memory(dask_worker):
+    """Have a worker find out how short of memory it is; Dask wants the argument named like this."""
+    await dask_worker.memory_manager.memory_monitor(dask_worker)
+
+
 def test_a_worker_short_of_memory_is_not_taken_for_a_dead_one(monkeypatch):
     monkeypatch.setattr("neurec_core.cluster.GRACE_SECONDS", 0.5)
-    shards = [Shard(((TOY.params(pause=1.0), trial),), 0) for trial in range(2)]
-    # It is asked every fifth of a second, so during the first trial; the second is still to come.
+    shards = [Shard(((TOY.params(), trial),), 0) for trial in range(2)]
     with dask.config.set({"distributed.worker.memory.pause": 1e-9}), connect(1, None) as client:
-        results = on_cluster(client, TOY, shards)
-        next(results)
-        within(30, lambda: all(future.status == "finished" for future in client.futures.values()))
-        assert len(list(results)) == 1
+        client.run(look_at_memory)
+        assert len(list(on_cluster(client, TOY, shards))) == 2
 
 
 def test_a_running_scheduler_without_workers_is_waited_for(monkeypatch):
-    monkeypatch.setattr("neurec_core.cluster.PATIENCE_SECONDS", 3)
-    monkeypatch.setattr("neurec_core.cluster.GRACE_SECONDS", 0.5)
+    def none_came(client, n_workers, timeout):
+        raise TimeoutError
+
+    monkeypatch.setattr(Client, "wait_for_workers", none_came)
     with LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
+        assert cluster.scheduler.no_workers_timeout is None, "no trial is given up for want of workers"
 
         def come_late() -> None:
-            within(30, lambda: len(cluster.scheduler.tasks) == 18)
-            time.sleep(2)
+            until(lambda: len(cluster.scheduler.tasks) == 18)
             cluster.scale(1)
 
         late = threading.Thread(target=come_late)
@@ -258,14 +260,6 @@ def test_a_running_scheduler_without_workers_is_waited_for(monkeypatch):
         with pytest.warns(UserWarning, match=r"no worker at tcp://.* yet; waiting \(Ctrl-C stops\)"):
             same(run(scheduler=cluster.scheduler_address), run())
         late.join()
-
-
-def within(seconds: float, reached) -> None:
-    """Wait for a condition, or fail."""
-    end = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_compaction_keeps_provenance_and_drops_repeats(tmp_path, monkeypatch):
@@ -424,60 +418,71 @@ def test_bad_options_are_refused(options, message, monkeypatch):
 # -------------------------------------------------------------------------------------------- whole processes
 
 
-def start(words: list[str], **options) -> subprocess.Popen[str]:
-    return subprocess.Popen([*NEUREC, *words], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
+# The command `neurec`, but that the only experiment is the toy one.
+NEUREC = """
+import sys
+from neurec_core import papers
+from toys import TOY
+papers.experiment = lambda name: TOY
+from neurec_core.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+WORDS = [sys.executable, "-c", NEUREC, "sweep", "toys.coin", "--over", "x=5", "--trials", "8"]
 
 
-def wait_for_files(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 120
-    while len(list(folder.glob("*.parquet"))) < count:
-        assert time.monotonic() < end, "the sweep does not get on"
+@contextlib.contextmanager
+def held(tmp_path: Path, jobs: str) -> Iterator[tuple[list[str], subprocess.Popen[str]]]:
+    """A sweep of eight trials that can store three of them, once it has; its words, and its process."""
+    words = [*WORDS, "--gate", str(tmp_path / "gate"), "--jobs", jobs, "--out", str(tmp_path / "out")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(words, text=True, start_new_session=True, **pipes)
+    try:
+        until(lambda: len(list((tmp_path / "out").glob("*.parquet"))) == 3 or process.poll() is not None)
         assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory) -> pd.DataFrame:
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    subprocess.run([*NEUREC, *REAL, "--jobs", "1", "--out", str(folder)], check=True, capture_output=True)
-    return store.read_table(folder, pytest.fail)
+        yield words, process
+    finally:
+        (tmp_path / "gate").touch()
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_killed_sweep_goes_on_to_the_same_table(tmp_path, uninterrupted, jobs):
-    words = [*REAL, "--jobs", jobs, "--out", str(tmp_path)]
-    process = start(words, start_new_session=True)
-    wait_for_files(tmp_path, 5, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    kept = len(store.read_table(tmp_path, pytest.fail))
-    assert 5 <= kept < len(uninterrupted)
-    resumed = subprocess.run([*NEUREC, *words], check=True, capture_output=True, text=True)
-    assert f"{len(uninterrupted)} trials" in resumed.stdout
-    same(store.read_table(tmp_path, pytest.fail), uninterrupted)
+def test_a_killed_sweep_goes_on_to_the_same_table(tmp_path, jobs):
+    with held(tmp_path, jobs) as (words, process):
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert len(store.read_table(tmp_path / "out", pytest.fail)) == 3
+    resumed = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert "8 trials" in resumed.stdout
+    whole = Grid({"x": [5]}, trials=8, fixed={"gate": str(tmp_path / "gate")})
+    same(store.read_table(tmp_path / "out", pytest.fail), run(whole))
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_keeps_what_is_finished(tmp_path, jobs):
-    process = start([*REAL, "--trials", "40", "--jobs", jobs, "--out", str(tmp_path)], start_new_session=True)
-    wait_for_files(tmp_path, 3, process)
-    os.killpg(process.pid, signal.SIGINT)  # a terminal interrupts the whole group, workers too
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "stopped; finished trials are kept in" in err
-    assert "Traceback" not in err
-    assert len(store.read_table(tmp_path, pytest.fail)) >= 3
+    with held(tmp_path, jobs) as (_, process):
+        os.killpg(process.pid, signal.SIGINT)  # a terminal interrupts the whole group, workers too
+        _, err = process.communicate(timeout=LONG)
+        assert process.returncode == 130, err
+        assert "stopped; finished trials are kept in" in err
+        assert "Traceback" not in err
+        assert len(store.read_table(tmp_path / "out", pytest.fail)) == 3
 
 
 def test_two_processes_on_one_folder_do_not_corrupt_it(tmp_path):
     code = (
-        "from toys import TOY; from neurec_core.sweep import sweep; from neurec_core.experiment import Grid;"
-        "grid = Grid({'x': range(10)}, trials=30, fixed={'pause': .002});"
-        f"sweep(TOY, grid, out={str(tmp_path)!r}, progress=False)"
+        "from calls import wait_for; from toys import TOY; from neurec_core.sweep import sweep;"
+        "from neurec_core.experiment import Grid; grid = Grid({'x': range(10)}, trials=30);"
+        f"print(flush=True); wait_for({str(tmp_path / 'gate')!r});"
+        f"sweep(TOY, grid, out={str(tmp_path / 'out')!r}, progress=False)"
     )
-    both = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    both = [subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) for _ in range(2)]
     for process in both:
-        _, err = process.communicate(timeout=120)
+        process.stdout.readline()
+    (tmp_path / "gate").touch()  # both begin now
+    for process in both:
+        _, err = process.communicate(timeout=LONG)
         assert process.returncode == 0, err
-    grid = Grid({"x": range(10)}, trials=30, fixed={"pause": 0.002})
-    same(run(grid, out=tmp_path, warn=pytest.fail), run(grid))
+    grid = Grid({"x": range(10)}, trials=30)
+    same(run(grid, out=tmp_path / "out", warn=pytest.fail), run(grid))

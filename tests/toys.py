@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from calls import wait_for
@@ -21,7 +21,8 @@ class Toy(Params):
 
     x: int = param(5, "tenths", ge=0, le=10, slider=(0, 10, 1))
     y: int = param(1, "another number", ge=0, le=100)
-    pause: float = param(0.0, "how long a trial takes", unit="s", ge=0, le=60)
+    z: float = param(0.0, "a number of account to nothing", ge=0, le=60)
+    gate: str = param("", "file that all trials from the fourth on wait for")
     raises: int = param(-1, "trial that raises", ge=-1)
     fails: int = param(-1, "trial that its solver gives up", ge=-1)
     kills: str = param("", "file whose absence kills the worker, once")
@@ -33,17 +34,31 @@ def sample(params: Toy, draws: Draws) -> Problem:
 
 
 def solve(params: Toy, problem: Problem, draws: Draws) -> Solution:
-    time.sleep(params.pause * len(draws))
+    if params.gate and max(draws.trials) >= 3:
+        wait_for(params.gate)
     if params.raises in draws.trials:
         raise ZeroDivisionError("as asked")
     if params.kills and 1 in draws.trials and not Path(params.kills).exists():
         if params.kills != "always":
             Path(params.kills).touch()
-        # A worker that dies while its nanny still waits for it to start is not started again.
-        time.sleep(1.5)
-        os.kill(os.getpid(), signal.SIGKILL)
+        kill_this_worker()
     status = [Status.FAILED if t == params.fails else Status.SOLVED for t in draws.trials]
     return Solution(draws.normal("coin")[:], status)
+
+
+def kill_this_worker() -> None:
+    """Kill this process as soon as its nanny knows that it has started; one that dies before is not started again."""
+    from distributed import get_client, get_worker
+
+    here = get_worker().address
+    while not get_client().run(has_started, workers=[here], nanny=True)[here]:
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def has_started(dask_worker: Any) -> bool:
+    """Whether a nanny's process has told it so; Dask wants the argument named like this."""
+    return bool(dask_worker.process.status.name == "running")
 
 
 def score(params: Toy, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from calls import LONG
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
@@ -86,5 +87,9 @@ def browser() -> Iterator[webdriver.Chrome]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     chrome = webdriver.Chrome(options=options, service=Service(driver))
+    # However busy the machine: the driver's answers, pages and scripts may take as long as anything here.
+    chrome.command_executor.client_config.timeout = LONG
+    chrome.set_page_load_timeout(LONG)
+    chrome.set_script_timeout(LONG)
     yield chrome
     chrome.quit()

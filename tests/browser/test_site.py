@@ -9,13 +9,13 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from calls import LONG
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-SECONDS = 600  # for a page to draw everything on a busy machine
 FIGURE = "figure.neurec-figure"
 FRONT = "book/intro.html"
 
@@ -65,7 +65,7 @@ def visit(browser: Chrome, url: str) -> Chrome:
     """Open a page and wait until every figure is drawn, or has said why not."""
     browser.get_log("browser")  # what an earlier page left
     browser.get(url)
-    WebDriverWait(browser, SECONDS).until(lambda b: b.execute_script(DRAWN), "figures are not drawn")
+    WebDriverWait(browser, LONG).until(lambda b: b.execute_script(DRAWN), "figures are not drawn")
     return browser
 
 
@@ -81,8 +81,17 @@ def drawing(browser: Chrome, figure: WebElement) -> str:
 
 def wait_for_change(browser: Chrome, figure: WebElement, before: str) -> None:
     """Wait until a figure shows something else."""
-    changed = WebDriverWait(browser, SECONDS, poll_frequency=0.05)
+    changed = WebDriverWait(browser, LONG, poll_frequency=0.05)
     changed.until(lambda b: drawing(b, figure) != before, "the drawing did not change")
+
+
+def pass_frames(browser: Chrome) -> None:
+    """Let the page draw sixty times: what still moves has moved by then."""
+    browser.execute_async_script("""
+        const done = arguments[0];
+        const next = (left) => (left ? requestAnimationFrame(() => next(left - 1)) : done());
+        next(60);
+    """)
 
 
 def complaints(browser: Chrome) -> list[str]:
@@ -172,11 +181,13 @@ def test_the_front_page_moves_and_can_be_stopped(site: str, browser: Chrome) -> 
     assert button.text == "Play"
     slider = figure.find_element(By.CSS_SELECTOR, "input[type=range]")
     slider.send_keys(Keys.HOME)
+    pass_frames(browser)
     first = drawing(browser, figure)
     slider.send_keys(Keys.END)
     wait_for_change(browser, figure, first)
+    pass_frames(browser)
     last = drawing(browser, figure)
-    browser.execute_async_script("setTimeout(arguments[0], 400)")
+    pass_frames(browser)
     assert drawing(browser, figure) == last
 
 
@@ -198,7 +209,7 @@ def test_figures_follow_the_dark_switch(page: Chrome) -> None:
     page.execute_script("document.documentElement.dataset.theme = 'light'")
     light = page.execute_script(colours)
     page.execute_script("document.documentElement.dataset.theme = 'dark'")
-    changed = WebDriverWait(page, SECONDS)
+    changed = WebDriverWait(page, LONG)
     changed.until(lambda b: _all_differ(light, b.execute_script(colours)), "a figure kept its light colours")
 
 
