@@ -20,6 +20,7 @@ POINTS = array("points", "n d")
 # A singular value below this share of the largest counts as zero.
 RANK_TOLERANCE = 1e-10
 REACHED = 1e-9  # an output that is missed by less is reached; rounding is below 1e-12
+UNEVEN = 64.0  # columns whose norms differ by less are left in their units
 GRAZED = 1e-14  # a cosine that is rounding: unit weights put out nothing on such a point
 
 # For each block the rows of its cone that hold where its weights stand; None where weights are not confined.
@@ -56,6 +57,16 @@ class Blocks:
     def prepared(self) -> bool:
         """Whether nothing is left to be factorised."""
         return not self.whitened or "Pt" in self.__dict__
+
+    @cached_property
+    def units(self) -> np.ndarray:
+        """Powers of two (d,), the norms of the columns of X over the largest where they differ much; else 1."""
+        return np.ones(self.X.shape[1]) if self.whitened else uneven(self.X)
+
+    @cached_property
+    def even(self) -> Blocks:
+        """The same maps of weights in other units, units * w, in which all columns have about the same norm."""
+        return self if (self.units == 1).all() else Blocks(self.X / self.units, self.D)
 
     @property
     def gated(self) -> Blocks:
@@ -178,6 +189,8 @@ class Blocks:
         some = self._spanning[0]
         W = np.zeros((self.X.shape[1], self.D.shape[1]))
         W[:, some] = self.part(some).adjoint(self.least_squares_dual(residual))
+        if self.even is not self:  # what inputs in small units must do may have been lost in rounding
+            W += self.even.correction(residual - self.forward(W)) / self.units[:, None]
         return W
 
     def able(self, place: int, unit: np.ndarray) -> np.ndarray:
@@ -239,6 +252,13 @@ def whitening(X: np.ndarray, D: np.ndarray) -> np.ndarray:
             Pt[j] = _from_svd(rows)
     Pt /= units
     return Pt
+
+
+def uneven(X: np.ndarray) -> np.ndarray:
+    """Powers of two (d,) near the norms of columns, over the largest, where these differ much; else 1."""
+    sizes = np.linalg.norm(X, axis=0)
+    largest, least = sizes.max(), sizes.min(where=sizes > 0, initial=np.inf)
+    return nearest_power(sizes / largest) if largest > UNEVEN * least else np.ones(len(sizes))
 
 
 def nearest_power(sizes: np.ndarray) -> np.ndarray:

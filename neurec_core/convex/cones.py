@@ -13,9 +13,10 @@ import numpy as np
 
 from . import faces
 from .blocks import Blocks, Faces
-from .faces import Limits
+from .faces import INSIDE, Limits
 
 SURE = 0.999  # support values below this may be upper bounds
+AGREED = 1e-10  # upper and lower bounds of a support value that differ by less are the value
 
 
 class Cones(Blocks):
@@ -56,6 +57,12 @@ class Cones(Blocks):
         """The blocks without cones and signs; indices of plus blocks are the same."""
         return self._gated
 
+    @cached_property
+    def even(self) -> Cones:
+        """As for the blocks without cones."""
+        even = self.gated.even
+        return self if even is self.gated else Cones(even, self._inside * self.units[:, None], self.free)
+
     def adjoint(self, dual: np.ndarray) -> np.ndarray:
         """All A_j^T l, (d, 2p - free)."""
         return self.gated.adjoint(dual)[:, self.pattern]
@@ -75,7 +82,7 @@ class Cones(Blocks):
         for j in map(int, np.flatnonzero(able)):
             if j >= self.free:
                 w = self.part(np.array([j])).adjoint(output)[:, 0] if self.whitened else unit
-                able[j] = self._limits(j).hold(self._sides[:, j], w)
+                able[j] = self._hold(j, self._sides[:, j], w)
         return able
 
     # ------------------------------------------------------------------------------------ feasible weights
@@ -99,13 +106,19 @@ class Cones(Blocks):
         signed[:, : self.free] = W[:, : self.free]
         for j in range(self.free, W.shape[1]):
             for sign, column in ((1, j), (-1, j + W.shape[1] - self.free)):
-                if self._limits(j).hold(sign * self._sides[:, j], W[:, j]):
+                if self._hold(j, sign * self._sides[:, j], W[:, j]):
                     signed[:, column] = W[:, j]
                     break
         return signed
 
+    def _hold(self, j: int, sides: np.ndarray, w: np.ndarray) -> bool:
+        """Whether weights lie in a cone of a pattern, up to rounding, whatever units they are in."""
+        return self.even._limits(j).hold(sides, self.units * w)
+
     def correction(self, residual: np.ndarray) -> np.ndarray:
         """Small weights with sum_j A_j w_j = residual, inside the widest cones; (d, 2p - free)."""
+        if self.even is not self:
+            return self.even.correction(residual) / self.units[:, None]
         W = np.zeros((self.X.shape[1], len(self.pattern)))
         widest, blocks = self._widest
         W[:, widest] = blocks.correction(residual)
@@ -134,7 +147,13 @@ class Cones(Blocks):
 
     def support(self, G: np.ndarray) -> np.ndarray:
         """max g_j^T w over unit weights w in the cone, for every block; upper bounds where below `SURE`."""
-        return self.project(G, np.full(G.shape[1], SURE))[0]
+        level, known = np.full(G.shape[1], SURE), np.linalg.norm(G, axis=0)
+        some = np.flatnonzero(known > level)
+        some = some[some >= self.free]
+        known[some] = np.minimum(known[some], self._bound(G, level, some))
+        # Bounds that agree need no projection.
+        level[some[known[some] - self.least_support(G)[some] <= AGREED]] = np.inf
+        return np.minimum(self.project(G, level)[0], known)
 
     def least_support(self, G: np.ndarray) -> np.ndarray:
         """Lower bounds of the support: g_j along the last projection, which lies in the cone."""
@@ -149,26 +168,69 @@ class Cones(Blocks):
         of the rows R_j of a cone, ||g + R_j^T m|| is such a bound, and the projection the least of them.
         """
         norms, points = np.linalg.norm(G, axis=0), G.copy()
-        for j in map(int, np.flatnonzero(norms > level)):
-            if j < self.free:
-                continue
-            m = self._multipliers[:, j] * level[j]
-            norms[j] = min(norms[j], np.linalg.norm(G[:, j] + (self._sides[:, j] * m) @ self._limits(j).rows))
-            if norms[j] <= level[j]:
-                continue
+        some = np.flatnonzero(norms > level)
+        some = some[some >= self.free]
+        norms[some] = np.minimum(norms[some], self._bound(G, level, some))
+        some = some[norms[some] > level[some]]
+        for j in map(int, some[~self._settled(G, norms, some)]):
             near = self._limits(j).nearest(self._sides[:, j], G[:, j], self._guesses[j])
             points[:, j], m, self._guesses[j], self._faces[j] = near
             norms[j] = np.linalg.norm(points[:, j])
             self._multipliers[:, j] = m / level[j]
-            if norms[j] > 1e-3 * level[j]:
-                self._known[:, j] = points[:, j] / norms[j]
+        clear = some[norms[some] > 1e-3 * level[some]]
+        self._known[:, clear] = points[:, clear] / norms[clear]
         return norms, points, list(self._faces)
 
-    def limits(self, j: int) -> tuple[np.ndarray, np.ndarray]:
-        """The rows R and C, (k, d) and (k, c), of a cone {w : R w + C z >= 0 for some z in R^c}."""
-        limits, sides = self._limits(j), self._sides[:, [j]]
-        confines = limits.sizes > 0
-        return (sides * limits.rows)[confines], (sides * limits.lifts)[confines]
+    def _bound(self, G: np.ndarray, level: np.ndarray, some: np.ndarray) -> np.ndarray:
+        """What the multipliers that are known say of the norms of some projections."""
+        moves = self._sides[:, some] * self._multipliers[:, some] * level[some]
+        if not self.whitened:
+            return np.linalg.norm(G[:, some] + self._limits(0).rows.T @ moves, axis=0)
+        found = [G[:, j] + own @ self._limits(j).rows for j, own in zip(map(int, some), moves.T, strict=True)]
+        return np.linalg.norm(np.reshape(found, (len(some), len(G))), axis=1)
+
+    def _settled(self, G: np.ndarray, norms: np.ndarray, some: np.ndarray) -> np.ndarray:
+        """Which of some vectors lie in their cones, and are their own projections, noted as such."""
+        if self.whitened:  # each pattern has rows of its own
+            return np.zeros(len(some), bool)
+        rows = self._limits(0).rows
+        inside: np.ndarray = (self._sides[:, some] * (rows @ G[:, some])).min(axis=0) >= -INSIDE * norms[some]
+        self._multipliers[:, some[inside]] = 0
+        for j in some[inside]:
+            self._guesses[j], self._faces[j] = np.zeros(0, int), rows[:0]
+        return inside
+
+    def limits(self, walls: np.ndarray | bool = True) -> tuple[np.ndarray, list[np.ndarray], np.ndarray, np.ndarray]:
+        """Of all cones {w : R w + C z >= 0 for some z in R^c}, one after another, what confines their weights.
+
+        Parameters
+        ----------
+        walls : (n, 2p - free) which points' rows are enough, where that is known
+
+        Returns
+        -------
+        rows R (k, d); lifts C of each cone, none where no cone has any; the point and the block of each row, (k,)
+        """
+        each = [self._limits(j) for j in range(len(self.pattern))]
+        confines = (np.column_stack([limits.sizes for limits in each]) > 0) & walls
+        confines[:, : self.free] = False
+        owners, points = np.nonzero(confines.T)
+        sides = self._sides[points, owners, None]
+        if not self.whitened:
+            return sides * each[0].rows[points], [], points, owners
+        rows = np.concatenate([limits.rows[own] for limits, own in zip(each, confines.T, strict=True)])
+        lifts = [(self._sides[:, [j]] * limits.lifts)[confines[:, j]] for j, limits in enumerate(each)]
+        return sides * rows, lifts if any(own.size for own in lifts) else [], points, owners
+
+    def remember(self, multipliers: np.ndarray) -> None:
+        """Take multipliers (n, 2p - free) of the rows of `even`, which prove that a dual vector is feasible."""
+        if self.even is not self:
+            sizes, even = self._limits(0).sizes, self.even._limits(0).sizes
+            multipliers = multipliers * np.divide(sizes, even, out=np.zeros(len(sizes)), where=even > 0)[:, None]
+        self._multipliers = multipliers / SURE
+        for j in range(self.free, len(self.pattern) if self.whitened else 0):
+            if self._limits(j).lifts.size:  # these satisfy equations, which others than ours do but nearly
+                self._multipliers[:, j] = 0
 
     def _limits(self, j: int) -> Limits:
         """What confines both cones of a pattern."""

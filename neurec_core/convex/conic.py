@@ -1,7 +1,9 @@
 """Group-sparse programs by an interior-point method, for where Newton steps on proximal points stall.
 
-The dual program, maximise y^T l - ridge/2 ||l||^2 subject to a second-order cone for each block, has n variables
-besides the multipliers of the rows that confine weights; CLARABEL returns the weights as its multipliers.
+minimise  sum_j c_j t_j + ridge/2 |l|^2  subject to  sum_j A_j w_j + ridge l = y,  R_j w_j + C_j z_j >= 0,  |w_j| <= t_j
+
+with the rows R_j, C_j that confine the weights of exact programs. CLARABEL returns the dual vector and the rows'
+multipliers as well.
 """
 
 from __future__ import annotations
@@ -12,102 +14,154 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .blocks import Blocks
+from .blocks import RANK_TOLERANCE, Blocks, Faces, nearest_power
 from .cones import Cones
 from .newton import Iterate
 
 FAINT = 1e-12  # weights of a smaller share are rounding
-# Asked of the optimum and of every linear system; what comes is the best that rounding allows.
-PRECISION, REFINED = 1e-12, 1e-16
-# Whether equations are rescaled, what is added to their diagonal, and the share of a step to the boundary. Where
-# weights differ by eight powers of ten, one of these gets nearer than another.
-ATTEMPTS = ((False, 1e-8, 0.99), (True, 1e-14, 0.99), (False, 1e-14, 0.9), (True, 1e-8, 0.9))
+PRECISION = 1e-12  # asked of the optimum; what comes is the best that rounding allows
+# Whether equations are rescaled, what is added to their diagonal, the share of a step to the boundary, and how far
+# linear systems are refined. First CLARABEL's own; where weights differ by eight powers of ten, others get nearer.
+ATTEMPTS = ((True, 1e-8, 0.99, 1e-13), (True, 1e-14, 0.99, 1e-16), (False, 1e-14, 0.9, 1e-16))
+REFITS, SPAN = 2, 1e-14  # how often outputs are fitted again, and by what is more than rounding
 
 
-def optima(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0) -> Iterator[Iterate]:
+def optima(
+    blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0, walls: np.ndarray | bool = True
+) -> Iterator[Iterate]:
     """Weights and dual vectors at the optimum, as near as rounding allows; the caller measures their gap.
 
     Parameters
     ----------
-    blocks : the maps A_j, columns of X of norm about 1
+    blocks : the maps A_j, rows of X of norm about 1
     y : (n,) labels, of norm about 1
     cost : (p,) the weights c_j > 0
     ridge : >= 0, as in `newton.proximal_points`
+    walls : (n, p) which rows confine the weights of a block, where the others are known to follow
 
     **Source**: goulart2024clarabel (the method).
     """
-    program = _dual(blocks, y, cost, ridge)
+    size, units = 1.0, blocks.units[:, None]
     for attempt in ATTEMPTS:
-        yield _solved(blocks, program, *attempt)
+        W, dual, multipliers, steps = _solved(blocks, _stated(blocks, y, cost, ridge, walls, size), *attempt)
+        # The next attempt takes weights and dual vectors in units in which these cost about 1.
+        size = float(nearest_power(np.linalg.norm(units.min() * W / units, axis=0).sum()))
+        back = blocks.adjoint(dual)
+        for _ in range(REFITS + 1):
+            W, faces = _inside(blocks.even, W)
+            if isinstance(blocks, Cones):
+                blocks.remember(multipliers)
+            yield Iterate(W / units, dual, back, steps)
+            W = _refitted(blocks.even, W, y - ridge * dual, multipliers, faces)
 
 
 class _Program(NamedTuple):
-    """Minimise x^T P x / 2 + q^T x subject to A x + s = b with s in the cones; the weights' multipliers in A x."""
+    """Minimise x^T P x / 2 + q^T x subject to A x + s = b with s in the cones.
+
+    confined : points and blocks of the rows that confine weights
+    units : of the weights, the dual vector and the multipliers
+    """
 
     P: sparse.csc_matrix
     q: np.ndarray
     A: sparse.csc_matrix
     b: np.ndarray
     cones: list[Any]
-    weights: slice
+    confined: tuple[np.ndarray, np.ndarray]
+    units: tuple[float, float, float]
 
 
-def _dual(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float) -> _Program:
+def _stated(
+    blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float, walls: np.ndarray | bool, size: float
+) -> _Program:
+    """Variables: t_j and w_j of each block of `blocks.even`; moves z_j; l where there is ridge; all of about size 1."""
     import clarabel
 
-    (n, d), p = blocks.X.shape, blocks.D.shape[1]
-    # Cone j: (c_j, A_j^T l + R_j^T m_j) with multipliers m_j >= 0 of the rows R_j that confine its weights.
-    heads = np.zeros((p, 1, n))
-    gradients = np.concatenate([heads, blocks.rows(np.arange(p)).reshape(p, d, n)], axis=1).reshape(-1, n)
-    confining, balanced = _limits(blocks)
-    k = confining.shape[1]
-    limits = sparse.vstack(
-        [
-            sparse.hstack([sparse.csc_matrix((balanced.shape[0], n)), balanced]),
-            -sparse.hstack([sparse.csc_matrix(gradients), confining]),
-            -sparse.hstack([sparse.csc_matrix((k, n)), sparse.identity(k)]),
-        ],
-        format="csc",
+    (n, d), p, even = blocks.X.shape, blocks.D.shape[1], blocks.even
+    rows, each, points, owners = _limits(even, walls)
+    lifts = sparse.block_diag(each, format="coo") if each else sparse.coo_matrix((len(rows), 0))
+    (k, moves), m, least = lifts.shape, p * (d + 1), float(blocks.units.min())
+    weights, dual = np.arange(m).reshape(p, d + 1)[:, 1:], np.arange(n if ridge else 0)
+    last, ridge = m + moves + dual, ridge * size / least
+    A = _sparse(
+        (n + k + m, m + moves + len(dual)),
+        (np.arange(n), weights.reshape(-1, 1), size * even.rows(np.arange(p))),
+        (dual, last, np.full(len(dual), ridge)),
+        (n + np.arange(k)[:, None], weights[owners], -rows),
+        (n + lifts.row, m + lifts.col, -lifts.data),
+        (n + k + np.arange(m), np.arange(m), -np.tile(np.append(1.0, least / blocks.units), p)),
     )
-    bounds = np.concatenate([np.zeros(balanced.shape[0]), np.outer(cost, np.eye(d + 1)[0]).ravel(), np.zeros(k)])
-    kinds = [
-        clarabel.ZeroConeT(balanced.shape[0]),
-        *[clarabel.SecondOrderConeT(d + 1)] * p,
-        clarabel.NonnegativeConeT(k),
-    ]
-    quadratic, goal = sparse.diags(np.repeat([ridge, 0.0], [n, k]), format="csc"), np.append(-y, np.zeros(k))
-    first = balanced.shape[0]
-    return _Program(quadratic, goal, limits, bounds, kinds, slice(first, first + p * (d + 1)))
+    goal = np.append(np.outer(cost, np.eye(d + 1)[0]).ravel(), np.zeros(moves + len(dual)))
+    flat = _sparse((len(goal), len(goal)), (last, last, np.full(len(dual), ridge)))
+    kinds = [clarabel.ZeroConeT(n), clarabel.NonnegativeConeT(k), *[clarabel.SecondOrderConeT(d + 1)] * p]
+    units = size, size / least, 1 / least
+    return _Program(flat, goal, A, np.append(y, np.zeros(k + m)), kinds, (points, owners), units)
 
 
-def _solved(blocks: Blocks, program: _Program, rescaled: bool, added: float, share: float) -> Iterate:
+def _limits(
+    blocks: Blocks, walls: np.ndarray | bool = True
+) -> tuple[np.ndarray, list[np.ndarray], np.ndarray, np.ndarray]:
+    """As `Cones.limits`; nothing where weights are not confined."""
+    if isinstance(blocks, Cones):
+        return blocks.limits(walls)
+    return blocks.X[:0], [], np.zeros(0, int), np.zeros(0, int)
+
+
+def _sparse(shape: tuple[int, int], *parts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> sparse.csc_matrix:
+    """A matrix of parts: rows, columns and entries."""
+    flat = [[np.ravel(each) for each in np.broadcast_arrays(*part)] for part in parts]
+    i, j, entries = (np.concatenate(each) for each in zip(*flat, strict=True))
+    kept = entries != 0
+    return sparse.csc_matrix((entries[kept], (i[kept], j[kept])), shape=shape)
+
+
+def _solved(blocks: Blocks, program: _Program, *attempt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Weights (d, p) of `blocks.even`, a dual vector (n,), multipliers (n, p) of the even rows, and the steps taken."""
     import clarabel
 
     (n, d), p = blocks.X.shape, blocks.D.shape[1]
     settings = clarabel.DefaultSettings()
     settings.verbose, settings.max_threads = False, 1
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = PRECISION
-    settings.iterative_refinement_reltol = settings.iterative_refinement_abstol = REFINED
-    settings.iterative_refinement_max_iter, settings.iterative_refinement_stop_ratio = 50, 1.01
-    settings.equilibrate_enable, settings.static_regularization_constant = rescaled, added
-    settings.max_step_fraction = share
-    found = clarabel.DefaultSolver(*program[:-1], settings).solve()
-    dual, W = np.array(found.x)[:n], -np.array(found.z)[program.weights].reshape(p, d + 1)[:, 1:].T
-    if not (np.isfinite(dual).all() and np.isfinite(W).all()):
-        dual, W = np.zeros(n), np.zeros((d, p))
-    # What rounding left outside of the cones moves inside, and what it left of blocks that are not used goes.
+    settings.equilibrate_enable, settings.static_regularization_constant, settings.max_step_fraction, refined = attempt
+    settings.iterative_refinement_reltol = settings.iterative_refinement_abstol = refined
+    if refined < PRECISION / 100:  # as long as it helps at all
+        settings.iterative_refinement_max_iter, settings.iterative_refinement_stop_ratio = 50, 1.01
+    found = clarabel.DefaultSolver(*program[:5], settings).solve()
+    x, z, (points, _) = np.nan_to_num(found.x), np.nan_to_num(found.z), program.confined
+    W, dual, multipliers = x[: p * (d + 1)].reshape(p, d + 1)[:, 1:].T, -z[:n], np.zeros((n, p))
+    multipliers[program.confined] = np.maximum(z[n : n + len(points)], 0)
+    of_weights, of_dual, of_multipliers = program.units
+    return of_weights * W, of_dual * dual, of_multipliers * multipliers, int(found.iterations)
+
+
+def _inside(blocks: Blocks, W: np.ndarray) -> tuple[np.ndarray, Faces]:
+    """The nearest weights (d, p) in the cones, without those that rounding left in blocks that are not used."""
     faint = max(FAINT * float(np.linalg.norm(W)), np.finfo(float).tiny)
-    norms, W, _ = blocks.project(W, np.full(p, faint))
-    return Iterate(np.where(norms > faint, W, 0), dual, blocks.adjoint(dual), int(found.iterations))
+    norms, W, faces = blocks.project(W, np.full(W.shape[1], faint))
+    return np.where(norms > faint, W, 0), faces
 
 
-def _limits(blocks: Blocks) -> tuple[sparse.csc_matrix, sparse.csc_matrix]:
-    """All R_j^T of the gradients, and the equations of the multipliers, one block below the other."""
-    (_, d), p = blocks.X.shape, blocks.D.shape[1]
-    confining, balanced = [sparse.csc_matrix((d + 1, 0))] * p, [sparse.csc_matrix((0, 0))] * p
-    if isinstance(blocks, Cones):
-        for j in range(blocks.free, p):
-            rows, lifts = blocks.limits(j)
-            confining[j] = sparse.csc_matrix(np.vstack([np.zeros((1, len(rows))), rows.T]))
-            balanced[j] = sparse.csc_matrix(lifts.T)
-    return sparse.block_diag(confining, format="csc"), sparse.block_diag(balanced, format="csc")
+def _refitted(blocks: Blocks, W: np.ndarray, y: np.ndarray, multipliers: np.ndarray, faces: Faces) -> np.ndarray:
+    """Weights (d, p) moved on their faces, each in proportion to its size, until they put out y (n,) again.
+
+    At the optimum that costs no more than what they missed is worth.
+    """
+    W, turns, bases = W.copy(), [], []
+    rows, lifts, points, owners = _limits(blocks)
+    for j in map(int, np.flatnonzero(W.any(axis=0))):
+        own = np.flatnonzero(owners == j)
+        # The rows whose multipliers are larger than their slacks; moves in null spaces are known to projections alone.
+        face = rows[own[multipliers[points[own], j] * np.linalg.norm(W[:, j]) > rows[own] @ W[:, j]]]
+        if lifts and lifts[j].size and faces:
+            face = face[:0] if faces[j] is None else faces[j]
+        _, values, V = np.linalg.svd(face)
+        basis = V[np.count_nonzero(values > RANK_TOLERANCE) :].T
+        W[:, j] = basis @ (basis.T @ W[:, j])
+        turns += [j] * basis.shape[1]
+        bases.append(basis * np.linalg.norm(W[:, j]))
+    if turns:
+        steps = np.hstack(bases)
+        outputs = blocks.D[:, turns] * (blocks.X @ blocks.inputs(steps, np.array(turns)))
+        np.add.at(W.T, turns, (steps * np.linalg.lstsq(outputs, y - blocks.forward(W), rcond=SPAN)[0]).T)
+    return W

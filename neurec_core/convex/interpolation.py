@@ -14,23 +14,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 from scipy.optimize import nnls
 
 from .. import arrangements
 from ..arguments import array, checked
 from ..params import BadInput
-from . import recovery
-from .blocks import Blocks
+from . import conic, recovery
+from .blocks import Blocks, uneven
 from .certify import Plant
 from .cones import Cones
-from .newton import Iterate, proximal_points
-from .solving import GAP, _bounds
+from .solving import GAP, enclosed
 
-PRECISION = 1e-12  # asked of the interior-point method, which returns the best that rounding allows
-FINE = 1e-11  # a gap at which neurons that only mend rounding have gone
-STEPS = 40  # of Newton, after which they are not worth more
-POLISHED = 8  # answers, the interior-point method's included
 FAINT = 1e-9  # neurons with a smaller share of the norm are rounding
 PARALLEL = 1 - 1e-10  # neurons of one sign whose directions have a larger cosine are one, if they fit as one
 FITS = 1e-10  # labels of norm 1 that are missed by less are met
@@ -42,7 +36,7 @@ class Interpolant(NamedTuple):
 
     W : (m, d), hidden weights, a row a neuron; at most n neurons
     a : (m,), output weights, |a_j| = |w_j|
-    value : |theta|^2 / 2 of the best network found, which may be another one of the same norm
+    value : |theta|^2 / 2 of the best network found; W and a, with fewer neurons, have the same but for rounding
     dual : (n,) vector l with |sum_i l_i max(0, u . x_i)| <= 1 for all unit u: no network has less than y . l
     gap : (value - y . l) / value
     converged : whether the gap was closed to `solving.GAP`
@@ -62,7 +56,8 @@ def least_norm(X: np.ndarray, y: np.ndarray) -> Interpolant:
 
     Parameters
     ----------
-    X : (n, d) array in general position, as `arrangements.enumerate` asks for; all 2^n patterns where n <= d
+    X : (n, d) array in general position, as `arrangements.enumerate` asks for; all 2^n patterns where n <= d. Inputs
+        may be in different units; where these differ by eight powers of ten, the gap may stay near 1e-6
     y : (n,) labels
 
     Raises
@@ -78,7 +73,9 @@ def least_norm(X: np.ndarray, y: np.ndarray) -> Interpolant:
     size = float(np.linalg.norm(labels))
     if not size:
         return Interpolant(np.zeros((0, X.shape[1])), np.zeros(0), 0.0, np.zeros(len(y)), 0.0, True)
-    W, dual, value, gap = _enclosed(blocks, labels / size)
+    cost, walls = np.ones(blocks.D.shape[1]), _walls(blocks.gated)[:, blocks.pattern]
+    W, dual, _, gap = enclosed(blocks, labels / size, 0.0, GAP, conic.optima(blocks, labels / size, cost, walls=walls))
+    value = float(np.linalg.norm(W, axis=0).sum())
     W, a = _sparse(blocks, labels / size, W)
     root, dual = size**0.5, dual / np.where(scale > 0, scale, 1)
     return Interpolant(root * W, root * a, size * value, dual, gap, gap <= GAP)
@@ -114,11 +111,21 @@ def decide(X: np.ndarray, v: np.ndarray) -> recovery.Decision:
 
 
 def _blocks(X: np.ndarray) -> tuple[Cones, np.ndarray]:
-    """The program's blocks for points of length 1, which have the same networks of least norm; the lengths."""
-    scale = np.linalg.norm(X, axis=1)
-    unit = X / np.where(scale > 0, scale, 1)[:, None]
+    """The program's blocks for points of length 1, which have the same networks of least norm; the lengths.
+
+    Lengths are measured where inputs in very different units have been brought to about the same, as the cells are.
+    """
+    unit, scale = _unit(X)
+    units = uneven(unit)
+    unit, again = _unit(unit / units)
     cells = arrangements.enumerate(unit[None])
-    return Cones(Blocks(unit, cells.D[0]), cells.H[0]), scale
+    return Cones(Blocks(unit * units, cells.D[0]), cells.H[0] / units[:, None]), scale * again
+
+
+def _unit(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of length 1, or 0, and the lengths that they had."""
+    scale = np.linalg.norm(rows, axis=1)
+    return rows / np.where(scale > 0, scale, 1)[:, None], scale
 
 
 def _check(y: np.ndarray, scale: np.ndarray) -> None:
@@ -126,58 +133,10 @@ def _check(y: np.ndarray, scale: np.ndarray) -> None:
         raise BadInput(f"y (labels) must be 0 where the point is 0, got {wrong} that are not")
 
 
-def _enclosed(blocks: Cones, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Weights (d, 2p) that fit, a feasible dual vector (n,), the cost of the weights, and the gap between them.
-
-    The interior-point method's answer, and where it leaves a gap, Newton steps from there.
-    """
-    point = _optimum(blocks, y)
-    polished = proximal_points(blocks, y, np.ones(blocks.D.shape[1]), start_at=point)
-    least, most, W, dual, gap = np.inf, -np.inf, point.W, point.dual, np.inf
-    for _ in range(POLISHED):
-        near, primal, candidate, _, bound = _bounds(blocks, y, 0.0, point)
-        if primal < least:
-            least, W = primal, near
-        if bound > most:
-            most, dual = bound, candidate
-        gap = (least - most) / least if least < np.inf else np.inf
-        if gap <= FINE or point.steps > STEPS:
-            break
-        point = next(polished)
-    return W, dual, least, gap
-
-
-def _optimum(blocks: Cones, y: np.ndarray) -> Iterate:
-    """Weights (d, 2p) and a dual vector (n,) at the optimum, as near as an interior-point method comes.
-
-    **Source**: goulart2024clarabel (the method); cones are given by their facets alone.
-    """
-    import clarabel
-
-    (n, d), p = blocks.X.shape, blocks.D.shape[1]
-    i, j = np.nonzero(_walls(blocks.gated))
-    walls = np.where(blocks.gated.D[i, j] > 0, 1.0, -1.0)[:, None] * blocks.X[i]
-    places = np.repeat(np.arange(len(i)), d), (j[:, None] * (d + 1) + np.arange(1, d + 1)).ravel()
-    one_sign = sparse.csc_matrix((walls.ravel(), places), shape=(len(i), p // 2 * (d + 1)))
-    # By block its norm and its weights; outputs, walls, and the second-order cones of the norms.
-    outputs = np.concatenate([np.zeros((p, 1, n)), blocks.rows(np.arange(p)).reshape(p, d, n)], axis=1).reshape(-1, n).T
-    confined = sparse.block_diag([one_sign, -one_sign])
-    rows = sparse.vstack([sparse.csc_matrix(outputs), -confined, -sparse.identity(p * (d + 1))], format="csc")
-    bounds = np.concatenate([y, np.zeros(rows.shape[0] - n)])
-    cones = [clarabel.ZeroConeT(n), clarabel.NonnegativeConeT(confined.shape[0])]
-    settings = clarabel.DefaultSettings()
-    settings.verbose, settings.max_threads = False, 1
-    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = PRECISION
-    goal, flat = np.tile(np.eye(d + 1)[0], p), sparse.csc_matrix((p * (d + 1),) * 2)
-    cones += [clarabel.SecondOrderConeT(d + 1)] * p
-    found = clarabel.DefaultSolver(flat, goal, rows, bounds, cones, settings).solve()
-    dual = -np.array(found.z)[:n]
-    return Iterate(np.array(found.x).reshape(p, d + 1)[:, 1:].T, dual, blocks.adjoint(dual), 0)
-
-
 def _walls(gated: Blocks) -> np.ndarray:
     """Which points bound which cells, (n, p), of parallel ones the first: on the other side there is a cell, too."""
-    cosines = np.abs(gated.X @ gated.X.T)
+    rows = _unit(gated.even.X)[0]
+    cosines = np.abs(rows @ rows.T)
     firsts: list[int] = []
     for i in map(int, np.flatnonzero(gated.X.any(axis=1))):
         if not (cosines[i, firsts] > PARALLEL).any():
@@ -202,8 +161,10 @@ def _sparse(blocks: Cones, y: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np
     # A minus block holds the negative of a neuron's weights.
     signs = np.where(used < blocks.gated.D.shape[1], 1.0, -1.0)
     units = (signs * W[:, used] / sizes[used]).T
+    turned = signs[:, None] * _unit(units * blocks.units)[0]
+    cosines = turned @ turned.T
     for cosine in (PARALLEL, 1.0):
-        new = [not (signs[:k] * (units[:k] @ units[k]) * signs[k] > cosine).any() for k in range(len(used))]
+        new = [not (cosines[k, :k] > cosine).any() for k in range(len(used))]
         shares, missed = nnls((np.maximum(blocks.X @ units.T, 0) * signs)[:, new], y)
         if missed <= FITS:
             break

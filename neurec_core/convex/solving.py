@@ -75,9 +75,10 @@ def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -
     if (factors != 1).any():
         scaled = solve(blocks.weighed(factors), factors * y, ridge * factors[0] ** 2, gap)
         return scaled._replace(dual=factors * scaled.dual)
-    if not ridge and np.linalg.norm(y - blocks.forward(blocks.correction(y))) > REACH * size:
+    even = blocks.even
+    if not ridge and np.linalg.norm(y - even.forward(even.correction(y))) > REACH * size:
         return nothing._replace(gap=np.inf, unique=None, converged=False)
-    W, dual, norms, left = _closed(blocks, y / size, ridge / size, gap, _points(blocks, y / size, ridge / size))
+    W, dual, norms, left = enclosed(blocks, y / size, ridge / size, gap, _points(blocks, y / size, ridge / size))
     if left > gap:
         return Answer(W * size, dual, norms, left, None, False)
     W, unique = evenly(blocks, W, dual, norms)
@@ -108,10 +109,23 @@ def scaling(blocks: Blocks, rows: bool) -> np.ndarray:
     return factors
 
 
-def _closed(
+def enclosed(
     blocks: Blocks, y: np.ndarray, ridge: float, gap: float, points: Iterable[Iterate]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """The best weights among the points, the best dual vector, its norms and the gap, from where it is small enough."""
+    """The best weights and dual vector among points, up to where the gap between them is small enough.
+
+    Parameters
+    ----------
+    blocks : of the program
+    y : (n,) labels, of norm about 1
+    ridge : as for `solve`
+    gap : relative
+    points : one after another, each nearer to the optimum
+
+    Returns
+    -------
+    weights (d, p), dual vector (n,), its norms (p,), and the gap; the weights cost infinitely much where none fit
+    """
     W = np.zeros((blocks.X.shape[1], blocks.D.shape[1]))
     least, most, dual, norms, left = np.inf, -np.inf, np.zeros_like(y), np.zeros(W.shape[1]), np.inf
     for point in points:
@@ -129,15 +143,17 @@ def _closed(
 def _points(blocks: Blocks, y: np.ndarray, ridge: float) -> Iterator[Iterate]:
     """Points nearer and nearer to the optimum, until nothing is left to be tried.
 
-    Of an exact program first the relaxed solution, which solves it if it lies in the cones; then proximal points, and
-    where these stall, the optimum by an interior-point method.
+    Of an exact program first the relaxed solution, which solves it if it lies in the cones; then proximal points,
+    unless columns in very different units make projections on cones inexact; and where these stall, the optimum by an
+    interior-point method.
     """
     cost = np.ones(blocks.D.shape[1])
     if isinstance(blocks, Cones):
         gated = blocks.gated
-        W, dual, *_ = _closed(gated, y, ridge, GAP, _newton(gated, y, cost[: gated.D.shape[1]], ridge))
+        W, dual, *_ = enclosed(gated, y, ridge, GAP, _newton(gated, y, cost[: gated.D.shape[1]], ridge))
         yield Iterate(blocks.signed(W), dual, blocks.adjoint(dual), 0)
-    yield from _newton(blocks, y, cost, ridge)
+    if blocks.even is blocks or blocks.gated is blocks:
+        yield from _newton(blocks, y, cost, ridge)
     yield from conic.optima(blocks, y, cost, ridge)
 
 
@@ -169,17 +185,18 @@ def _bounds(
     bound = float(y @ dual) - ridge * float(dual @ dual) / 2
     # Labels exactly met; with ridge, left what the dual vector leaves, unless the weights as they are do better.
     W = point.W + blocks.correction(y - blocks.forward(point.W) - ridge * dual)
-    primal = _objective(blocks, y, ridge, W)
-    if ridge and (as_it_is := _objective(blocks, y, ridge, point.W)) < primal:
+    primal = _objective(blocks, y, ridge, W, dual)
+    if ridge and (as_it_is := _objective(blocks, y, ridge, point.W, dual)) < primal:
         W, primal = point.W, as_it_is
     return W, primal, dual, norms, bound
 
 
-def _objective(blocks: Blocks, y: np.ndarray, ridge: float, W: np.ndarray) -> float:
-    cost, residual = float(np.linalg.norm(W, axis=0).sum()), y - blocks.forward(W)
+def _objective(blocks: Blocks, y: np.ndarray, ridge: float, W: np.ndarray, dual: np.ndarray) -> float:
+    cost, missed = float(np.linalg.norm(W, axis=0).sum()), float(np.linalg.norm(y - blocks.forward(W)))
     if ridge:
-        return cost + float(residual @ residual) / (2 * ridge)
-    return cost if np.linalg.norm(residual) <= EQUAL else np.inf  # out of reach, or too badly conditioned to say
+        return cost + missed**2 / (2 * ridge)
+    # What is missed at the price of a dual vector; inf if out of reach, or too badly conditioned to say.
+    return cost + missed * float(np.linalg.norm(dual)) if missed <= EQUAL else np.inf
 
 
 @checked(W=array("weights", "d p"), dual=array("dual vector", "n"), norms=array("norms", "p"))
