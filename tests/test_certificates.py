@@ -349,11 +349,22 @@ def test_every_certificate_proves_what_it_says(model, exact):
 
 
 def cells(X):
-    """Directions in the plane, one inside every cell."""
+    """Directions, one at least inside every cell in the plane or in space: next to each ray, in all directions."""
     rows = [x / np.linalg.norm(x) for x in X if x.any()]
-    turns = np.sort(np.concatenate([np.arctan2(x[1], x[0]) + np.array([1, -1]) * np.pi / 2 for x in rows]))
-    turns = (turns + np.append(turns[1:], turns[0] + 2 * np.pi)) / 2
-    return np.column_stack([np.cos(turns), np.sin(turns)])
+    if X.shape[1] == 2:
+        turns = np.concatenate([np.arctan2(x[1], x[0]) + np.array([1, -1]) * np.pi / 2 for x in rows])
+        turns = np.sort(turns % (2 * np.pi))
+        turns = (turns + np.append(turns[1:], turns[0] + 2 * np.pi)) / 2
+        return np.column_stack([np.cos(turns), np.sin(turns)])
+    near = [1e-5 * (s * a + t * b) for a, b in combinations(rows, 2) for s, t in product((1, -1), repeat=2)]
+    rays = [s * np.cross(a, b) + h for a, b in combinations(rows, 2) for s in (1, -1) for h in near]
+    return np.array([*rays, *(s * x for x in rows for s in (1, -1))])  # where all points are on one line
+
+
+def test_directions_lie_in_all_cells():
+    X = np.random.default_rng(0).standard_normal((5, 3))
+    for d, count in ((2, 10), (3, 22)):  # 2 sum_{k < d} C(n - 1, k)
+        assert len({tuple(X[:, :d] @ h > 0) for h in cells(X[:, :d])}) == count
 
 
 def sums(X, dual):
@@ -368,16 +379,18 @@ def sums(X, dual):
     return found
 
 
-def test_every_certificate_over_all_patterns_proves_what_it_says():
+@pytest.mark.parametrize("d", [2, 3])
+def test_every_certificate_over_all_patterns_proves_what_it_says(d):
     met = Counter()
     for seed in range(150):
-        rng = np.random.default_rng([seed, 2])
-        X, v = points(rng, 2), rng.standard_normal(2)
+        rng = np.random.default_rng([seed, d])
+        X, v = points(rng, d), rng.standard_normal(d)
+        X = X[:5] if d == 3 else X
         unit = X / np.where(X.any(axis=1), np.linalg.norm(X, axis=1), 1)[:, None]
         y = np.maximum(X @ v, 0)
         try:
             proof, best = interpolation.decide(X, v), interpolation.least_norm(X, y)
-        except BadInput:  # nothing active
+        except BadInput:  # nothing active, or three points in one plane
             continue
         met[proof.outcome] += 1
         size, allowed = np.linalg.norm(v), ROUNDING * np.linalg.norm(X, axis=1) * np.linalg.norm(v)

@@ -70,6 +70,9 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     as a certificate of both kinds; the same with the other blocks discounted. Points that are tiny beside others are
     enlarged with their labels first, and all brought to a size of about 1: the answer is the same in all units.
 
+    UNDECIDED is left where another net costs as much to within 1e-8, and where rounding in the plant's own equations
+    hides the margin, as with points or inputs that are tiny or nearly dependent, of conditions near 1e9.
+
     Parameters
     ----------
     blocks : of the program
