@@ -218,7 +218,7 @@ assert steady < 0.05
 pd.concat({"K": angle_rate, "sizes": sizes}, axis=1).map("{:.4g}".format)
 
 # %% [markdown]
-# The last four columns are Lemma 34: how far the neurons' sizes are from those of yardsticks, neurons in a world without outputs, whose motion is known in closed form. The deviation is
+# The last four columns are Lemma 34: how far the neurons' sizes are from those of yardsticks, neurons in a world without outputs. The deviation is
 # proportional to $\lambda$, too.
 #
 # The theorems are about the flow, the limit of descent as its step goes to zero. Here are four, two, one and half times the published step size (the paper's

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from test_sides import networks
 
-from neurec_core.dynamics import alignment_moves, relu_course
-from neurec_core.dynamics.alignment import align
+from neurec_core.dynamics import lives, relu_course, sides
+from neurec_core.dynamics.lanes import Checks
 from neurec_core.dynamics.relu import descend
+from neurec_core.dynamics.sides import Outcome
 
 
 def line(seed):
@@ -37,11 +39,19 @@ def test_descent_of_relu_networks(seed, monkeypatch):
         assert alike(scarce, ample, ("W", "a", "at", "losses", "Ws", "As", "crossings"))
 
 
-@pytest.mark.parametrize("step", [0.05, None])
-def test_alignment(step, monkeypatch):
-    X, y, W, a = line(3)
-    run = {"step": step, "until": 200, "times": [0, 3, 200]}
-    ample = align(X, y, W, a, **run)
-    assert len(ample.times) > 20
-    monkeypatch.setattr(alignment_moves, "ROOM", 2)
-    assert alike(align(X, y, W, a, **run), ample, ample._fields)
+@pytest.mark.parametrize("shift", [0.0, 0.3])
+def test_networks_on_a_line(shift):
+    """Of each side only so many neurons are listed; where another one decides, the outcome is unknown, not another."""
+    points, _, _, h, nets, _ = networks(300, 24, seed=5, shift=shift)
+    checks = Checks(interval=100, limit=20_000, sufficient=True, sharp=True, patience=0)
+    ample = lives.live(points, sides.gather(nets.a, nets.w, 24), h, checks)
+    assert not (ample.outcome == Outcome.UNKNOWN).any()
+    assert (ample.outcome == Outcome.CROSSED).sum() > 20
+    unknown = []
+    for room in (2, 4):
+        scarce = lives.live(points, sides.gather(nets.a, nets.w, room), h, checks)
+        known = scarce.outcome != Outcome.UNKNOWN
+        assert all(np.array_equal(one[known], other[known]) for one, other in zip(scarce, ample, strict=True))
+        unknown.append(np.sum(~known))
+    assert 0 < unknown[0] < 150
+    assert unknown[1] <= unknown[0]

@@ -40,17 +40,17 @@ class End(StrEnum):
 class Descended(NamedTuple):
     """Where gradient descent ended, and what was noted on the way.
 
-    Levels: "alignment" is the closed form while outputs are negligible, "neurons" has some neurons free, in "groups"
-    all that move are held, in the "tail" many iterations are taken at a time.
+    Levels: "neurons" has some neurons free, in "groups" all that move are held, in the "tail" many iterations are taken
+    at a time.
 
     W, a : (m, d) and (m,), the weights
-    steps : iterations made
+    steps : iterations made; of a network that died, up to its last change of a pattern
     loss : the mean squared error there
     ended : why
     at : (L,), the iterations of the log that were reached
     losses : (L,), the loss there
     Ws, As : (L, m, d) and (L, m), the weights there
-    spent : iterations by level, one of "alignment", "neurons", "groups" and "tail"
+    spent : iterations by level, one of "neurons", "groups" and "tail"
     crossings : (C, 3), iteration, neuron and point of each change of a pattern, at most 10^6 of them
     """
 
@@ -111,13 +111,13 @@ def descend(
     passes time 2 step an iteration.
     """
     course = Course(X, y, W, a, 2 * step / len(y), np.asarray(log, np.int64))
-    patience, fewest, k = PATIENCE, np.inf, course.align(step, steps)
+    patience, fewest, k = PATIENCE, np.inf, 0
     while True:
         if tail:
             k, patience = course.leap(k, steps, target, tail), min(patience, RETRY)
         lanes, clock = course.arranged()
         if not len(lanes.ids) and not len(lanes.masks):
-            return _ended(course, End.DEAD, k)
+            return _ended(course, End.LIMIT, k)
         size = lanes.H.shape[1] + lanes.held.shape[1]
         patience, fewest = (PATIENCE, size) if size < FEWER * fewest else (min(2 * patience, MOST), fewest)
         why, k = course.live(lanes, k, min(steps, k + patience), target, clock)
@@ -129,11 +129,13 @@ ENDS = {kernels.TARGET: End.TARGET, kernels.DIVERGED: End.DIVERGED, kernels.STAL
 
 
 def _ended(course: Course, end: End, k: int) -> Descended:
-    """What is told in the end."""
+    """What is told in the end; of a network that died, up to the iteration in which it did."""
     m, d = course.W.shape
-    if end is End.DEAD:
-        course.note(k, float(((course.data.y - course.a @ np.maximum(course.H, 0)) ** 2).mean()))
+    if end in (End.LIMIT, End.STALLED) and not (course.H > 0).any():
+        end, k = End.DEAD, course.crossed
+        course.note(k, float((course.data.y**2).mean()))
     none = (np.zeros(0, np.int64), np.zeros(0), np.zeros((0, m, d)), np.zeros((0, m)))
     at, losses, Ws, As = (np.concatenate(part) for part in zip(none, *course.noted, strict=True))
+    at, losses, Ws, As = (part[: np.searchsorted(at, k, side="right")] for part in (at, losses, Ws, As))
     crossings = np.concatenate([np.zeros((0, 3), np.int64), *course.crossings])[:TOLD]
     return Descended(course.W, course.a, k, float(course.loss), end, at, losses, Ws, As, course.spent, crossings)

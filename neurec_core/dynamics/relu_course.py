@@ -8,14 +8,11 @@ import numpy as np
 
 from . import relu_kernels as kernels
 from . import relu_tail as tails
-from .alignment import align
 
 # A neuron is held if it keeps its pattern for so many steps like the last one.
 LONG = 500
 # A group costs as much as this, and this for each of its lanes, over the number of points, in free neurons (measured).
 COST, PER_LANE = 40, 2
-# Outputs below this share of the smallest label count for nothing; so few iterations without them are not worth it.
-NEGLIGIBLE, SHORTEST = 1e-14, 64
 # Crossings noted between two looks, and crossings told at most.
 ROOM, TOLD = 1 << 11, 1_000_000
 # Iterations that the tail tries at first.
@@ -50,41 +47,11 @@ class Course:
         self.data = kernels.Data(X @ X.T, y, c)
         self.H = self.W @ X.T
         self.groups: list[Group] = []
-        self.spent = {"alignment": 0, "neurons": 0, "groups": 0, "tail": 0}
+        self.spent = {"neurons": 0, "groups": 0, "tail": 0}
         self.noted: list[tuple[np.ndarray, ...]] = []
         self.crossings: list[np.ndarray] = []
         self.loss = np.nan
-
-    def align(self, step: float, steps: int) -> int:
-        """Take the iterations in which no output counts against the labels; returns how many."""
-        k, y, c = 0, self.data.y, self.data.c
-        enough = NEGLIGIBLE * np.abs(y).min()
-        while k < steps:
-            H = np.maximum(self.H, 0)
-            with np.errstate(over="ignore"):
-                size = float((np.abs(self.a) @ H).max())
-            drive = c * np.linalg.norm(((H > 0) * y) @ self.X, axis=1).max()
-            # Outputs grow by the square of this an iteration, or more once neurons have reached further points.
-            room = np.log(enough / size) / (2 * np.log1p(drive)) if 0 < size < enough and drive else 0.0
-            N = min(int(room), steps - k)
-            while N >= SHORTEST:
-                log = self.log[(self.log >= k) & (self.log < k + N)]
-                found = align(self.X, y, self.W, self.a, step=step, until=N, times=log - k, most=4 * len(y) + 16)
-                H = found.W @ self.X.T
-                chatters = (found.ended < N).any()  # to and fro across a boundary: single steps are no slower
-                if chatters or (np.abs(found.a) @ np.maximum(H, 0)).max() <= enough:
-                    break
-                N //= 2
-            if N < SHORTEST or chatters:
-                break
-            if len(log):
-                outputs = np.einsum("lm,lmn->ln", found.As, np.maximum(found.Ws @ self.X.T, 0))
-                self.noted.append((log, ((y - outputs) ** 2).mean(axis=1), found.Ws, found.As))
-                self.log = self.log[len(log) :]
-            self._tell(np.column_stack([found.times + k, found.neurons, found.points]))
-            self.W, self.a, self.H, k = found.W, found.a, H, k + N
-        self.spent["alignment"] = k
-        return k
+        self.crossed = 0  # the iteration of the last crossing
 
     def arranged(self) -> tuple[kernels.Lanes, float]:
         """Lanes for all neurons that are active anywhere; for how long those that are held keep their patterns."""
@@ -165,8 +132,10 @@ class Course:
 
     def _tell(self, crossings: np.ndarray) -> None:
         """Keep them, as long as there are not too many."""
-        if len(crossings) and sum(map(len, self.crossings)) < TOLD:
-            self.crossings.append(crossings)
+        if len(crossings):
+            self.crossed = int(crossings[:, 0].max())
+            if sum(map(len, self.crossings)) < TOLD:
+                self.crossings.append(crossings)
 
     def _placed(
         self, ids: np.ndarray, moved: np.ndarray, a: np.ndarray, held: np.ndarray, b: np.ndarray

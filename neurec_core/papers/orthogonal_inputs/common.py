@@ -17,9 +17,6 @@ CITATION = (
 
 # How the iterations were taken, of `neurec_core.dynamics.relu.Descended.spent`.
 SHARES = {
-    "aligned": Column(
-        "share of steps taken in closed form, while outputs are negligible", "measure", replay=Replay(1e-3)
-    ),
     "held": Column("share of steps taken by groups of neurons", "measure", replay=Replay(1e-3)),
 }
 

@@ -126,9 +126,9 @@ def finish(X: np.ndarray, y: np.ndarray, run: path.Run) -> dict[str, float]:
         place = -run.W[on, 1] / run.W[on, 0]
         kinks = np.abs(place[:, None] - X[:, 0]).min(axis=1).max()
     norm = (np.sum(run.W**2) + np.sum(run.a**2)) / 2
-    shares = {"aligned": run.spent["alignment"] / max(run.steps, 1), "held": run.spent["groups"] / max(run.steps, 1)}
+    held = run.spent["groups"] / max(run.steps, 1)
     end = {"loss": run.loss, "norm": norm, "active": float(on.sum()), "kinks": kinks, "taken": float(run.steps)}
-    return end | shares
+    return end | {"held": held}
 
 
 def predicted(params: SaddleToSaddle, X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> dict[str, float]:

@@ -14,11 +14,10 @@ Theorem 8, its family with M > 0              `neurec_core.data.points_above`
 least norm of all networks that fit           `neurec_core.convex.interpolation.least_norm`
 Section 2, gradient descent                   `neurec_core.dynamics.relu.descend`
 Section 2, the limit of shorter steps         `neurec_core.papers.single_neuron.trajectories.shrinking_steps`
-Props. 13 and 14, yardsticks                  `neurec_core.dynamics.alignment.align`
 Section 3, order of the coordinates           `neurec_core.papers.single_neuron.theory.crossed_in_order`
 Theorem 6, gradient against loss              `neurec_core.papers.single_neuron.theory.gradient_share`
 Section 2, conserved differences              `neurec_core.papers.single_neuron.theory.imbalance`
-Lemma 34, sizes of the neurons                `neurec_core.papers.single_neuron.theory.limiting_sizes`
+Lemma 34, sizes of yardsticks                 `neurec_core.papers.single_neuron.theory.limiting_sizes`
 Section 4, all that is logged                 `neurec_core.papers.single_neuron.measures.logged`
 ============================================  ======================================================================
 """

@@ -84,11 +84,12 @@ def limiting_sizes(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, s
 
     **Source**: chistikov2023learning, Lemma 34.
     """
-    from ...dynamics.alignment import align
-
     c = 2 * step / len(y)
     rate = np.log1p(c * np.linalg.norm(y @ X))
-    end = align(X, y, W, a, step=step, until=int(40 / rate))
-    sizes = np.linalg.norm(end.W, axis=1)
-    sizes[~(end.W @ X.T > 0).any(axis=1)] = 0.0
+    for _ in range(int(40 / rate)):
+        H = W @ X.T
+        G = c * (H > 0) * y
+        W, a = W + a[:, None] * (G @ X), a + (G * H).sum(axis=1)
+    sizes = np.linalg.norm(W, axis=1)
+    sizes[~(W @ X.T > 0).any(axis=1)] = 0.0
     return sizes / sizes.max(initial=1e-300)

@@ -106,7 +106,7 @@ def score(params: Training, problem: Problem, solution: Solution) -> dict[str, n
     }
 
 
-LEVELS = {"aligned": "alignment", "held": "groups", "leapt": "tail"}
+LEVELS = {"held": "groups", "leapt": "tail"}
 TAKEN = ("loss", "nuclear", "energy", "distance", "target_angle", "inside", "middle")
 # The cosine of an angle of 1e-4 degrees differs from 1 by 1e-12, of which double precision keeps three digits.
 ANGLE = Replay(1e-3, floor=1e-4)
@@ -144,7 +144,6 @@ COLUMNS = {
     "slid": Column("a neuron slid along a point's boundary", "event"),
     "bundle": Column("active positive neurons", "measure"),
     "iterations": Column("iterations", "measure", logarithmic=True),
-    "aligned": Column("share of iterations taken in closed form, while outputs are negligible", "measure"),
     "held": Column("share of iterations taken by groups of neurons", "measure"),
     "leapt": Column("share of iterations taken many at a time", "measure"),
 }
