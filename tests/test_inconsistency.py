@@ -19,10 +19,10 @@ from neurec_core.dynamics.certificate import hessian
 from neurec_core.dynamics.lives import Follower
 from neurec_core.dynamics.sides import Outcome, gather, line, split
 from neurec_core.experiment import Status
-from neurec_core.papers.inconsistency import crossing, examples, initial, law, movement, published, training
+from neurec_core.papers.inconsistency import crossing, examples, initial, law, movement, path, published, training
 from neurec_core.papers.inconsistency.crossing import CROSSING_PROBABILITY, Training
 from neurec_core.papers.inconsistency.events import EVENT_ESTIMATION, EventEstimation
-from neurec_core.papers.inconsistency.explorer import INSTANCE, Instance
+from neurec_core.papers.inconsistency.explorer import INSTANCE, Crowd, Instance
 from neurec_core.params import BadInput
 
 
@@ -356,6 +356,22 @@ def test_there_are_ten_thousand_published_networks():
 
 
 # --------------------------------------------------------------------------------------------------------- the explorer
+
+
+@pytest.mark.parametrize(("m", "trial"), [(32, 9), (64, 36), (64, 0)])
+def test_the_function_shown_is_the_network_s_also_where_a_neuron_changed_side(m, trial):
+    params, crowd = Instance(m=m), Crowd(0, trial, 1)
+    shown = path.followed(params, crowd)
+    problem = crossing.sample(params, crowd)
+    _, h = training.train(params, problem, crowd)
+    x, y = problem.X[0, :, 0], problem.y[0]
+    plain = Networks(x, y, training.shares(problem), *initial.weights(params, crowd), h)
+    sides_at_first = plain.a > 0
+    for _ in range(shown["steps"][-1]):
+        plain.step()
+    assert ((plain.a > 0) != sides_at_first).any() == (trial > 0)
+    plain.x = shown["x"]
+    assert shown["f"] == pytest.approx(plain.outputs()[0], rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize(

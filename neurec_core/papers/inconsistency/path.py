@@ -40,6 +40,7 @@ def stops(last: int) -> np.ndarray:
 def _by_side(params: Instance, problem: Problem, draws: Draws, h: float, last: int) -> dict[str, Any]:
     points = split(problem.X[:, :, 0], problem.y, training.shares(problem))
     one = Follower.start(initial.neurons(params, draws), 0)
+    listed = np.concatenate(one.coordinates)
     reach = float(points.reach[0])
     at, lines, kinks = stops(last), [], []
     batches = training.batches(params, problem, draws) if params.optimizer == "sgd" else None
@@ -52,7 +53,7 @@ def _by_side(params: Instance, problem: Problem, draws: Draws, h: float, last: i
         lines.append([line(group.basis, group.T, group.c[0], group.singles, s) for s in (0, 1)])
         ends = [-b / a for a, b in (theta[[0, -1], :2].T for theta in one.neurons() if len(theta))]
         kinks.append(np.resize(np.concatenate(ends), 4))
-    shape = {"x": GRID, "f": _outputs(params, draws, one)}
+    shape = {"x": GRID, "f": _outputs(params, draws, one, listed)}
     return {"steps": at, "lines": np.array(lines), "kinks": np.array(kinks), **shape}
 
 
@@ -65,16 +66,21 @@ def _minibatches(one: Follower, batches: Any, h: float, reach: float, before: in
         before += steps
 
 
-def _outputs(params: Instance, draws: Draws, one: Follower) -> np.ndarray:
-    """f on the grid; beyond the widths whose weights are drawn, the line of either side."""
+def _outputs(params: Instance, draws: Draws, one: Follower, listed: np.ndarray) -> np.ndarray:
+    """f on the grid; beyond the widths whose weights are drawn, the line of either side.
+
+    Of the neurons `listed` at the start, those that have changed side since are followed one by one.
+    """
     group = one.group
     if params.m > DRAWN:
         right, left = (line(group.basis, group.T, group.c[0], group.singles, s) for s in (0, 1))
         return np.where(GRID > 0, right[0] * GRID + right[1], left[0] * GRID + left[1])
     start = np.stack([part[0] for part in initial.weights(params, draws)], axis=1)
+    gone = np.setdiff1d(listed[:, 0], np.concatenate(one.coordinates)[:, 0])
+    start = start[~np.isin(start[:, 0], gone)]
     side = (start[:, 0] < 0).astype(int)
     theta = np.einsum("mij,mj->mi", group.basis[side], start)
-    a, b, w = theta.T[:, None]
+    a, b, w = np.concatenate([theta, group.singles]).T[:, None]
     return one_by_one.outputs(one_by_one.Neurons(a, b, w, group.c), GRID)[0]
 
 
