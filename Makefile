@@ -15,6 +15,8 @@ export OPENBLAS_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup book site serve test replay corners plain lint check lab sync tables picture bench lock clean
+=======
+.PHONY: help setup book site serve test replay golden plain lint check lab sync tables picture bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -53,10 +55,13 @@ replay: $(READY)  ## compute all rows of the published tables again and compare 
 corners: $(READY)  ## every experiment at all corners of its parameters' ranges, of which `make test` takes a part (minutes)
 	NEUREC_CORNERS=all $(BIN)/python -m pytest tests/test_corners.py --numprocesses $(TESTERS) --dist load
 
+golden: $(READY)  ## write the golden rows of tests again (EXPERIMENTS="paper.experiment ..." for some)
+	$(BIN)/python tests/golden.py $(EXPERIMENTS)
+
 KERNELS ?= plain
 # What rests on rounding: solvers, trainings, decisions.
-ORACLES := $(patsubst %,tests/test_%.py,kernels replay relu grouped tanh sides convex cones recovery cell finite_samples \
-	orthogonal_inputs)
+ORACLES := $(patsubst %,tests/test_%.py,kernels replay golden rooms relu relu_random grouped tanh sides convex cones recovery \
+	certificates cell finite_samples opposite_pairs min_norm orthogonal_inputs)
 
 plain: $(READY)  ## replays and oracles with the kernels of an old processor (KERNELS=SkylakeX and others: tests/kernels.py)
 	$(BIN)/python tests/kernels.py $(KERNELS) $(BIN)/python -m pytest $(ORACLES) -k "not benchmark" --numprocesses $(TESTERS) --dist load
