@@ -92,6 +92,24 @@ def test_it_ends_at_the_first_iteration_below_the_target():
     assert before.loss >= 1e-9
 
 
+def test_the_last_iteration_is_looked_at_like_every_other(monkeypatch):
+    """Loss, log and target, also where held neurons must be looked at in just that iteration."""
+    for name, value in {"COST": 0, "PER_LANE": 0, "LONG": 2}.items():  # neurons are held wherever they can be
+        monkeypatch.setattr(relu_course, name, value)
+    X, y, W, a = instance(5, 2, 40, 1.0, seed=4, correlated=False)
+    Ws, _, losses, crossings = relu_descent(X, y, W, a, 0.05, 40)
+    for steps in range(1, 40):
+        end = descend(X, y, W, a, step=0.05, steps=steps, log=[0, steps])
+        assert end.at.tolist() == [0, steps]
+        assert end.losses == pytest.approx(losses[[0, steps]], rel=1e-9)
+        assert end.loss == end.losses[-1]
+        assert len(end.crossings) == np.sum(crossings[:, 0] <= steps)
+        assert np.allclose([end.W, end.Ws[-1]], Ws[steps], rtol=0, atol=1e-9)
+        if losses[steps] < losses[:steps].min():
+            reached = descend(X, y, W, a, step=0.05, steps=steps, target=(losses[steps] + losses[:steps].min()) / 2)
+            assert (reached.ended, reached.steps) == (End.TARGET, steps)
+
+
 def test_dead_networks_stalled_ones_and_diverging_ones_end():
     X = np.eye(2)
     dead = descend(X, np.ones(2), -np.ones((3, 2)), np.ones(3), step=0.1, steps=100)

@@ -121,7 +121,7 @@ def descend(
         size = lanes.H.shape[1] + lanes.held.shape[1]
         patience, fewest = (PATIENCE, size) if size < FEWER * fewest else (min(2 * patience, MOST), fewest)
         why, k = course.live(lanes, k, min(steps, k + patience), target, clock)
-        if why in ENDS or k == steps:
+        if why in ENDS or (why == kernels.LAST and k == steps):
             return _ended(course, ENDS.get(why, End.LIMIT), k)
 
 
@@ -129,7 +129,7 @@ ENDS = {kernels.TARGET: End.TARGET, kernels.DIVERGED: End.DIVERGED, kernels.STAL
 
 
 def _ended(course: Course, end: End, k: int) -> Descended:
-    """What is told in the end; of a network that died, up to the iteration in which it did."""
+    """The result; of a network that died, up to the iteration in which it did."""
     m, d = course.W.shape
     if end in (End.LIMIT, End.STALLED) and not (course.H > 0).any():
         end, k = End.DEAD, course.crossed

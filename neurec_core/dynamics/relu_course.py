@@ -13,7 +13,7 @@ from . import relu_tail as tails
 LONG = 500
 # A group costs as much as this, and this for each of its lanes, over the number of points, in free neurons (measured).
 COST, PER_LANE = 40, 2
-# Crossings noted between two looks, and crossings told at most.
+# Crossings that one call of the kernel has room for, and crossings returned at most.
 ROOM, TOLD = 1 << 11, 1_000_000
 # Iterations that the tail tries at first.
 FIRST = 2000
