@@ -78,6 +78,13 @@ def test_the_comparison_refuses_what_differs_by_more_than_is_declared(published)
             assert replays.refusal(column, median, values, one), f"{name}: one row among {len(one)}"
 
 
+@pytest.mark.parametrize("rows", [1, 2, 5, 29, 40])
+def test_more_than_half_of_the_rows_are_never_chaotic(rows):
+    column, values = Column("", "measure", replay=Replay(1e-5, chaotic=0.05)), np.linspace(1, 2, rows)
+    some = np.where(np.arange(rows) < rows // 2 + 1, 3 * values, values)
+    assert replays.refusal(column, 1.0, values, some)
+
+
 def test_another_status_is_refused():
     rows = pd.DataFrame({"heads": [True], "size": [1.0], "status": ["solved"]}, index=[0])
     assert not replays.refusals(TOY, rows, rows, rows)
