@@ -14,9 +14,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 # Containers often set this; without bytecode each of the hundreds of processes would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup book site serve test replay corners plain lint check lab sync tables picture bench lock clean
-=======
-.PHONY: help setup book site serve test replay golden plain lint check lab sync tables picture bench lock clean
+.PHONY: help setup book site serve test replay corners golden plain lint check lab sync tables picture bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
