@@ -20,6 +20,7 @@ from typing import Any
 
 from .params import BadInput
 
+PACKAGE = __name__.partition(".")[0]
 PATIENCE_SECONDS = 15  # for a scheduler to answer, and for its first worker to be there
 GRACE_SECONDS = 60  # that trials wait on this machine while no worker is alive; one starts in a few
 ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:.%]+\]|[\w.-]+):\d{1,5}")
@@ -108,13 +109,32 @@ def _check_workers(client: Any, scheduler: str) -> None:
     except TimeoutError:
         # It may be one that grows on demand, or a queue that is long; saying nothing would look like a hang.
         warnings.warn(f"no worker at {scheduler} yet; waiting (Ctrl-C stops)", stacklevel=2)
-    # Where neurec is missing a shard cannot even be unpacked, which Dask reports late or not at all.
-    package = __name__.partition(".")[0]
-    found = {"the scheduler": client.run_on_scheduler(importlib.util.find_spec, package)}
-    found |= client.run(importlib.util.find_spec, package, on_error="return")
+    _check_imports(scheduler, {"the scheduler": client.run_on_scheduler(importlib.util.find_spec, PACKAGE)})
+    check_newcomers(client, set())
+
+
+def check_newcomers(client: Any, checked: set[str]) -> None:
+    """Ask every worker that is not yet among those `checked` whether it can import this package.
+
+    Where it cannot, a shard cannot even be unpacked, which Dask reports late or not at all.
+
+    Raises
+    ------
+    BadInput : "scheduler 'tcp://...': tcp://... cannot import neurec_core; install the same version there"
+    """
+    with contextlib.suppress(OSError, TimeoutError):  # the scheduler is gone, as whoever waits for it will hear
+        there = set(client.scheduler_info()["workers"]) - checked
+        if there:
+            found = client.run(importlib.util.find_spec, PACKAGE, workers=list(there), on_error="return")
+            answers = {where: spec for where, spec in found.items() if not isinstance(spec, OSError)}  # who is left
+            _check_imports(client.scheduler.address, answers)
+            checked |= answers.keys()
+
+
+def _check_imports(scheduler: str, found: dict[str, Any]) -> None:
     for where, spec in found.items():
         if spec is None or isinstance(spec, BaseException):
-            raise BadInput(f"scheduler {scheduler!r}: {where} cannot import {package}; install the same version there")
+            raise BadInput(f"scheduler {scheduler!r}: {where} cannot import {PACKAGE}; install the same version there")
 
 
 def _line(error: BaseException) -> str:
@@ -166,7 +186,8 @@ def _started(jobs: int) -> Any:
     # Dask does not always start a worker again that died while it started, and trials would wait for ever. So they
     # would for one that is paused for want of memory, which counts as dead, too: it is to go on, a trial at a time.
     alive = {"distributed.scheduler.no-workers-timeout": GRACE_SECONDS, "distributed.worker.memory.pause": False}
-    # Port 0: any free one. The usual port may be taken by another sweep.
+    # Port 0: any free one. The usual port may be taken by another sweep. Connections never leave this machine, and do
+    # without certificates where the package that makes them is missing.
     here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "security": _security()}
     try:
         with dask.config.set(alive):
@@ -181,22 +202,26 @@ def _started(jobs: int) -> Any:
 
 
 def _security() -> Any:
-    """Certificates for one cluster: another user of this machine cannot send it code to run."""
+    """Certificates for one cluster, so that nobody else can send it code to run; None where nothing makes them."""
     from distributed import Security
 
     try:
         return Security.temporary()
-    except ImportError:  # of the package that makes them; the connections never leave this machine
+    except ImportError:
         return None
 
 
 def _slurm(jobs: int) -> Any:
-    """One single-thread worker a Slurm job; queue, memory and walltime as dask-jobqueue is configured."""
+    """One single-thread worker per Slurm job; queue, memory and walltime as dask-jobqueue is configured."""
     import dask
     from dask_jobqueue import SLURMCluster
 
-    site = dask.config.get("jobqueue.slurm", {})
+    site, security = dask.config.get("jobqueue.slurm", {}), _security()
+    if security is None:  # the scheduler listens to the whole network
+        raise BadInput("scheduler (slurm) needs certificates: pip install cryptography")
     cluster = SLURMCluster(
+        security=security,
+        shared_temp_directory=site.get("shared-temp-directory") or "~",  # where the workers read their keys
         cores=1,
         processes=1,
         memory=site.get("memory") or "4GB",

@@ -22,7 +22,7 @@ import pandas as pd
 from threadpoolctl import ThreadpoolController
 
 from . import provenance
-from .cluster import ClusterFailed, connect
+from .cluster import ClusterFailed, check_newcomers, connect
 from .experiment import Experiment, Grid, Status
 from .fingerprint import fingerprint
 from .params import LARGEST, BadInput, Params
@@ -30,6 +30,7 @@ from .store import Store, StoreFailed
 
 # Shards handed to a cluster at a time: enough to keep a big one busy, few enough to let go of at once.
 IN_FLIGHT = 1000
+LOOK_SECONDS = 2  # between two looks for workers that have joined
 
 
 class SweepFailed(RuntimeError):
@@ -192,6 +193,21 @@ def run_all(experiment: Experiment, shards: Sequence[Shard], jobs: int, schedule
         yield from _on_cluster(client, experiment, shards)
 
 
+def _watched(client: Any, futures: Any) -> Iterator[Any]:
+    """Futures as they are finished; while none is, workers that have joined are checked from time to time."""
+    checked: set[str] = set()
+    look = time.monotonic()
+    while not futures.is_empty():
+        if futures.has_ready():
+            yield next(futures)
+            continue
+        with futures.thread_condition:
+            futures.thread_condition.wait(0.1)
+        if time.monotonic() > look:
+            check_newcomers(client, checked)
+            look = time.monotonic() + LOOK_SECONDS
+
+
 def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) -> Iterator[Done]:
     from distributed import KilledWorker, as_completed
     from distributed.comm.core import CommClosedError
@@ -205,7 +221,7 @@ def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) ->
     first = [submit(shard) for shard in itertools.islice(waiting, IN_FLIGHT)]
     futures = as_completed(first, loop=client.loop)
     lost = []
-    for future in futures:
+    for future in _watched(client, futures):
         try:
             done = future.result()  # computed again where it went down with its worker after it was finished
         except KilledWorker as error:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from neurec_core.experiment import Status
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,6 +69,13 @@ def test_the_api_page_finds_every_module():
     names = site.public_modules("neurec_core")
     assert {"neurec_core", "neurec_core.papers.convex_recovery", "neurec_core.convex.programs"} <= set(names)
     assert "neurec_core.__main__" not in names
+
+
+def test_the_list_of_statuses_is_complete():
+    text = (ROOT / "book/conventions.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| (count|none)[^|]*\|$", text, re.MULTILINE)
+    assert dict(rows) == {status.value: "count" if status.usable else "none" for status in Status}
+    assert len(rows) == len(Status)
 
 
 def test_the_stamp_changes_with_what_it_watches(tmp_path, monkeypatch):

@@ -12,19 +12,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import dask
 import distributed
 import psutil
 import pytest
-from calls import LONG, echo, wait_for
+from calls import LONG, echo, until, wait_for
 from distributed import LocalCluster
 from toys import TOY
 
 from neurec_core import cluster, store
 from neurec_core.experiment import Grid
 from neurec_core.params import BadInput
-from neurec_core.sweep import SweepFailed, sweep
+from neurec_core.sweep import Shard, SweepFailed, sweep
+from neurec_core.sweep import _on_cluster as on_cluster
 
 GRID = Grid({"x": [5, 6]}, trials=2)
 
@@ -101,10 +103,26 @@ def test_another_version_of_dask_is_one_line(running, monkeypatch):
         run(scheduler=running.scheduler_address)
 
 
+BARE = "import sys; sys.modules['neurec_core'] = None"  # a worker on which neurec is not installed
+
+
+def test_a_worker_without_neurec_that_joins_later_is_one_line(running, tmp_path):
+    shard = Shard(((TOY.params(gate=str(tmp_path / "gate")), 3),), 0)
+    with cluster.connect(1, running.scheduler_address) as client, ThreadPoolExecutor(1) as thread:
+        first = thread.submit(next, on_cluster(client, TOY, [shard]))
+        until(lambda: any(worker.processing for worker in running.scheduler.workers.values()))
+        # The only trial is on the other worker, so that nothing is sent to this one.
+        with dask.config.set({"distributed.worker.preload": [BARE]}):
+            running.scale(2)
+            until(lambda: len(running.scheduler.workers) == 2)
+        with pytest.raises(BadInput, match=r"^scheduler 'tcp://\S+': tcp://\S+ cannot import neurec_core; install"):
+            first.result(LONG)
+        (tmp_path / "gate").touch()
+
+
 def test_a_worker_without_neurec_is_one_line():
-    bare = "import sys; sys.modules['neurec_core'] = None"
     with (
-        dask.config.set({"distributed.worker.preload": [bare]}),
+        dask.config.set({"distributed.worker.preload": [BARE]}),
         LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as here,
         pytest.raises(BadInput, match=r"tcp://\S+ cannot import neurec_core; install the same version there"),
     ):
@@ -148,6 +166,49 @@ def test_a_scheduler_that_dies_is_one_line_and_what_is_finished_is_kept(tmp_path
     assert str(failed.value) == (
         f"the scheduler went away; {rows} of 10 trials are kept; run the same command again to go on"
     )
+
+
+# Slurm as far as a sweep sees it: a job is a process, and its number that of the process.
+SBATCH = """#!/bin/sh
+[ "$1" = --test-only ] && exit 0
+cp "$1" {folder}/job.sh
+sh {folder}/job.sh >/dev/null 2>&1 &
+echo "Submitted batch job $!"
+"""
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """A folder in which commands stand that are called like Slurm's; home is there, too."""
+    for name, text in {"sbatch": SBATCH.format(folder=tmp_path), "scancel": "#!/bin/sh\nkill $1\n"}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_workers_of_slurm_show_certificates_that_nobody_else_can_read(slurm):
+    with cluster.connect(1, "slurm") as client:
+        assert client.scheduler.address.startswith("tls://")
+        client.wait_for_workers(1, timeout=LONG)
+        assert client.submit(abs, -2).result(LONG) == 2
+        words = (slurm / "job.sh").read_text()
+        assert "--protocol tls://" in words
+        keys = sorted(slurm.glob(".dask-jobqueue.worker.*"))
+        assert len(keys) == 3
+        assert all(f" ~/{key.name}" in words and key.stat().st_mode & 0o077 == 0 for key in keys)
+        with pytest.raises(BadInput, match="does not answer"):
+            run(scheduler=client.scheduler.address)
+        with pytest.raises(BadInput, match="does not answer"):
+            run(scheduler=client.scheduler.address.replace("tls", "tcp"))
+
+
+def test_slurm_without_certificates_is_refused(slurm, monkeypatch):
+    monkeypatch.setattr(cluster, "_security", lambda: None)
+    with pytest.raises(BadInput, match=r"scheduler \(slurm\) needs certificates: pip install cryptography"):
+        run(scheduler="slurm")
 
 
 def listening():
