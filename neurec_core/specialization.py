@@ -23,7 +23,7 @@ def correlations(teacher: np.ndarray, student: np.ndarray) -> np.ndarray:
     -------
     (B, m, k) array in [-1, 1]
 
-    **Source**: tian2019luck, Section 5; differs: there standard deviations carry an offset of 1e-10.
+    **Source**: tian2019luck, its code; differs: there standard deviations carry an offset of 1e-10.
     """
     rows, columns = _centred(teacher).swapaxes(1, 2), _centred(student)
     return np.clip(np.ascontiguousarray(rows) @ columns, -1, 1)  # numpy multiplies transposed stacks without BLAS
@@ -66,7 +66,7 @@ def winner_ranks(first: np.ndarray, last: np.ndarray) -> np.ndarray:
     -------
     (B, m) whole numbers in [0, k - 1]; 0: the nearest stayed the nearest. Without any luck their mean is (k - 1) / 2.
 
-    **Source**: tian2019luck, Section 5.
+    **Source**: tian2019luck, its code.
     """
     winner = last.argmax(axis=2)[:, :, None]
     return (first > np.take_along_axis(first, winner, axis=2)).sum(axis=2)
@@ -76,7 +76,7 @@ def winner_ranks(first: np.ndarray, last: np.ndarray) -> np.ndarray:
 def matches(found: np.ndarray, level: float) -> np.ndarray:
     """Student neurons whose correlation with a teacher neuron is at least `level`, (B, m).
 
-    **Source**: tian2020student, Section 6 (MatchCnt).
+    **Source**: tian2020student, its code (MatchCnt).
     """
     return (found >= level).sum(axis=2)
 

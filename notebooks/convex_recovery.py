@@ -31,7 +31,7 @@
 # $\sum_j U_j w_j = y$.
 #
 # Write $A_j$ for $X$, $D_j X$ or $U_j$. The planted blocks $s$, with unit directions $u_s$, are the **only** solution if
-# some dual vector $\lambda$ has
+# their outputs $A_s u_s$ are linearly independent and some dual vector $\lambda$ has
 #
 # $$A_s^\top \lambda = u_s \ \text{ for planted } s, \qquad \|A_j^\top \lambda\|_2 < 1 \ \text{ for all others.}$$
 #
@@ -45,6 +45,10 @@
 #    of that is exactly $1/2$ at $n = 2d - 1$, and $\frac12 + \binom{2d}{d}\, 2^{-2d-1}$ at $n = 2d$, where a tie counts
 #    (0.637 for $d = 4$). Over $n$ random patterns the neuron is recovered from $n = d$ on. Several neurons need
 #    $n \ge k d / (1 - 2^{-k})$ for there to be any $\lambda$ at all.
+#
+# *Sources*: the paper's abstract, the authors' code, and a public re-implementation (`adzcai/neural-recovery`) that cites
+# the paper's numbers of equations, definitions and figures, as this notebook does. The text of the paper was not at hand.
+# What figures 5, 20, 21, 24, 25, 31 and 32 show is inferred from these programs. The three statements are derived here.
 
 # %% tags=["parameters"]
 preset: str = "quick"  # of the small sweep: tiny, quick or paper
@@ -313,7 +317,7 @@ figure(noisy, paper.SKIP_DISTANCE, "test_distance")
 # %% [markdown]
 # Without noise the edge of recovery is sharp. With it, the distance to the right of the edge grows in proportion to
 # $\sigma$. The published code evaluates the fit with ReLU units although it was fitted with gates; where recovery fails,
-# that is the error of no network that fits the data. Both, where they differ most, left of the edge:
+# that is the error of no network that fits the data. The medians of both, left of the edge:
 
 # %%
 left = noisy[(noisy["sigma"] == 0) & (noisy["n"] < 2 * noisy["d"])]
@@ -329,7 +333,7 @@ assert 3 < slope < 5
 right.round(4)
 
 # %% [markdown]
-# ### Weight decay instead of the least norm (figures 20, 21 and 24)
+# ### Weight decay instead of the least norm (probably figures 20, 21 and 24)
 #
 # Training with weight decay $\beta$ to global optimality is a convex program as well, their eq. (211): the squared residual
 # plus $\beta$ times the sum of norms, with ReLU units. At the published $\beta = 10^{-6}$ it is all but the least norm. These
@@ -436,7 +440,7 @@ print(f"{false_alarms.sum()} of {len(conditions)} checks pass as published only"
 nnic
 
 # %% [markdown]
-# ### Networks trained by gradient descent (figures 8, 25 and 30 to 32)
+# ### Networks trained by gradient descent (figures 8 and 30, probably 25, 31 and 32)
 #
 # The network itself, $n + 1$ hidden units, trained on the same data for 400 epochs: its distance on fresh points, at every
 # fourth $n$ and every second $d$ of the published grid. A linear neuron in the network with a skip connection (figure 8):
@@ -446,7 +450,7 @@ trained = load(published(paper.NETWORK_TRAINING))
 figure(trained, paper.NETWORK_TRAINING, "test_distance", model="skip")
 
 # %% [markdown]
-# Two neurons behind a normalised layer: opposite (figure 30), random (25 and 31), on coordinate axes (32).
+# Two neurons behind a normalised layer: opposite (figure 30), random (probably 25 and 31), on coordinate axes (probably 32).
 
 # %%
 layer = trained[trained["model"] == "normalized"]
@@ -530,6 +534,9 @@ explore(INSTANCE, view, {**sliders, **still}, seed=seed)
 
 # %% [markdown]
 # ## What we checked, and where we differ
+#
+# Of the edges $n/d$, 1 and 2 are derived. The others were measured by an independent program before this notebook was
+# written; they are no statements of the paper.
 
 
 # %%
@@ -567,7 +574,7 @@ statements = {
 }
 
 # %%
-columns = ["theory", "ours", "agrees"]
+columns = ["expected", "ours", "agrees"]
 checked = pd.DataFrame.from_dict({**statements, **points}, "index", columns=columns)
 assert checked["agrees"].all()
 checked

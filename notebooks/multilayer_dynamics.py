@@ -20,7 +20,7 @@
 # ## Claim
 #
 # Teacher $f^\star$ and student $f$ are deep ReLU networks; the loss is $\frac12 \langle \lvert y^\star - y \rvert^2 \rangle$. Point by point, with $\beta_l(x) = A_{l+1}^\top H_{l+1}(x) A_{l+1}$ from the outputs down
-# and $\beta^\star_l$ likewise between student and teacher, the pull on a layer is (Theorem 1 of the first paper)
+# and $\beta^\star_l$ likewise between student and teacher, the pull on a layer is
 #
 # $$-\frac{\partial}{\partial z_l} \tfrac12 \lvert y^\star - y \rvert^2 = D_l \left( \beta^\star_l f^\star_l - \beta_l f_l \right) :$$
 #
@@ -30,6 +30,9 @@
 # 2. *Luck.* The winner of a teacher neuron is one that happened to be near at the start. More student neurons: more luck.
 # 3. *From below.* In deep networks the lowest layer is found first.
 # 4. *Strength* (second paper). Teacher neurons with a large fan-out are found first; weak ones late, or never.
+#
+# *Sources*: the abstracts of both papers and their published code, which were read line by line. The texts of the papers were not at hand. The identity is derived and tested here; the wording of
+# the expectations, and who states which of them under what assumptions, may differ from theirs.
 
 # %% tags=["parameters"]
 preset: str = "quick"  # of the small sweep: tiny, quick or paper

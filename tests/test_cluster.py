@@ -171,8 +171,9 @@ def test_a_scheduler_that_dies_is_one_line_and_what_is_finished_is_kept(tmp_path
 # Slurm as far as a sweep sees it: a job is a process, and its number that of the process.
 SBATCH = """#!/bin/sh
 [ "$1" = --test-only ] && exit 0
-cp "$1" {folder}/job.sh
+sed 's/^.*dask_worker/exec &/' "$1" >{folder}/job.sh
 sh {folder}/job.sh >/dev/null 2>&1 &
+echo $! >>{folder}/jobs
 echo "Submitted batch job $!"
 """
 
@@ -186,7 +187,10 @@ def slurm(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    (tmp_path / "jobs").touch()
+    yield tmp_path
+    for job in (tmp_path / "jobs").read_text().split():
+        until(lambda job=job: not psutil.pid_exists(int(job)))
 
 
 def test_workers_of_slurm_show_certificates_that_nobody_else_can_read(slurm):

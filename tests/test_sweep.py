@@ -221,7 +221,6 @@ def test_a_sweep_whose_workers_do_not_come_back_ends_and_keeps_what_is_finished(
         "no worker has been alive for 1.5 s; 2 of 4 trials are kept; run the same command again to go on"
     )
     assert len(store.read_table(tmp_path / "out", pytest.fail)) == 2
-    assert len(list((tmp_path / "started").iterdir())) > 1, "another worker was started, and died"
 
 
 def test_workers_that_do_not_start_are_one_error(tmp_path):

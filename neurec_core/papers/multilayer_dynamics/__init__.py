@@ -4,20 +4,22 @@ Tian, Jiang, Gong and Morcos, "Luck Matters: Understanding Training Dynamics of 
 1905.13405), and Tian, "Student Specialization in Deep Rectified Networks With Finite Width and Input Dimension", ICML
 2020 (arXiv 1909.13458).
 
+The texts of both papers were not at hand: what is stated of them comes from their abstracts and their code.
+
 ==============================================  ======================================================================
 equation                                        function
 ==============================================  ======================================================================
-Section 3, matrix rule, all its variants        `neurec_core.dynamics.matrix_rule.ascend`
+matrix rule, all its variants                   `neurec_core.dynamics.matrix_rule.ascend`
 the same with one input a step                  `neurec_core.dynamics.online.ascend`
 its expectation over normal inputs              `neurec_core.dynamics.gaussian.population`
 L, L*, H, H*, beta, beta* of a batch            `neurec_core.papers.multilayer_dynamics.measures.products`
-Theorem 1, beta(x) sample by sample             `neurec_core.papers.multilayer_dynamics.measures.per_sample_beta`
+beta(x) sample by sample                        `neurec_core.papers.multilayer_dynamics.measures.per_sample_beta`
 over-parameterisation, fan-out                  `neurec_core.papers.multilayer_dynamics.measures.fan_out`
-Section 5, correlation of neurons               `neurec_core.specialization.correlations`
-Section 5, ranks of the winners                 `neurec_core.specialization.winner_ranks`
-Section 5, deep students by SGD                 `neurec_core.dynamics.deep_training.train`
-tian2020student, Section 6, diagonal of beta    `neurec_core.papers.multilayer_dynamics.measures.beta_diagonal`
-tian2020student, Section 6, MatchCnt            `neurec_core.specialization.matches`
+correlation of neurons                          `neurec_core.specialization.correlations`
+ranks of the winners                            `neurec_core.specialization.winner_ranks`
+deep students by SGD                            `neurec_core.dynamics.deep_training.train`
+tian2020student, diagonal of beta               `neurec_core.papers.multilayer_dynamics.measures.beta_diagonal`
+tian2020student, MatchCnt                       `neurec_core.specialization.matches`
 tian2020student, weaker and weaker neurons      `neurec_core.papers.multilayer_dynamics.two_layer.teacher`
 ==============================================  ======================================================================
 """

@@ -30,7 +30,7 @@ class Luck(MatrixNets):
 def score(params: Luck, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Correlations and ranks of the winners, all hidden layers together.
 
-    **Source**: tian2019luck, Section 5.
+    **Source**: tian2019luck, its code.
     """
     f_star, _ = measures.states(problem.teacher, problem.X)
     f, g = (measures.states(student, problem.X)[0] for student in solution.value)

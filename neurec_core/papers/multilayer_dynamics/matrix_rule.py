@@ -21,7 +21,7 @@ def score(params: MatrixNets, problem: Problem, solution: Solution) -> dict[str,
     Winners stand for a teacher neuron: where the start has the teacher in it, the first m of a layer; else those of
     largest correlation.
 
-    **Source**: tian2019luck, Section 4 (over-parameterisation) and its code.
+    **Source**: tian2019luck (over-parameterisation) and its code.
     """
     teacher, student, X = problem.teacher, solution.value[1], problem.X
     (f_star, y_star), (f, y) = measures.states(teacher, X), measures.states(student, X)
@@ -144,7 +144,7 @@ def falling(params: MatrixNets, draws: Draws, looks: int = 60) -> dict[str, np.n
     ``at`` (T,), iterations; ``fan_out`` (T, k), norms of the output weights of each student neuron; ``teacher`` (m,);
     ``won`` (k,) of bool, which students stand for a teacher neuron at the end
 
-    **Source**: tian2019luck, Section 4 and its code (W_row_norm).
+    **Source**: tian2019luck, its code (W_row_norm).
     """
     problem = sample(params, draws)
     first = students(params, problem.teacher, draws)

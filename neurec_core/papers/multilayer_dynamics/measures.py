@@ -77,7 +77,7 @@ def products(teacher: Weights, student: Weights, X: np.ndarray) -> Products:
     From H = H* = I at the outputs down: beta_{l-1} = W_l H_l W_l^T, beta*_{l-1} = W_l H*_l W*_l^T, H = beta o <D D^T>
     and H* = beta* o <D D*^T>, where D = 1{f > 0}.
 
-    **Source**: tian2019luck, Section 3 and its code.
+    **Source**: tian2019luck, its code.
     """
     (f, y), (f_star, _) = states(student, X), states(teacher, X)
     N, top = X.shape[1], np.broadcast_to(np.eye(y.shape[2]), (len(X), *(y.shape[2],) * 2))
@@ -137,7 +137,7 @@ def per_sample_beta(teacher: Sequence[Layer], student: Sequence[Layer], X: np.nd
     teacher, student : layers, the outputs' last
     X : (B, N, d) array
 
-    **Source**: tian2019luck, Theorem 1; tian2020student, Section 3 and its code (stats_H).
+    **Source**: tian2019luck; tian2020student, its code (stats_H).
     """
     weights, others = joined(student), joined(teacher)
     sums: list[list[np.ndarray]] = [[] for _ in weights[1:]]

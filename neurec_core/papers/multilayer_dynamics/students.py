@@ -146,7 +146,7 @@ def world(params: Setup, draws: Draws) -> Draws:
 def sample(params: Setup, draws: Draws) -> Problem:
     """Points to look at, what the teacher says there, and the teacher.
 
-    **Source**: tian2019luck, Section 5 and code; tian2020student for standardized outputs.
+    **Source**: tian2019luck, its code; that of tian2020student for standardized outputs.
     """
     from ...dynamics.deep_relu import states
 

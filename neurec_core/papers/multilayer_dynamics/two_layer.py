@@ -76,7 +76,7 @@ class TwoLayer(Params):
 def teacher(params: TwoLayer, draws: Draws) -> DeepNet:
     """Separated neurons of norm 1; output weights separated over the outputs, those of neuron i over i^p; equal biases.
 
-    **Source**: tian2020student, Section 6 and code: the bias is not rescaled with the weights.
+    **Source**: tian2020student, its code: the bias is not rescaled with the weights.
     """
     from ...dynamics.deep_relu import DeepNet
 
@@ -106,7 +106,7 @@ def cloud(params: TwoLayer, wise: DeepNet, draws: Draws, name: str, number: int)
 
     Those near boundaries have norm s sqrt(d).
 
-    **Source**: tian2020student, Section 6 (theory_suggest_train).
+    **Source**: tian2020student, its code (theory_suggest_train).
     """
     X = params.data_std * draws.normal(name, number, params.d)
     if params.data == "gaussian":
