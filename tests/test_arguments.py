@@ -7,6 +7,7 @@ import datetime
 import importlib
 import inspect
 import pkgutil
+import re
 import warnings
 from fractions import Fraction
 from pathlib import Path
@@ -17,17 +18,18 @@ import pytest
 import torch
 
 import neurec_core
+from neurec_core import papers
 from neurec_core.arguments import array, ascending, checked, choice, number, parts, pattern, record, sizes_of, whole
 from neurec_core.nets import Net
 from neurec_core.params import BadInput
 from neurec_core.patterns import sample
 
 CORE = Path(neurec_core.__file__).parent
-MODULES = [m.name for m in pkgutil.walk_packages(neurec_core.__path__, "neurec_core.") if ".papers." not in m.name]
+MODULES = [m.name for m in pkgutil.walk_packages(neurec_core.__path__, "neurec_core.")]
 
 
 def declared():
-    """Every function of the core that declares what it accepts."""
+    """Every function that declares what it accepts."""
     found = {}
     for module in MODULES:
         for name, function in vars(importlib.import_module(module)).items():
@@ -277,17 +279,25 @@ ROOT = CORE.parent
 CALLERS = [*CORE.glob("papers/**/*.py"), *ROOT.glob("notebooks/*.py"), *ROOT.glob("benchmarks/*.py")]
 
 
-def of_arrays():
-    """The functions of the core that take arrays, by their full name, with their decorators in words."""
+# Papers of which tests of their own put the functions through malformed values: they check by hand what networks allow.
+BY_HAND = {"finite_samples", "relu_zonotopes"}
+
+
+def of_arrays(papers):
+    """Full names and decorators of functions of the core that take arrays, or of papers that take arrays or numbers."""
     found = {}
     for path in sorted(CORE.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        if "papers" in parts or "portrait" in path.stem:
-            continue  # papers hand over what the core has made; figures are handed what was computed
+        if ("papers" in parts) != papers or "portrait" in path.stem or BY_HAND & set(parts):
+            continue  # figures are handed what was computed
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef):
                 arguments = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
-                if any(a.annotation and "ndarray" in ast.unparse(a.annotation) for a in arguments):
+                kinds = [ast.unparse(a.annotation) for a in arguments if a.annotation]
+                numbers = (
+                    papers and {"int", "float"} & {*kinds} and not {"params", "draws"} & {a.arg for a in arguments}
+                )
+                if numbers or any("ndarray" in kind for kind in kinds):
                     found[".".join([*parts, node.name])] = " ".join(map(ast.unparse, node.decorator_list))
     return found
 
@@ -307,7 +317,21 @@ def names_used(path):
 
 
 def test_what_others_call_declares_what_it_accepts():
-    functions = of_arrays()
+    functions = of_arrays(papers=False)
     called = {name for path in CALLERS for name in names_used(path)} & functions.keys()
     assert len(called) > 60
+    assert not sorted(name for name in called if "checked(" not in functions[name])
+
+
+def documented():
+    """The functions that papers name beside their equations."""
+    for stem in papers.names():
+        yield from re.findall(r"`(neurec_core\.papers\.[\w.]+)`", papers.paper(stem).__doc__)
+
+
+def test_what_readers_of_a_paper_call_declares_what_it_accepts():
+    functions = of_arrays(papers=True)
+    read = {name for path in CALLERS if "papers" not in path.parts for name in names_used(path)} | set(documented())
+    called = {name for name in functions.keys() & read if "multilayer_dynamics" not in name}  # takes layers, not arrays
+    assert len(called) > 20
     assert not sorted(name for name in called if "checked(" not in functions[name])

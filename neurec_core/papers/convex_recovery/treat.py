@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import arrangements
+from ...arguments import checked, number
 from ...convex import certify, decode, recovery, solving
 from ...convex.blocks import Blocks
 from ...convex.cones import Cones
@@ -43,6 +44,7 @@ class Fit(NamedTuple):
     decision: Decision | None = None
 
 
+@checked(beta=number("weight decay", "[0, inf)"))
 def solve(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
     """Solve the minimal-norm program, or for beta > 0 the training program, by our own solver or as a listing."""
     if solver != OWN:
@@ -78,6 +80,7 @@ def decide(posed: Posed, solver: str) -> Fit:
     return Fit(W, dual, np.nan, unique, status, proof)
 
 
+@checked(beta=number("weight decay", "[0, inf)"))
 def listing(posed: Posed, beta: float = 0.0) -> Any:
     """The program as a CVXPY listing: relaxed or exact minimal norm, or with beta the training program."""
     from ...convex import programs

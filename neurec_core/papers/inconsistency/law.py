@@ -6,6 +6,8 @@ import numpy as np
 from scipy.special import erf
 from scipy.stats import multivariate_normal, norm, qmc
 
+from ...arguments import checked, number, whole
+
 POINTS, SCRAMBLES = 2**13, 8
 # By rounding, quasi-random numbers can be 0 or 1, whose normal quantiles are infinite.
 INSIDE = 1e-12
@@ -26,6 +28,7 @@ def largest_drift(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     return np.max(np.abs([end, start, turned]), axis=0)
 
 
+@checked(m=number("width", "(0, inf)"), shift=number("shift of all labels"), seed=whole("seed"))
 def crossing_probability(m: float, shift: float = 0.0, continuous: bool = False, seed: int = 0) -> tuple[float, float]:
     """Probability that some kink reaches a point, for large m and n = m^2, and its standard error.
 
@@ -57,6 +60,12 @@ def crossing_probability(m: float, shift: float = 0.0, continuous: bool = False,
     return float(np.mean(found)), float(np.std(found, ddof=1) / SCRAMBLES**0.5)
 
 
+@checked(
+    m=number("width", "(0, inf)"),
+    gamma=number("exponent"),
+    epsilon=number("exponent"),
+    factor=number("factor of the right-hand sides", "(0, inf)"),
+)
 def event_probabilities(m: float, gamma: float, epsilon: float, factor: float = 1.0) -> dict[str, float]:
     """Probability of each of the conditions W2, W3, W4, W7 and D1 of the event, in closed form.
 

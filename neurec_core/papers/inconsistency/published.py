@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...arguments import checked, whole
+from ...params import BadInput
+
 MASTER = 1234567890
 WIDTHS = tuple(2**k for k in range(4, 12))
 NETWORKS = 10_000  # of each width
@@ -40,9 +43,19 @@ def tasks() -> dict[int, list[tuple[int, int, int]]]:
     return found
 
 
+@checked(m=whole("width"), number=whole("task"))
 @lru_cache(maxsize=2)
 def task(m: int, number: int, swapped: bool = False) -> Task:
-    """A task of width m; its stream is left where training begins."""
+    """A task of width m; its stream is left where training begins.
+
+    Raises
+    ------
+    BadInput : "m (width) must be one of 16, 32, ..., got 17", or a task that there is not
+    """
+    if m not in WIDTHS:
+        raise BadInput(f"m (width) must be one of {', '.join(map(str, WIDTHS))}, got {m}")
+    if number >= len(tasks()[m]):
+        raise BadInput(f"number (task) must be in [0, {len(tasks()[m]) - 1}] for m = {m}, got {number}")
     seed, _, nets = tasks()[m][number]
     stream = np.random.RandomState(seed)
     weights, validation = (stream.multinomial(m * m, np.full(6, 1 / 6), size=nets) / m**2 for _ in range(2))

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...arguments import array, checked, record
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import Params, param
@@ -87,6 +88,7 @@ def outputs(net: Neurons, x: np.ndarray) -> np.ndarray:
     return np.array([np.tanh(x[:, None] * W[0] + b) @ a + c for W, b, a, c, x in parts])
 
 
+@checked(net=record(W=array("hidden weights", "B d m", finite=False), b=array("hidden biases", "B m", finite=False)))
 def cosines(net: Neurons) -> np.ndarray:
     """|cosine| of the angle between (w_i, b_i) and (w_j, b_j), ``(B, m, m)``."""
     directions = np.stack([net.W[:, 0], net.b], axis=2)
@@ -96,6 +98,13 @@ def cosines(net: Neurons) -> np.ndarray:
     return np.minimum(products, 1, out=products)
 
 
+@checked(
+    net=record(
+        W=array("hidden weights", "B d m", finite=False),
+        b=array("hidden biases", "B m", finite=False),
+        a=array("output weights", "B m", finite=False),
+    )
+)
 def condensation(net: Neurons) -> tuple[np.ndarray, np.ndarray]:
     """Share of pairs of neurons in one direction, and the effective number of directions, (B,) each.
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
+from ...arguments import array, checked, whole
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
 from ...params import Params, param
@@ -48,6 +49,7 @@ class MatrixAndToy(Params):
         return self
 
 
+@checked(r=array("ranks", "| k | k l", interval="[0, inf)"), d=whole("size of the matrix", "[1, inf)"))
 def optimistic(r: np.ndarray, d: int = 4) -> np.ndarray:
     """The model rank 2 r d - r^2 of a d x d matrix of rank r under factorisation: its optimistic sample size."""
     return 2 * r * d - r**2

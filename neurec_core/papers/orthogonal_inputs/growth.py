@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...arguments import array, checked, number, whole
 from . import theory
 
 SMALL = 1e-5  # of its end: the amplitude up to which a bundle counts as negligible
@@ -24,6 +25,12 @@ class Growth(NamedTuple):
     c: np.ndarray
 
 
+@checked(
+    X=array("points", "n d"),
+    y=array("labels", "n"),
+    W=array("hidden weights", "m d", empty=True),
+    a=array("output weights", "m", empty=True),
+)
 def aligned(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> Growth:
     """Follow balanced neurons from one point that they leave to the next; X (n, d), y (n,), W (m, d), a (m,).
 
@@ -70,6 +77,13 @@ def competitor(X: np.ndarray, y: np.ndarray, growth: Growth, a: np.ndarray) -> f
     return float(share[part].max(initial=0))
 
 
+@checked(
+    X=array("points", "n d"),
+    y=array("labels", "n"),
+    sign=whole("sign of the class", "[-1, 1]"),
+    mass=number("mass of the class", "(0, inf)"),
+    step=number("step size", "(0, inf)"),
+)
 def escape(X: np.ndarray, y: np.ndarray, sign: int, mass: float, step: float) -> float:
     """Steps until the class of one sign has lost half of its loss, if only its extremal neurons grew.
 

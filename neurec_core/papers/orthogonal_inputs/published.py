@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ...arguments import checked, whole
+
 SEED = 4  # of the high-dimensional run
 TEACHER = 6  # its neurons
 
@@ -18,6 +20,12 @@ def toy(trial: int, m: int) -> tuple[np.ndarray, np.ndarray]:
         return _network(torch, 1, m, bias=True)
 
 
+@checked(
+    trial=whole("trial"),
+    n=whole("training points", "[1, inf)"),
+    d=whole("dimension", "[1, inf)"),
+    m=whole("neurons", "[1, inf)"),
+)
 def high_dimension(trial: int, n: int, d: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Inputs (n, d), labels (n,), student's weights (m, d) of variance 1/(m d), signs (m,); seed 4 + trial."""
     with _stream(SEED + trial) as torch:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...arguments import array, checked, number, pattern, whole
+
 
 def classes(y: np.ndarray) -> np.ndarray:
     """Which points have positive, which negative labels, ``(2, n)``; y (n,)."""
     return np.stack([y > 0, y < 0])
 
 
+@checked(X=array("points", "n d"), y=array("labels", "n"), members=pattern("which points", "n | k n"))
 def direction(X: np.ndarray, y: np.ndarray, members: np.ndarray) -> np.ndarray:
     """D_A = (1/n) sum_{k in A} y_k x_k, ``(..., d)``; X (n, d), y (n,), members (..., n) of booleans."""
     return (members * y) @ X / len(y)
@@ -29,6 +32,12 @@ def subsets(y: np.ndarray, sign: int) -> np.ndarray:
     return found
 
 
+@checked(
+    X=array("points", "n d"),
+    y=array("labels", "n"),
+    W=array("hidden weights", "m d", empty=True),
+    a=array("output weights", "m", empty=True),
+)
 def extremal(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> np.ndarray:
     """S+ and S-: neurons of a class's sign that are active on all of its points, ``(2, m)``; W (m, d), a (m,).
 
@@ -38,11 +47,13 @@ def extremal(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> np.n
     return np.stack([(sign * a > 0) & on[:, own].all(1) for sign, own in zip((1, -1), classes(y), strict=True)])
 
 
+@checked(points=array("positive labels", "| k | k l", interval="[0, inf)"), m=number("neurons", "[0, inf)"))
 def none_extremal_probability(points: np.ndarray, m: int) -> np.ndarray:
     """Probability that S+ is empty, (1 - 2^-(n_+ + 1))^m, for n_+ positive labels; of any shape. Likewise for S-."""
     return (1 - 0.5 ** (np.asarray(points) + 1)) ** m
 
 
+@checked(positive=whole("positive labels"), negative=whole("negative labels"), m=number("neurons", "[0, inf)"))
 def both_extremal_probability(positive: int, negative: int, m: float) -> float:
     """Probability that neither S+ nor S- is empty: neurons are independent, and none is in both."""
     p, q = 0.5 ** (positive + 1), 0.5 ** (negative + 1)
@@ -62,6 +73,11 @@ def half_width(n: int) -> float:
     return high
 
 
+@checked(
+    scale=number("scale of the start", "(0, inf)"),
+    mass=number("mass of the class", "(0, inf)"),
+    rate=number("rate of growth", "(0, inf)"),
+)
 def escape_time(scale: float, mass: float, rate: float) -> float:
     """Flow time at which a class leaves zero, [ln(1/λ) - ln(C²)/2] / |D| up to a constant.
 
@@ -74,16 +90,24 @@ def escape_time(scale: float, mass: float, rate: float) -> float:
     return float((-np.log(scale) - np.log(mass) / 2) / rate)
 
 
+@checked(
+    t=array("times", "| k"),
+    end=number("limit", "(0, inf)"),
+    begin=number("value at time 0", "(0, inf)"),
+    rate=number("rate of growth", "[0, inf)"),
+)
 def logistic(t: np.ndarray, end: float, begin: float, rate: float) -> np.ndarray:
     """The bundle sum a_j |w_j| of a class with one point: q* / (1 + (q*/q0 - 1) e^{-2 |D| t}), q* = |y| / |x|."""
     return end / (1 + (end / begin - 1) * np.exp(-2 * rate * np.asarray(t)))
 
 
+@checked(y=array("labels", "n"), first=whole("sign of the labels that are fitted first", "[-1, 1]"))
 def plateaus(y: np.ndarray, first: int) -> np.ndarray:
     """Mean squared errors at the saddles: nothing fitted, the labels of sign `first` fitted, all fitted."""
     return np.array([np.mean(y**2), np.sum(y[first * y < 0] ** 2) / len(y), 0.0])
 
 
+@checked(X=array("points", "n d"), y=array("labels", "n"))
 def ends(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """w+ and w-: sums of |y_k| x_k / |x_k|² over the positive and the negative labels, ``(2, d)``.
 
@@ -93,6 +117,7 @@ def ends(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (classes(y) * share) @ X
 
 
+@checked(X=array("points", "n d"), y=array("labels", "n"))
 def minimum_norm(X: np.ndarray, y: np.ndarray) -> float:
     """The least |theta|²/2 of an interpolator, or its minimum variation norm: sums of y_k²/|x_k|² over the positive and
     over the negative labels, their square roots added. That is |w+| + |w-|.
@@ -103,6 +128,7 @@ def minimum_norm(X: np.ndarray, y: np.ndarray) -> float:
     return float(np.sqrt(classes(y) @ (y**2 / (X**2).sum(1))).sum())
 
 
+@checked(ratio=number("ratio of two rates", "[0, inf)"))
 def excess_exponent(ratio: float) -> float:
     """The power of λ by which |theta|²/2 exceeds its minimum, 2 (1 - |D_A| / |D|), for the largest such ratio.
 

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ...arguments import array, checked, choice, whole
 from ...nets import Net
 from .setups import Teacher
 
@@ -131,6 +132,15 @@ def gradients(
     return along, np.linalg.norm(pull - along[..., None] * unit, axis=2) / length
 
 
+@checked(
+    X=array("points", "n d"),
+    y=array("labels", "n"),
+    b=whole("trial"),
+    W=array("hidden weights at snapshots", "L m d", finite=False, empty=True),
+    a=array("output weights at snapshots", "L m", finite=False, empty=True),
+    loss=array("losses at snapshots", "L", finite=False),
+    how=choice("measure of angles", ("chord", "arccos")),
+)
 def logged(
     X: np.ndarray,
     y: np.ndarray,

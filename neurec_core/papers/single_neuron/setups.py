@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ...arguments import checked, number, whole
 from ...draws import Draws
 from ...experiment import Problem
 from ...nets import Net
@@ -119,6 +120,9 @@ def _unit(v: np.ndarray) -> np.ndarray:
     return v / np.linalg.norm(v, axis=-1, keepdims=True)
 
 
+@checked(
+    m=whole("neurons", "[1, inf)"), d=whole("dimension", "[1, inf)"), scale=number("scale of the start", "[0, inf)")
+)
 def start(m: int, d: int, scale: float, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
     """Balanced weights W (B, m, d) and a (B, m): |a_j| = |w_j|, signs by coin, w_j normal of variance scale^2 / (m d).
 
@@ -128,6 +132,7 @@ def start(m: int, d: int, scale: float, draws: Draws) -> tuple[np.ndarray, np.nd
     return W, np.where(draws.uniform("s", m) < 0.5, -1.0, 1.0) * np.linalg.norm(W, axis=2)
 
 
+@checked(steps=whole("steps", "[1, inf)"))
 def schedule(steps: int) -> np.ndarray:
     """The published iterations to note: 0 and whole parts of powers, the last one `steps`.
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ...arguments import array, checked, number
+
 
 def pull(X: np.ndarray, y: np.ndarray) -> float:
     """|gamma|, the rate at which aligned neurons grow.
@@ -35,6 +37,7 @@ def half_time(share: np.ndarray, at: np.ndarray) -> float:
     return float(at[k - 1] - (at[k] - at[k - 1]) * before / (after - before))
 
 
+@checked(coordinates=array("coordinates of what is missing", "L d", finite=False))
 def crossed_in_order(coordinates: np.ndarray) -> tuple[bool, int]:
     """Whether the coordinates (L, d) of v* - v first change sign in the order of falling eigenvalues, and how many do.
 
@@ -47,6 +50,12 @@ def crossed_in_order(coordinates: np.ndarray) -> tuple[bool, int]:
     return bool((np.diff(first) >= 0).all()), int(crossed.any(axis=0).sum())
 
 
+@checked(
+    X=array("points", "n d"),
+    y=array("labels", "n"),
+    W=array("hidden weights at snapshots", "L m d", finite=False, empty=True),
+    a=array("output weights at snapshots", "L m", finite=False, empty=True),
+)
 def gradient_share(
     X: np.ndarray, y: np.ndarray, logged: Mapping[str, np.ndarray], W: np.ndarray, a: np.ndarray
 ) -> float:
@@ -68,6 +77,10 @@ def gradient_share(
     return float((squares[after] / (logged["loss"][after] / 2)).min() / (2 * eta[-1] * pull(X, y) / (5 * eta[0])))
 
 
+@checked(
+    W=array("hidden weights at snapshots", "L m d", finite=False, empty=True),
+    a=array("output weights at snapshots", "L m", finite=False, empty=True),
+)
 def imbalance(W: np.ndarray, a: np.ndarray) -> np.ndarray:
     """The largest |a_j^2 - |w_j|^2| over the sum of squares, (L,); the flow keeps each, descent nearly.
 
@@ -77,6 +90,13 @@ def imbalance(W: np.ndarray, a: np.ndarray) -> np.ndarray:
     return np.abs(a**2 - squares).max(axis=1) / (a**2 + squares).sum(axis=1)
 
 
+@checked(
+    X=array("points", "n d"),
+    y=array("labels", "n"),
+    W=array("hidden weights", "m d", empty=True),
+    a=array("output weights", "m", empty=True),
+    step=number("step size", "(0, inf)"),
+)
 def limiting_sizes(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, step: float) -> np.ndarray:
     """|w_j| in the limit of small scale, up to a common factor: (m,) sizes of yardsticks long after the last crossing.
 
