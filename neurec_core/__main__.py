@@ -19,7 +19,8 @@ import neurec_core
 
 from . import papers
 from .cli import results, runs, streams
-from .cli.inputs import DIR, WHERE, RunFailed, Whole, normalise, say, word, words
+from .cli.inputs import DIR, RunFailed, Whole, normalise, say, word, words
+from .cluster import WHERE
 from .experiment import Experiment
 from .params import BadInput, received, shortened, unknown
 
@@ -100,9 +101,6 @@ def notebook(
         click.echo(batch.execute(module.__name__.rpartition(".")[2], chosen, out))
     except batch.NotebookFailed as error:
         raise RunFailed(str(error)) from None
-
-
-# ------------------------------------------------------------------------------------------- the door
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,21 +15,24 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import numbers
-import operator
-import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from .params import BadInput, unknown
+from .params import LARGEST, BadInput
+from .scalars import Check as Check
+from .scalars import Sizes as Sizes
+from .scalars import choice as choice
+from .scalars import count as count
+from .scalars import index, within
+from .scalars import location as location
+from .scalars import number as number
+from .scalars import short as short
+from .scalars import whole as whole
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-Sizes = dict[str, int]  # what the letters of one call stand for
-Check = Callable[[str, Any, Sizes], Any]  # (name, received, sizes) -> converted
 
 
 def checked(**checks: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -76,7 +79,7 @@ def array(meaning: str, shape: str, *, finite: bool = True, empty: bool = False,
     ------
     BadInput : "y (labels) must be an array of shape (n,) = (6,), got (5,)", and the like
     """
-    shapes, inside = [one.split() for one in shape.split("|")], interval and _interval(interval)
+    shapes, inside = [one.split() for one in shape.split("|")], interval and within(interval)
     letters = " or ".join(map(_letters, shapes))
 
     def check(name: str, got: Any, sizes: Sizes) -> np.ndarray:
@@ -102,17 +105,16 @@ def ascending(meaning: str) -> Check:
     """
 
     def check(name: str, got: Any, sizes: Sizes) -> np.ndarray:
+        wrong = f"{name} ({meaning}) must be whole numbers that ascend from 0 on, got {short(got)}"
         try:
-            integers = isinstance(got, np.ndarray | range)
-            values = np.asarray(got if integers else [operator.index(one) for one in got])
-        except (TypeError, OverflowError):
-            values = np.array([-1])
-        if values.ndim != 1 or (values.dtype.kind not in "iu" and values.size):
-            values = np.array([-1])
-        values = values.astype(np.int64)
-        if (values < 0).any() or (np.diff(values) <= 0).any():
-            raise BadInput(f"{name} ({meaning}) must be whole numbers that ascend from 0 on, got {short(got)}")
-        return values
+            values = np.asarray(got if isinstance(got, np.ndarray | range) else [index(one) for one in got])
+        except TypeError:
+            raise BadInput(wrong) from None
+        if values.ndim != 1 or (values.size and values.dtype.kind not in "iu"):  # what is empty has no kind
+            raise BadInput(wrong)
+        if (values < 0).any() or (values > LARGEST).any() or (values[1:] <= values[:-1]).any():
+            raise BadInput(wrong)
+        return values.astype(np.int64)
 
     return check
 
@@ -126,60 +128,7 @@ def pattern(meaning: str, shape: str, *, empty: bool = True) -> Check:
         if not ((values == 0) | (values == 1)).all():
             extremes = f"entries from {values.min():g} to {values.max():g}"
             raise BadInput(f"{name} ({meaning}) must hold 0 and 1 only, got {extremes}")
-        return got if isinstance(got, np.ndarray) and got.dtype == bool else values.astype(bool)
-
-    return check
-
-
-def number(meaning: str, interval: str = "(-inf, inf)") -> Check:
-    """A real number in an interval, handed on as a float.
-
-    Raises
-    ------
-    BadInput : "step (step size) must be a number in (0, inf), got nan"
-    """
-    inside = _interval(interval)
-
-    def check(name: str, got: Any, sizes: Sizes) -> float:
-        value = np.nan
-        if isinstance(got, numbers.Real) and not isinstance(got, bool | np.bool):
-            with contextlib.suppress(OverflowError):
-                value = float(got)
-        if not inside(value):
-            raise BadInput(f"{name} ({meaning}) must be a number in {interval}, got {short(got)}")
-        return value
-
-    return check
-
-
-def whole(meaning: str, interval: str = "[0, inf)") -> Check:
-    """A whole number in an interval, handed on as an int.
-
-    Raises
-    ------
-    BadInput : "steps (iterations) must be a whole number in [0, inf), got 2.5"
-    """
-    inside = _interval(interval)
-
-    def check(name: str, got: Any, sizes: Sizes) -> int:
-        try:
-            value = None if isinstance(got, bool | np.bool) else operator.index(got)
-        except TypeError:
-            value = None
-        if value is None or not inside(value):
-            raise BadInput(f"{name} ({meaning}) must be a whole number in {interval}, got {short(got)}")
-        return value
-
-    return check
-
-
-def choice(meaning: str, known: Mapping[str, Any] | tuple[str, ...]) -> Check:
-    """One of some names; another one is refused with the nearest that is known."""
-
-    def check(name: str, got: Any, sizes: Sizes) -> str:
-        if not isinstance(got, str) or got not in known:
-            raise BadInput(unknown(meaning, got, known))
-        return got
+        return got if type(got) is np.ndarray and got.dtype == bool else values.astype(bool)
 
     return check
 
@@ -235,12 +184,6 @@ def sizes_of(**attributes: str) -> Check:
     return check
 
 
-def short(got: object) -> str:
-    """What was received, as an error message shows it: never more than some eighty characters."""
-    shown = reprlib.repr(got)
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."
-
-
 def _real(name: str, meaning: str, letters: str, got: Any) -> np.ndarray:
     """The received as an array of floats, whatever its shape."""
     wanted = f"{name} ({meaning}) must be an array of real numbers of shape {letters}"
@@ -287,11 +230,3 @@ def _fit(name: str, meaning: str, letters: str, axes: list[str], got: np.ndarray
 
 def _letters(axes: list[str]) -> str:
     return f"({', '.join(axes)}{',' * (len(axes) == 1)})"
-
-
-def _interval(text: str) -> Callable[[Any], bool]:
-    """Whether a number is in an interval such as "[0, 1)"; NaN is in none."""
-    low, high = (float(bound) for bound in text[1:-1].split(","))
-    above = operator.ge if text[0] == "[" else operator.gt
-    below = operator.le if text[-1] == "]" else operator.lt
-    return lambda value: bool(above(value, low) and below(value, high))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib.metadata
 import importlib.util
@@ -24,7 +23,8 @@ PACKAGE = __name__.partition(".")[0]
 PATIENCE_SECONDS = 15  # for a scheduler to answer, and for its first worker to be there
 GRACE_SECONDS = 60  # that trials wait on this machine while no worker is alive; one starts in a few
 ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:.%]+\]|[\w.-]+):\d{1,5}")
-WHAT = "scheduler (tcp://HOST:PORT of a running Dask scheduler, or slurm)"
+WHERE = "tcp://HOST:PORT of a running Dask scheduler, or slurm"
+WHAT = f"scheduler ({WHERE})"
 
 
 class ClusterFailed(RuntimeError):
@@ -38,7 +38,7 @@ def connect(jobs: int, scheduler: str | None) -> Iterator[Any]:
     Raises
     ------
     BadInput : the packages are not installed, nothing that can be used answers at that address, or other versions do
-    ClusterFailed : the workers of this machine do not start
+    ClusterFailed : the workers of this machine do not start, or a cluster started here does not answer
     """
     try:
         import distributed
@@ -63,6 +63,8 @@ def connect(jobs: int, scheduler: str | None) -> Iterator[Any]:
         except BadInput:
             raise
         except Exception as error:
+            if scheduler in (None, "slurm"):  # one that was started here
+                raise ClusterFailed(f"the cluster does not answer: {_line(error)}") from error
             raise BadInput(f"{WHAT} does not answer, got {scheduler!r}: {_line(error)}") from None
         yield client
 
@@ -73,9 +75,11 @@ def default_jobs() -> int:
 
 
 def _check_scheduler(address: str) -> None:
-    """Ask who is there: a `Client` would wait for minutes for one that says nothing, or for one that is no Dask."""
-    if not ADDRESS.fullmatch(address):
+    """Ask who answers: a `Client` would wait for minutes if nobody does, or if it is not Dask that does."""
+    if not isinstance(address, str) or not ADDRESS.fullmatch(address):
         raise BadInput(f"{WHAT} must be one of these, got {address!r}")
+    import asyncio
+
     from distributed import Security, rpc
 
     answers: list[Any] = []

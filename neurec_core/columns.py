@@ -1,4 +1,4 @@
-"""What an experiment says of its scores: their words, and how closely another machine finds them again."""
+"""What an experiment declares of its scores: their labels, and how closely another machine finds them again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Column(NamedTuple):
     """A score: an `event` happens or not (drawn as a rate), a `measure` is a number (drawn as a spread).
 
     A `logarithmic` measure is positive and ranges over powers of ten; an `optional` one may be NaN: it does not apply.
-    What `replay` does not say is that an event is equal on every machine and a measure agrees to five digits.
+    Without `replay`, events must be equal on every machine and measures agree to five digits.
     """
 
     label: str

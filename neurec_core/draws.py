@@ -11,6 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .scalars import count
+
+SEED, TRIAL = count("seed of every draw"), count("number of a draw")
+
 
 class Draws:
     """Random arrays with a leading trial axis.
@@ -19,11 +23,15 @@ class Draws:
     ----------
     seed : the experiment's seed, >= 0
     trials : which trials, each >= 0; they need not start at 0 or be in order
+
+    Raises
+    ------
+    BadInput : "trial (number of a draw) must be a whole number in [0, 9223372036854775807], got -1"
     """
 
     def __init__(self, seed: int, trials: Sequence[int]) -> None:
-        self.seed = int(seed)
-        self.trials = tuple(int(t) for t in trials)
+        self.seed = SEED("seed", seed, {})
+        self.trials = tuple(TRIAL("trial", t, {}) for t in trials)
 
     def __len__(self) -> int:
         return len(self.trials)

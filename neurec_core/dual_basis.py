@@ -93,7 +93,7 @@ def margin(X: np.ndarray, v: np.ndarray, tolerance: float = 1e-9) -> Margin:
     simplex of directions, g is at most what its corners' values say and h at least a linear function that touches it
     in the middle: an upper bound whose error falls with the square of the diameter. Simplices are halved until all
     bounds are within the tolerance of the best corner. The result is a maximum over all of them, not a local one.
-    Two points have M < 0 if they meet v at angles of at most 60 degrees. At angles a <= b on opposite sides of v,
+    Two points have M < 0 if they meet v at angles below 60 degrees. At angles a <= b on opposite sides of v,
     M = -cos b - cos(a + b), which is negative just if b + a/2 < 90 degrees.
 
     Parameters

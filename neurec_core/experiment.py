@@ -8,10 +8,9 @@ from what `Params` and `Column` declare.
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from . import memory
 from .columns import Column as Column
 from .columns import Replay as Replay
 from .draws import Draws
+from .grids import Grid as Grid
 from .params import BadInput, Params, unknown
 
 
@@ -84,29 +84,6 @@ class Guide(NamedTuple):
     curve: Callable[[np.ndarray], np.ndarray]
     label: str
     holds: Mapping[str, Sequence[Any]] = {}
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Every combination of `axes`, the other parameters `fixed`, `trials` independent draws a cell."""
-
-    axes: Mapping[str, Sequence[Any]]
-    trials: int
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def cells(self) -> int:
-        return math.prod(len(values) for values in self.axes.values())
-
-    def points(self, params: type[Params]) -> list[Params]:
-        """The grid's points, the last axis fastest.
-
-        Raises
-        ------
-        BadInput : a value or a combination of values that the parameters do not allow
-        """
-        combinations = itertools.product(*self.axes.values())
-        return [params(**{**self.fixed, **dict(zip(self.axes, c, strict=True))}) for c in combinations]
 
 
 @dataclass(frozen=True)

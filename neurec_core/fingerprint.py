@@ -15,16 +15,24 @@ if TYPE_CHECKING:
     from .experiment import Experiment
 
 
-def fingerprint(experiment: Experiment) -> str:
-    """Hash of the code that an experiment samples, solves and scores with.
+UNKNOWN = "unknown"  # the hash of code that stands in no file
 
-    The modules that hold its parameters and its three functions, and whatever these modules import of the same
-    packages, at the top or inside a function. Comments, docstrings and line breaks do not count, nor does what only
-    draws, stores or explores rows.
+
+def fingerprint(experiment: Experiment) -> str:
+    """Hash of the code that decides what an experiment's rows hold.
+
+    It covers the modules that hold the parameters and the three functions, and whatever these modules import of the
+    same packages, at the top or inside a function. All that stands in these modules counts, labels and presets too;
+    comments, docstrings and line breaks do not, and neither does a module that only draws, stores or explores rows.
+
+    Returns
+    -------
+    Twelve hexadecimal digits, or `UNKNOWN` for what is written in a script that is run, in a notebook or at a prompt
     """
     parts = (experiment.params, experiment.sample, experiment.solve, experiment.score)
     named = (part.func if isinstance(part, partial) else part for part in parts)
-    return _of_modules(tuple(sorted({part.__module__ for part in named})))
+    modules = {part.__module__ for part in named}
+    return _of_modules(tuple(sorted(modules))) if all(map(_source, modules)) else UNKNOWN
 
 
 @cache
@@ -71,16 +79,20 @@ def _tree(path: Path) -> ast.Module:
 @cache
 def _source(name: str) -> Path | None:
     home, *rest = name.split(".")
-    if home == "__main__":  # it is another module in a worker
+    if home == "__main__":  # a worker has another one, and a prompt or a notebook changes it without a file
         return None
     # Only the outermost package is looked up: to look up one inside imports what it stands in, torch maybe.
-    spec = importlib.util.find_spec(home)
-    if spec is None or spec.origin is None:
+    try:
+        spec = importlib.util.find_spec(home)
+    except ValueError:  # a module that was made while the program ran
         return None
-    whole = Path(spec.origin)
-    inner = whole.parent.joinpath(*rest)
-    files = [inner.with_suffix(".py"), inner / "__init__.py"] if rest and whole.name == "__init__.py" else []
-    return next((path for path in (files if rest else [whole]) if path.suffix == ".py" and path.is_file()), None)
+    if spec is None:
+        return None
+    files = [] if rest or spec.origin is None else [Path(spec.origin)]
+    for folder in spec.submodule_search_locations or []:  # of a package without __init__.py, maybe several
+        inner = Path(folder).joinpath(*rest)
+        files += [inner.with_suffix(".py"), inner / "__init__.py"] if rest else []
+    return next((path for path in files if path.suffix == ".py" and path.is_file()), None)
 
 
 def canonical(source: str | bytes) -> str:

@@ -11,17 +11,15 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 LARGEST = 2**63 - 1  # the largest whole number that a table holds
-
-
 MOST_SHOWN = 100  # characters of a received value that a message repeats
-MOST_TOLD = 3000  # characters of a message: a list of every experiment fits, a file given as a value does not
+MOST_WRITTEN = 3000  # characters of a message: a list of every experiment fits, a file given as a value does not
 
 
 class BadInput(ValueError):
-    """Input refused at the door: one line with name, meaning, what is allowed and what came."""
+    """Input that is refused: one line with the name, its meaning, what is allowed and what was received."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(shortened(" ".join(message.split()), MOST_TOLD))
+        super().__init__(shortened(" ".join(message.split()), MOST_WRITTEN))
 
 
 def param(

@@ -6,11 +6,12 @@ import contextlib
 import importlib.metadata
 import platform
 import subprocess
-from functools import cache
+import sys
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_info
+from threadpoolctl import ThreadpoolController
 
 from .experiment import Experiment
 from .fingerprint import fingerprint
@@ -39,9 +40,20 @@ def machine() -> dict[str, Any]:
     -------
     ``processor``, its name; ``blas``, a list as "openblas 0.3.31 Haswell" of every library that is loaded now
     """
-    found = (info for info in threadpool_info() if info["user_api"] == "blas")
+    found = (info for info in libraries().info() if info["user_api"] == "blas")
     names = {" ".join(filter(None, map(info.get, ("internal_api", "version", "architecture")))) for info in found}
     return {"processor": _processor(), "blas": sorted(names)}
+
+
+def libraries() -> ThreadpoolController:
+    """The libraries with threads that are loaded now."""
+    return _libraries(len(sys.modules))
+
+
+@lru_cache(maxsize=1)
+def _libraries(modules: int) -> ThreadpoolController:
+    # Finding the libraries takes longer than many a trial; only an import can have brought another one.
+    return ThreadpoolController()
 
 
 def _processor() -> str:

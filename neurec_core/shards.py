@@ -25,6 +25,7 @@ from filelock import FileLock
 from .experiment import Status
 from .files import packed, replacing, temporary, unpacked
 from .params import BadInput
+from .scalars import location
 
 FILES_A_LEVEL = 64
 STALE_SECONDS = 3600  # a temporary file this old belongs to a process that was killed
@@ -51,17 +52,14 @@ def prepare(out: str | Path) -> Path:
     ------
     BadInput : a folder that cannot be written to
     """
-    what = "out (folder of the sweep)"
-    if not str(out):
-        raise BadInput(f"{what} must be a path, got ''")
+    folder: Path = location("folder of the sweep")("out", out, {})
     try:
-        folder = Path(out).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
         with temporary(folder / "writable") as probe:
             probe.touch()
-    except (OSError, RuntimeError, ValueError) as error:  # no home that ~ could stand for; a name with a zero byte
+    except (OSError, ValueError) as error:  # a name with a zero byte
         reason = getattr(error, "strerror", None) or error
-        raise BadInput(f"{what} cannot be written to, got {str(out)!r}: {reason}") from None
+        raise BadInput(f"out (folder of the sweep) cannot be written to, got {str(out)!r}: {reason}") from None
     for old in folder.glob(".*.tmp"):
         with contextlib.suppress(FileNotFoundError):
             if TEMPORARY.fullmatch(old.name) and time.time() - old.stat().st_mtime > STALE_SECONDS:
@@ -70,7 +68,12 @@ def prepare(out: str | Path) -> Path:
 
 
 def claim(folder: Path, about: dict[str, Any]) -> dict[str, Any]:
-    """Make a folder that is nobody's that of a sweep, which only one of many can; what its owner wrote."""
+    """Claim an unowned folder for one sweep; of several processes one succeeds. Returns the owner's claim.
+
+    Raises
+    ------
+    BadInput : a claim that was cut short, or is just being written where the file system has no hard links
+    """
     path, content = folder / CLAIM, json.dumps(about)
     with temporary(path) as mine:
         mine.write_text(content, encoding="utf-8")
@@ -85,8 +88,9 @@ def claim(folder: Path, about: dict[str, Any]) -> dict[str, Any]:
         owner = json.loads(path.read_text(encoding="utf-8"))
         return {name: str(owner[name]) for name in about}
     except (ValueError, TypeError, KeyError):
-        path.replace(path.with_name(path.name + ".damaged"))
-        return claim(folder, about)
+        # Whoever moved it away could move the claim that another process has made in the meantime.
+        hint = f"remove {path} unless another sweep is just starting there"
+        raise BadInput(f"out (folder of the sweep) holds a damaged claim, got {str(folder)!r}: {hint}") from None
 
 
 def write(folder: Path, level: int, part: Part) -> Path:

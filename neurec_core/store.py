@@ -12,7 +12,7 @@ import pandas as pd
 
 from . import shards, tables
 from .experiment import Experiment, Status
-from .fingerprint import fingerprint
+from .fingerprint import UNKNOWN, fingerprint
 from .params import BadInput, Params
 from .shards import Part, listed
 
@@ -36,7 +36,8 @@ class Store:
 
     Raises
     ------
-    BadInput : a folder that cannot be written to, or that is another experiment's or other code's
+    BadInput : a folder that cannot be written to, or that is another experiment's or other code's; an experiment
+        whose code stands in no file, so that rows of other code could not be told from its own
     StoreFailed : a disk that is full
     """
 
@@ -47,6 +48,9 @@ class Store:
         self.added = 0
         self.parts: list[Part] = []
         self.addresses: set[tuple[Any, ...]] = set()
+        if folder is not None and fingerprint(experiment) == UNKNOWN:
+            why = "its functions stand in a script that is run, in a notebook or at a prompt; import them from a module"
+            raise BadInput(f"out (folder of the sweep) must be left out for {experiment.name}: {why}")
         self.folder = None if folder is None else shards.prepare(folder)
         if self.folder is not None:
             for part in shards.read_folder(self.folder, warn, set_aside=True):

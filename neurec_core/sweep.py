@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import sys
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from threadpoolctl import ThreadpoolController
 
 from . import provenance
+from .arguments import checked, count
 from .cluster import ClusterFailed, check_newcomers, connect
 from .experiment import Experiment, Grid, Status
 from .fingerprint import fingerprint
-from .params import LARGEST, BadInput, Params
+from .params import BadInput, Params
 from .store import Store, StoreFailed
 
 # Shards handed to a cluster at a time: enough to keep a big one busy, few enough to let go of at once.
@@ -34,7 +32,7 @@ LOOK_SECONDS = 2  # between two looks for workers that have joined
 
 
 class SweepFailed(RuntimeError):
-    """A sweep that could not finish; what it had finished is kept."""
+    """A sweep that could not finish; what it had finished is kept if it has a folder."""
 
 
 class Shard(NamedTuple):
@@ -54,6 +52,7 @@ class Done(NamedTuple):
     cpu_seconds: float
 
 
+@checked(seed=count("seed of every draw"), jobs=count("processes", 1))
 def sweep(
     experiment: Experiment,
     grid: Grid,
@@ -85,11 +84,8 @@ def sweep(
     ------
     BadInput : a point, a folder or a scheduler that cannot be used, or more than this machine's memory holds
     SweepFailed : a disk that filled up, a worker that died again and again, or no worker left on this machine;
-        finished shards are kept
+        in a folder, finished shards are kept
     """
-    _at_least("seed", "seed of every draw", seed, 0)
-    _at_least("jobs", "processes", jobs, 1)
-    _at_least("trials", "independent draws a cell", grid.trials, 1)
     experiment.require_rows(grid.cells * grid.trials)
     points = list(dict.fromkeys(grid.points(experiment.params)))
     if scheduler is None:  # elsewhere the workers know what they have
@@ -105,11 +101,6 @@ def sweep(
     with contextlib.closing(run_all(experiment, shards, jobs, scheduler)) as results:
         collect(store, results, shards, len(points) * grid.trials, progress)
     return store.table([(p, seed, t) for p in points for t in range(grid.trials)])
-
-
-def _at_least(name: str, meaning: str, got: int, low: int) -> None:
-    if not low <= got <= LARGEST:
-        raise BadInput(f"{name} ({meaning}) must be a whole number in [{low}, {LARGEST}], got {got}")
 
 
 def missing(store: Store, points: Sequence[Params], seed: int, trials: int) -> Iterator[Shard]:
@@ -128,23 +119,24 @@ def collect(store: Store, results: Iterator[Done], shards: Sequence[Shard], tota
     """Store each finished shard and move the bar."""
     from tqdm.auto import tqdm
 
-    kept = total - sum(len(shard.places) for shard in shards)
+    done = total - sum(len(shard.places) for shard in shards)
     failed = 0
-    with tqdm(total=total, initial=kept, unit="trial", disable=not progress, smoothing=0.1) as bar:
+    with tqdm(total=total, initial=done, unit="trial", disable=not progress, smoothing=0.1) as bar:
         try:
-            for done in results:
-                if (code := done.provenance["code"]) != (here := fingerprint(store.experiment)):
+            for shard in results:
+                if (code := shard.provenance["code"]) != (here := fingerprint(store.experiment)):
                     raise SweepFailed(f"a worker runs other code (neurec_core {code}, here {here}); install the same")
-                store.add(done.rows, about(store.experiment, done))
-                kept += len(done.rows)
-                failed += sum(not Status(row["status"]).usable for row in done.rows)
+                store.add(shard.rows, about(store.experiment, shard))
+                done += len(shard.rows)
+                failed += sum(not Status(row["status"]).usable for row in shard.rows)
                 bar.set_postfix({"failed": failed} if failed else {}, refresh=False)
-                bar.update(len(done.rows))
+                bar.update(len(shard.rows))
         except BadInput as error:
-            raise BadInput(f"{error}; {kept} of {total} trials are kept") if kept else error from None
+            kept = f"; {done} of {total} trials are kept" if done and store.folder else ""
+            raise BadInput(f"{error}{kept}") from None
         except (StoreFailed, ClusterFailed) as error:
-            again = "run the same command again to go on"
-            raise SweepFailed(f"{error}; {kept} of {total} trials are kept; {again}") from error
+            again = f"; {done} of {total} trials are kept; run the same command again to go on"
+            raise SweepFailed(f"{error}{again if store.folder else ''}") from error
 
 
 def about(experiment: Experiment, done: Done) -> dict[str, Any]:
@@ -169,16 +161,10 @@ def about(experiment: Experiment, done: Done) -> dict[str, Any]:
 def run_shard(experiment: Experiment, shard: Shard) -> Done:
     """Compute one shard on one thread, here or on a worker."""
     wall, cpu = time.perf_counter(), time.process_time()
-    with _libraries(len(sys.modules)).limit(limits=1):
+    with provenance.libraries().limit(limits=1):
         rows = experiment.rows_together(*shard)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     return Done(shard, rows, provenance.provenance(experiment), wall, cpu)
-
-
-@lru_cache(maxsize=1)
-def _libraries(modules: int) -> ThreadpoolController:
-    # Finding the libraries takes longer than many a trial; only an import can have brought another one.
-    return ThreadpoolController()
 
 
 def run_all(experiment: Experiment, shards: Sequence[Shard], jobs: int, scheduler: str | None) -> Generator[Done]:
@@ -239,4 +225,4 @@ def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) ->
         future.release()
         futures.update([submit(shard) for shard in itertools.islice(waiting, 1)])
     if lost:
-        raise SweepFailed(f"{len(lost)} of {len(shards)} shards killed their workers, all others are kept")
+        raise ClusterFailed(f"{len(lost)} of {len(shards)} shards killed their workers")

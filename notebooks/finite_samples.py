@@ -20,7 +20,7 @@
 # ## Claim
 #
 # A network with $m$ neurons is $f(x) = \sum_{j \le m} a_j\, \sigma(w_j \cdot x + b_j) + c$. It is **irreducible** if no network with fewer neurons is the same function. Neither the paper's text
-# nor its abstract was at hand, only what was told to us of the abstract. That is marked [A], as told to us and in our words; what is marked [D] is derived here, and may differ from the paper.
+# nor its abstract was at hand, only a summary of the abstract. What the summary says is marked [A], in our words; what is marked [D] is derived here, and may differ from the paper.
 # We claim none of its figures.
 #
 # | | statement |
@@ -363,7 +363,7 @@ kink_portrait.compared(everywhere, wide[:, 0], curves, "Equal on all points")
 # %% [markdown]
 # All are irreducible, have two neurons, and are equal on all points in exact fractions. More points move the place where they part outwards and never help for good. If $p + q = 0$ the pair is the
 # linear function $-q x$. Alone on a line, or beside other kinks in more dimensions, it can be irreducible, and then one neuron already does on the points what takes two elsewhere: not even the width
-# is seen. So the abstract's third claim, as told to us, can only hold as we read it without opposite pairs or without an output bias. Without one, two neurons to spare (two pairs, or a pair without a net
+# is seen. So the abstract's third claim, as the summary has it, can only hold as we read it without opposite pairs or without an output bias. Without one, two neurons to spare (two pairs, or a pair without a net
 # kink) make up for the constant, and such networks have no set either.
 #
 # `recover` gives functions with an opposite pair back, as those with fewest kinks. It cannot know that they are the right ones: others fit, and such networks are given back, but not *identified*.
@@ -611,7 +611,7 @@ pd.DataFrame(checks).T
 # | where | the paper | here |
 # |---|---|---|
 # | criteria, sets, counts | its own; neither text nor abstract was at hand | derived here, marked [D] |
-# | analytic networks, size of the set | an explicit bound, as told to us; not known | $4^m\,((4m-1)(d-1)+1)$ are enough, our own count |
+# | analytic networks, size of the set | an explicit bound, according to the summary; not known | $4^m\,((4m-1)(d-1)+1)$ are enough, our own count |
 # | neurons with $w_j = 0$ | not known | none: a constant is an output bias. Without one a constant function then takes four neurons |
 # | opposite pairs | not known | with an output bias none of these networks has a finite set, whatever the signs; without one, none that has two neurons to spare. `recover` returns the function with fewest kinks, which proves nothing there: `recovered`, but not `identified` |
 # | decision | not known | up to 32 hyperplanes; above that a relation that is not found by counting pairs stays undecided. A relation that holds to ten digits but not to fifteen may be a coincidence, and is left undecided as well |

@@ -234,7 +234,7 @@ assert angles_left.iloc[2] < 0.01
 shorter.assign(gained=gained)
 
 # %% [markdown]
-# Beyond 45° the order of the coordinates is no theorem any more, and is not always kept:
+# Beyond 45° no theorem gives the order of the coordinates, and it is not always kept:
 
 # %%
 beyond = ways[ways["d"] == 16]

@@ -214,6 +214,33 @@ def test_numbers_of_every_kind_are_accepted():
     assert probe(POINTS, LABELS, rate=2)[6].shape == ()
 
 
+def test_an_array_of_no_axes_is_a_number():
+    got = probe(POINTS, LABELS, step=np.array(0.5), steps=np.array(7))
+    assert (got[3], got[4]) == (0.5, 7)
+    assert type(got[3]) is float
+    for wrong in (np.array(True), np.array([0.5]), np.array("0.5"), np.array(0.5j)):
+        with pytest.raises(BadInput, match=r"step \(step size\) must be a number in"):
+            probe(POINTS, LABELS, step=wrong)
+
+
+def test_patterns_come_out_as_plain_arrays():
+    D = np.ma.masked_array(np.ones((4, 2), bool))
+    assert type(probe(POINTS, LABELS, D)[2]) is np.ndarray
+
+
+@pytest.mark.parametrize("at", [[False, True], [False], np.array([False, True]), [[0, 1]], 3, None, [2**63], ["0"]])
+def test_what_does_not_ascend_in_whole_numbers_is_refused(at):
+    with pytest.raises(BadInput, match=r"at \(steps to note\) must be whole numbers that ascend from 0 on"):
+        probe(POINTS, LABELS, at=at)
+
+
+@pytest.mark.parametrize("at", [[], (), np.array([]), range(0), np.array([0, 3], np.uint8), [np.int64(2)], [2**63 - 1]])
+def test_whole_numbers_that_ascend_are_accepted(at):
+    got = probe(POINTS, LABELS, at=at)[5]
+    assert got.dtype == np.int64
+    assert got.tolist() == list(at)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

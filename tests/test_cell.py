@@ -170,3 +170,9 @@ def test_nothing_to_solve_is_refused_and_does_not_end_the_process():
         cell.multipliers(np.zeros((0, 2)), np.zeros((0, 1), bool), np.ones(1), np.zeros(0))
     with pytest.raises(BadInput, match=r"X \(points\) must be an array of shape .*, got \(1, 0, 3\)"):
         patterns.all_ones(np.zeros((1, 0, 3)))
+
+
+def test_a_ridge_of_no_weight_is_refused():
+    X, y, fan, cells, _ = problem(6, 2, 1)
+    with pytest.raises(BadInput, match=r"weight \(weight of the squares\) must be a number in \(0, inf\), got 0\.0"):
+        cell.ridge(X, y, fan.D[:, cells], np.ones(1), 0.0)

@@ -1,7 +1,8 @@
 """Every certificate of a decision, checked by code of its own on points that are zero, equal, parallel or tiny.
 
-Dual vectors are checked in exact fractions or extended precision, over all faces of every cone; networks that refute a
-plant by a plain forward pass; and of some instances the least cost by CLARABEL.
+Dual vectors are checked over all faces of every cone: in exact fractions for relaxed plain and skip programs, for the
+others in floating point, with the product of block and dual vector in extended precision. Networks that refute a plant
+are checked by a plain forward pass, and the least cost of some instances by CLARABEL.
 """
 
 from __future__ import annotations
@@ -322,6 +323,13 @@ def check_least_cost(one, proof):
         assert least <= cost * (1 - proof.margin + 1e-6)
 
 
+# Plants that are active on no point are left out: 2,009 instances in all.
+INSTANCES = {
+    ("plain", False): 299, ("plain", True): 314, ("skip", False): 393, ("skip", True): 382,
+    ("normalized", False): 303, ("normalized", True): 318,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("exact", [False, True], ids=["relaxed", "exact"])
 @pytest.mark.parametrize("model", MODELS)
 def test_every_certificate_proves_what_it_says(model, exact):
@@ -340,7 +348,7 @@ def test_every_certificate_proves_what_it_says(model, exact):
         if seed % SOLVED == 0:
             check_least_cost(one, proof)
         met[proof.outcome] += 1
-    assert met.total() > 280
+    assert met.total() == INSTANCES[model, exact]
     assert min(met[outcome] for outcome in Outcome if outcome is not Outcome.UNDECIDED) >= 4
     assert met[Outcome.UNDECIDED] < 0.07 * met.total()
 

@@ -289,6 +289,21 @@ def test_workers_do_not_get_ctrl_c():
         assert signal.SIGINT in masks
 
 
+@pytest.mark.parametrize("scheduler", [None, "slurm"])
+def test_a_cluster_started_here_that_does_not_answer_is_no_bad_input(monkeypatch, scheduler):
+    class Refusing:
+        def __init__(self, *args, **options):
+            raise OSError("Timed out trying to connect")
+
+    monkeypatch.setattr(distributed, "Client", Refusing)
+    monkeypatch.setattr(cluster, "_slurm", cluster._local)
+    with (
+        pytest.raises(cluster.ClusterFailed, match=r"^the cluster does not answer: Timed out"),
+        cluster.connect(1, scheduler),
+    ):
+        pass
+
+
 UNGUARDED = """
 from toys import TOY
 from neurec_core.experiment import Grid

@@ -123,6 +123,15 @@ def test_a_folder_that_vanishes_costs_time(folder):
     assert run(double, 2) == (4, False)
 
 
+def test_a_kernel_that_cannot_be_pickled_costs_time(folder, monkeypatch):
+    def refused(content):
+        raise pickle.PicklingError("not this")
+
+    monkeypatch.setattr(compiled, "dumps", refused)
+    assert run(double, 2) == (4, False)
+    assert not list(folder.iterdir())
+
+
 class Trap:
     """Something that, when it is unpickled, makes a file."""
 

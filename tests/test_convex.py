@@ -12,6 +12,7 @@ from neurec_core.convex import certify, decode, programs
 from neurec_core.convex.blocks import Blocks
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
+from neurec_core.params import BadInput
 
 
 def instance(n, d, seed=0, sigma=0.0, plant="random"):
@@ -302,3 +303,10 @@ def test_only_solvers_with_second_order_cones_are_offered():
     offered = programs.solvers()
     assert {"CLARABEL", "SCS"} <= set(offered)
     assert "OSQP" not in offered
+
+
+@pytest.mark.parametrize("listing", [programs.train_skip, programs.train_plain, programs.train_normalized])
+def test_training_without_decay_is_refused(listing):
+    X, D, y, _ = instance(12, 3)
+    with pytest.raises(BadInput, match=r"beta \(weight decay\) must be a number in \(0, inf\), got 0"):
+        listing(X, D, y, 0)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
+from toys import TOY
 
 from neurec_core.draws import Draws
+from neurec_core.params import BadInput
 
 
 def test_a_draw_depends_on_its_own_trial_only():
@@ -23,7 +26,7 @@ def test_the_order_of_asking_does_not_matter():
     assert np.array_equal(second.normal("X", 3), X)
 
 
-@given(st.integers(0, 2**63), st.integers(0, 2**31), st.integers(0, 2**31))
+@given(st.integers(0, 2**63 - 2), st.integers(0, 2**31), st.integers(0, 2**31))
 @settings(max_examples=50, deadline=None)
 def test_seed_trial_name_and_shape_all_count(seed, trial, other):
     def draw(seed, trial, name, *shape):
@@ -34,6 +37,23 @@ def test_seed_trial_name_and_shape_all_count(seed, trial, other):
     assert base != draw(seed, trial, "Y", 2, 3)
     assert base != draw(seed, trial, "X", 3, 2)
     assert (base == draw(seed, other, "X", 2, 3)) == (trial == other)
+
+
+@pytest.mark.parametrize(
+    ("seed", "trials", "message"),
+    [
+        (1.5, [0], r"seed \(seed of every draw\) must be a whole number in .*, got 1\.5"),
+        ("0", [0], r"seed \(seed of every draw\) must be a whole number in .*, got '0'"),
+        (2**63, [0], r"seed \(seed of every draw\) must be"),
+        (0, [-1], r"trial \(number of a draw\) must be a whole number in .*, got -1"),
+        (0, [0.5], r"trial \(number of a draw\) must be a whole number in .*, got 0\.5"),
+    ],
+)
+def test_what_is_no_address_is_refused(seed, trials, message):
+    with pytest.raises(BadInput, match=message):
+        Draws(seed, trials)
+    with pytest.raises(BadInput, match=message):
+        TOY.rows(TOY.params(), seed, trials)
 
 
 def test_a_name_cannot_run_into_a_shape():

@@ -7,6 +7,8 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
+import types
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -158,6 +160,35 @@ def test_a_change_anywhere_behind_an_experiment_changes_it(tmp_path, monkeypatch
         (home / name).write_text(sources[name] + "'''More.'''  # and more\n", encoding="utf-8")
         assert told() == first, name
         (home / name).write_text(sources[name], encoding="utf-8")
+
+
+def test_packages_without_an_init_file_count_too(tmp_path, monkeypatch):
+    home = tmp_path / "spread"
+    home.mkdir()
+    (home / "study.py").write_text("from . import helper\n\ndef solve():\n    return 1\n", encoding="utf-8")
+    (home / "helper.py").write_text("x = 1\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from spread import study
+
+    assert {"spread.study", "spread.helper"} <= closure(["spread.study"]).keys()
+    first = fingerprint(replace(TOY, solve=study.solve))
+    assert first not in (module.UNKNOWN, fingerprint(TOY))
+    (home / "helper.py").write_text("x = 2\n", encoding="utf-8")
+    module._of_modules.cache_clear()
+    module._tree.cache_clear()
+    assert fingerprint(replace(TOY, solve=study.solve)) != first
+
+
+@pytest.mark.parametrize("name", ["__main__", "made_on_the_way", "no_such_module", "math"])
+def test_code_that_stands_in_no_file_has_no_fingerprint(name, monkeypatch):
+    if name == "made_on_the_way":
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+
+    def solve(params, problem, draws):
+        return 1
+
+    solve.__module__ = name
+    assert fingerprint(replace(TOY, solve=solve)) == module.UNKNOWN
 
 
 def test_a_function_with_some_arguments_filled_in_is_looked_through():

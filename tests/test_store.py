@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import subprocess
 import sys
@@ -265,12 +264,52 @@ def test_a_folder_is_claimed_once_by_experiment_and_code(tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"experiment": 1}', b"\xff\xfe", b"null"])
-def test_a_damaged_claim_is_made_again(tmp_path, content):
-    (tmp_path / ".sweep.json").write_bytes(content)
+def test_a_damaged_claim_is_refused_and_never_moved(tmp_path, content):
+    """Who moved it could move the claim that another sweep has made in the meantime: both would own the folder."""
+    damaged = tmp_path / ".sweep.json"
+    damaged.write_bytes(content)
+    for experiment in (TOY, OTHER):
+        with pytest.raises(BadInput, match=r"holds a damaged claim, got .*: remove .*\.sweep\.json unless another"):
+            run(experiment=experiment, out=tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == [".sweep.json"]
+        assert damaged.read_bytes() == content
+    damaged.unlink()
     same(run(out=tmp_path), run())
-    assert json.loads((tmp_path / ".sweep.json").read_text(encoding="utf-8"))["experiment"] == TOY.name
-    (tmp_path / ".sweep.json").write_bytes(content)
+    damaged.write_bytes(content)
     same(run(out=tmp_path, warn=pytest.fail), run())  # the rows say whose it is
+
+
+SCRIPT = """
+import sys
+from dataclasses import replace
+import toys
+from neurec_core.experiment import Grid
+from neurec_core.params import BadInput
+from neurec_core.sweep import sweep
+
+def solve(params, problem, draws):
+    return toys.solve(params, problem, draws)
+
+here = replace(toys.TOY, solve=solve)
+try:
+    sweep(here, Grid({}, 1), out=sys.argv[1], progress=False)
+except BadInput as error:
+    print(error)
+print(len(sweep(here, Grid({}, 1), progress=False)))
+"""
+
+
+def test_an_experiment_that_no_file_holds_has_no_folder(tmp_path):
+    """Rows of a function that a script or a notebook defines could be given out as those of another one."""
+    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+    for words in (["-c", SCRIPT], [str(tmp_path / "script.py")]):
+        done = subprocess.run(
+            [sys.executable, *words, str(tmp_path / "out")], capture_output=True, encoding="utf-8", check=True
+        )
+        refused, count = done.stdout.splitlines()
+        assert refused.startswith("out (folder of the sweep) must be left out for toys.coin: its functions stand in")
+        assert count == "1"
+    assert not (tmp_path / "out").exists()
 
 
 def test_rows_of_two_versions_of_the_code_are_not_read_as_one(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,11 @@ import click
 import numpy as np
 
 from ..experiment import Experiment, Grid
-from ..params import LARGEST, BadInput, received, shortened, unknown
+from ..params import BadInput, received, shortened, unknown
+from ..scalars import count, location
 
 MOST_VALUES = 1_000_000
 TRIALS = 10  # draws a cell where neither a preset nor the user says
-
-
-WHERE = "tcp://HOST:PORT of a running Dask scheduler, or slurm"
 
 
 class RunFailed(Exception):
@@ -42,31 +41,21 @@ class Whole(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         self.meaning, self.low = meaning, low
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            number = int(value)
-        except ValueError:
-            number = self.low - 1
-        if not self.low <= number <= LARGEST:
-            name = param.name if param else "value"
-            allowed = f"a whole number in [{self.low}, {LARGEST}]"
-            raise BadInput(f"{name} ({self.meaning}) must be {allowed}, got {received(value)}")
+        with contextlib.suppress(ValueError):  # what is no number is refused as it was written
+            value = int(value)
+        number: int = count(self.meaning, self.low)((param and param.name) or "value", value, {})
         return number
 
 
 class Location(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """A path of a file or folder; ``~`` is expanded here, as no shell expands it in ``--out=~/runs``."""
+    """A path of a file or folder."""
 
     name = "PATH"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         meaning = param.help if isinstance(param, click.Option) else "a file or folder"
-        wrong = f"{param.human_readable_name if param else 'path'} ({meaning}) must be a path, got {received(value)}"
-        if not value:
-            raise BadInput(wrong)
-        try:
-            return Path(value).expanduser()
-        except RuntimeError:
-            raise BadInput(f"{wrong}: there is no such user") from None
+        path: Path = location(meaning or "")(param.human_readable_name if param else "path", value, {})
+        return path
 
 
 DIR = Location()

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import papers
+from ..cluster import WHERE
 from ..experiment import Experiment
 from ..params import BadInput
-from .inputs import DIR, WHERE, Flags, RunFailed, Whole, grid_from, say, word
+from .inputs import DIR, Flags, RunFailed, Whole, grid_from, say, word
 
 if TYPE_CHECKING:
     import pandas as pd

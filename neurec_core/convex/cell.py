@@ -92,7 +92,7 @@ def fit(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray) -> Fitte
     return Fitted(w.reshape(m, -1).T, loss, residual, multipliers.reshape(n, m), left, slack, proven)
 
 
-@checked(**UNITS, weight=number("weight of the squares", "[0, inf)"))
+@checked(**UNITS, weight=number("weight of the squares", "(0, inf)"))
 def ridge(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray, weight: float) -> float:
     """The mean squared error of the weights with the least sum of squared errors plus `weight` |w|^2.
 

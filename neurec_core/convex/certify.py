@@ -61,8 +61,8 @@ class Planted:
         part = blocks.part(plant.where)
         self.At, self.target = part.rows(np.arange(len(plant.where))), plant.units.T.ravel()
         # Zero rows, of short ranks and of inputs that are zero, say nothing of l, but their targets must be 0 as well.
-        self._told = self.At.any(axis=1)
-        self._rows = self.At[self._told]
+        self._nonzero = self.At.any(axis=1)
+        self._rows = self.At[self._nonzero]
         self._factor, failed = lapack.dpotrf(self._rows @ self._rows.T, lower=0)
         diagonal = np.abs(self._factor.diagonal())
         self._regular = not failed and bool(len(diagonal) and diagonal.min() > 1e-6 * diagonal.max())
@@ -71,7 +71,7 @@ class Planted:
 
     def least_norm(self, values: np.ndarray) -> np.ndarray:
         """The shortest l with A^T l = values, (n,); in the least-squares sense where there is none."""
-        values = values[self._told]
+        values = values[self._nonzero]
         if not self._regular:
             return np.linalg.lstsq(self._rows, values, rcond=1e-12)[0]
         dual = self._rows.T @ lapack.dpotrs(self._factor, values, lower=0)[0]

@@ -46,7 +46,7 @@ class Cones(Blocks):
         self._sides = (2 * self.D - 1) * np.repeat([1.0, -1.0], [p, p - free])
         self._limits_of: dict[int, Limits] = {}
         self._inside, self._room = self._interior(inside)
-        # What the last projections knew: multipliers in units of the level, active rows, the way that they went.
+        # What the last projections knew: multipliers in units of the level, active rows, and the direction taken.
         self._multipliers = np.zeros_like(self.D)
         self._guesses: list[np.ndarray | None] = [None] * len(self.pattern)
         self._faces: list[np.ndarray | None] = [None] * len(self.pattern)

@@ -112,7 +112,7 @@ def _lifted(S: np.ndarray, C: np.ndarray, g: np.ndarray) -> Nearest:
 
 
 def _independent(equations: np.ndarray) -> np.ndarray:
-    """Orthonormal rows that say the same."""
+    """Orthonormal rows with the same span."""
     _, values, Vt = np.linalg.svd(equations, full_matrices=False)
     return Vt[values > 1e-10 * values.max(initial=0)]
 

@@ -157,7 +157,7 @@ def min_norm_normalized_exact(X: np.ndarray, D: np.ndarray, y: np.ndarray) -> cp
     return cp.Problem(cp.Minimize(_kept_norms(found, W, V)), limits)
 
 
-@checked(**DATA, beta=number("weight decay", "[0, inf)"))
+@checked(**DATA, beta=number("weight decay", "(0, inf)"))
 def train_skip(X: np.ndarray, D: np.ndarray, y: np.ndarray, beta: float) -> cp.Problem:
     """Weight decay beta on the ReLU network with a skip connection.
 
@@ -185,7 +185,7 @@ def train_skip(X: np.ndarray, D: np.ndarray, y: np.ndarray, beta: float) -> cp.P
     return cp.Problem(cp.Minimize(objective), [fit + beta * s == y, *_cones(X, D, U, V)])
 
 
-@checked(**DATA, beta=number("weight decay", "[0, inf)"))
+@checked(**DATA, beta=number("weight decay", "(0, inf)"))
 def train_plain(X: np.ndarray, D: np.ndarray, y: np.ndarray, beta: float) -> cp.Problem:
     """Weight decay beta on the ReLU network: `train_skip` without w_0.
 
@@ -201,7 +201,7 @@ def train_plain(X: np.ndarray, D: np.ndarray, y: np.ndarray, beta: float) -> cp.
     return cp.Problem(cp.Minimize(beta * cp.sum_squares(s) + _norms(U, V)), [fit + beta * s == y, *_cones(X, D, U, V)])
 
 
-@checked(**DATA, beta=number("weight decay", "[0, inf)"))
+@checked(**DATA, beta=number("weight decay", "(0, inf)"))
 def train_normalized(X: np.ndarray, D: np.ndarray, y: np.ndarray, beta: float) -> cp.Problem:
     """Weight decay beta on the ReLU network with a normalised layer.
 
@@ -223,7 +223,7 @@ def train_normalized(X: np.ndarray, D: np.ndarray, y: np.ndarray, beta: float) -
 def solve(problem: cp.Problem, solver: str) -> Status:
     """Solve in place and say how it ended; a solver that gives up is a status, not an exception."""
     with warnings.catch_warnings():
-        # An inaccurate solution is told by its status, row by row.
+        # Its status says that a solution is inaccurate, row by row.
         warnings.filterwarnings("ignore", "Solution may be inaccurate")
         try:
             problem.solve(solver=solver)

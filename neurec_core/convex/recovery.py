@@ -45,7 +45,7 @@ class Decision(NamedTuple):
     """An outcome with what proves it.
 
     outcome : `Outcome`
-    margin : how clear it is, as told below
+    margin : how clear it is, as defined below
     dual : (n,) UNIQUE: the dual vector
     W : (d, p) CHEAPER, TIED: the other net's weights
     isometry : the isometry condition, tried first

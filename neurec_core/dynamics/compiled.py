@@ -104,8 +104,8 @@ class KernelCache:
             return
         path = self._path(signature, compiled.target_context)
         temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-        content = dumps(compiled._reduce())
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):  # no room, or something in it that cannot be pickled
+            content = dumps(compiled._reduce())
             try:
                 with temporary.open("xb") as file:
                     os.fchmod(file.fileno(), 0o600)

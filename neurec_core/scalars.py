@@ -1,0 +1,116 @@
+"""What a public function accepts where it takes no array: numbers, whole numbers, names and paths."""
+
+from __future__ import annotations
+
+import contextlib
+import numbers
+import operator
+import os
+import reprlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .params import LARGEST, BadInput, unknown
+
+Sizes = dict[str, int]  # what the letters of one call stand for
+Check = Callable[[str, Any, Sizes], Any]  # (name, received, sizes) -> converted
+
+
+def number(meaning: str, interval: str = "(-inf, inf)") -> Check:
+    """A real number in an interval, handed on as a float.
+
+    Raises
+    ------
+    BadInput : "step (step size) must be a number in (0, inf), got nan"
+    """
+    inside = within(interval)
+
+    def check(name: str, got: Any, sizes: Sizes) -> float:
+        value, got = np.nan, got[()] if isinstance(got, np.ndarray) else got  # an array of no axes is a number
+        if isinstance(got, numbers.Real) and not isinstance(got, bool | np.bool):
+            with contextlib.suppress(OverflowError):
+                value = float(got)
+        if not inside(value):
+            raise BadInput(f"{name} ({meaning}) must be a number in {interval}, got {short(got)}")
+        return value
+
+    return check
+
+
+def whole(meaning: str, interval: str = "[0, inf)") -> Check:
+    """A whole number in an interval, handed on as an int.
+
+    Raises
+    ------
+    BadInput : "steps (iterations) must be a whole number in [0, inf), got 2.5"
+    """
+    inside = within(interval)
+
+    def check(name: str, got: Any, sizes: Sizes) -> int:
+        with contextlib.suppress(TypeError):
+            if inside(value := index(got)):
+                return value
+        raise BadInput(f"{name} ({meaning}) must be a whole number in {interval}, got {short(got)}")
+
+    return check
+
+
+def count(meaning: str, low: int = 0) -> Check:
+    """A whole number from `low` to the largest that a table holds, handed on as an int."""
+    return whole(meaning, f"[{low}, {LARGEST}]")
+
+
+def location(meaning: str) -> Check:
+    """A path of a file or folder, handed on as a `Path`; ``~`` stands for the home folder, as in ``--out=~/runs``.
+
+    Raises
+    ------
+    BadInput : "out (folder of the sweep) must be a path, got ''"
+    """
+
+    def check(name: str, got: Any, sizes: Sizes) -> Path:
+        wrong = f"{name} ({meaning}) must be a path, got {short(got)}"
+        if not isinstance(got, str | os.PathLike) or not str(got):
+            raise BadInput(wrong)
+        try:
+            return Path(got).expanduser()
+        except RuntimeError:
+            raise BadInput(f"{wrong}: there is no such user") from None
+
+    return check
+
+
+def choice(meaning: str, known: Mapping[str, Any] | tuple[str, ...]) -> Check:
+    """One of some names; another one is refused with the nearest that is known."""
+
+    def check(name: str, got: Any, sizes: Sizes) -> str:
+        if not isinstance(got, str) or got not in known:
+            raise BadInput(unknown(meaning, got, known))
+        return got
+
+    return check
+
+
+def short(got: object) -> str:
+    """What was received, as an error message shows it: never more than some eighty characters."""
+    shown = reprlib.repr(got)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."
+
+
+def index(got: Any) -> int:
+    """A whole number as an int; what is none, or a boolean, is a TypeError."""
+    if isinstance(got, bool | np.bool):
+        raise TypeError
+    return operator.index(got)
+
+
+def within(text: str) -> Callable[[Any], bool]:
+    """Whether a number is in an interval such as "[0, 1)"; NaN is in none."""
+    # Whole bounds as ints: the largest number of a table is no float.
+    low, high = (int(b) if b.strip(" -").isdecimal() else float(b) for b in text[1:-1].split(","))
+    above = operator.ge if text[0] == "[" else operator.gt
+    below = operator.le if text[-1] == "]" else operator.lt
+    return lambda value: bool(above(value, low) and below(value, high))
