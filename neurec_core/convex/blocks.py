@@ -75,7 +75,8 @@ class Blocks:
 
     def part(self, index: np.ndarray) -> Blocks:
         """Some of the blocks; what is factorised already is not factorised again."""
-        some = Blocks(self.X, self.D[:, index], self.whitened)
+        some = Blocks.__new__(Blocks)  # of points that have been checked
+        some.X, some.D, some.whitened = self.X, np.ascontiguousarray(self.D[:, index]), self.whitened
         if self.whitened and self.prepared:
             some.__dict__["Pt"] = self.Pt[index]
         return some
