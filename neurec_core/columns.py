@@ -13,7 +13,8 @@ class Replay(NamedTuple):
     ----------
     tolerance : the largest difference, relative to the value or to the median size of the column, whichever is
         larger; in powers of ten where `decades`. With 0 the value must be equal.
-    floor : values up to this size are rounding errors and count as equal
+    floor : the size of rounding errors, added to what `tolerance` allows; where differences are counted in powers of
+        ten, values below it count as this large
     chaotic : the largest share of rows that may differ by more, since the last bit decides them; such a column is
         also compared in distribution, and with 1 in distribution only
     decades : whether differences are counted in powers of ten; None for whether the column is logarithmic

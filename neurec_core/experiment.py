@@ -108,7 +108,7 @@ class Experiment:
     follow : the same solve as it comes along: ``(params, problem, draws)`` yields solutions that grow, each one
         that can be scored, the last of them what `solve` returns; None where only the end is worth a look
     bytes : ``params -> float``, about how much memory one trial takes at its peak; what would not fit into this
-        machine is refused before it is computed. None where no allowed parameters ask for much
+        machine is refused before it is computed. With None nothing is refused, and a trial may run out of memory
     """
 
     name: str
