@@ -198,7 +198,8 @@ def test_large_starts_do_not():
     assert row["nuclear"] > 2
 
 
-def test_sizes_of_yardsticks_are_those_of_the_flow():
+@pytest.mark.parametrize("step", [1e-3, 1e-9, 1e-300])
+def test_sizes_of_yardsticks_are_those_of_the_flow(step):
     """Propositions 13 and 14: while it keeps its points, |w| of a balanced neuron tends to (|w| + p) e^{Gt} / 2."""
     rng = np.random.default_rng(0)
     X = np.eye(3)[0] + 0.1 * rng.standard_normal((8, 3))
@@ -210,7 +211,7 @@ def test_sizes_of_yardsticks_are_those_of_the_flow():
     size = np.linalg.norm(W, axis=1)
     wanted = size + W @ g / np.linalg.norm(g)
     wanted[-1] = 0  # active on no point
-    found = theory.limiting_sizes(X, y, W, size, 1e-3)
+    found = theory.limiting_sizes(X, y, W, size, step)
     assert found == pytest.approx(wanted / wanted.max(), rel=1e-3)
 
 

@@ -12,6 +12,8 @@ import numpy as np
 
 from ...arguments import array, checked, number
 
+FINE = 1e-3  # of a step times the growth rate: what is smaller follows the flow
+
 
 def pull(X: np.ndarray, y: np.ndarray) -> float:
     """|gamma|, the rate at which aligned neurons grow.
@@ -104,7 +106,8 @@ def limiting_sizes(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, s
 
     **Source**: chistikov2023learning, Lemma 34.
     """
-    c = 2 * step / len(y)
+    # Steps much smaller than the time of growth follow the flow, whose limit has no step.
+    c = max(2 * step / len(y), FINE / float(np.linalg.norm(y @ X)))
     rate = np.log1p(c * np.linalg.norm(y @ X))
     for _ in range(int(40 / rate)):
         H = W @ X.T
