@@ -466,3 +466,19 @@ def test_random_points_meet_the_teacher_at_acute_angles(data_):
     problem = MIN_RANK_VS_MIN_NORM.sample(MinNorm(data=data_, d=2), Draws(0, range(100)))
     assert (problem.y > 0).all()
     assert np.allclose(np.linalg.norm(problem.teacher, axis=1), 1)
+
+
+def test_neurons_are_counted_whatever_the_solver_leaves_of_them():
+    """Copies split among cells, turned by what a gap leaves open, and faint rests are not neurons of their own."""
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        k, d = rng.integers(1, 4), 5
+        units = rng.standard_normal((k, d))
+        units /= np.linalg.norm(units, axis=1, keepdims=True)
+        parts = np.concatenate([units, units + 1e-6 * rng.standard_normal((k, d)), rng.standard_normal((3, d))])
+        shares = np.concatenate([rng.uniform(0.1, 1, 2 * k), [1e-7, 1e-8, 1e-9]])
+        W = parts / np.linalg.norm(parts, axis=1, keepdims=True) * np.sqrt(shares)[:, None]
+        order = rng.permutation(len(W))
+        found = min_norm.directions(W[order], np.sqrt(shares)[order])
+        assert len(found) == k
+        assert np.allclose(sorted(map(tuple, found)), sorted(map(tuple, units)), atol=1e-5)

@@ -18,8 +18,8 @@ from .setups import CITATION, random_points, start
 
 # The solver closes a gap of 1e-9; norms that differ by less than this are equal.
 EQUAL = 1e-8
-# Singular values below this share of the largest are zero.
-ZERO = 1e-6
+# Neurons with a smaller share of the norm may be rounding, directions within this angle one, singular values zero.
+FAINT, SAME, ZERO = 1e-5, 1e-4, 1e-6
 # Smaller cosines are those of right angles.
 ACUTE = 2e-9
 
@@ -141,6 +141,7 @@ def score(params: MinNorm, problem: Problem, solution: Solution) -> dict[str, np
 
 def _row(X: np.ndarray, y: np.ndarray, v: np.ndarray, found: Found) -> dict[str, Any]:
     best, pair, sign = found.best, found.pair, found.margin.sign
+    units = directions(best.W, best.a)
     only = found.decision.outcome.name == "UNIQUE"
     other = pair.norm if pair else 1.0
     by_norm = abs(best.value - 1) <= EQUAL if sign < 0 else best.value <= other + EQUAL and other < 1
@@ -155,8 +156,8 @@ def _row(X: np.ndarray, y: np.ndarray, v: np.ndarray, found: Found) -> dict[str,
         "minimum": best.value,
         "gap": max(best.gap, 0.0),
         "pair": other,
-        "neurons": float(len(best.a)),
-        "rank": float(_rank(best.W)),
+        "neurons": float(len(units)),
+        "rank": float(np.linalg.matrix_rank(units, rtol=ZERO)),
         "misfit": max(fits),
         "angle": float(angle(X, v).max()),
         **_trained(found.trained),
@@ -167,9 +168,22 @@ def _misfit(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> float
     return float(np.abs(np.maximum(X @ W.T, 0) @ a - y).max() / np.abs(y).max())
 
 
-def _rank(W: np.ndarray) -> int:
-    values = np.linalg.svd(W, compute_uv=False)
-    return int((values > ZERO * values.max(initial=0)).sum())
+def directions(W: np.ndarray, a: np.ndarray) -> np.ndarray:
+    """(k, d) unit vectors of a network's neurons, strongest first: those that a solver's gap does not leave open.
+
+    Neurons with less than a share `FAINT` of the norm are left out; directions within an angle `SAME` count once. So
+    the number does not hang on how the last digits of one neuron are dealt to several cells that meet in it.
+    """
+    sizes = np.abs(a) * np.linalg.norm(W, axis=1)
+    order = np.argsort(-sizes, kind="stable")
+    order = order[sizes[order] > FAINT * sizes.sum()]
+    units = W[order] / np.linalg.norm(W[order], axis=1, keepdims=True)
+    near = np.linalg.norm(units[:, None] - units, axis=2) < SAME
+    kept: list[int] = []
+    for k in range(len(units)):
+        if not near[k, kept].any():
+            kept.append(k)
+    return units[kept]
 
 
 def _trained(trained: Any) -> dict[str, Any]:
