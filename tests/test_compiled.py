@@ -221,3 +221,24 @@ def test_kernels_of_old_sources_are_removed_and_new_ones_kept(home):
     found = compiled._folder()
     kept = {found, home / "other", *(home / f"kernels-{age:016x}" for age in range(compiled.KEPT - 1))}
     assert set(home.iterdir()) == kept
+
+
+TRAINED = """
+from neurec_core.papers.inconsistency import COMPARISON as experiment
+points = [p for p in experiment.presets["tiny"].points(experiment.params) if p.optimizer == "adam"]
+for p in points[:1]:
+    print([{k: v for k, v in row.items() if k != "seconds"} for row in experiment.rows(p, 0, [0, 1, 2])])
+"""
+
+
+def test_rows_do_not_depend_on_who_compiled_the_kernels(tmp_path):
+    """The first process compiles them, the second finds them in the cache: the same to the bit."""
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", TRAINED], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    )
+    assert list(tmp_path.rglob("*.kernel"))
+    assert first == second

@@ -133,7 +133,9 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """`numba.njit` with that cache; options as there."""
 
     def decorate(function: Callable[..., Any]) -> Any:
-        kernel = numba.njit(**options)(function)
+        # Where sums may be regrouped, a kernel that stands alone rounds otherwise than inside its caller; and which of
+        # the two runs would hang on whether this process has compiled both or found the caller in the cache.
+        kernel = numba.njit(**options, forceinline=bool(options.get("fastmath")))(function)
         if FOLDER is not None and function.__closure__ is None:
             kernel._cache = KernelCache(FOLDER, function)
         return kernel
