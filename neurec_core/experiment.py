@@ -108,7 +108,7 @@ class Experiment:
     follow : the same solve as it comes along: ``(params, problem, draws)`` yields solutions that grow, each one
         that can be scored, the last of them what `solve` returns; None where only the end is worth a look
     bytes : ``params -> float``, about how much memory one trial takes at its peak; what would not fit into this
-        machine is refused before it is computed. With None nothing is refused, and a trial may run out of memory
+        machine is refused before it is computed. In any case a single array that does not fit is refused when asked for
     """
 
     name: str
@@ -158,12 +158,14 @@ class Experiment:
         ------
         BadInput : "a trial of paper.experiment with m = 100000 would take about 74 GiB of memory, ..."
         """
-        if self.bytes is None:
-            return
+        if self.bytes is not None:
+            count = "a trial" if trials == 1 else f"{trials} trials at once"
+            memory.require(f"{count} of {self._named(params)}", trials * self.bytes(params))
+
+    def _named(self, params: Params) -> str:
         defaults = self.params.declared()
         changed = [f"{name} = {value}" for name, value in params if value != defaults[name].default]
-        count, point = "a trial" if trials == 1 else f"{trials} trials at once", " with " * bool(changed)
-        memory.require(f"{count} of {self.name}{point}{', '.join(changed)}", trials * self.bytes(params))
+        return f"{self.name}{' with ' * bool(changed)}{', '.join(changed)}"
 
     def run(self, params: Params, draws: Draws) -> tuple[Problem, Solution, dict[str, np.ndarray]]:
         """Sample, solve and score one point; an error of the experiment is raised."""
@@ -213,6 +215,7 @@ class Experiment:
         except Exception as error:  # whatever else an experiment raises, the sweep goes on
             if len(places) > 1:
                 return [row for place in places for row in self.rows_together([place], seed)]
+            memory.require(f"one array of {self._named(places[0][0])}", memory.asked_for(error))
             nothing = dict.fromkeys(self.columns)
             ends = [{**nothing, "status": Status.RAISED.value, "detail": f"{type(error).__name__}: {error}"}]
         seconds = (time.perf_counter() - start) / len(places)

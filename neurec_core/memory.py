@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 from pathlib import Path, PurePosixPath
 
 from .params import BadInput
@@ -57,6 +58,14 @@ def require(what: str, size: float) -> None:
     """
     if size > (here := total()):
         raise BadInput(f"{what} would take about {_words(size)} of memory, this machine has {_words(here)}")
+
+
+def asked_for(error: BaseException) -> float:
+    """Bytes of the one array that could not be had, of NumPy or of torch; 0 for any other error."""
+    if isinstance(error, MemoryError) and hasattr(error, "shape") and hasattr(error, "dtype"):
+        return float(math.prod(error.shape) * error.dtype.itemsize)
+    found = re.search(r"tried to allocate (\d+) bytes", str(error)) if isinstance(error, RuntimeError) else None
+    return float(found[1]) if found else 0.0
 
 
 def _words(size: float) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import os
 
+import numpy as np
 import pytest
+import torch
 from toys import TOGETHER, TOY
 
 from neurec_core import memory
 from neurec_core.draws import Draws
-from neurec_core.experiment import Experiment, Grid
+from neurec_core.experiment import Experiment, Grid, Status
 from neurec_core.params import BadInput
 from neurec_core.sweep import sweep
 
@@ -115,3 +117,25 @@ def test_more_rows_than_fit_are_refused_before_a_folder_is_made(experiment, grid
     with pytest.raises(BadInput, match=r"00 trials would take about .* [GT]iB of memory, this machine has 24 GiB"):
         sweep(experiment, grid, out=tmp_path / "out", progress=False)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("allocate", [np.empty, torch.empty])
+def test_an_array_that_the_machine_cannot_hold_is_refused_wherever_it_is_asked_for(allocate):
+    greedy = Experiment(
+        **{**vars(TOY), "name": "toys.greedy", "solve": lambda *_: allocate((10**7, 10**7)), "batch": 4}
+    )
+    with pytest.raises(BadInput) as error:
+        greedy.rows(TOY.params(x=3), 0, [0, 1])
+    size = {np.empty: 728, torch.empty: 364}[allocate]  # in double and in single precision
+    assert str(error.value) == (
+        f"one array of toys.greedy with x = 3 would take about {size} TiB of memory, this machine has 24 GiB"
+    )
+
+
+@pytest.mark.parametrize("error", [MemoryError("no room now"), RuntimeError("as asked")])
+def test_another_lack_of_memory_is_a_row(error):
+    def solve(*_):
+        raise error
+
+    (row,) = Experiment(**{**vars(TOY), "solve": solve}).rows(TOY.params(), 0, [0])
+    assert row["status"] == Status.RAISED
