@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import http.server
 import os
 import re
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -191,6 +193,9 @@ def slurm(tmp_path, monkeypatch):
     yield tmp_path
     for job in (tmp_path / "jobs").read_text().split():
         until(lambda job=job: not psutil.pid_exists(int(job)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # dask-jobqueue leaves its open files to the garbage collector
+        gc.collect()
 
 
 def test_workers_of_slurm_show_certificates_that_nobody_else_can_read(slurm):

@@ -43,8 +43,8 @@ def tasks() -> dict[int, list[tuple[int, int, int]]]:
     return found
 
 
-@checked(m=whole("width"), number=whole("task"))
 @lru_cache(maxsize=2)
+@checked(m=whole("width"), number=whole("task"))
 def task(m: int, number: int, swapped: bool = False) -> Task:
     """A task of width m; its stream is left where training begins.
 
