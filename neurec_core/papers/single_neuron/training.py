@@ -134,7 +134,9 @@ COLUMNS = {
     ),
     "nuclear": Column("nuclear norm of the hidden weights", "measure"),
     "energy": Column("sum of squared weights", "measure"),
-    "distance": Column("distance of the bundle from the teacher", "measure", logarithmic=True),
+    "distance": Column(
+        "distance of the bundle from the teacher", "measure", logarithmic=True, replay=Replay(1e-5, floor=1e-10)
+    ),
     "target_angle": Column("angle between bundle and teacher", "measure", "degrees", logarithmic=True, replay=ANGLE),
     "loss": Column("training mean squared error", "measure", logarithmic=True),
     "inside": Column("mean squared error on points like the training points", "measure", logarithmic=True),
