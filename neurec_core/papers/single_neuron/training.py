@@ -112,6 +112,8 @@ TAKEN = ("loss", "nuclear", "energy", "distance", "target_angle", "inside", "mid
 ANGLE = Replay(1e-3, floor=1e-4)
 # Of hundreds of neurons that slide, rounding decides at times which one leaves a boundary first.
 SLID = ANGLE._replace(chaotic=0.05)
+# Weights at rest stand still or go to and fro in their last bit, which ends a training or does not.
+REST = Replay(1e-5, chaotic=0.02)
 COLUMNS = {
     "max_angle": Column(
         "largest angle between active positive neurons",
@@ -145,7 +147,7 @@ COLUMNS = {
     "interpolated": Column("loss below its target", "event"),
     "slid": Column("a neuron slid along a point's boundary", "event"),
     "bundle": Column("active positive neurons", "measure"),
-    "iterations": Column("iterations", "measure", logarithmic=True),
-    "held": Column("share of iterations taken by groups of neurons", "measure"),
+    "iterations": Column("iterations", "measure", logarithmic=True, replay=REST),
+    "held": Column("share of iterations taken by groups of neurons", "measure", replay=REST),
     "leapt": Column("share of iterations taken many at a time", "measure"),
 }
