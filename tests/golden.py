@@ -19,9 +19,8 @@ import scipy.linalg  # noqa: F401  # its BLAS counts, whether a row has loaded i
 from kernels import KERNELS
 from llvmlite import binding
 
-from neurec_core import papers, tables
+from neurec_core import papers, provenance, tables
 from neurec_core.experiment import Experiment
-from neurec_core.provenance import provenance
 
 FOLDER = Path(__file__).parent / "golden"
 TRIALS = range(3)
@@ -39,10 +38,10 @@ def rows(experiment: Experiment) -> pd.DataFrame:
     return table[["point", "trial", "status", *experiment.columns]]
 
 
-def machine(experiment: Experiment) -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     """What must be the same for the rows to be the same to the last bit."""
     return {
-        **provenance(experiment)["machine"],
+        **provenance.machine(),
         "cpu": [binding.get_host_cpu_name(), crc32(binding.get_host_cpu_features().flatten().encode())],
         "versions": {name: version(name) for name in LIBRARIES},
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
@@ -56,7 +55,7 @@ def path(experiment: Experiment) -> Path:
 def write(experiment: Experiment) -> None:
     text = rows(experiment).to_csv(index=False, lineterminator="\n")
     FOLDER.mkdir(exist_ok=True)
-    path(experiment).write_text(f"# {json.dumps(machine(experiment))}\n{text}", encoding="utf-8")
+    path(experiment).write_text(f"# {json.dumps(machine())}\n{text}", encoding="utf-8")
 
 
 def read(experiment: Experiment) -> tuple[dict[str, Any], pd.DataFrame]:

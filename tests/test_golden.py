@@ -18,7 +18,7 @@ def test_golden_rows_are_found_again(experiment):
     found = golden.rows(experiment)
     assert list(found) == list(wanted)
     assert found[["point", "trial"]].equals(wanted[["point", "trial"]])
-    if golden.machine(experiment) == there:
+    if golden.machine() == there:
         pd.testing.assert_frame_equal(found, wanted, check_exact=True, check_dtype=False)
     else:
         assert not replays.refusals(experiment, wanted, wanted, found)
