@@ -79,7 +79,7 @@ def reference(one: Posed, beta: float) -> tuple[str, float]:
     return program.status, float(program.value)
 
 
-def network_cost(one: Posed, found: solving.Answer, beta: float) -> float:
+def network_cost(one: Posed, beta: float) -> float:
     """What the weights on the inputs cost and miss, from X, D and y alone; inf if some lie outside of their cones."""
     p, cost, outputs = one.D.shape[1], 0.0, np.zeros(len(one.y))
     W = treat.solve(one, instance.OWN, beta).W
@@ -113,7 +113,7 @@ def check(number: int) -> dict[str, Any] | None:
     return {
         "draw": number, **values, "converged": found.converged, "gap": found.gap, "ended": ended, "ours": ours,
         "reference": value, "apart": abs(ours - value) / max(abs(value), 1e-300),
-        "network": network_cost(one, found, beta), "seconds": middle - begin,
+        "network": network_cost(one, beta), "seconds": middle - begin,
         "reference seconds": time.process_time() - middle,
     }  # fmt: skip
 
