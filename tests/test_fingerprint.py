@@ -114,7 +114,7 @@ def test_every_python_and_locale_here_reads_all_modules_alike():
 def test_it_covers_what_computes_a_row_and_nothing_else():
     recovery = papers.experiment("convex_recovery.skip_recovery")
     files = {path.relative_to(CORE).as_posix() for path in closure([recovery.solve.__module__]).values()}
-    assert {"params.py", "draws.py", "experiment.py", "convex/newton.py", "patterns.py"} <= files
+    assert {"params.py", "draws.py", "experiment.py", "convex/_newton.py", "patterns.py"} <= files
     around = {"__init__.py", "look.py", "plots.py", "explore.py", "sweep.py", "store.py", "papers/__init__.py"}
     assert not files & around
     assert not any("explorer" in name or "portrait" in name or name.startswith("dynamics") for name in files)

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from neurec_core.draws import Draws
-from neurec_core.dynamics import fused, matrix_rule, online
+from neurec_core.dynamics import _fused, matrix_rule, online
+from neurec_core.dynamics._fused import Pair
 from neurec_core.dynamics.batches import batches
-from neurec_core.dynamics.fused import Pair
 from neurec_core.params import BadInput
 
 RULES = ["matrix", "exact", "gradient"]
@@ -91,7 +91,7 @@ def changes(rule, teacher, start, X):
     """dW of the engine, (B, n + 1, m) a layer."""
     pair = Pair(teacher, start, torch.float64, torch.device("cpu"))
     points = next(matrix_rule._points(iter([X[:, None]]), torch.float64, torch.device("cpu")))
-    pulls = fused.RULES[rule](pair, points)
+    pulls = _fused.RULES[rule](pair, points)
     return [-p[:, : W.shape[1], : W.shape[2]].numpy() / X.shape[1] for p, W in zip(pulls, start, strict=True)]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from neurec_core import arrangements, data, patterns
-from neurec_core.convex import certify, decode, newton, programs, recovery, solving
+from neurec_core.convex import _newton, certify, decode, programs, recovery, solving
 from neurec_core.convex.blocks import Blocks, whitening
 from neurec_core.convex.recovery import Outcome
 from neurec_core.draws import Draws
@@ -143,7 +143,7 @@ def test_weighted_blocks_are_solved_too():
     fit = sum(A @ w for A, w in zip(blocks, ws, strict=True))
     program = cp.Problem(cp.Minimize(sum(c * cp.norm(w) for c, w in zip(cost, ws, strict=True))), [fit == one.y])
     assert programs.solve(program, "CLARABEL").usable
-    for k, point in enumerate(newton.proximal_points(one.blocks, one.y, cost)):
+    for k, point in enumerate(_newton.proximal_points(one.blocks, one.y, cost)):
         if np.linalg.norm(one.y - one.blocks.forward(point.W)) < 1e-9 or k == 30:
             break
     assert cost @ np.linalg.norm(point.W, axis=0) == pytest.approx(program.value, rel=REFERENCE)

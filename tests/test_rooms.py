@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_sides import networks
 
-from neurec_core.dynamics import lives, relu_course, sides
+from neurec_core.dynamics import _relu_course, lives, sides
 from neurec_core.dynamics.lanes import Checks
 from neurec_core.dynamics.relu import descend
 from neurec_core.dynamics.sides import Outcome
@@ -28,12 +28,12 @@ def alike(one, other, names):
 @pytest.mark.parametrize("seed", range(8))
 def test_descent_of_relu_networks(seed, monkeypatch):
     for name, value in {"COST": 0, "PER_LANE": 0, "LONG": 2}.items():  # neurons are held wherever they can be
-        monkeypatch.setattr(relu_course, name, value)
+        monkeypatch.setattr(_relu_course, name, value)
     start, run = line(seed), {"step": 0.01, "steps": 2000, "log": [0, 700, 1999]}
     ample = descend(*start, **run)
     assert len(ample.crossings) > 2000
     for room in (2, 37):
-        monkeypatch.setattr(relu_course, "ROOM", room)
+        monkeypatch.setattr(_relu_course, "ROOM", room)
         scarce = descend(*start, **run)
         assert (scarce.steps, scarce.loss, scarce.ended) == (ample.steps, ample.loss, ample.ended)
         assert alike(scarce, ample, ("W", "a", "at", "losses", "Ws", "As", "crossings"))

@@ -11,9 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
-from . import faces
+from . import _faces
+from ._faces import INSIDE, Limits
 from .blocks import Blocks, Faces
-from .faces import INSIDE, Limits
 
 SURE = 0.999  # support values below this may be upper bounds
 AGREED = 1e-10  # upper and lower bounds of a support value that differ by less are the value
@@ -237,7 +237,7 @@ class Cones(Blocks):
         key = int(self.pattern[j]) if self.whitened else 0
         if key not in self._limits_of:
             P = self.Pt[j].T if self.whitened else None
-            self._limits_of[key] = faces.limits(self.X, self.D[:, j], P)
+            self._limits_of[key] = _faces.limits(self.X, self.D[:, j], P)
         return self._limits_of[key]
 
     def curvature(

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arguments import array, checked
 from ..params import BadInput
+from ._newton import Iterate, proximal_points
 from .blocks import Blocks
 from .certify import (
     EQUAL,
@@ -22,7 +23,6 @@ from .certify import (
     settles,
 )
 from .cones import Cones
-from .newton import Iterate, proximal_points
 from .solving import GAP, PROXIMAL_LIMIT, REACH, check_labels, scaling
 
 CHEAPER = 1e-8  # by which share a net must beat the plant to count as cheaper: what fits to `EQUAL` may err by less

@@ -9,11 +9,11 @@ import numpy as np
 from scipy.optimize import nnls
 
 from ..arguments import array, checked, number
-from . import conic
+from . import _conic
+from ._newton import Iterate, proximal_points
 from .blocks import Blocks, nearest_power
 from .certify import EQUAL, independent
 from .cones import Cones
-from .newton import Iterate, proximal_points
 
 GAP = 1e-9  # relative duality gap of `solve`
 REACH = 1e-6  # labels that least squares misses by more than this share are out of reach
@@ -154,7 +154,7 @@ def _points(blocks: Blocks, y: np.ndarray, ridge: float) -> Iterator[Iterate]:
         yield Iterate(blocks.signed(W), dual, blocks.adjoint(dual), 0)
     if blocks.even is blocks or blocks.gated is blocks:
         yield from _newton(blocks, y, cost, ridge)
-    yield from conic.optima(blocks, y, cost, ridge)
+    yield from _conic.optima(blocks, y, cost, ridge)
 
 
 def _newton(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float) -> Iterator[Iterate]:

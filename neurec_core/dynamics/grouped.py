@@ -21,7 +21,7 @@ import numpy as np
 
 from ..arguments import array, checked, number, record, whole
 from . import grouped_life as life_
-from .grouped_steps import FEW, LANES, rows
+from ._grouped_steps import FEW, LANES, rows
 
 # All neurons are grouped anew after so many steps, or when the drives of the steps add up to this: a propagator is
 # then at most exp(2), and its rounding below the margins that are trusted,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .grouped_steps import LANES, compiled, output_alone, residuals, slopes_of, step_alone, step_groups
+from ._grouped_steps import LANES, compiled, output_alone, residuals, slopes_of, step_alone, step_groups
 
 # Shares of a neuron's size, and times on the clock, below this are not trusted to rounding.
 TRUSTED = 1e-9

@@ -1,4 +1,4 @@
-"""Steps of the rules of `fused` for two layers, compiled; a network at a time, all of it in cache.
+"""Steps of the rules of `_fused` for two layers, compiled; a network at a time, all of it in cache.
 
 How often two units are active together is counted by bits: 64 inputs of a batch are a word.
 """

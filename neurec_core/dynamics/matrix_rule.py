@@ -31,18 +31,19 @@ from threadpoolctl import threadpool_limits
 from ..arguments import array, checked, choice, number, parts, whole
 from ..draws import Draws
 from ..params import BadInput
-from . import ascent, matrix_kernels
-from .ascent import Ascended, Weights, ascended, followed, prepared
+from . import _ascent, matrix_kernels
+from ._ascent import Ascended as Ascended
+from ._ascent import Weights, ascended, followed, prepared
+from ._fused import RULES, Pair, filled
 from .batches import SAMPLINGS, batches
 from .device import DTYPES, one_thread, torch_device
-from .fused import RULES, Pair, filled
 from .gaussian import population
 
 
 @checked(
     teacher=parts(array("weights of a layer", "B _ _")),
     start=parts(array("weights of a layer", "B _ _")),
-    rule=choice("rule", ascent.RULES),
+    rule=choice("rule", _ascent.RULES),
     rate=number("step size", "(0, inf)"),
     steps=whole("iterations"),
     batch=whole("inputs a step", "[1, inf)"),

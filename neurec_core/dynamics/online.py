@@ -13,7 +13,7 @@ import numpy as np
 from ..arguments import array, checked, choice, number, parts, whole
 from ..draws import Draws
 from ..params import BadInput
-from .ascent import RULES, Ascended, followed, prepared
+from ._ascent import RULES, Ascended, followed, prepared
 from .batches import batches
 from .compiled import njit
 

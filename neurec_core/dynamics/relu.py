@@ -19,7 +19,7 @@ import numpy as np
 
 from ..arguments import array, ascending, checked, number, whole
 from . import relu_kernels as kernels
-from .relu_course import TOLD, Course
+from ._relu_course import TOLD, Course
 
 # Steps until all patterns are looked at again, doubled as long as that leaves no fewer lanes.
 PATIENCE, MOST, FEWER = 512, 1 << 24, 0.75
@@ -101,7 +101,7 @@ def descend(
     steps : at most so many iterations, >= 0
     target : end at the first iteration with a smaller loss
     log : iterations, increasing, at which to note loss and weights
-    tail : error, over the way gone, for which many iterations may be taken at a time; 0 takes each (see `relu_tail`)
+    tail : error, over the way gone, for which many iterations may be taken at a time; 0 takes each
 
     Raises
     ------

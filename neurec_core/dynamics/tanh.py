@@ -93,9 +93,9 @@ def train(
     rule, marks = (OPTIMIZERS[optimizer], rate, weight_decay, tolerance, steps), np.asarray(snapshots)
     chosen = method or fastest(net, y.shape[1], dtype)
     if chosen == "batched":
-        from . import tanh_batched
+        from . import _tanh_batched
 
-        return tanh_batched.train(net, theta, X, y, rule, marks, dtype, device)
+        return _tanh_batched.train(net, theta, X, y, rule, marks, dtype, device)
     if dtype != "float64":
         raise BadInput(f"dtype (numbers computed with) must be float64 for method {chosen}, got {dtype!r}")
     return _one_by_one(net, theta.copy(), X, y, rule, marks, chosen)

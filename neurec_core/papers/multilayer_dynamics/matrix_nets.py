@@ -16,7 +16,7 @@ from .outcome import statuses
 from .setups import VALUES, enough, separated, widths
 
 if TYPE_CHECKING:
-    from ...dynamics.ascent import Ascended
+    from ...dynamics.matrix_rule import Ascended
 
 Switch = Literal["with", "without"]
 

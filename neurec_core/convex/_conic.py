@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from ._newton import Iterate
 from .blocks import RANK_TOLERANCE, Blocks, Faces, nearest_power
 from .cones import Cones
-from .newton import Iterate
 
 FAINT = 1e-12  # weights of a smaller share are rounding
 PRECISION = 1e-12  # asked of the optimum; what comes is the best that rounding allows
@@ -36,7 +36,7 @@ def optima(
     blocks : the maps A_j, rows of X of norm about 1
     y : (n,) labels, of norm about 1
     cost : (p,) the weights c_j > 0
-    ridge : >= 0, as in `newton.proximal_points`
+    ridge : >= 0, as in `_newton.proximal_points`
     walls : (n, p) which rows confine the weights of a block, where the others are known to follow
 
     **Source**: goulart2024clarabel (the method).
