@@ -55,7 +55,7 @@ def design(kind: str, draws: Draws, n: int, d: int, name: str = "X") -> np.ndarr
     -------
     X : (B, n, d) array
 
-    **Source**: wang2025overparameterized, section on numerical experiments; differs: cubed entries are
+    **Source**: wang2025overparameterized, its code; differs: cubed entries are
     rescaled to variance 1/n, so that sigma means the same in every design (the noiseless program's
     solution does not depend on the scale of X).
     """
@@ -128,7 +128,7 @@ def normalized_teacher(kind: str, k: int, d: int, draws: Draws) -> NormalizedNet
     d : input dimension
     draws : the randomness; not used by "axis"
 
-    **Source**: wang2025overparameterized, section on numerical experiments; differs: there data are drawn
+    **Source**: wang2025overparameterized, its code; differs: there data are drawn
     again when a neuron is active on no point; here the labels are NaN and the trial ends with that status.
     """
     W = NEURONS[kind](k, d, draws)

@@ -127,7 +127,7 @@ def embedded(net: Deep, theta: np.ndarray, wide: Deep) -> np.ndarray:
     BadInput : "wide (network to embed in) must have widths of at least (3, 2, 2, 1), got (3, 2, 1, 1)", or another
         depth, another d, or biases in one network only
 
-    **Source**: zhang2025local, Section 4 (null embedding).
+    **Source**: zhang2025local, null embedding.
     """
     fits = (len(wide.widths), wide.widths[0], wide.biases) == (len(net.widths), net.widths[0], net.biases)
     if not fits or any(w < m for w, m in zip(wide.widths, net.widths, strict=True)):

@@ -84,7 +84,7 @@ def sample(X: np.ndarray, directions: np.ndarray) -> Patterns:
     -------
     Patterns, in lexicographic order of the columns, the all-ones pattern last
 
-    **Source**: wang2025overparameterized, section on numerical experiments; differs: the all-ones pattern
+    **Source**: wang2025overparameterized, its code; differs: the all-ones pattern
     is added only where sampling has not found it already, so that no pattern stands twice.
     """
     h, present = all_ones(X)

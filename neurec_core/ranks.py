@@ -51,7 +51,7 @@ def tangent_rank(J: np.ndarray, tolerance: float = TOLERANCE) -> Rank:
     ------
     BadInput : "tolerance (share of the largest singular value) must be a number in (0, 1), got 1.0", or J no such array
 
-    **Source**: zhang2025local, Section 3 (model rank, empirical tangent matrix) and Corollary 4.
+    **Source**: zhang2025local, model rank and empirical tangent matrix, and Corollary 4.
     """
     values = np.linalg.svd(J, compute_uv=False)
     nonzero = _nonzero(values, tolerance)
@@ -90,7 +90,7 @@ def leakage(J_train: np.ndarray, J_test: np.ndarray, direction: np.ndarray, tole
     ------
     BadInput : as in `tangent_rank`
 
-    **Source**: zhang2025local, Section 3, the LLR condition (Lemma 1); the split of a random direction is ours.
+    **Source**: zhang2025local, Lemma 1 (the LLR condition); the split of a random direction is ours.
     """
     _, values, V = np.linalg.svd(J_train, full_matrices=False)
     seen = V * _nonzero(values, tolerance)[..., None]

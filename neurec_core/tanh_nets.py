@@ -154,7 +154,7 @@ def placed(net: Architecture, target: Neurons, shares: np.ndarray | None = None)
     ------
     BadInput : the network has fewer neurons than the target
 
-    **Source**: zhang2025local, Section 4 (critical embeddings).
+    **Source**: zhang2025local, critical embeddings.
     """
     B, k, m = len(target.a), target.a.shape[1], net.m
     if m < k:

@@ -118,7 +118,7 @@ def optimistic_sample_size(
     image : whether inputs are d x d images and kernels s x s
     nulled : output weights that are zero, kernel by kernel; with weight sharing they count where all of a kernel's do
 
-    **Source**: zhang2025local, Section 5, Theorems 5 and 6, without hidden biases; zhang2022linear, caption of Table 4,
+    **Source**: zhang2025local, Theorems 5 and 6, without hidden biases; zhang2022linear, caption of Table 4,
     with them; differs: zero output weights, which the theorems leave out, take s + beta + 1 or d + beta + 1 each
     (zhang2022linear has one less).
     """
@@ -142,7 +142,7 @@ def point_rank(kernels: np.ndarray, maps: np.ndarray) -> int:
     kernels : (K, fan-in) array, each row not zero except where its map is; biases are entries like others
     maps : (K, p) array of output weights at the positions
 
-    **Source**: zhang2025local, Section 5 (rank stratification); holds where no kernel is a shift of another.
+    **Source**: zhang2025local, rank stratification; holds where no kernel is a shift of another.
     """
     lead = np.take_along_axis(kernels, (kernels != 0).argmax(axis=1)[:, None], axis=1)
     signed, used = kernels * np.where(lead < 0, -1, 1) + 0.0, kernels.any(axis=1)

@@ -5,7 +5,7 @@ block diagonal matrix of the points' moments and A = C + blockdiag(S_ab + S_ww I
 S = sum (a, b, w)^T (a, b, w) of a side's neurons and C = e e^T, e = (0, 1, 0, 1). Near a minimum a gradient step
 multiplies the error by I - h A M, which is similar to I - h H with H = M^(1/2) A M^(1/2).
 
-**Source**: holzmuller2022training, App. C and D, and the published code, for ReLU; the leaky slopes that the theorems
+**Source**: holzmuller2022training and its code, for ReLU; the leaky slopes that the theorems
 allow are not in the code either.
 """
 
@@ -34,7 +34,7 @@ def roots(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def hessian(M: np.ndarray, S: np.ndarray) -> np.ndarray:
     """H = M^(1/2) A M^(1/2), ``(B, 4, 4)``, from ``M (B, 2, 3)`` and ``S (B, 2, 3, 3)``.
 
-    **Source**: holzmuller2022training, Def. 9 and Lemma F.3.
+    **Source**: holzmuller2022training, Lemma F.3.
     """
     root, _ = roots(M)
     whole, A = np.zeros((len(M), 4, 4)), np.zeros((len(M), 4, 4)) + np.outer(E, E)
@@ -163,7 +163,7 @@ def converged(M, root, inverse, S, pulls, h, reach, neurons, sharp):  # type: ig
     ``M (2, 3)``, ``root`` and ``inverse (2, 2, 2)``, ``S (2, 3, 3)``, ``pulls (2, 2)``: r and s of either side,
     ``neurons (K, 3)``: those that decide. ``S`` need not be given where a side has no neurons: then it is False.
 
-    **Source**: holzmuller2022training, App. D and the published code; differs: eigenvectors weigh with their
+    **Source**: holzmuller2022training, its code; differs: eigenvectors weigh with their
     largest entry, not with the 1-norm of a row (``sharp=False``).
     """
     norm = 0.0

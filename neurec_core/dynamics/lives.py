@@ -54,7 +54,7 @@ def live(
     minibatches : the moments of the points of the steps to come; None trains on all points. The certificate holds for
         all points only and must not be asked for
 
-    **Source**: holzmuller2022training, Sec. 9 and the published code: a crossing is seen at the next check, before
+    **Source**: holzmuller2022training and its code: a crossing is seen at the next check, before
     anything else.
     """
     B = len(h)

@@ -90,7 +90,7 @@ def ascend(
     BadInput : "start (weights of layer 1) must be an array of shape (B, n + 1, m) = (3, 41, any), got (3, 40, 30)",
         or a name or number that is not known or allowed
 
-    **Source**: tian2019luck, Sections 3 and 4 and its code ("matrix version"); differs: published evaluations draw
+    **Source**: tian2019luck, its code ("matrix version"); differs: published evaluations draw
     from the same stream as training and change it, ours change nothing; published accurate gradients are sums.
     """
     teacher, start, marks = prepared(teacher, start, draws, rule, steps, biases, log)

@@ -159,7 +159,7 @@ def advance(
     ------
     BadInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", or a name that is not known
 
-    **Source**: holzmuller2022training, Sections 2, 8 and 10; differs: the sums are ordered by neuron, not by point.
+    **Source**: holzmuller2022training, Section 2 and its code; differs: the sums are ordered by neuron, not by point.
     """
     prefix, rule = METHODS[method], OPTIMIZERS[optimizer]
     B, (inner, outer) = len(run.theta), map(float, scales)

@@ -3,6 +3,9 @@
 Wang, Hua, Candes and Pilanci, "Overparameterized ReLU Neural Networks Learn the Simplest Models: Neural
 Isometry and Exact Recovery", IEEE Trans. Inf. Theory 71(3), 1926-1977, 2025 (arXiv 2209.15265).
 
+The text of the paper was not at hand: numbers of its equations, definitions and figures are those that a public
+re-implementation, adzcai/neural-recovery, gives.
+
 =========================================  =====================================================
 equation                                   function
 =========================================  =====================================================

@@ -8,13 +8,13 @@ equation                                          function
 ================================================  ==============================================================
 Prop. C.2 and C.5, the closed system of a side    `neurec_core.dynamics.sides.step`
 the same, many networks side by side              `neurec_core.dynamics.lanes.run`
-Def. 9, H and the step size 1/lambda_max(H)       `neurec_core.dynamics.certificate.largest_step`
-App. D, the sufficient condition                  `neurec_core.dynamics.certificate.converged`
+H and the step size 1/lambda_max(H)               `neurec_core.dynamics.certificate.largest_step`
+the sufficient condition                          `neurec_core.dynamics.certificate.converged`
 a training from start to end, with all criteria   `neurec_core.dynamics.lives.live`
 the same, neuron by neuron                        `neurec_core.dynamics.neurons.advance`
 App. E, the event                                 `neurec_core.papers.inconsistency.law.event_probabilities`
 the law of crossing, derived here                 `neurec_core.papers.inconsistency.law.crossing_probability`
-Section 9, star data set                          `neurec_core.dynamics.grouped.descend`
+star data set                                     `neurec_core.dynamics.grouped.descend`
 Section 10, comparison of training setups         `neurec_core.papers.inconsistency.comparison.solve`
 ================================================  ==============================================================
 """

@@ -152,7 +152,7 @@ def solve(params: Star, problem: Problem, draws: Draws) -> Solution:
     The value is a `neurec_core.dynamics.grouped.Descended` for each trial; the trace holds the loss over the
     threshold at some epochs, NaN once training has ended.
 
-    **Source**: holzmuller2022training, Section 9 and its code; differs: float64 where the code has float32. With
+    **Source**: holzmuller2022training, Figures 7 and 8 and its code; differs: float64 where the code has float32. With
     ``step_rule="published"`` the step is what that code takes: its kernel matrix is built from the weights where
     the text means their gradients, which makes it ||W_0||^2, and each update is applied twice.
     """

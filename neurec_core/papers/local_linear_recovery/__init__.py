@@ -6,14 +6,14 @@ JMLR 26(69), 1-30, 2025 (arXiv 2406.18035).
 ============================================  ======================================================================
 equation                                      function
 ============================================  ======================================================================
-Section 3, model rank and empirical rank      `neurec_core.ranks.tangent_rank`
+model rank and empirical rank                 `neurec_core.ranks.tangent_rank`
 Lemma 1, the LLR condition                    `neurec_core.ranks.leakage`
 Thm. 3, null embedding of deep networks       `neurec_core.deep_nets.embedded`
 Thms. 5 and 6, optimistic sample sizes        `neurec_core.theory.optimistic_sample_size`
 rank at a point                               `neurec_core.theory.point_rank`
 separation from other minima                  `neurec_core.theory.separation_sample_size`
-Section 5, training from small weights        `neurec_core.dynamics.tanh.train`
-Section 5, Adam with dropout                  `neurec_core.dynamics.dropout.train`
+training from small weights                   `neurec_core.dynamics.tanh.train`
+Figure 4, Adam with dropout                   `neurec_core.dynamics.dropout.train`
 condensation of hidden weights                `neurec_core.papers.local_linear_recovery.dropout.condensation`
 2 r d - r^2 for a matrix of rank r            `neurec_core.papers.local_linear_recovery.factors.optimistic`
 Lemma 1 for entries of a matrix               `neurec_core.papers.local_linear_recovery.factors.determined`

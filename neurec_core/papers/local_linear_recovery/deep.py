@@ -43,7 +43,7 @@ def solve(params: DeepRanks, problem: Problem, draws: Draws) -> Solution:
     Behind a layer of one or two neurons singular values can fall off without a gap, as derivatives of a smooth function
     of few variables do; such a rank is undecided. A drawn weight that happens to be nearly zero costs rank like zero.
 
-    **Source**: zhang2025local, Section 4, Theorem 3: at most the narrow network's parameters.
+    **Source**: zhang2025local, Theorem 3: at most the narrow network's parameters.
     """
     wide = params.network(params.extra)
     theta = embedded(params.network(), problem.teacher, wide)

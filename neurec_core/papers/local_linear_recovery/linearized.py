@@ -38,7 +38,7 @@ def sample(params: LinearizedRecovery, draws: Draws) -> Problem:
 def solve(params: LinearizedRecovery, problem: Problem, draws: Draws) -> Solution:
     """Rank of the model, rank on the samples, and what these leave open of a random function in the hyperplane.
 
-    **Source**: zhang2025local, Section 3: the target is the only fit if both ranks agree (Lemma 1).
+    **Source**: zhang2025local, Lemma 1: the target is the only fit if both ranks agree.
     """
     net, theta = params.network(), params.embedded(problem.teacher, draws)
     direction = draws.normal("direction", net.size)

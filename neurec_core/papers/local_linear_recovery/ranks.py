@@ -109,7 +109,7 @@ def sample(params: Ranks, draws: Draws) -> Problem:
 def solve(params: Ranks, problem: Problem, draws: Draws) -> Solution:
     """The embedded parameters, and the rank by singular values with its gap.
 
-    **Source**: zhang2025local, Sections 3 to 5; the numbers of its experiment are those of ``d=5, s=3, k=1``.
+    **Source**: zhang2025local, Theorems 1, 5 and 6; the numbers of its experiment are those of ``d=5, s=3, k=1``.
     """
     theta = params.embedded(problem.teacher, draws)
     found = params.tangent_rank(theta, problem.X)

@@ -12,13 +12,13 @@ Theorem 8, two neurons of less norm           `neurec_core.dual_basis.cheaper`
 Theorem 8, its family with M < 0              `neurec_core.data.points_below`
 Theorem 8, its family with M > 0              `neurec_core.data.points_above`
 least norm of all networks that fit           `neurec_core.convex.interpolation.least_norm`
-Section 2, gradient descent                   `neurec_core.dynamics.relu.descend`
-Section 2, the limit of shorter steps         `neurec_core.papers.single_neuron.trajectories.shrinking_steps`
-Section 3, order of the coordinates           `neurec_core.papers.single_neuron.theory.crossed_in_order`
+gradient descent                              `neurec_core.dynamics.relu.descend`
+the limit of shorter steps                    `neurec_core.papers.single_neuron.trajectories.shrinking_steps`
+order of the coordinates                      `neurec_core.papers.single_neuron.theory.crossed_in_order`
 Theorem 6, gradient against loss              `neurec_core.papers.single_neuron.theory.gradient_share`
-Section 2, conserved differences              `neurec_core.papers.single_neuron.theory.imbalance`
+conserved differences                         `neurec_core.papers.single_neuron.theory.imbalance`
 Lemma 34, sizes of yardsticks                 `neurec_core.papers.single_neuron.theory.limiting_sizes`
-Section 4, all that is logged                 `neurec_core.papers.single_neuron.measures.logged`
+all that the published code logs              `neurec_core.papers.single_neuron.measures.logged`
 ============================================  ======================================================================
 """
 

@@ -87,7 +87,7 @@ def nuclear(W: np.ndarray) -> np.ndarray:
 def eigenbasis(X: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues, falling, and eigenvectors (columns, <u_k, v> >= 0) of X^T X / n.
 
-    **Source**: chistikov2023learning, Section 3; differs: the published code does not divide by n.
+    **Source**: chistikov2023learning and its code; differs: the published code does not divide by n.
     """
     _, sizes, rows = np.linalg.svd(X)
     values = np.zeros(X.shape[1])

@@ -70,7 +70,7 @@ class Teacher(NamedTuple):
 def sample(params: Setup, draws: Draws) -> Problem:
     """Points around a random direction, and its opposite for two teachers; labels of the teachers, none of them 0.
 
-    **Source**: chistikov2023learning, Section 4 and appendix I.
+    **Source**: chistikov2023learning, its experiments; appendix I for two teachers.
     """
     n, d, B = params.points, params.d, len(draws)
     X, mu, W = _points(params.teachers == "two", params.data == "centred", n, d, params.deviation, draws)

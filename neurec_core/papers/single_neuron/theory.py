@@ -18,7 +18,7 @@ FINE = 1e-3  # of a step times the growth rate: what is smaller follows the flow
 def pull(X: np.ndarray, y: np.ndarray) -> float:
     """|gamma|, the rate at which aligned neurons grow.
 
-    **Source**: chistikov2023learning, Section 3.
+    **Source**: chistikov2023learning, first phase.
     """
     return float(np.linalg.norm(y @ X) / len(y))
 
@@ -45,7 +45,7 @@ def crossed_in_order(coordinates: np.ndarray) -> tuple[bool, int]:
 
     Those that never do come last.
 
-    **Source**: chistikov2023learning, Section 3, second phase (sets S_1, S_2, ...), and figure 3.
+    **Source**: chistikov2023learning, second phase (sets S_1, S_2, ...).
     """
     crossed = coordinates < 0
     first = np.where(crossed.any(axis=0), crossed.argmax(axis=0), len(coordinates))
@@ -86,7 +86,7 @@ def gradient_share(
 def imbalance(W: np.ndarray, a: np.ndarray) -> np.ndarray:
     """The largest |a_j^2 - |w_j|^2| over the sum of squares, (L,); the flow keeps each, descent nearly.
 
-    **Source**: chistikov2023learning, Section 2.
+    **Source**: chistikov2023learning.
     """
     squares = (W**2).sum(axis=2)
     return np.abs(a**2 - squares).max(axis=1) / (a**2 + squares).sum(axis=1)
