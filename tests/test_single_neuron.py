@@ -291,3 +291,18 @@ def test_no_corner_of_the_parameters_raises_or_warns(values):
     for experiment in (paper.TRAJECTORIES, paper.ALIGNMENT_VS_SCALE):
         for row in experiment.rows(experiment.params(**base | values), 0, range(4)):
             assert row["status"] != Status.RAISED, row["detail"]
+
+
+@pytest.mark.parametrize("experiment", [paper.ALIGNMENT_VS_SCALE, paper.WIDTH_STUDY])
+def test_without_a_positive_neuron_there_is_no_angle_to_the_teacher_and_all_else_is_measured(experiment):
+    params = experiment.params(m=2, d=3, steps=10)
+    draws = Draws(0, range(12))
+    problem, solution, found = experiment.run(params, draws)
+    W, a = (part[:, 0] for part in solution.value)
+    active = (np.einsum("bmd,bnd->bmn", W, problem.X) > 0).any(axis=2)
+    alone = ~(active & (a > 0)).any(axis=1)
+    assert 0 < alone.sum() < 12
+    assert np.array_equal(np.isnan(found["target_angle"]), alone)
+    rows = experiment.rows(params, 0, range(12))
+    assert {row["status"] for row in rows} == {Status.CUTOFF}
+    assert all(np.isfinite([row[name] for name in ("loss", "nuclear", "energy", "distance")]).all() for row in rows)

@@ -139,7 +139,14 @@ COLUMNS = {
     "distance": Column(
         "distance of the bundle from the teacher", "measure", logarithmic=True, replay=Replay(1e-5, floor=1e-10)
     ),
-    "target_angle": Column("angle between bundle and teacher", "measure", "degrees", logarithmic=True, replay=ANGLE),
+    "target_angle": Column(
+        "angle between bundle and teacher; NaN without a bundle",
+        "measure",
+        "degrees",
+        logarithmic=True,
+        optional=True,
+        replay=ANGLE,
+    ),
     "loss": Column("training mean squared error", "measure", logarithmic=True),
     "inside": Column("mean squared error on points like the training points", "measure", logarithmic=True),
     "middle": Column("mean squared error on standard normal points", "measure", logarithmic=True),
