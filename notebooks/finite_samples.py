@@ -226,7 +226,11 @@ solved = irr[irr["width"].notna()]
 generic = solved[(solved["relation"] == "generic") & (solved["flat"] == 0)]
 generic = generic[(generic["m"] == 12) & (generic["copies"] == 0)]
 with_bias = generic[generic["bias"] == "with"]
-with_bias.pivot_table(index="d", columns="pairs", values="width").astype(int)
+least = with_bias.pivot_table(index="d", columns="pairs", values="width")
+assert (least[[0, 1]] == 12).all(axis=None)
+assert least[2].tolist() == [11, 12, 12, 12]
+assert (least.loc[2:, 3:] == 12 + 2 - least.columns[3:]).all(axis=None)
+least.astype(int)
 
 # %% [markdown]
 # None or one pair: irreducible. Two pairs: irreducible unless $d = 1$, where up to a constant every affine function is a multiple of every other. From three pairs on, only two neurons are needed for
@@ -241,6 +245,8 @@ agree = (both["width"] == both["enumerated"]).mean()
 as_planted = solved["as_planted"].mean()
 worst = solved["error"].max()
 given_up = irr["width"].isna().sum()
+left = irr[irr["width"].isna()]
+assert (left["m"] - left["pairs"]).min() > 32
 print(f"{len(both)} networks, all orientations one by one: {agree:.0%} agree")
 print(f"as planted: {as_planted:.0%} of {len(solved)}; {given_up} were given up")
 print(f"largest error of a reduced network: {worst:.0e}")
@@ -422,6 +428,9 @@ nine = table_of_relu[
 nine = nine[nine["m"] == 4]
 print(f"d = 3, m = 4: {nine['samples'].iloc[0]:.0f} samples")
 print(f"hyperplanes: {set(nine['consistent'])}, error {nine['error'].max():.0e}")
+assert (by_lines.loc[:, 4:] == 1).all(axis=None)
+assert by_lines.loc["jumps", 3] == 1
+assert (by_lines.loc[:, :2] == 0).all(axis=None)
 assert (nine["consistent"] == 4).all()
 assert nine["recovered"].all()
 by_lines.round(2)
@@ -499,6 +508,7 @@ zeros = pd.DataFrame(
 )
 zeros["4^m - 1"] = 4**zeros.index - 1
 assert (zeros["tanh"] <= zeros["4^m - 1"]).all()
+assert (2 * zeros.loc[2:, "tanh"] < zeros.loc[2:, "4^m - 1"]).all()
 zeros
 
 # %% [markdown]

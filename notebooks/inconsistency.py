@@ -136,7 +136,7 @@ against_law(small)
 
 # %% [markdown]
 # Every network ends in one of the two ways, and the measured probability is close to the asymptotic law. The law assumes a large
-# $m$; below $m \approx 100$ it is less accurate, because several neurons may compete to reach a point first.
+# $m$; in narrow networks several neurons may compete to reach a point first, and it is less accurate, as the larger table below shows.
 
 # %%
 ends = small.groupby("m")[["crossed", "converged"]].mean()
@@ -162,8 +162,8 @@ narrow = gd[gd["m"] <= 2048]
 against_law(narrow, lines="shift", shifts=(0.0, 0.01))
 
 # %% [markdown]
-# Without a shift the rate follows $m^{-1/2}$. A shift of $0.01$ is seen from $m \approx 1/\Delta = 100$ on, a shift of $0.1$
-# almost at once. A shift gives the best lines an intercept. To produce it, the network must move its kinks outwards until they
+# Without a shift the rate follows $m^{-1/2}$. A shift of $0.01$ raises it by less than 5 % up to $m = 256$, more beyond, and to more than twice its value at
+# $m = 2048$; a shift of $0.1$ is seen almost at once. A shift gives the best lines an intercept. To produce it, the network must move its kinks outwards until they
 # reach the data; the theorem excludes this case, since (P3) asks for best lines through the origin. Beside the paper's own numbers, with the standard error of their difference:
 
 # %%
@@ -187,6 +187,12 @@ z_published = tables.deviations(again[again["shift"] == 0], figure_5, 10_000)
 assert np.abs(z_published).max() < 4
 again.pivot(index="shift", columns="m", values="rate")
 
+# %%
+shifted = compared.pivot(index="shift", columns="m", values="rate")
+raised = shifted.loc[0.01] / shifted.loc[0.0]
+assert raised.loc[:256].max() < 1.05 < raised[512] < 2 < raised[2048]
+raised.to_frame("Δ = 0.01 over Δ = 0").T.round(3)
+
 # %% [markdown]
 # ### Beyond the published widths
 #
@@ -197,6 +203,8 @@ again.pivot(index="shift", columns="m", values="rate")
 # %%
 wide = gd[gd["shift"] == 0]
 by_law = runs[runs["rng"] == "law"]
+open_end = ~(by_law["crossed"] | by_law["converged"]).astype(bool)
+assert 0 < open_end.groupby(by_law["m"]).mean().max() < 0.01
 everything = pd.concat([wide, by_law]).assign(drawn=lambda t: t["rng"])
 fig = plots.curves(everything, crossing, "m", "crossed", lines="drawn")
 m = np.geomspace(16, 1e9, 33)
@@ -222,8 +230,19 @@ tail.round(4)
 
 # %% [markdown]
 # The first constant belongs to the step size $1/\lambda_{\max}$, with which all slopes are fitted in one jump. The law leaves out the neurons that
-# this jump carries through $a_i = 0$ to the other side, where they may still reach a point. The simulation follows them. To first order that would make
-# 1.561 of 1.557, a difference far below what these tables resolve: 10,000 networks of one width leave the constant open by 3 to 5 %.
+# this jump carries through $a_i = 0$ to the other side, where they may still reach a point. The simulation follows them. To first order they raise the
+# constant, as `tests/test_inconsistency.py` computes, but by far less than these tables resolve: the standard error of 10,000 networks of one width is 3 to 5 %.
+# Below $m = 100$ the simulation crosses more often than the law says:
+
+# %%
+narrow_law = rate(wide[wide["m"] < 256], "crossed", ["m"]).set_index("m")
+narrow_law["law"] = [law.crossing_probability(w)[0] for w in narrow_law.index]
+narrow_law["z"] = tables.deviations(narrow_law, narrow_law["law"])
+assert (narrow_law.loc[:64, "z"] > 3).all()
+assert abs(narrow_law.loc[128, "z"]) < 3
+percent = 100 * np.sqrt((1 / tail["rate"] - 1) / tail["trials"])[:4]
+assert percent.round().tolist() == [3, 4, 4, 5]
+narrow_law.round(4)
 
 # %% [markdown]
 # ### Other ways to train (figure 5)
@@ -337,6 +356,7 @@ escapes_more = bool(widest["low"] > 2 * figure_8["mse_below"][-1])
 assert escapes_more
 kernel, step = used["kernel"].median(), used["step"].median()
 print(f"largest eigenvalue of the kernel {kernel:.3f} m; step used {step:.2f}/m")
+assert np.isclose(kernel * step, 1 / 5, atol=0.02)
 stated.round(3)
 
 # %% [markdown]
@@ -365,7 +385,7 @@ worst = errors.idxmax(axis=1).unstack("optimizer") == "zero"
 cost = (errors["zero"] / errors.min(axis=1)).unstack("optimizer")
 assert worst[["gd", "momentum"]].all(axis=None)
 assert cost.loc["ex", "adam"].between(1.02, 1.04).all()
-assert cost.loc["radial", "adam"].between(2.5, 6).all()
+assert np.allclose(cost.loc["radial", "adam"], [5.9, 2.6], atol=0.05)
 cost.round(2)
 
 # %% [markdown]
@@ -478,7 +498,7 @@ pd.DataFrame({**figures, **numbers}, index=columns).T
 # | star, step size | kernel of the parameters, every update twice: $2/\Vert W_0\Vert^2$ | `step_rule="published"`; default $1/\lambda_{\max}$ as stated |
 # | Table L.1, "best test RMSE" | least validation RMSE | `valid_rmse`; headline is the test error at that epoch |
 # | Table L.1, d = 64 | standard error of half the networks | of all |
-# | sufficient condition | eigenvectors weighed by the 1-norm of a row | `constant="published"`; default their largest entry: 10 % fewer steps, the same outcomes |
+# | sufficient condition | eigenvectors weighed by the 1-norm of a row | `constant="published"`; default their largest entry: fewer steps, the same outcomes |
 # | sign flips | a step may carry $a_i$ through zero unseen | such neurons are followed on their new side |
 # | networks that are not a number | never "crossed", also if a kink had reached a point before; run to the end | crossed if it had, else a status |
 # | figure 1, caption | 300 samples, $h = 0.002$ | 256 samples, $h = 0.01$, as the code and the curves |

@@ -132,6 +132,7 @@ way["losers_median"] = by_rule["losers_median"].median()
 theirs = {"losers": 2.6e-4, "losers_median": 1.15e-4, "losers_max": 1.5e-3}
 way.loc["authors' README, 20000"] = pd.Series(theirs)
 assert 5e-5 < way.loc[20_000, "losers_median"] < 3e-4
+assert way.loc[20_000, "losers"] > 5 * way.loc[20_000, "losers_median"]
 assert (np.diff(way["losers"].iloc[:8]) < 0).all()
 way.map(lambda value: f"{value:.2g}")
 
@@ -145,6 +146,8 @@ ends = ends.query("bias == 0 and trial < 4 and iterations in (4000, 20000)")
 by_end = ends.groupby(["rule", "rate", "iterations"])[seen].median()
 left = by_end["losers"].xs(20_000, level="iterations").droplevel("rate")
 assert left["gradient"] > 2 * left["matrix"]
+in_closed_form = by_end.loc[("population", 0.2), "losers"].item()
+assert left["matrix"] < in_closed_form < by_rule["losers"].mean()[100]
 by_end.map("{:.2g}".format)
 
 # %% [markdown]
@@ -161,6 +164,7 @@ settled["elsewhere"] = pd.Series(
 )
 assert (settled.loc[0.2, ["matrix", "exact_summed"]] < 0.5).all()
 assert (settled.loc[0.02, ["matrix", "exact_summed"]] > 0.999).all()
+assert (settled.loc[:0.05, ["matrix", "exact_summed"]] > 0.98).all(axis=None)
 settled.round(4)
 
 # %% [markdown]
@@ -177,6 +181,7 @@ assert luck["initial"].is_monotonic_increasing
 assert luck["normalized_rank"].max() < 0.25
 assert luck["normalized_rank"].is_monotonic_decreasing
 assert luck["lucky"].iloc[2] > luck["lucky"].iloc[0]
+assert np.isclose(luck.loc[5, "rank"], 1.4, atol=0.05)
 luck.round(3)
 
 # %% [markdown]
@@ -207,6 +212,7 @@ trained = middle[middle.index > 1]
 assert (trained["live_1"] > trained["live_2"]).all()
 assert (trained["live_2"] > trained[["live_3", "live_4"]].max(axis=1)).all()
 assert (trained["live_4"] > trained["live_3"]).all()
+assert np.allclose(middle.loc[40, ["live_4", "live_3"]], [0.892, 0.875], atol=5e-4)
 middle.round(3)
 
 # %% [markdown]
@@ -238,11 +244,14 @@ assert ranks.is_monotonic_increasing
 assert ranks["rank_1"] < 0.05
 assert at_end["live_1"].min() > 0.999
 found = [f"matches_{k}" for k in (1, 2, 3, 4)]
-pd.concat([ranks, at_end[found].mean()]).round(3).to_frame("40 epochs").T
+matches = at_end[found].mean()
+assert (matches > 1).all()
+beside = pd.concat([ranks, matches]).round(3).to_frame("40 epochs")
+another_run = pd.Series([0.012, 0.103, 0.192, 0.281], ranks.index)
+beside.assign(**{"another run of the authors' program": another_run}).T
 
 # %% [markdown]
-# Normalised ranks of the winners: luck decides in the lowest layer (another run of the authors' program: 0.012, 0.103, 0.192, 0.281), less and less so above.
-# Several students stand for one teacher neuron.
+# Normalised ranks of the winners: luck decides in the lowest layer, less and less so above. On average more than one student neuron matches each teacher neuron.
 #
 # ### The knobs
 
@@ -265,7 +274,9 @@ cells = plain.groupby(["data_std", "rate"])[lowest_up].mean()
 small_points, large = cells.loc[(1.0, "4")], cells.loc[(10.0, "0.05")]
 assert cells.loc[(1.0, "0.05"), "live_1"] < 0.7 < 0.99 < large["live_1"]
 assert abs(small_points["live_1"] - large["live_1"]) < 0.005
-assert (small_points[lowest_up[1:]] < large[lowest_up[1:]] - 0.02).all()
+above = pd.DataFrame([small_points, large])[lowest_up[1:]]
+rounded = [[0.87, 0.71, 0.71], [0.91, 0.77, 0.74]]
+assert np.allclose(above, rounded, atol=0.005)
 cells.loc[[(1.0, r) for r in ("0.05", "0.5", "1.5", "4")] + [(10.0, "0.05")]].round(
     3
 )
@@ -285,8 +296,10 @@ cost = kinds.groupby(["batch_norm", "normalize"])["live_2"].mean()
 blown = knobs.query("rate == '0.5' and status == 'the iterates diverged'")
 assert usual["0.5"] < usual["0.05"] < usual["0.2"]
 assert len(blown)
-others = cost.drop(("without", "without"))
-assert others.max() < cost["without", "without"]
+ways = ["after", "before", "without"], ["without", "without", "with"]
+slower = cost.loc[list(zip(*ways, strict=True))]
+assert np.allclose(slower, [0.78, 0.79, 0.75], atol=0.005)
+assert np.isclose(cost["without", "without"], 0.91, atol=0.005)
 print(usual.round(3).to_string())
 cost.round(3).to_frame("second layer")
 
@@ -336,6 +349,8 @@ deepest = wide[wide["widths"] == "50-75-100-125"]
 by_time = deepest.groupby(["node_multi", "epochs"])[columns].mean()
 assert by_time.loc[(2, 20), "live_4"] > 0.95 > 0.8 > by_time.loc[(1, 20), "live_4"]
 assert by_time.loc[(2, 20), "fan_out_1"] < by_time.loc[(2, 1), "fan_out_1"]
+found = by_time.xs(20, level="epochs")[lowest_up] > 0.95
+assert found.to_numpy().tolist() == [[True, False, False, False], [True] * 4]
 by_time.round(3).T
 
 # %% [markdown]

@@ -147,6 +147,7 @@ medians.map(lambda value: f"{value:.5g}" if value > 0.1 else f"{value:.0e}")
 missed = (every["missed"] / every["cells"]).groupby([every["d"], every["n"]])
 missed = missed.median().unstack("n")
 assert (missed.loc[2] == 0).all()
+assert missed.loc[4, 40] > 0.4
 print("share of the vertices that 200,000 directions miss, median:")
 missed.map("{:.1%}".format)
 
@@ -210,8 +211,11 @@ per_label = alternating.assign(
 )
 at = per_label[per_label["weights"].isin([2, 4, 5, 8, 10])]
 at = rate(at, "zero_loss", ["weights", "n"])
-assert at[at["n"] == 100].set_index("weights").loc[4, "rate"] == 0
-assert (at[at["weights"] == 10]["rate"] == 1).all()
+fits = at.pivot(index="weights", columns="n", values="rate")
+assert fits.loc[4, 100] == 0
+assert (fits.loc[4, [12, 20]] > 0.75).all()
+assert fits.loc[8].min() > 0.95
+assert fits.loc[10].min() == 1
 at.pivot(index="weights", columns="n", values=["rate", "trials"])
 
 # %% [markdown]
@@ -234,6 +238,7 @@ scale = half["d"] / half["n"]
 at_half = half[["threshold", "low", "high"]].mul(scale, axis=0)
 at_half.index = "n = " + half["n"].astype(str) + ", d = " + half["d"].astype(str)
 assert at_half["threshold"].between(2.5, 5).all()
+assert at_half["low"].iloc[-1] > at_half["high"].iloc[:-1].max()
 at_half.round(2)
 
 # %% [markdown]
@@ -248,6 +253,7 @@ held = rate(both, "zero_loss", ["m", "stabilized"])
 held = held.pivot(index="m", columns="stabilized", values="rate").dropna()
 assert (held["ridge"] <= held["no"]).all()
 assert held.loc[16, "ridge"] < held.loc[16, "no"] - 0.1
+assert held.loc[12, "ridge"] < held.loc[12, "no"] / 2
 held.round(2)
 
 # %% [markdown]
@@ -273,7 +279,8 @@ plots.logarithmic(fig)
 # %%
 ways = selected[(selected["n"] == 1000) & (selected["d"] == 10)]
 by_tries = ways.groupby("tries")[["largest", "error", "rounded"]].median()
-assert by_tries["largest"].iloc[-1] < by_tries["largest"].iloc[0]
+gaps = by_tries["largest"] / by_tries["largest"].iloc[0]
+assert gaps[256] < 0.6 < 0.9 < gaps.loc[:64].min()
 by_tries.map(lambda value: f"{value:.1e}")
 
 # %%
@@ -322,6 +329,7 @@ assert (
     by_signs.loc["greedy", "alternating"] < by_signs.loc["descent", "alternating"]
 )
 assert by_signs.loc["flipping", "random"] < by_signs.loc["descent", "random"]
+assert by_signs.loc["greedy", "random"] > by_signs.loc["descent", "random"]
 by_signs.round(3)
 
 # %% [markdown]
@@ -340,6 +348,7 @@ gains = gains.groupby("m").agg(["mean", "sem"])
 size = gains["greedy"]["mean"] / gains["greedy"]["sem"]
 assert (gains["flipping"]["mean"] > 0).all()
 assert gains["greedy"]["mean"].idxmax() == 4
+assert size.loc[[1, 3]].between(-2, 0).all()
 gains[("greedy", "mean / sem")] = size
 gains.round(3)
 
@@ -398,7 +407,8 @@ assert polish["never_worse"].all()
 thirty = polish[polish["n"] == 30]
 long_runs = thirty[thirty["steps"] == thirty["steps"].max()]
 at_rest = long_runs.groupby("m")[["at_optimum", "on_walls", "crossings"]].mean()
-assert at_rest["at_optimum"].iloc[0] > at_rest["at_optimum"].iloc[-1]
+assert at_rest["at_optimum"].iloc[0] == 1
+assert at_rest["at_optimum"].iloc[-1] < 0.5 < at_rest["on_walls"].min()
 at_rest.map("{:.2g}".format)
 
 # %% [markdown]

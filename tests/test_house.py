@@ -257,6 +257,32 @@ def test_notebooks_check_what_they_claim(notebook):
     assert len(re.findall(r"^assert ", code, re.M)) >= 3
 
 
+# Numbers of the prose that are no result: widths of bands, what the paper prints, a target, and something to try.
+GIVEN = {
+    "convex_recovery": {"95 %"},
+    "inconsistency": {"0.002"},
+    "local_linear_recovery": {"0.6"},
+    "multilayer_dynamics": {"6.4"},
+    "single_neuron": {"80 %"},
+}
+
+
+def stated(cells) -> set[str]:
+    """Decimal fractions and percentages in the prose of a notebook, outside of tables, titles and code spans."""
+    lines = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown").splitlines()
+    prose = re.sub(r"`[^`]*`", "", "\n".join(line for line in lines if not line.startswith(("|", "#"))))
+    return set(re.findall(r"(?<![\w.])\d+(?:\.\d+(?: %)?| %)", prose))
+
+
+def test_a_fraction_in_the_prose_stands_in_a_cell_too(notebook):
+    name, nb = notebook
+    code = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "code")
+    known = {float(number) for number in re.findall(r"(?<![\w.])\d+(?:\.\d+)?", code)}
+    values = {text: float(text.removesuffix(" %")) for text in stated(nb.cells)}
+    unknown = {text for text, value in values.items() if not known & ({value, value / 100} if "%" in text else {value})}
+    assert unknown == GIVEN.get(name, set()), "neither asserted nor compared in a cell"
+
+
 # ------------------------------------------------------------------------------------------------- one list of versions
 
 
