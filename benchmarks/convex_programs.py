@@ -22,7 +22,7 @@ from neurec_core.papers.convex_recovery.treat import RECOVERY_TOLERANCE, listing
 
 from .decisions import REFERENCE, draw, furthest
 
-# The last takes the cone solver a minute a trial.
+# The last takes the cone solver a minute per trial.
 CASES: list[tuple[str, int, int, int, dict[str, Any]]] = [
     ("skip", 100, 40, 3, {}),
     ("skip", 200, 50, 3, {}),

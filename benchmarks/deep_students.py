@@ -113,8 +113,8 @@ def row(what: str, start: deep_relu.DeepNet, wise: deep_relu.DeepNet, X: np.ndar
         "": what,
         "seeds": B,
         "precision": dtype,
-        "published (µs a step)": round(1e6 * each),
-        "ours (µs a seed and step)": round(1e6 * own, 1),
+        "published (µs per step)": round(1e6 * each),
+        "ours (µs per seed and step)": round(1e6 * own, 1),
         "ratio": round(each / own, 1),
         "weights differ by": f"{np.abs(weights - net.read().layers[0].W[0]).max():.0e}",
     }

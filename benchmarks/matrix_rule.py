@@ -2,7 +2,7 @@
 
 Published, in float32: forward passes that keep every layer, the recursion of batch means, new inputs in each step, and
 columns brought to norm 1; where the exact gradient is asked for, that routine once for each input of a batch. Nothing
-is evaluated inside. Ours draws its inputs by address, which is part of its time and told apart. One thread.
+is evaluated inside. Ours draws its inputs by address, which is part of its time and listed separately. One thread.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def main() -> None:
         row("matrix rule", 5, 64, 32, (400, 128), "matrix"),
         row("exact gradient", 2, 64, 32, (10, 128), "exact"),
         row("exact gradient", 5, 64, 32, (10, 128), "exact"),
-        row("one input a step", 2, 1, 8, (400, 4096), "matrix"),
-        row("one input a step", 5, 1, 8, (400, 4096), "matrix"),
+        row("one input per step", 2, 1, 8, (400, 4096), "matrix"),
+        row("one input per step", 5, 1, 8, (400, 4096), "matrix"),
     ]
     print(pd.DataFrame(rows).to_string(index=False))

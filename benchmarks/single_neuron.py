@@ -96,7 +96,7 @@ def row(what: str, case: Case, theirs: int, ours: int, step: float = 0.01, log: 
         taken += end.steps
     return {
         "": what,
-        "published (µs an iteration)": round(1e6 * each),
+        "published (µs per iteration)": round(1e6 * each),
         "ours (µs)": f"{1e6 * spent / taken:.3g}",
         "ratio": round(each * taken / spent),
         "weights differ by": f"{np.abs(W - near.W).max() / np.abs(W).max():.0e}",

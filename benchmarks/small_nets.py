@@ -116,7 +116,7 @@ def compiling() -> None:
 
 
 def steps(name: str, factor: int) -> dict[str, object]:
-    """One row: steps a second, the mean over sample sizes."""
+    """One row: steps per second, the mean over sample sizes."""
     speeds, apart, errors = [], [], []
     for n in SIZES:
         one, made = case(SampleSweep(architecture=name, factor=factor, n=n, step=0.1)), []

@@ -63,8 +63,8 @@ def compare(m: int, trials: int, epochs: int, ours: int = OURS) -> dict[str, obj
     return {
         "m": m,
         "nets": trials,
-        "published (µs a step)": round(1e6 * each[0], 1),
-        "ours (µs a step)": round(1e6 * each[1], 2),
+        "published (µs per step)": round(1e6 * each[0], 1),
+        "ours (µs per step)": round(1e6 * each[1], 2),
         "ratio": round(each[0] / each[1]),
         "changes of a pattern a step": round(sum(one.changes for one in found) / trials / ours, 2),
         "losses differ by": f"{np.max(np.abs(theirs / losses - 1)):.0e}",

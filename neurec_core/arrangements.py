@@ -210,7 +210,7 @@ def _behind(rows: np.ndarray, h: np.ndarray, i: int) -> np.ndarray | None:
     remainder = others.T @ nnls(others.T, A[i])[0] - A[i] if len(others) else -A[i]
     depth = -A[i] @ remainder
     direction = remainder + depth / 2 / np.abs(heights[i]) * h
-    # The signs are the certificate; the depth only tells rounding apart from a real margin.
+    # The signs are the certificate; the depth only distinguishes rounding from a real margin.
     if depth < GRAZING**2 or not (others @ direction > 0).all() or not A[i] @ direction < 0:
         return None
     return direction / np.linalg.norm(direction)
@@ -220,7 +220,7 @@ def _behind(rows: np.ndarray, h: np.ndarray, i: int) -> np.ndarray | None:
 def adversarial(
     X: np.ndarray, score: Callable[[np.ndarray], np.ndarray], starts: np.ndarray, kicks: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Patterns with as large a score as a local search finds, one search a start.
+    """Patterns with as large a score as a local search finds, one search per start.
 
     Each kick spans a great circle with the current direction; all cells on it are scored and the best is the
     next. From there the search crosses single hyperplanes as long as a cell next to it scores more. So no

@@ -214,7 +214,7 @@ class Latest:
         while self._waiting is not None:
             self._stopped = False
             self.tell("computing")
-            with contextlib.suppress(Exception):  # the call tries again: what is wrong is told then
+            with contextlib.suppress(Exception):  # the call tries again: an error is shown then
                 await loop.run_in_executor(self._thread, self.worker.ready)
             request, self._waiting = self._waiting, None
             try:

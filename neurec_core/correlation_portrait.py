@@ -48,7 +48,7 @@ def _panels(layers: int, curves: bool) -> go.Figure:
 
 
 def _maps(found: list[np.ndarray], orders: list[np.ndarray]) -> list[dict[str, Any]]:
-    """A heat map a layer; numbers to 3 digits, since a page carries many."""
+    """One heat map per layer; numbers to 3 digits, since a page carries many."""
     hover = "teacher %{y}, student %{x}: %{z:.2f}<extra></extra>"
     return [
         {

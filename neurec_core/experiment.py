@@ -102,7 +102,7 @@ class Experiment:
     presets : "tiny" (tests, seconds), "quick" (notebook, under a minute), "paper" (the published figure)
     citation : the paper, one line
     guides : predicted curves
-    batch : trials solved together, which is also the most that an interrupted sweep loses a worker
+    batch : trials solved together, which is also the most that an interrupted sweep loses per worker
     sampled : parameters that only `sample` and `score` read; points that differ in these alone are solved
         together, and everything in a `Problem` and a `Solution` then has a leading trial axis
     follow : the same solve as it comes along: ``(params, problem, draws)`` yields solutions that grow, each one
@@ -183,7 +183,7 @@ class Experiment:
             yield problem, solution, self.score(params, problem, solution)
 
     def rows(self, params: Params, seed: int, trials: Sequence[int]) -> list[dict[str, Any]]:
-        """One plain row a trial: parameters, seed, trial, scores, status, detail, seconds."""
+        """One plain row per trial: parameters, seed, trial, scores, status, detail, seconds."""
         return self.rows_together([(params, trial) for trial in trials], seed)
 
     def rows_together(self, places: Sequence[tuple[Params, int]], seed: int) -> list[dict[str, Any]]:

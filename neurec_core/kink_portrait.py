@@ -57,7 +57,7 @@ def compared(points: np.ndarray, places: np.ndarray, curves: Mapping[str, np.nda
     ----------
     points : (n,) array, marked below the curves
     places : (k,) array at which functions are drawn
-    curves : the values of each, ``(k,)``, by its name; those that lie on each other are told apart by their dashes
+    curves : the values of each, ``(k,)``, by its name; those that lie on each other differ in their dashes
     title : may hold a line of small print after ``<br><sup>``
     """
     dashes = ("solid", "dot", "solid", "dash")
@@ -82,7 +82,7 @@ def marked(fig: go.Figure, counts: Mapping[str, Sequence[float]], span: tuple[fl
     Parameters
     ----------
     fig : curves along one parameter, one for each of the counts
-    counts : for each name one count a curve, in their order; the dashes tell names apart
+    counts : for each name one count per curve, in their order; names differ in their dashes
     span : from where to where the lines go, by default as rates do
     """
     for (name, values), dash in zip(counts.items(), ("dot", "dash"), strict=False):

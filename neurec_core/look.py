@@ -42,7 +42,7 @@ def style(fig: go.Figure, title: str, alt: str, height: int = 460, narrow: dict[
     Parameters
     ----------
     title : may hold a line of small print after ``<br><sup>``
-    alt : what a reader who does not see the figure is told
+    alt : description for a reader who does not see the figure
     narrow : the layout that changes on a phone
     """
     meta = {"alt": alt} | ({"narrow": narrow} if narrow else {})
@@ -68,7 +68,7 @@ def player(fig: go.Figure, title: str, alt: str, label: str = "step") -> go.Figu
     ----------
     fig : with named frames
     title : may hold a line of small print after ``<br><sup>``
-    alt : what a reader who does not see the figure is told
+    alt : description for a reader who does not see the figure
     label : what the frames' names count
     """
     at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}

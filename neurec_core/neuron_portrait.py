@@ -18,7 +18,7 @@ SIGNS = {1: ("positive output weight", COLORS[1]), -1: ("negative output weight"
 GRAY = {"color": "gray", "dash": "dash", "width": 1}
 SMALLEST = 1e-26  # of what is drawn on a logarithmic axis
 PLACES = 161  # of a function
-THIN = 3  # looks a step of a neuron's way at rest
+THIN = 3  # looks per step of a neuron's way at rest
 MARGIN = 1.0  # of a line, beyond its points
 
 

@@ -65,7 +65,7 @@ def all_ones(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         unit = X[b] / norms
         weights, _ = nnls(np.vstack([unit.T, np.ones(n)]), np.append(np.zeros(d), 1.0))
         direction = unit.T @ weights
-        # The certificate is the direction itself; its size only tells rounding apart from a real margin.
+        # The certificate is the direction itself; its size only distinguishes rounding from a real margin.
         if np.linalg.norm(direction) > 1e-9 and (X[b] @ direction > 0).all():
             h[b], present[b] = direction / np.linalg.norm(direction), True
     return h, present

@@ -1,7 +1,7 @@
 """Ranks of tangent spaces: how many directions a model has at a point, and which of them some inputs determine.
 
-The derivatives of a model's outputs with respect to its parameters, one row an input, are its empirical tangent matrix.
-On many inputs its rank is that of the model at that point; on n inputs it says what n samples determine.
+The derivatives of a model's outputs by its parameters, one row per input, are its empirical tangent matrix. On many
+inputs its rank is that of the model at that point; on n inputs it says what n samples determine.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def tangent_rank(J: np.ndarray, tolerance: float = TOLERANCE) -> Rank:
     """Numerical rank of tangent matrices, and the gap that decides it.
 
     Inputs in general position see min(n, rank) of an analytic model, so that more inputs than the rank give the rank
-    of the model at that point, and a rank below n tells that they were enough.
+    of the model at that point, and a rank below n shows that they were enough.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ class Store:
     Raises
     ------
     BadInput : a folder that cannot be written to, or that is another experiment's or other code's; an experiment
-        whose code stands in no file, so that rows of other code could not be told from its own
+        whose code stands in no file, so that rows of other code could not be distinguished from its own
     StoreFailed : a disk that is full
     """
 

@@ -1,4 +1,4 @@
-"""Tables: one row a trial, stored as Parquet with their provenance; and what can be told from them.
+"""Tables: one row per trial, stored as Parquet with their provenance; and statistics of their rows.
 
 A table is a `pandas.DataFrame` with the parameters, ``seed``, ``trial``, the scores, ``status``,
 ``detail`` and ``seconds``. Events are nullable booleans: a trial that failed has no measures.
@@ -137,7 +137,7 @@ def rate(table: pd.DataFrame, event: str, by: Sequence[str]) -> pd.DataFrame:
     ----------
     table : rows of trials
     event : a column of kind "event"
-    by : columns whose values tell groups apart
+    by : columns whose values distinguish groups
 
     Returns
     -------

@@ -79,8 +79,8 @@ def architecture(
     ----------
     name : "fc", fully connected with a neuron for every kernel and position; "ws", a convolution; "ns", a convolution
         whose kernels differ from position to position (locally connected)
-    d : inputs, >= 1; of an image, pixels a side
-    s : kernel size, in [1, d]; of an image, pixels a side
+    d : inputs, >= 1; of an image, pixels per side
+    s : kernel size, in [1, d]; of an image, pixels per side
     kernels : how many, >= 1
     hidden_bias : whether neurons have a bias, shared where the weights are
     output_bias : whether the output has one

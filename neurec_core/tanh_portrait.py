@@ -69,7 +69,7 @@ def condensation(cosines: Mapping[str, np.ndarray], title: str) -> go.Figure:
     """
     fig = make_subplots(1, len(cosines), subplot_titles=list(cosines))
     for column, similarity in enumerate(cosines.values(), start=1):
-        # The second eigenvector of a similarity tells its blocks apart.
+        # The second eigenvector of a similarity separates its blocks.
         order = np.argsort(np.linalg.eigh(similarity)[1][:, -2])
         values = similarity[np.ix_(order, order)].astype(np.float32)
         fig.add_trace(go.Heatmap(z=values, coloraxis="coloraxis", hovertemplate="%{z:.2f}<extra></extra>"), 1, column)

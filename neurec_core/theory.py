@@ -112,7 +112,7 @@ def optimistic_sample_size(
     Parameters
     ----------
     architecture : "ws" (a convolution), "ns" (without weight sharing) or "fc" (fully connected)
-    d, s : inputs and kernel size; of an image, pixels a side; s in [1, d]
+    d, s : inputs and kernel size; of an image, pixels per side; s in [1, d]
     k : kernels, >= 0, in general position: none is, up to sign, a shift of another with the same hidden bias
     hidden_bias, output_bias : which biases the network has
     image : whether inputs are d x d images and kernels s x s

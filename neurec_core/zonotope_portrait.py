@@ -13,12 +13,12 @@ from .look import COLORS, SCALE, panel_trace, player, stacked, style
 from .params import Params
 
 TILT = np.radians(24)  # of the eye above the horizon
-TURN = 4.0  # degrees a frame
+TURN = 4.0  # degrees per frame
 CIRCLE = 120  # places on a great circle, at rest
 COARSE = 72  # the same, in a film
 UNITS = (COLORS[1], COLORS[2], COLORS[3], COLORS[4])
 SIGNS = (("circle", "adds"), ("diamond", "subtracts"))  # of output weights, which take turns
-TITLES = ("zonotope: a vertex a pattern", "directions: a region a pattern")
+TITLES = ("zonotope: a vertex per pattern", "directions: a region per pattern")
 
 
 def walk(params: Params, problem: Problem, solution: Solution, scores: dict[str, np.ndarray]) -> go.Figure:

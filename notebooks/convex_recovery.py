@@ -75,18 +75,19 @@ from neurec_core.tables import load, published, rate, usable
 # %% [markdown]
 # ## One instance
 #
-# Sample a problem, solve it, look. With three times as many points as dimensions the planted linear neuron comes back.
+# We sample a problem, solve it and draw both. With three times as many points as dimensions the planted linear neuron is recovered.
 
 # %%
 params = INSTANCE.params(n=60, d=20)
 portrait.recovery(params, *INSTANCE.run(params, Draws(seed, trials=[0])))
 
 # %% [markdown]
-# Left: every dot (found) sits in its ring (planted). Middle: the norm of the dual vector at each block. The planted block
-# has norm 1, all others stay below: that is the proof. The line is the same for the least-norm dual vector of the isometry
-# condition. Right: where this instance lies.
+# On the left every dot (found) lies in its ring (planted). The middle panel plots the norms $\|A_j^\top \lambda\|$ of all blocks, largest
+# first. The planted block lies at 1 and all others lie below it; by the criterion above, this proves that the plant is the only
+# solution. The line shows the same norms for the least-norm dual vector of the isometry condition. On the right is the place of this
+# instance in the plane of $n$ and $d$.
 #
-# With fewer than two points a dimension, the same program finds something else.
+# With fewer than two points per dimension, the same program finds another network.
 
 # %%
 fewer = params.with_(n=30)
@@ -96,7 +97,7 @@ portrait.recovery(fewer, *INSTANCE.run(fewer, Draws(seed, trials=[0])))
 # A direction is active on every point. Its gate can carry any share of the plant at no extra cost: there are many
 # solutions, and the one of least Euclidean norm, shown here, splits the plant evenly.
 #
-# Two neurons behind a normalised layer, seven points a dimension:
+# Two neurons behind a normalised layer, seven points per dimension:
 
 # %%
 two = INSTANCE.params(model="normalized", k=2, n=140, d=20)
@@ -121,8 +122,8 @@ small = sweep(
 plots.phase_diagram(small, paper.SKIP_RECOVERY, "n", "d")
 
 # %% [markdown]
-# Colour is the rate of recovery; a dot is where it crosses one half for that $d$, with the interval in which the data
-# cannot tell it from one half; the dashed line is $n = 2d$.
+# Colour is the rate of recovery. A dot marks the $n$ at which the rate crosses one half for that $d$, and its bar covers every $n$ whose
+# band still contains one half; the dashed line is $n = 2d$.
 #
 # First the two one-way statements, which must hold in every single trial.
 
@@ -321,8 +322,8 @@ figure(noisy, paper.SKIP_DISTANCE, "test_distance")
 
 # %% [markdown]
 # Without noise the edge of recovery is sharp. With it, the distance to the right of the edge grows in proportion to
-# $\sigma$. The published code evaluates the fit with ReLU units although it was fitted with gates; where recovery fails,
-# that is the error of no network that fits the data. The medians of both, left of the edge:
+# $\sigma$. The published code evaluates the fit with ReLU units although it was fitted with gates. Where recovery fails, the
+# function obtained this way does not fit the training data, so that its test error has no interpretation. The medians of both, left of the edge:
 
 # %%
 left = noisy[(noisy["sigma"] == 0) & (noisy["n"] < 2 * noisy["d"])]
@@ -341,7 +342,7 @@ right.round(4)
 # ### Weight decay instead of the least norm (probably figures 20, 21 and 24)
 #
 # Training with weight decay $\beta$ to global optimality is a convex program as well, their eq. (211): the squared residual
-# plus $\beta$ times the sum of norms, with ReLU units. At the published $\beta = 10^{-6}$ it is all but the least norm. These
+# plus $\beta$ times the sum of norms, with ReLU units. At the published $\beta = 10^{-6}$ the solution is practically the least-norm fit. These
 # programs have a cone for each pattern and sign and take longer: the tables stop at $n = 160$ and $n = 120$.
 
 # %%
@@ -590,9 +591,9 @@ checked
 #
 # | published | here | effect |
 # |---|---|---|
-# | a cone solver, weights compared with $10^{-4}$ | a proof: a dual vector, or a cheaper net | the same decisions, faster; ties are told apart |
+# | a cone solver, weights compared with $10^{-4}$ | a proof: a dual vector, or a cheaper net | the same decisions, faster; ties are recognised |
 # | ties decided by where the solver stops | `unique` is False; the even split is measured | a distance of the plant to a tie is no accident of a solver |
-# | gated solution evaluated with ReLU on test points | gated as it was fitted; the published way is `test_distance_relu` | where recovery fails, the published number is the error of no network that fits the data |
+# | gated solution evaluated with ReLU on test points | gated as it was fitted; the published way is `test_distance_relu` | where recovery fails, the published number is the error of a function that does not fit the data |
 # | the all-ones pattern appended even if it was sampled | appended once | no forced tie between two copies |
 # | a local search for the all-ones pattern | non-negative least squares, with the direction or the weights as certificate | never missed |
 # | gates in place of ReLU units in most figures | the same; `program="exact"` solves with the cones | the edge of the relaxation lies to the right of the network's |

@@ -113,7 +113,7 @@ assert flip_error < 1e-12
 assert four.m == 4
 
 # %% [markdown]
-# After the turn, two neurons look the same way along one hyperplane and are merged. Three opposite pairs, without any relation, are always one neuron too many:
+# After the turn, two neurons are active on the same side of one hyperplane and are merged. Three opposite pairs, without any relation, are always one neuron too many:
 
 # %%
 pairs = {"m": 6, "pairs": 3, "bias": "without"}
@@ -128,7 +128,7 @@ assert fewer.m == 5
 assert pair_error < 1e-12
 
 # %% [markdown]
-# ### A kink that nobody sees
+# ### A kink beyond all points
 #
 # Fifty points on a line; two networks of three neurons, both irreducible.
 
@@ -166,7 +166,7 @@ assert scores["recovered"][0]
 assert cost < 1e-30
 
 # %% [markdown]
-# Whatever meets the data is the teacher, up to the order of neurons and the sign $\tanh(-z) = -\tanh(z)$. The same sixteen points do not tell two ReLU networks apart:
+# Every network that fits the data is the teacher, up to the order of neurons and the sign $\tanh(-z) = -\tanh(z)$. The same sixteen points do not distinguish two ReLU networks:
 
 # %%
 tanh_points = problem.X[0]
@@ -254,7 +254,7 @@ assert agree == as_planted == 1
 assert worst < 1e-12
 
 # %% [markdown]
-# Those that were given up have more than 32 hyperplanes and a planted relation. The search meets in the middle: 32 hyperplanes are split into two halves of 16, which needs $2 \cdot 2^{16}$ sums instead of
+# The networks that were given up have more than 32 hyperplanes and a planted relation. The search meets in the middle: 32 hyperplanes are split into two halves of 16, which needs $2 \cdot 2^{16}$ sums instead of
 # $2^{32}$.
 #
 # ### How little gives two networks away
@@ -280,7 +280,7 @@ shares.round(5)
 #
 # ### What fewer samples leave open
 #
-# On a line, samples spread over the pieces; a *rival* is another irreducible network of the same width that takes the same values. How often one was met:
+# On a line, samples spread over the pieces; a *rival* is another irreducible network of the same width that takes the same values. How often one was found:
 
 # %%
 table_of_relu = load(table or published(relu))
@@ -297,9 +297,9 @@ open_share.round(2)
 
 # %% [markdown]
 # With no sample missing there is none. With one missing, the line of one piece can turn. The network must stay one of $m$ neurons, which is one condition more (two without an output bias): so a rival
-# is not always there. It is where the neurons at both ends of that piece look the same way (at an outer piece, where its one neuron looks outwards), and may be elsewhere.
+# is not always there. There is one where the neurons at both ends of that piece are active on the same side (at an outer piece, where its one neuron is active outwards), and there may be one elsewhere.
 #
-# How far off: the network that the samples give back, or the rival where they give none. Below $2(m+1)$ samples (dotted) the median is over the trials in which a rival was met; the others are left out.
+# The error of the network that is recovered from the samples, or that of the rival where none is recovered. Below $2(m+1)$ samples (dotted) the median is over the trials in which a rival was found; the others are left out.
 
 # %%
 shown = line[(line["placement"] == "pieces") & (line["arithmetic"] == "float")]
@@ -320,7 +320,7 @@ assert off[enough].max() < 1e-12
 # ### A network that has no set of its own
 #
 # All of this was about networks without an opposite pair. Since $\max(0, -x) = \max(0, x) - x$, a pair is $p \max(0, x) + q \max(0, -x) = (p + q) \max(0, x) - q x$. On finitely many points
-# $x \ge -T$, and there $-q x = q T - q \max(0, x + T)$: two neurons that look the same way, and an output bias. The signs of $p$ and $q$ do not matter. Forty-one points, the kink itself among them:
+# $x \ge -T$, and there $-q x = q T - q \max(0, x + T)$: two neurons that are active on the same side, and an output bias. The signs of $p$ and $q$ do not matter. Forty-one points, the kink itself among them:
 
 # %%
 weights = {
@@ -372,7 +372,7 @@ kink_portrait.compared(everywhere, wide[:, 0], curves, "Equal on all points")
 # is seen. So the abstract's third claim, as the summary has it, can only hold as we read it without opposite pairs or without an output bias. Without one, two neurons to spare (two pairs, or a pair without a net
 # kink) make up for the constant, and such networks have no set either.
 #
-# `recover` gives functions with an opposite pair back, as those with fewest kinks. It cannot know that they are the right ones: others fit, and such networks are given back, but not *identified*.
+# `recover` returns functions with an opposite pair, as those with fewest kinks. Nothing proves that they are the right ones, since others fit: such networks are *recovered*, but not *identified*.
 
 # %%
 with_pair = relu.params(m=4, pairs=1, points=40)
@@ -396,9 +396,9 @@ assert rival_error < 1e-13
 assert rival_apart > 1e-3
 
 # %% [markdown]
-# ### Samples that know nothing
+# ### Samples at random places
 #
-# Samples that know nothing of the network, uniform over a line; two by chance in each piece are needed:
+# Samples are drawn uniformly over a line, without regard to the network; each piece needs two of them by chance:
 
 # %%
 blind = line[line["placement"] == "blind"]
@@ -455,7 +455,7 @@ by_points = by_points.groupby(["m", "points"])[told].mean()
 by_points.unstack("m")["left_open"].round(2)
 
 # %% [markdown]
-# The share of networks for which another one meets the data as well, and how far the worst that was met is off:
+# The share of networks for which another one fits the data as well, and the largest error of one that was found:
 
 # %%
 fig = plots.curves(on_line, paper.ANALYTIC_RECOVERY, "points", "worst", "m")
@@ -464,7 +464,7 @@ kink_portrait.marked(fig, counts, span=(1e-16, 10))
 
 # %% [markdown]
 # Below the number of parameters, $3m + 1$ = 4, 7 and 10, another one always fits. With as many points as parameters two and three neurons often still have
-# a second solution, to the last digit; four points are $4^1$, so that one neuron has none. With one point more we met none, long before $4^m$ points exclude it. What remains is that no start may meet the data at all:
+# a second solution, to the last digit; four points are $4^1$, so that one neuron has none. With one point more we found none, long before $4^m$ points exclude it. The other failure is that no start fits the data at all:
 
 # %%
 at_bound = ana[(ana["d"] == 1) & (ana["points"] >= 4.0 ** ana["m"])]

@@ -103,7 +103,7 @@ assert np.isclose(kinks.max(), 0.131, atol=1e-3)
 # ## Small sweep
 #
 # The Monte-Carlo experiment: six points, $(\pm1, \pm1), (\pm2, \mp2), (\pm3, \pm1)$, on which the best line of either side is $0$.
-# Each network sees its own shares of them, as if $m^2$ points had been drawn, and is trained until a kink has reached a
+# Each network has its own shares of them, as if $m^2$ points had been drawn, and is trained until a kink has reached a
 # point or until a certificate says that none ever will.
 
 # %%
@@ -247,7 +247,7 @@ narrow_law.round(4)
 # %% [markdown]
 # ### Other ways to train (figure 5)
 #
-# Early stopping ends a training after ten checks without a better validation loss; stochastic descent sees 16 points a step.
+# Early stopping ends a training after ten checks without a better validation loss; stochastic descent takes 16 points per step.
 
 # %%
 early = runs[(runs["criterion"] != "sufficient") & (runs["rng"] == "addressed")]

@@ -118,7 +118,7 @@ ends.unstack(0).map("{:.0e}".format)
 # on it. With seven points the target is an isolated solution: no other network *near it* fits them. Training can still end elsewhere, or be under way
 # after 100,000 steps: the line above the table counts the draws that recover the target.
 #
-# The small weights matter, and they are no obstacle: near zero, those of a fully connected network grow by $1 + 2 h \lvert\gamma\rvert$ a step with
+# The small weights matter, and they are no obstacle: near zero, those of a fully connected network grow by $1 + 2 h \lvert\gamma\rvert$ per step with
 # $\gamma$ the mean of $y\,(x, 1)$, for a convolution with the largest singular value of such means over its positions, and leave the saddle within a
 # hundred steps, as in the figure.
 #
@@ -297,7 +297,7 @@ onset
 # ### How much of that is patience?
 #
 # Wide networks end in degenerate minima, which gradient descent approaches ever more slowly. A finish by Levenberg and Marquardt after 5000 steps
-# takes the same training to its end. It finds what was still under way, and loses next to nothing.
+# takes the same training to its end. It completes the recoveries that were still under way, and loses next to none of those that were not.
 # Some of the widest would still need more than its 300 iterations:
 
 # %%
@@ -386,7 +386,7 @@ fig = plots.curves(
 plots.logarithmic(fig)
 
 # %% [markdown]
-# The mean of errors that span ten orders of magnitude is the mean of the worst trials: a few bad minima hold it up. The medians tell
+# The mean of errors that span ten orders of magnitude is the mean of the worst trials: a few bad minima hold it up. The medians show
 # what usually happens, and the shares which trials end at the tolerance.
 
 # %%
@@ -409,8 +409,8 @@ at_tolerance
 #
 # ### Matrices and a toy
 #
-# The same count for a matrix of rank $r$ with some of its entries seen: $2rd - r^2$. Whether the entries at hand determine it, by
-# Lemma 1, is told for each trial.
+# The same count for a matrix of rank $r$ with some of its entries seen: $2rd - r^2$. For each trial it is decided by
+# Lemma 1 whether the entries at hand determine the matrix.
 
 # %%
 factors = load(published(paper.MATRIX_AND_TOY))

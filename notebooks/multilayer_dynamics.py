@@ -151,9 +151,9 @@ assert left["matrix"] < in_closed_form < by_rule["losers"].mean()[100]
 by_end.map("{:.2g}".format)
 
 # %% [markdown]
-# ### One input a step (README, commands 3 and 4)
+# ### One input per step (README, commands 3 and 4)
 #
-# With one input a step, matrix rule and exact rule are the same algorithm. At the published step size of 0.2 neither converges; at 0.05 and below both do:
+# With one input per step, matrix rule and exact rule are the same algorithm. At the published step size of 0.2 neither converges; at 0.05 and below both do:
 
 # %%
 alone = runs[runs["batch"] == 1]

@@ -24,14 +24,14 @@
 #
 # $$Z = \sum_{i=1}^n\, [0, x_i], \qquad v = \sum_{\langle w, x_i\rangle > 0} x_i = \operatorname*{arg\,max}_{z \in Z}\ \langle w, z\rangle,$$
 #
-# two of them joined by an edge where a single point changes sides. A network has a vertex of $Z^m$. Only the abstract of the paper was at hand. So the claims below are told in our words,
+# two of them joined by an edge where a single point changes sides. A network of $m$ units corresponds to a vertex of $Z^m$. Only the abstract of the paper was at hand. So the claims below are in our words,
 # everything marked *derived here* is ours, and no figure or number on this page is the paper's.
 #
 # | claim | from |
 # |---|---|
 # | patterns of a unit are vertices of a zonotope, those of a network vertices of a product of zonotopes | abstract; details derived here |
 # | in general position there are $2\sum_{k<d}\binom{n-1}{k}$ of them, and at each vertex at least $d$ edges | derived here (Cover's count) |
-# | the least loss is a continuous function of points in general position; elsewhere it need not be | as told to us; the abstract says that sensitivity is studied |
+# | the least loss is a continuous function of points in general position; elsewhere it need not be | a summary; the abstract says that sensitivity is studied |
 # | in a wide network, a random vertex probably holds a good solution | abstract |
 # | a vertex chosen in polynomial time holds a global optimum, with twice the least number of parameters | abstract; the choice of $2\lceil n/d\rceil$ units is derived here. It needs an input that is 1 (the bias), blocks of $d$ independent points, and both output signs on every pattern |
 # | greedy local search over vertices beats gradient descent where a network has few parameters | abstract; the search here is our reconstruction |
@@ -472,7 +472,7 @@ checks |= {
     "vertices farthest along their direction": line_of(
         "all", f"{farthest.mean():.0%}", (farthest == 1).all()
     ),
-    "random vertex fits: 1 weight a label, 12": line_of(
+    "random vertex fits: 1 weight per label, 12": line_of(
         "no, likely", f"{few:.2f}, {many:.2f}", few < 0.05 and many > 0.9
     ),
 }
@@ -526,8 +526,8 @@ pd.DataFrame(checks).T
 # | what | abstract | here |
 # |---|---|---|
 # | convex problem | a constrained convex problem | mean squared error; solved by the rays of the cells, proven by multipliers |
-# | vertex selection | in polynomial time | sorting and one linear solve of $d$ equations a block; $d$ counts the bias, without which there are no half-spaces to cut |
-# | weights of the chosen vertex | | two units a block: $2\lceil n/d\rceil$; their size grows as gaps between points shrink |
+# | vertex selection | in polynomial time | sorting and one linear solve of $d$ equations per block; $d$ counts the bias, without which there are no half-spaces to cut |
+# | weights of the chosen vertex | | two units per block: $2\lceil n/d\rceil$; their size grows as gaps between points shrink |
 # | vertex selection, conditions | unknown to us | a bias input, independent blocks, both signs for every block: each is needed |
 # | greedy local search | unspecified | best of all edges; also the first that improves, walls that bind, output signs |
 # | greedy walks against descent | ahead where a network has few parameters | with alternating signs ahead at two units, and on twelve points from four units on, but not at one or three; with signs by chance, behind at two |

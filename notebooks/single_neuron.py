@@ -187,7 +187,7 @@ fig = plots.curves(
 plots.logarithmic(fig)
 
 # %% [markdown]
-# In sixteen dimensions; the paper has 1024. Wider networks have smaller weights each, but the way is that of a bundle whatever its number of neurons.
+# These are runs in sixteen dimensions; the paper has 1024. In a wider network each neuron is smaller, but the bundle as a whole follows the same path.
 #
 # ### The theorems by number
 
@@ -224,8 +224,8 @@ assert steady < 0.05
 pd.concat({"K": angle_rate, "sizes": sizes}, axis=1).map("{:.4g}".format)
 
 # %% [markdown]
-# The last four columns are Lemma 34: how far the neurons' sizes are from those of yardsticks, neurons in a world without outputs. The deviation is
-# proportional to $\lambda$, too.
+# A *yardstick* is the path that a neuron would take if the network's output were dropped from the gradient. Lemma 34 says that the final sizes of the neurons become
+# proportional to those of their yardsticks; the last four columns show the largest relative deviation. It is proportional to $\lambda$, too.
 #
 # The theorems are about the flow, the limit of descent as its step goes to zero. Here are four, two, one and half times the published step size (the paper's
 # example, with seed 0): each time the step is halved, the time to the target falls by half as much as before, and the angle hardly changes.
@@ -301,8 +301,8 @@ print(f"{agree.sum()} of {len(norms)} runs on {distinct} data sets agree")
 at
 
 # %% [markdown]
-# Where $M > 0$, two neurons fit with less norm than the teacher, three with even less (the minimum, with a proof by duality), and gradient descent still ends at the teacher, of norm 1: it minimises the
-# rank, not the norm.
+# The table gives $\frac12 \lvert\theta\rvert^2$. Where $M > 0$, a network of two neurons fits the labels with less than the teacher's 1, and the minimum, proved by duality and attained with three neurons, is smaller still.
+# Gradient descent nevertheless converges to the teacher: it selects the network of least rank, not the one of least norm.
 #
 # ## Explore
 
@@ -332,7 +332,7 @@ slopes = f"{tight.min(axis=None):.3f} to {tight.max(axis=None):.3f}"
 factors = f"{within.min(axis=None):.2f} to {within.max(axis=None):.2f}"
 near = bool(((within > 0.2) & (within < 5)).all(axis=None))
 checks = {
-    "angle over λ, factor a row": line_of(4, slopes, True),
+    "angle over λ, factor per row": line_of(4, slopes, True),
     "figure 7, ours over the paper's": line_of("about 1", factors, near),
     "nuclear norm, smallest λ": line_of(1, f"{smallest.max():.4f}", True),
 }
@@ -370,7 +370,7 @@ columns = ["claimed", "measured", "agrees"]
 pd.DataFrame(checks, index=columns).T
 
 # %% [markdown]
-# The published way measures angles by arccos of products, which cannot tell angles below some $10^{-6}$ degrees, and takes each neuron's angle to itself into its mean:
+# The published way measures angles by arccos of products, which cannot resolve angles below some $10^{-6}$ degrees, and takes each neuron's angle to itself into its mean:
 
 # %%
 resolved = np.degrees(np.arccos(np.nextafter(1, 0)))

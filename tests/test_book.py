@@ -38,7 +38,7 @@ def test_a_figure_without_words_is_a_fault():
 
 def test_a_cube_with_a_missing_frame_is_a_fault():
     cube = {"figure": {"layout": {}}, "axes": [{"name": "n", "values": [1, 2]}], "frames": [{}], "alt": "cube"}
-    assert list(site.faults(cube)) == ["a cube needs one frame a point of its grid: 2 points, 1 frames"]
+    assert list(site.faults(cube)) == ["a cube needs one frame per point of its grid: 2 points, 1 frames"]
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def published(params, trial):
 @pytest.mark.parametrize("d", [1, 4])
 @pytest.mark.parametrize("optimizer", ["gd", "momentum", "adam"])
 def test_a_row_is_the_published_training(optimizer, d):
-    # As many points a step as fit one minibatch in d = 1, so that every route is full batch there.
+    # As many points per step as fit one minibatch in d = 1, so that every route is full batch there.
     params = Comparison(
         distribution="radial", d=d, optimizer=optimizer, parameterization="ntk", bias="kink_uniform_negative", width=40,
         points=32, k=-2.0, **SHORT,

@@ -233,7 +233,7 @@ def test_single_precision_is_near():
 
 
 BAD = {
-    "batch": ({"batch": 0}, r"batch \(points a step\) must be a whole number in \[1, inf\), got 0"),
+    "batch": ({"batch": 0}, r"batch \(points per step\) must be a whole number in \[1, inf\), got 0"),
     "momentum": ({"momentum": 1.5}, r"momentum \(share of the last step\) must be a number in \[0, 1\), got 1.5"),
     "decay": ({"weight_decay": -1.0}, r"weight_decay \(pull to zero\) must be"),
     "loss": ({"loss": "men"}, "unknown loss 'men': did you mean mean?"),

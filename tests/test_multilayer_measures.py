@@ -206,9 +206,9 @@ def test_luck_by_its_parts():
         ({"rule": "population", "widths": "5-6"}, r"rule \(how the student steps\) must not be population for hidden"),
         (
             {"sampling": "antithetic", "batch": 9},
-            r"batch \(inputs a step\) must be even for antithetic",
+            r"batch \(inputs per step\) must be even for antithetic",
         ),
-        ({"sampling": "whitened", "batch": 18}, r"batch \(inputs a step\) must be at least 2 d = 20 to be whitened"),
+        ({"sampling": "whitened", "batch": 18}, r"batch \(inputs per step\) must be at least 2 d = 20 to be whitened"),
         ({"widths": "20-x"}, r"widths \(neurons of the hidden layers\) must be whole numbers"),
     ],
 )

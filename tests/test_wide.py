@@ -133,7 +133,7 @@ def test_threads_are_left_as_they_were():
     [
         ({"optimizer": "sgd"}, "unknown optimizer 'sgd'"),
         ({"dtype": "float16"}, "unknown dtype 'float16'"),
-        ({"batch": 7}, r"batch \(points a step\) must divide n = 24, got 7"),
+        ({"batch": 7}, r"batch \(points per step\) must divide n = 24, got 7"),
         ({"epochs": -1}, r"epochs \(passes\) must be a whole number in \[0, inf\), got -1"),
         ({"every": 0}, r"every \(epochs between snapshots\) must be a whole number in \[1, inf\), got 0"),
         (

@@ -70,7 +70,7 @@ def faults(content: dict[str, Any]) -> Iterator[str]:
     if "axes" in content:
         cells = math.prod(len(axis["values"]) for axis in content["axes"])
         if cells != len(content["frames"]):
-            yield f"a cube needs one frame a point of its grid: {cells} points, {len(content['frames'])} frames"
+            yield f"a cube needs one frame per point of its grid: {cells} points, {len(content['frames'])} frames"
 
 
 def figure_node(content: dict[str, Any], name: str) -> FigureNode:
@@ -175,7 +175,7 @@ class ApiDirective(SphinxDirective):
     """Every module of the core, found by listing the package, with its docstrings."""
 
     def run(self) -> list[nodes.Node]:
-        """One section a module."""
+        """One section per module."""
         names = public_modules(PACKAGE)
         for name in names:
             # All before any is documented: autodoc writes into the annotations of base classes, pydantic's

@@ -15,7 +15,7 @@ from ..params import BadInput, received, shortened, unknown
 from ..scalars import count, location
 
 MOST_VALUES = 1_000_000
-TRIALS = 10  # draws a cell where neither a preset nor the user says
+TRIALS = 10  # trials per cell where neither a preset nor the user says
 
 
 class RunFailed(Exception):

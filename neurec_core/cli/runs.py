@@ -1,4 +1,4 @@
-"""`neurec run` and `neurec sweep`: one sub-command an experiment, its flags generated from its `Params`."""
+"""`neurec run` and `neurec sweep`: one sub-command per experiment, its flags generated from its `Params`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PerExperiment(click.Group):
 
 
 def field_options(experiment: Experiment) -> list[click.Option]:
-    """One flag a parameter; its text is read and checked by `Params`."""
+    """One flag per parameter; its text is read and checked by `Params`."""
     return [
         click.Option(
             [f"--{d.name.replace('_', '-')}", d.name],
@@ -132,7 +132,9 @@ def build_sweep(experiment: Experiment) -> click.Command:
     options = [
         click.Option(["--preset"], metavar="NAME", help=named),
         click.Option(["--over"], multiple=True, metavar="FIELD=VALUES", help=axis),
-        click.Option(["--trials"], type=Whole("draws a cell", 1), help="draws a cell  [default: the preset's, or 10]"),
+        click.Option(
+            ["--trials"], type=Whole("trials per cell", 1), help="trials per cell [default: the preset's, or 10]"
+        ),
         SEED,
         click.Option(["--jobs"], type=Whole("processes", 1), help="processes; 1 stays in this one  [default: cores]"),
         click.Option(["--scheduler"], metavar="WHERE", help=WHERE),

@@ -12,7 +12,7 @@ from ..draws import Draws
 from ..params import BadInput
 
 Weights = tuple[np.ndarray, ...]
-# The rules by which a student steps; their meaning is told in `matrix_rule`.
+# The rules by which a student steps; their meaning is described in `matrix_rule`.
 RULES = ("matrix", "exact", "gradient", "population")
 
 

@@ -1,4 +1,4 @@
-"""A student and its teacher side by side in one matrix a layer, and the pulls of four rules on the student.
+"""A student and its teacher side by side in one matrix per layer, and the pulls of four rules on the student.
 
 With the constant unit 1 behind every layer's units, the states of layer l are S_l = (f, 1, f*, 1), those of the inputs
 (x, 1), and S_{l+1} = relu(S_l G_l), where G_l holds the student's and the teacher's weights as blocks and hands the

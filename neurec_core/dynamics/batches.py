@@ -20,7 +20,7 @@ POINTS = 4096  # inputs drawn at a time; fixed, so that a batch does not depend 
 
 @checked(
     d=whole("inputs of a network", "[1, inf)"),
-    batch=whole("inputs a step", "[1, inf)"),
+    batch=whole("inputs per step", "[1, inf)"),
     sampling=choice("sampling", ("iid", "antithetic", "whitened")),
 )
 def batches(draws: Draws, d: int, batch: int, sampling: str = "iid") -> Iterator[np.ndarray]:
@@ -37,12 +37,12 @@ def batches(draws: Draws, d: int, batch: int, sampling: str = "iid") -> Iterator
 
     Raises
     ------
-    BadInput : "batch (inputs a step) must be even for antithetic sampling, got 5", or at least 2 d to be whitened
+    BadInput : "batch (inputs per step) must be even for antithetic sampling, got 5", or at least 2 d to be whitened
     """
     if sampling != "iid" and batch % 2:
-        raise BadInput(f"batch (inputs a step) must be even for {sampling} sampling, got {batch}")
+        raise BadInput(f"batch (inputs per step) must be even for {sampling} sampling, got {batch}")
     if sampling == "whitened" and batch < 2 * d:
-        raise BadInput(f"batch (inputs a step) must be at least 2 d = {2 * d} to be whitened, got {batch}")
+        raise BadInput(f"batch (inputs per step) must be at least 2 d = {2 * d} to be whitened, got {batch}")
     return _chunks(draws, d, batch, SAMPLINGS[sampling])
 
 

@@ -170,7 +170,7 @@ def converged(M, root, inverse, S, pulls, h, reach, neurons, sharp):  # type: ig
     for s in range(2):
         for i in range(2):
             norm = max(norm, abs(root[s, i, 0]) + abs(root[s, i, 1]))
-    # Most checks fail, and most of these can be told from lower bounds: eigenvectors cost thirty times as much.
+    # Most checks fail, and most failures follow from lower bounds: eigenvectors cost thirty times as much.
     total, decay = _at_least(M, inverse, S, pulls)
     kappa = 2 * norm * total
     if not kappa < 0.5 or _growth(S, kappa, norm, decay) > 0.5 or not _all_stay(neurons, kappa, reach):

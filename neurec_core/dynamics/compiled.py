@@ -1,4 +1,4 @@
-"""The door to numba: kernels are cached on disk, and the cache is as old as all of their sources.
+"""The only entrance to numba: kernels are cached on disk, and the cache is as old as all of their sources.
 
 numba itself looks at the source file of a kernel only: a cached kernel would go on calling what it called before a
 file next to it was edited. It also loads whatever lies in its folder, and loading runs code: here nothing is loaded
@@ -71,7 +71,7 @@ class KernelCache:
     Parameters
     ----------
     folder : where the files are
-    kernel : without a closure, whose values no name here would tell
+    kernel : without a closure, whose values no name here would distinguish
     """
 
     def __init__(self, folder: Path, kernel: Callable[..., Any]) -> None:

@@ -62,7 +62,7 @@ class Method(NamedTuple):
 
     ``loss`` is a key of `LOSSES`; ``optimizer`` "sgd" with ``momentum`` in [0, 1), or "adam" (0.9, 0.999, 1e-8), with
     ``weight_decay`` times the weights added to the gradient, all as in torch. With ``normalize`` every neuron's weights
-    are brought to norm 1 after each step, its bias with them. ``trained`` tells for each layer whether it learns, and
+    are brought to norm 1 after each step, its bias with them. ``trained`` says for each layer whether it learns, and
     ``biases`` whether biases do.
     """
 
@@ -80,7 +80,7 @@ USUAL = Method()
 
 @checked(
     rates=array("step size of every epoch", "E", empty=True, interval="[0, inf)"),
-    batch=whole("points a step", "[1, inf)"),
+    batch=whole("points per step", "[1, inf)"),
     dtype=choice("dtype", DTYPES),
 )
 def train(
@@ -108,7 +108,7 @@ def train(
     points : ``epoch -> X``, (B, N, d), or (1, N, d) for all networks; the same array again is not loaded again
     order : ``epoch -> (B, n) of whole numbers``, the points in the order in which they come
     rates : the step size of every epoch
-    batch : points a step; the last step of an epoch takes those that are left
+    batch : points per step; the last step of an epoch takes those that are left
     form : what the student's hidden layers do
     method : how weights are changed
     dtype : float32 or float64
@@ -116,7 +116,7 @@ def train(
 
     Raises
     ------
-    BadInput : "batch (points a step) must be a whole number in (0, inf), got 0", layers that do not fit, or names
+    BadInput : "batch (points per step) must be a whole number in (0, inf), got 0", layers that do not fit, or names
 
     **Source**: tian2019luck and tian2020student, their code (float32); differs: a network's points and start do not
     depend on the networks beside it, and teachers are asked about many batches at once.

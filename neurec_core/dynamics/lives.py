@@ -129,8 +129,8 @@ class Points(NamedTuple):
 class Follower:
     """One network, its neurons listed by coordinates in the basis of their side.
 
-    ``coordinates`` holds an (N, k) array a side, neurons that end a list beside those that are not listed are marked in
-    ``verge``; both lose the neurons that have changed side.
+    ``coordinates`` holds an (N, k) array per side; neurons that end a list beside those that are not listed are marked
+    in ``verge``; both lose the neurons that have changed side.
     """
 
     group: Group
@@ -184,7 +184,7 @@ class Follower:
     def advance(self, M: np.ndarray, u: np.ndarray, h: float, reach: float, steps: int) -> tuple[Outcome | None, int]:
         """Some steps; how it ended if it did, and after how many of them.
 
-        ``M (R, 2, 3)``, ``u (R, 2, 2)``: the points' moments, one row for all steps or one a step.
+        ``M (R, 2, 3)``, ``u (R, 2, 2)``: the points' moments, one row for all steps or one per step.
         """
         done = 0
         while done < steps:

@@ -14,7 +14,7 @@ with H = I at the outputs, D = 1{f > 0} and < > the mean over a batch. Rules:
 - "gradient": the gradient of 1/2 <|y* - y|^2>.
 - "population": its expectation over standard normal inputs, in closed form, for two layers.
 
-At the outputs the first three agree, and with one input a batch the first two do. On the processor the first three
+At the outputs the first three agree, and with one input per batch the first two do. On the processor the first three
 follow two layers by a compiled kernel; all else is torch's, on any device.
 """
 
@@ -46,7 +46,7 @@ from .gaussian import population
     rule=choice("rule", _ascent.RULES),
     rate=number("step size", "(0, inf)"),
     steps=whole("iterations"),
-    batch=whole("inputs a step", "[1, inf)"),
+    batch=whole("inputs per step", "[1, inf)"),
     sampling=choice("sampling", tuple(SAMPLINGS)),
     dtype=choice("dtype", DTYPES),
 )
@@ -76,7 +76,7 @@ def ascend(
     rule : "matrix", "exact", "gradient" or "population"
     rate : step size, > 0
     steps : iterations, >= 0
-    batch : inputs a step
+    batch : inputs per step
     sampling : "iid", "antithetic" or "whitened", as in `batches`
     fresh : whether every step has new inputs; otherwise the first batch serves for all
     summed : whether "exact" adds up over the batch, as published, where all else takes means

@@ -1,4 +1,4 @@
-"""Compiled training of nets with one input: numbers in, numbers out. `neurons` is the door to these kernels.
+"""Compiled training of nets with one input: numbers in, numbers out, behind the functions of `neurons`.
 
 A net's weights stand in one row theta = (a_1..a_m, b_1..b_m, w_1..w_m, c). There are two ways to its gradient:
 

@@ -2,7 +2,7 @@
 
     f(x) = c + alpha_2 sum_i w_i relu(alpha_1 a_i x + b_i),   i = 1, ..., m
 
-Two methods take the same steps. "fused" costs O(m n) a step and is made for few points; "prefix" costs O(m + n)
+Two methods take the same steps. "fused" costs O(m n) per step and is made for few points; "prefix" costs O(m + n)
 a step, for any number of points. All numbers are float64.
 """
 
@@ -187,7 +187,7 @@ def _trained(run: Run, task: kernels.Task, inner: float) -> Run:
 
 @checked(neurons=_nets(finite=False), x=array("points", "n|B n"))
 def outputs(neurons: Neurons, x: np.ndarray, *, scales: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
-    """f(x) in O((m + n) log n) a net.
+    """f(x) in O((m + n) log n) per net.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def outputs(neurons: Neurons, x: np.ndarray, *, scales: tuple[float, float] = (1
     return f if order is None else np.take_along_axis(f, np.argsort(order, axis=1), axis=1)
 
 
-# ----------------------------------------------------------------------------------------------------------- the door
+# ------------------------------------------------------------------------------------------------- public functions
 
 
 def _broad(line: np.ndarray, B: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Two-layer ReLU networks on a line whose kinks stay away from the data: one linear map a side.
+"""Two-layer ReLU networks on a line whose kinks stay away from the data: one linear map per side.
 
 A network f(x) = c + sum_i w_i max(a_i x + b_i, 0) is trained on points x_j with shares nu_j. As long as every kink
 -b_i/a_i lies closer to 0 than every point, the neurons with a_i > 0 are active on exactly the points x_j > 0 and
@@ -168,8 +168,8 @@ def _insert(lists, s, ratio, a, w, sign):  # type: ignore[no-untyped-def]
 class Group(NamedTuple):
     """One network, followed by side.
 
-    ``basis (2, 3, k)`` holds k vectors (a, b, w) a side; ``T (2, k, k)`` second moments of the neurons' coordinates in
-    it; ``c (1,)``; ``watched (V, k)`` coordinates of the neurons that decide, on sides ``side (V,)``; ``singles (S,
+    ``basis (2, 3, k)`` holds k vectors (a, b, w) per side; ``T (2, k, k)`` second moments of the neurons' coordinates
+    in it; ``c (1,)``; ``watched (V, k)`` coordinates of the neurons that decide, on sides ``side (V,)``; ``singles (S,
     3)`` neurons that have changed side, followed apart; ``kink (1,)`` the largest \\|b/a\\| so far.
     """
 
@@ -256,7 +256,7 @@ def advance(group, M, u, h, reach, steps):  # type: ignore[no-untyped-def]
     The end is `UNFINISHED` after all steps, `LEFT` once a watched neuron has left its side, `CROSSED` once a single has
     reached a point, or `DIVERGED`.
 
-    ``M (R, 2, 3)`` and ``u (R, 2, 2)`` are used in turn: one row for gradient descent, one a step for minibatches.
+    ``M (R, 2, 3)`` and ``u (R, 2, 2)`` are used in turn: one row for gradient descent, one per step for minibatches.
     """
     for k in range(steps):
         if not step(group, M, u, k % len(M), h):

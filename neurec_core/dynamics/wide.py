@@ -88,7 +88,7 @@ OPTIMIZERS: dict[str, Update] = {"gd": _gd, "momentum": _momentum, "adam": _adam
     rate=number("step size", "[0, inf)"),
     epochs=whole("passes"),
     every=whole("epochs between snapshots", "[1, inf)"),
-    batch=whole("points a step", "[1, inf)"),
+    batch=whole("points per step", "[1, inf)"),
     dtype=choice("dtype", DTYPES),
 )
 def fit(
@@ -120,7 +120,7 @@ def fit(
     rate : step size
     epochs : passes over the points, >= 0
     every : epochs from one look at the watched samples to the next
-    batch : points a step
+    batch : points per step
     scales : alpha_1, alpha_2
     dtype : float32 or float64
     device : where torch computes; None reads the environment's NEUREC_DEVICE, and is the CPU without it
@@ -224,5 +224,5 @@ def _checked(train: Sample, watched: Sequence[Sample], batch: int) -> Sequence[S
     sample = parts(array("inputs watched", "B N d"), array("labels watched", "B N"))
     sizes = {"B": B, "d": d}
     if n % batch:
-        raise BadInput(f"batch (points a step) must divide n = {n}, got {batch}")
+        raise BadInput(f"batch (points per step) must divide n = {n}, got {batch}")
     return [sample(f"watched[{i}]", one, sizes) for i, one in enumerate(watched)]

@@ -1,4 +1,4 @@
-"""One module (or small package) a paper, found by listing this folder."""
+"""One module (or small package) per paper, found by listing this folder."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def centres(kind: str, g: np.ndarray) -> np.ndarray:
 
 
 def sample(params: ClusterPatterns, draws: Draws) -> Problem:
-    """Two centres a trial, X (B, 2, d); the labels are the sides of the gate on which they should be."""
+    """Two centres per trial, X (B, 2, d); the labels are the sides of the gate on which they should be."""
     X = centres(params.centres, draws.normal("mu", 2, params.d))
     return Problem(X, np.tile([1.0, -1.0], (len(X), 1)), None)
 

@@ -1,7 +1,7 @@
-"""Finite samples: which points tell a small network apart from all others of its width?
+"""Finite samples: which points distinguish a small network from all others of its width?
 
-Xia and Xu, "Finite Samples for Shallow Neural Networks", 2025 (arXiv 2503.12744). Of its abstract we know what was told
-to us, and of its text nothing: claims are in our words, and all criteria, sampling sets, counts and proofs are derived
+Xia and Xu, "Finite Samples for Shallow Neural Networks", 2025 (arXiv 2503.12744). Only a summary of its abstract was at
+hand, and nothing of its text: claims are in our words, and all criteria, sampling sets, counts and proofs are derived
 here; they may differ from the paper's.
 
 ==============================================  =======================================================================

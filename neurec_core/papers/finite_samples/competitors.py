@@ -91,7 +91,7 @@ def split_pair(X: np.ndarray, net: Network, first: int, second: int) -> Network:
     ------
     BadInput : "second (neuron) must be opposite to the first, got 0 and 2", a number that is no neuron's, an output
         weight of the two that is 0, a network that is reducible, points that repeat others, or that are so far away
-        that the other hyperplanes cannot be told apart beside T
+        that the other hyperplanes cannot be distinguished beside T
 
     **Source**: derived here.
     """
@@ -140,7 +140,7 @@ class Competitor(NamedTuple):
 
 
 def competitor(truth: Broken, x: np.ndarray, *, bias: bool = True) -> Competitor | None:
-    """Another network with one neuron a kink that equals `truth` on all samples, its kinks between the same samples.
+    """Another network with one neuron per kink that equals `truth` on all samples, its kinks between the same samples.
 
     With lines l_0 ... l_m, neurons F looking to the left and all others to the right, a function is a network of m
     neurons exactly if l_0 + sum_{k in F} (l_k - l_{k-1}) vanishes (up to a constant, with an output bias): a linear

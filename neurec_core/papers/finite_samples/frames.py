@@ -1,4 +1,4 @@
-"""Functions told by their kinks, seen from near their hyperplanes: what follows does not hang on origin or unit."""
+"""Functions given by their kinks, seen from near their hyperplanes: what follows does not hang on origin or unit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Bends(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """The function f(place + unit x) / unit, told by its kinks, and what counts as nothing in it.
+    """The function f(place + unit x) / unit, given by its kinks, and what counts as nothing in it.
 
     `scale` is the size of all affine parts that may be turned; `small` and `rounding` are the tolerance and the
     rounding of the given numbers in its unit.

@@ -1,4 +1,4 @@
-"""Two irreducible networks that no finite set of points tells apart: how little of the space gives them away."""
+"""Two irreducible networks that no finite set of points distinguishes: how little of the space gives them away."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def sample(params: NonIdentifiability, draws: Draws) -> Problem:
 
 
 def solve(params: NonIdentifiability, problem: Problem, draws: Draws) -> Solution:
-    """Both networks of each trial, and what tells them apart."""
+    """Both networks of each trial, and what distinguishes them."""
     bias, pairs, found = params.bias == "with", [], []
     for X, core, direction in zip(problem.X, *problem.teacher, strict=True):
         pair = competitors.hidden_pair(X, core, direction, margin=params.margin, changed=params.changed)

@@ -107,7 +107,7 @@ def reduce(net: Network, *, bias: bool = True, limit: int = LIMIT, tolerance: fl
 
 
 def smallest(found: Bends, *, bias: bool = True, limit: int = LIMIT, tolerance: float = TOLERANCE) -> Reduction:
-    """The smallest network for a function that is told by its kinks; see `reduce`."""
+    """The smallest network for a function that is given by its kinks; see `reduce`."""
     n, searched = len(found.alpha), len(found.alpha) <= limit
     frame = framed(found, bias, tolerance)
     least = None if searched else n  # the least width that is not excluded, where one is not

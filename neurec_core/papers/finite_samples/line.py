@@ -189,7 +189,7 @@ def least_network(found: Broken, *, bias: bool = True) -> Reduction:
 
 
 def exact_orientation(found: Broken, *, bias: bool = True) -> list[bool] | None:
-    """Which neurons look to the left in a network with one neuron a kink, for exact numbers; None if there is none.
+    """Which neurons look to the left in a network with one neuron per kink, for exact numbers; None if there is none.
 
     Neuron k adds alpha_k (x - t_k) to the first line if it looks to the left, with a minus, so these must add up to it.
     """

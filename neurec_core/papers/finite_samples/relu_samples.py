@@ -55,7 +55,7 @@ class ReluRecovery(Params):
 
     @property
     def sufficient(self) -> float:
-        """Samples that tell the network from all others of its width; NaN with opposite pairs, where none may do."""
+        """Samples that separate the network from all of its width; NaN with opposite pairs, where none may do."""
         return np.nan if self.pairs else 2 * (self.m + 1) * least_lines(self.m, self.d)
 
     @model_validator(mode="after")

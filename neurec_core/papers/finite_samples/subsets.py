@@ -12,7 +12,7 @@ Vector = tuple[Fraction, ...]
 
 
 def sums(vectors: np.ndarray) -> np.ndarray:
-    """Sums of all subsets of ``vectors (n, D)``, ``(2^n, D)``; bit q of a row's number tells whether vector q is in."""
+    """Sums of all subsets of ``vectors (n, D)``, ``(2^n, D)``; bit q of a row's number says whether vector q is in."""
     found = np.zeros((1, vectors.shape[1]))
     for vector in vectors:
         found = np.concatenate([found, found + vector])

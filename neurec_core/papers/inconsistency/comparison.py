@@ -35,7 +35,7 @@ class Comparison(Params):
     ] = param("zero", "law of the first layer's biases", symbol="b")  # fmt: skip
     k: float = param(0.0, "step size as a power of 2, times a base", ge=-20, le=20, slider=(-6, 5, 0.5))
     width: int = param(512, "hidden units", symbol="m", ge=1, le=100_000)
-    points: int = param(256, "training points for each dimension, and points a step", ge=2, le=100_000)
+    points: int = param(256, "training points for each dimension, and points per step", ge=2, le=100_000)
     held_out: int = param(1024, "validation points, and as many test points", ge=2, le=1_000_000)
     iterations: int = param(8192, "steps", ge=1, le=10_000_000)
     every: int = param(64, "steps from one evaluation to the next", ge=1, le=10_000_000)
@@ -127,7 +127,7 @@ Points = tuple[np.ndarray, np.ndarray]
 
 
 def train_line(params: Comparison, begin: Start, train: Points, others: list[Points], draws: Draws) -> Trained:
-    """d = 1: full batch, in double precision, every neuron by itself; one step an epoch.
+    """d = 1: full batch, in double precision, every neuron by itself; one step per epoch.
 
     **Source**: holzmuller2022training, Section 10; differs: float64 where the published code has float32.
     """

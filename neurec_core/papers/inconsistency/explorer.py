@@ -45,7 +45,7 @@ class Instance(Training):
 
 
 class Crowd(Draws):
-    """Draws of many networks at once: one address an array, not one a network, which takes ten times as long."""
+    """Draws of many networks at once: one address per array, not one per network, which takes ten times as long."""
 
     def __init__(self, seed: int, trial: int, networks: int) -> None:
         super().__init__(seed, range(networks))

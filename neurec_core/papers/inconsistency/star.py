@@ -126,7 +126,7 @@ def tangent_eigenvalue(X: np.ndarray, nu: np.ndarray, weights: Any) -> float:
     weights : (a, b, w, c) of one net
     """
     a, b, w, _ = weights
-    # Sums in one order whatever the number of threads: a chaotic training tells a last bit.
+    # Sums in one order whatever the number of threads: a chaotic training depends on the last bit.
     z = np.einsum("jd,id->ji", X, a) + b
     on = (z > 0) * w
     units = np.maximum(z, 0)

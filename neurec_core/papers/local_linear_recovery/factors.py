@@ -145,8 +145,8 @@ def simplest(params: MatrixAndToy, c: np.ndarray) -> np.ndarray:
 def determined(params: MatrixAndToy, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """The model's rank at the target, and whether these very samples keep it: local linear recovery, (B,) each.
 
-    The tangent space at the simplest parameters lies in that at any others of the target, so if they cannot tell
-    two of its elements apart, no others can.
+    The tangent space at the simplest parameters lies in that at any others of the target, so if they do not
+    distinguish two of its elements, no others can.
 
     **Source**: zhang2025local, Lemma 1.
     """

@@ -18,7 +18,7 @@ from .targets import CITATION, guide
 TEST = 200
 # A leakage below is rounding: what is left undetermined by one sample too few is some per cent.
 EXACT = 1e-20
-# Rounding is not computed again to the digit; it is told as this.
+# Rounding is not computed again to the digit; it is reported as this.
 FLOOR = 1e-12
 
 

@@ -30,8 +30,8 @@ class Target(Params):
     factor: int = param(
         1, "width, in units of the target's", symbol="N", ge=1, le=1000, slider=(1, 64, 2), geometric=True
     )
-    d: int = param(5, "inputs; pixels a side of an image", ge=1, le=100)
-    s: int = param(3, "kernel size; pixels a side of an image", ge=1, le=100)
+    d: int = param(5, "inputs; pixels per side of an image", ge=1, le=100)
+    s: int = param(3, "kernel size; pixels per side of an image", ge=1, le=100)
     k: int = param(1, "kernels of the target", ge=1, le=20)
     target: Kernels = param("paper", "the target's kernels")
     nulled: int = param(0, "output weights of the target that are zero", ge=0, le=100)

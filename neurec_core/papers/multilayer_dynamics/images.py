@@ -20,7 +20,7 @@ SCALES = {
     "mnist": ([0.5], [0.5]),
     "cifar10": ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]),
 }
-COARSE = 7  # places a side at which a drawn image is independent
+COARSE = 7  # places per side at which a drawn image is independent
 BORDER = 4  # by which a CIFAR-10 image is moved at most
 
 

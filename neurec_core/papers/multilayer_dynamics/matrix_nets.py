@@ -47,7 +47,7 @@ class MatrixNets(Params):
     )
     rate: float = param(0.05, "step size", gt=0, le=1000, slider=(0.01, 0.3, 0.01))
     iterations: int = param(20_000, "steps of the student", symbol="t", ge=0, le=10**8, slider=(0, 5000, 100))
-    batch: int = param(64, "inputs a step", ge=1, le=100_000, slider=(16, 128, 16))
+    batch: int = param(64, "inputs per step", ge=1, le=100_000, slider=(16, 128, 16))
     sampling: Literal["iid", "antithetic", "whitened"] = param(
         "iid", "inputs of a batch: independent; in opposite pairs; of sample covariance 1, too"
     )
@@ -64,10 +64,10 @@ class MatrixNets(Params):
             raise BadInput(f"rule (how the student steps) must not be population for hidden layers {self.widths}")
         if self.rule != "population" and self.sampling != "iid":
             if self.batch % 2:
-                raise BadInput(f"batch (inputs a step) must be even for {self.sampling} sampling, got {self.batch}")
+                raise BadInput(f"batch (inputs per step) must be even for {self.sampling} sampling, got {self.batch}")
             if self.sampling == "whitened" and self.batch < 2 * self.d:
                 raise BadInput(
-                    f"batch (inputs a step) must be at least 2 d = {2 * self.d} to be whitened, got {self.batch}"
+                    f"batch (inputs per step) must be at least 2 d = {2 * self.d} to be whitened, got {self.batch}"
                 )
         return self
 
@@ -143,7 +143,7 @@ def solve(params: MatrixNets, problem: Problem, draws: Draws) -> Solution:
 def advance(
     params: MatrixNets, teacher: list[np.ndarray], start: list[np.ndarray], draws: Draws, log: tuple[int, ...] = ()
 ) -> Ascended:
-    """The student from `start` on, noted at the iterations `log`; one input a step takes a kernel made for that."""
+    """The student from `start` on, noted at the iterations `log`; one input per step takes a kernel made for that."""
     rule = params.rule.removesuffix("_summed")
     options: dict[str, Any] = {
         "rule": rule,

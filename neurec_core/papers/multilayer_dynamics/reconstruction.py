@@ -69,7 +69,7 @@ def _row(params: Setup, problem: Problem, solution: Solution, b: int) -> dict[st
 
 
 def layer(depth: int, T: np.ndarray, first: np.ndarray, last: np.ndarray) -> dict[str, float]:
-    """What is told of a layer: from its teacher's states (1, n, m), correlations (1, m, k) at the start and the end."""
+    """Measures of a layer: from its teacher's states (1, n, m), correlations (1, m, k) at the start and the end."""
     there, best = specialization.live(T), specialization.best(last)
     ranks = specialization.winner_ranks(first, last) / max(first.shape[2] - 1, 1)
     return {

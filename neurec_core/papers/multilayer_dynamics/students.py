@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...dynamics.deep_relu import DeepNet, Form
     from ...dynamics.deep_training import Epoch
 
-LAYERS = 4  # hidden layers that a row tells of
+LAYERS = 4  # hidden layers that a row describes
 Switch = Literal["with", "without"]
 
 
@@ -63,7 +63,7 @@ class Setup(Params):
     rate: str = param("0.05", "step size, or from which epoch on which")
     momentum: float = param(0.0, "momentum of sgd", ge=0, le=0.999)
     weight_decay: float = param(0.0, "weight decay", ge=0, le=1)
-    batch: int = param(64, "points a step", ge=2, le=100_000)
+    batch: int = param(64, "points per step", ge=2, le=100_000)
     epochs: int = param(40, "passes over the training points", symbol="E", ge=0, le=10_000)
     looked_at: int = param(4096, "points on which correlations are measured", ge=2, le=100_000)
     dtype: Literal["float64", "float32"] = param("float64", "precision; the published one is float32")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...dynamics.deep_training import Epoch
 
 FOUND = 0.95  # correlation from which a teacher neuron counts as recovered
-NEURONS = 20  # teacher neurons that a row tells of one by one
+NEURONS = 20  # teacher neurons that a row describes one by one
 Switch = Literal["with", "without"]
 
 
@@ -52,11 +52,11 @@ class TwoLayer(Params):
     points: int = param(10_000, "training points", symbol="N", ge=1, le=10_000_000)
     fresh: Switch = param("without", "new training points in every epoch")
     method: Literal["sgd", "gd"] = param("sgd", "points of a step: drawn with replacement, or all of them")
-    batch: int = param(16, "points a step of sgd; gd takes all", ge=1, le=100_000)
+    batch: int = param(16, "points per step of sgd; gd takes all", ge=1, le=100_000)
     rate: float = param(0.01, "step size", gt=0, le=10)
     halving: int = param(0, "epochs after which the step size is halved, again and again; 0: never", ge=0, le=10_000)
     normalize: Switch = param("without", "student's neurons brought to norm 1 after each step")
-    steps: int = param(1000, "steps an epoch", ge=1, le=10_000_000)
+    steps: int = param(1000, "steps per epoch", ge=1, le=10_000_000)
     epochs: int = param(100, "passes, of as many steps each", symbol="E", ge=0, le=10_000)
     looked_at: int = param(10_000, "points on which correlations are measured", ge=2, le=100_000)
     dtype: Literal["float64", "float32"] = param("float64", "precision")

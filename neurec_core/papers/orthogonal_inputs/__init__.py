@@ -2,7 +2,7 @@
 
 Boursier, Pillaud-Vivien and Flammarion, "Gradient flow dynamics of shallow ReLU networks for square loss and orthogonal
 inputs", NeurIPS 2022 (arXiv 2206.00939). Only its abstract and its code were at hand: its
-claims are told in our words, and the formulas are derived here.
+claims are stated in our words, and the formulas are derived here.
 
 ==========================================  ==========================================================================
 equation                                    function

@@ -88,7 +88,7 @@ def escape(X: np.ndarray, y: np.ndarray, sign: int, mass: float, step: float) ->
     """Steps until the class of one sign has lost half of its loss, if only its extremal neurons grew.
 
     Parallel balanced neurons act as one. Its |w| grows by 1 + 2 h |D| a step until it is no longer negligible;
-    gradient descent on that one neuron tells the rest.
+    gradient descent on that one neuron gives the rest.
     """
     from ...dynamics.relu import descend
     from .path import first_below, marks

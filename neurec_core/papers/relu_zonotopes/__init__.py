@@ -1,7 +1,7 @@
 """ReLU networks as vertices of zonotopes: training is a search among activation patterns, each with a convex problem.
 
 Matena and Raffel, "A Combinatorial Perspective on the Optimization of Shallow ReLU Networks", NeurIPS 2022
-(arXiv 2210.00176). Only its abstract was at hand: its claims are told in our words, the mathematics below is derived
+(arXiv 2210.00176). Only its abstract was at hand: its claims are stated in our words, the mathematics below is derived
 here, and no figure or number is theirs.
 
 ============================================  ========================================================================

@@ -36,7 +36,7 @@ class Vertex(NamedTuple):
 
 
 def signed(cells: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    """Cells and output signs 1 or -1 as one number a unit."""
+    """Cells and output signs 1 or -1 as one number per unit."""
     return np.where(np.asarray(signs) > 0, cells, ~np.asarray(cells))
 
 

@@ -25,10 +25,10 @@ ROOM = 1.01  # by which share weights are farther inside their cell than they mu
 
 
 class Selected(NamedTuple):
-    """A vertex of Z^m with m = 2 ceil(n / d), and how its cells are told.
+    """A vertex of Z^m with m = 2 ceil(n / d), and how its cells are distinguished.
 
     order : (n,) points by their place along the direction
-    D : (n, m / 2) bool patterns, one a pair of units
+    D : (n, m / 2) bool patterns, one per pair of units
     inside : (d, m / 2) a direction strictly inside each cell
     """
 
@@ -38,7 +38,7 @@ class Selected(NamedTuple):
 
     @property
     def m(self) -> int:
-        """Units, two a pattern."""
+        """Units, two per pattern."""
         return 2 * self.D.shape[1]
 
 
