@@ -1,4 +1,4 @@
-"""Which student neuron stands for which teacher neuron, drawn: correlations layer by layer, winners and losers."""
+"""Which student neuron matches which teacher neuron, drawn: correlations layer by layer, winners and losers."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def training(solution: Solution) -> go.Figure:
     ]
     words = f"correlations of student with teacher neurons over {trace['at'][-1]} steps of training, layer by layer"
     style(fig, "", words, 460, stacked(fig, height=160 + 300 * len(orders)))
-    return player(fig, "Who stands for whom", words)
+    return player(fig, "Best match of each teacher neuron", words)
 
 
 def falling(noted: dict[str, np.ndarray], title: str) -> go.Figure:

@@ -1,4 +1,4 @@
-"""The vocabulary of the house: what an experiment is, what it is given and what it returns.
+"""Core data types: what an experiment is, what it takes and what it returns.
 
 An `Experiment` is three pure functions, ``sample -> solve -> score``, over one point of a `Params`
 model. Everything else (command line, sliders, range checks, table columns, axis labels) is derived

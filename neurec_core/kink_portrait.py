@@ -1,4 +1,4 @@
-"""Networks on a line with samples: what these give back, what else fits them, and which pieces they see."""
+"""Networks on a line with samples: what is recovered from these, what else fits them, and how many each piece holds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def samples(params: Params, problem: Problem, solution: Solution, scores: Scores
     data = [
         panel_trace(1, x, f, "network", line={"color": COLORS[0], "width": 3}),
         panel_trace(1, x, trace["rival"], "another network that fits", line={"color": COLORS[1], "dash": "dash"}),
-        panel_trace(1, x, trace["back"], "given back by the samples", line={"color": COLORS[4], "dash": "dot"}),
+        panel_trace(1, x, trace["back"], "recovered from the samples", line={"color": COLORS[4], "dash": "dot"}),
         panel_trace(1, kinks, height, "kinks", "markers", marker=_mark("diamond", COLORS[0], 9)),
         panel_trace(1, [place], [np.interp(place, x, f)], "kink that is moved", "markers",
                     marker=_mark("diamond-open", COLORS[3], 17)),
@@ -96,7 +96,7 @@ def marked(fig: go.Figure, counts: Mapping[str, Sequence[float]], span: tuple[fl
 def _words(problem: Problem, scores: Scores) -> tuple[str, str]:
     n, apart, error = problem.X.shape[1], float(scores["apart"][0]), float(scores["error"][0])
     if scores["identified"][0]:
-        return "Identified", f"{n} samples; given back to {error:.0e}"
+        return "Identified", f"{n} samples; recovered to {error:.0e}"
     if np.isfinite(apart):
         return "Not identified", f"{n} samples; another fits, {apart:.0%} of max |f| off"
     return "Not proved", f"{n} samples; no other was met that fits"

@@ -37,7 +37,7 @@ def stacked(fig: go.Figure, height: int) -> dict[str, Any]:
 
 
 def style(fig: go.Figure, title: str, alt: str, height: int = 460, narrow: dict[str, Any] | None = None) -> go.Figure:
-    """The house's look.
+    """Give a figure its title, description, colours and layout.
 
     Parameters
     ----------

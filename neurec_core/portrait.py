@@ -138,7 +138,7 @@ def _verdict(problem: Problem, solution: Solution, scores: Scores) -> str:
     if noisy:
         return f"{away}: the noise is fitted, too"
     if scores["recovered"][0] == 1:
-        return "recovered" + ("; the isometry condition foretold it" if scores["isometry_held"][0] else "")
+        return "recovered" + ("; the isometry condition predicted it" if scores["isometry_held"][0] else "")
     if scores["unique"][0] == 0:
         why = "one direction is active on every point" if scores["all_ones"][0] else "two blocks can do the same"
         return f"not recovered, {away}: there are many solutions ({why})"

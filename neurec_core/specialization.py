@@ -1,4 +1,4 @@
-"""Which student neuron stands for which teacher neuron: correlations, winners, and how lucky they were at the start.
+"""Which student neuron matches which teacher neuron: correlations, winners, and how lucky they were at the start.
 
 Activations come layer by layer as ``(B, n, m)`` arrays, n points (or points times positions), m neurons.
 """

@@ -1,4 +1,4 @@
-"""The rows of one experiment: kept, found by address, and given back as one table with its provenance."""
+"""The rows of one experiment: kept, found by their parameters, and returned as one table with its provenance."""
 
 from __future__ import annotations
 

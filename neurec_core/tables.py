@@ -62,7 +62,7 @@ def load(path: str | Path) -> pd.DataFrame:
         data = frame(table)
         data.attrs.update(about)
         data.attrs["experiment"], data["status"], data["trial"]  # what every table has
-    except Exception as error:  # pyarrow raises dozens of kinds over bytes that nobody meant
+    except Exception as error:  # pyarrow raises dozens of kinds over damaged bytes
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
         what = "table (a Parquet file written by neurec)"
         raise BadInput(f"{what} cannot be read from {path}: {' '.join(reason.split())[:200]}") from None

@@ -1,4 +1,4 @@
-"""Who stands for whom, drawn: what the figures hold."""
+"""Which neuron matches which, drawn: what the figures hold."""
 
 from __future__ import annotations
 

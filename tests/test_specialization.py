@@ -1,4 +1,4 @@
-"""Who stands for whom: correlations against plain loops, ranks by counting."""
+"""Which neuron matches which: correlations against plain loops, ranks by counting."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Instance(Params):
     m: int = param(4, "neurons", ge=1, le=8, slider=(1, 8, 1))
     bias: Literal["with", "without"] = param("with", "output bias")
     placement: Literal["pieces", "even"] = param(
-        "pieces", "samples: dealt to the pieces before the move, or evenly spaced"
+        "pieces", "samples: shared among the pieces before the move, or evenly spaced"
     )
     points: int = param(10, "samples", symbol="N", ge=2, le=60, slider=(2, 24, 1))
     moved: int = param(2, "which kink is moved, from the left", symbol="k", ge=1, le=8, slider=(1, 8, 1))
@@ -61,7 +61,7 @@ def sample(params: Instance, draws: Draws) -> Problem:
 
 
 def solve(params: Instance, problem: Problem, draws: Draws) -> Solution:
-    """What samples give back and what else fits; the trace has both functions and how many samples each piece holds."""
+    """What is recovered from the samples and what else fits; the trace has both functions and each piece's samples."""
     found = [_look(params, x[:, 0], y, net) for x, y, net in zip(problem.X, problem.y, problem.teacher, strict=True)]
     status = [Status.SOLVED if one["error"] >= 0 else Status.UNSEEN for one in found]
     trace = {name: np.stack([one[name] for one in found]) for name in ("x", "f", "rival", "back", "kinks", "held")}

@@ -40,7 +40,9 @@ class ReluRecovery(Params):
     m: int = param(4, "neurons", ge=1, le=12, slider=(1, 8, 1))
     pairs: int = param(0, "opposite pairs among them", ge=0, le=2, slider=(0, 1, 1))
     bias: Literal["with", "without"] = param("with", "output bias")
-    placement: Literal["pieces", "blind"] = param("pieces", "points: dealt to the linear pieces, or uniform over all")
+    placement: Literal["pieces", "blind"] = param(
+        "pieces", "points: shared among the linear pieces, or uniform over all"
+    )
     lines: int = param(1, "lines that samples lie on", symbol="L", ge=1, le=200)
     points: int = param(10, "points on each line", symbol="N", ge=1, le=400, slider=(2, 40, 1))
     evidence: Literal["kinks", "jumps"] = param(

@@ -120,7 +120,7 @@ def score(params: Instance, problem: Problem, solution: Solution) -> dict[str, n
 
 INSTANCE = Experiment(
     name="multilayer_dynamics.instance",
-    question="Which student neurons come to stand for which teacher neurons?",
+    question="Which student neurons come to match which teacher neurons?",
     params=Instance,
     sample=sample,
     solve=solve,

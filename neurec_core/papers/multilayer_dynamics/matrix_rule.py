@@ -18,7 +18,7 @@ HORIZONS = [0, 100, 500, 1000, 2000, 5000, 10_000, 20_000]
 def score(params: MatrixNets, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Measures of the student at the end, all hidden layers together.
 
-    Winners stand for a teacher neuron: where the start has the teacher in it, the first m of a layer; else those of
+    Winners match a teacher neuron: where the start has the teacher in it, the first m of a layer; else those of
     largest correlation.
 
     **Source**: tian2019luck (over-parameterisation) and its code.
@@ -142,7 +142,7 @@ def falling(params: MatrixNets, draws: Draws, looks: int = 60) -> dict[str, np.n
     Returns
     -------
     ``at`` (T,), iterations; ``fan_out`` (T, k), norms of the output weights of each student neuron; ``teacher`` (m,);
-    ``won`` (k,) of bool, which students stand for a teacher neuron at the end
+    ``won`` (k,) of bool, which students match a teacher neuron at the end
 
     **Source**: tian2019luck, its code (W_row_norm).
     """

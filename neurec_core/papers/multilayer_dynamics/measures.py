@@ -100,7 +100,7 @@ def alignment(H_star: np.ndarray, winner: np.ndarray) -> tuple[np.ndarray, np.nd
     Parameters
     ----------
     H_star : (B, k, m) array, students by teachers
-    winner : (B, m) array, the student that stands for each teacher neuron
+    winner : (B, m) array, the student that matches each teacher neuron
 
     **Source**: tian2019luck, its code; differs: entries off the diagonal are m (m - 1), there they count as m^2.
     """

@@ -1,4 +1,4 @@
-"""Do the layers of a deep student come to stand for the layers of its teacher, and from where?"""
+"""Do the layers of a deep student come to match the layers of its teacher, and from where?"""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ SHORT = {"widths": "3-4", "d": 4, "outputs": 5, "node_multi": 2, "points": 256, 
 HORIZONS = [0, 1, 2, 3, 5, 8, 20, 40]
 RECONSTRUCTION = Experiment(
     name="multilayer_dynamics.reconstruction",
-    question="Do student neurons come to stand for teacher neurons, layer by layer?",
+    question="Do student neurons come to match teacher neurons, layer by layer?",
     params=Reconstruction,
     sample=sample,
     solve=solve,

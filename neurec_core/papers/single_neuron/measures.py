@@ -34,7 +34,7 @@ def angles(W: np.ndarray, how: Literal["chord", "arccos"] = "chord") -> tuple[np
     """Largest and mean angle between the rows of W (L, m, d), in degrees, NaN for fewer than two.
 
     By chords |u_i - u_j| of the unit vectors, measured from their mean: exact to 10^-8 of the largest. The published
-    way, "arccos" of clamped products, knows no angle below 10^-6 degrees, and its mean includes those to themselves.
+    way, "arccos" of clamped products, resolves no angle below 10^-6 degrees, and its mean includes those to themselves.
 
     **Source**: chistikov2023learning, figures 1, 7 and 8.
     """

@@ -172,7 +172,7 @@ def directions(W: np.ndarray, a: np.ndarray) -> np.ndarray:
     """(k, d) unit vectors of a network's neurons, strongest first: those that a solver's gap does not leave open.
 
     Neurons with less than a share `FAINT` of the norm are left out; directions within an angle `SAME` count once. So
-    the number does not hang on how the last digits of one neuron are dealt to several cells that meet in it.
+    the number does not hang on how the last digits of one neuron are shared among several cells that meet in it.
     """
     sizes = np.abs(a) * np.linalg.norm(W, axis=1)
     order = np.argsort(-sizes, kind="stable")
