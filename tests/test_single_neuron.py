@@ -303,6 +303,8 @@ def test_without_a_positive_neuron_there_is_no_angle_to_the_teacher_and_all_else
     alone = ~(active & (a > 0)).any(axis=1)
     assert 0 < alone.sum() < 12
     assert np.array_equal(np.isnan(found["target_angle"]), alone)
+    assert not found["gathered"][alone].any(), "no neuron is not all neurons"
+    assert not paper.TRAJECTORIES.run(paper.TRAJECTORIES.params(m=2, d=3, steps=10), draws)[2]["gathered"][alone].any()
     rows = experiment.rows(params, 0, range(12))
     assert {row["status"] for row in rows} == {Status.CUTOFF}
     assert all(np.isfinite([row[name] for name in ("loss", "nuclear", "energy", "distance")]).all() for row in rows)

@@ -93,7 +93,7 @@ def score(params: Training, problem: Problem, solution: Solution) -> dict[str, n
         row = {name: end[name][-1] for name in TAKEN}
         row["max_angle"], row["mean_angle"] = (part[0] for part in measures.angles(W[1:, live], params.angles))
         row["negative_angle"] = end["negative_max_angle"][-1]
-        row["gathered"] = bool((W[1, live] @ X.T > 0).all())
+        row["gathered"] = bool(len(live) and (W[1, live] @ X.T > 0).all())
         row["bundle"] = float(len(live))
         rows.append(row)
     kept = {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -150,7 +150,7 @@ COLUMNS = {
     "loss": Column("training mean squared error", "measure", logarithmic=True),
     "inside": Column("mean squared error on points like the training points", "measure", logarithmic=True),
     "middle": Column("mean squared error on standard normal points", "measure", logarithmic=True),
-    "gathered": Column("all active positive neurons are active on all points", "event"),
+    "gathered": Column("all active positive neurons, at least one, are active on all points", "event"),
     "interpolated": Column("loss below its target", "event"),
     "slid": Column("a neuron slid along a point's boundary", "event"),
     "bundle": Column("active positive neurons", "measure"),

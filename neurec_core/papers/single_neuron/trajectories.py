@@ -50,7 +50,7 @@ def _row(params: Training, X: np.ndarray, y: np.ndarray, v: np.ndarray, trace: d
         "imbalance": float(theory.imbalance(W, a).max()),
         "gradient_share": theory.gradient_share(X, y, {**logged, "halved": halved}, W, a),
         "size_deviation": _deviation(X, y, W, a, sides.positive, params.step),
-        "gathered": bool(live.all()),
+        "gathered": bool(live.size and live.all()),
         "loss": float(logged["loss"][-1]),
         "test": float(logged["middle"][-1]),
         "widest": float(measures.angle(X, v).max()),
@@ -105,7 +105,7 @@ def shrinking_steps(params: Training, draws: Draws) -> dict[str, list[float]]:
 COLUMNS = {
     "ordered": Column("coordinates pass the teacher's in the order of falling eigenvalues", "event"),
     "negative_dead": Column("no negative neuron is active from half-time on", "event"),
-    "gathered": Column("all positive neurons are active on all points at the end", "event"),
+    "gathered": Column("all positive neurons, at least one, are active on all points at the end", "event"),
     "crossed": Column("coordinates that overshoot", "measure"),
     "half_time": Column(
         "time at which the first coordinate is half the teacher's", "measure", "flow time", optional=True
