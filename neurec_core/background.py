@@ -157,7 +157,7 @@ class Latest:
     ----------
     compute : module-level function or generator, called as ``compute(*request)`` in the worker
     show : called with ``(request, result)``, or ``(request, part)``, on the event loop
-    tell : called with a line of state: "computing", "ready", "stopped", or an error's message
+    report : called with a line of state: "computing", "ready", "stopped", or an error's message
     patience : seconds without a part after which a run that nobody wants any more is killed
     """
 
@@ -165,10 +165,10 @@ class Latest:
         self,
         compute: Callable[..., Any],
         show: Callable[[tuple[Any, ...], Any], None],
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self.compute, self.show, self.tell, self.patience = compute, show, tell, patience
+        self.compute, self.show, self.report, self.patience = compute, show, report, patience
         self.worker = Worker()
         self.counts = {"started": 0, "shown": 0, "cancelled": 0, "failed": 0}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="neurec-explore")
@@ -213,19 +213,19 @@ class Latest:
         loop = asyncio.get_running_loop()
         while self._waiting is not None:
             self._stopped = False
-            self.tell("computing")
+            self.report("computing")
             with contextlib.suppress(Exception):  # the call tries again: an error is shown then
                 await loop.run_in_executor(self._thread, self.worker.ready)
             request, self._waiting = self._waiting, None
             try:
                 if request is not None:  # else it was stopped before it began
                     await self._run(request)
-                self.tell("stopped" if self._stopped else "ready")
+                self.report("stopped" if self._stopped else "ready")
             except Cancelled:
                 self._cancelled(request)
             except Exception as error:
                 self.counts["failed"] += 1
-                self.tell(str(error) or type(error).__name__)
+                self.report(str(error) or type(error).__name__)
 
     async def _run(self, request: tuple[Any, ...]) -> None:
         self.counts["started"] += 1
@@ -262,11 +262,11 @@ class Latest:
     def _cancelled(self, request: tuple[Any, ...]) -> None:
         if not self._gave_up:
             self.counts["failed"] += 1
-            self.tell("the computation's process died; was there enough memory?")
+            self.report("the computation's process died; was there enough memory?")
             return
         self._gave_up = False
         self.counts["cancelled"] += 1
         if self._stopped:
-            self.tell("stopped")
+            self.report("stopped")
         elif self._waiting is None:  # the kill was meant for the run before, which had just ended
             self._waiting = request

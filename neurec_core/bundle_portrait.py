@@ -74,8 +74,8 @@ def paths(params: Params, problem: Problem, solution: Solution, scores: dict[str
     ):
         data.append(panel_trace(3, steps, _drawn(logged[name]), label, line={"color": color}))
     fig = _panels(("directions", "loss", "angles"), ("mean squared error", "degrees"))
-    told = f"loss {scores['loss'][0]:.1e} after {scores['iterations'][0]:.0f} iterations"
-    words = f"{told}; largest angle between the {len(a[a > 0])} positive neurons {scores['max_angle'][0]:.2g}°"
+    state = f"loss {scores['loss'][0]:.1e} after {scores['iterations'][0]:.0f} iterations"
+    words = f"{state}; largest angle between the {len(a[a > 0])} positive neurons {scores['max_angle'][0]:.2g}°"
     fig.add_traces(data)
     fig.update_xaxes(title=AXES[0], range=[-1.1, 1.1], col=1)
     fig.update_yaxes(title=AXES[1], range=[-1.1, 1.1], col=1)

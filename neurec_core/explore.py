@@ -164,7 +164,7 @@ class Explorer(widgets.VBox):
         self.mark = widgets.HTML(_mark("ready"))
         self.figure = go.FigureWidget(view(first, *next(experiment.states(first, Draws(seed, [0])))))
         self.figure._config = CONFIG
-        self.latest = Latest(Experiment.states, self._show, self._tell)
+        self.latest = Latest(Experiment.states, self._show, self._report)
         self.latest.warm(experiment, first, Draws(seed, [0]))
         self.stop.on_click(lambda _: self.latest.stop())
         for widget in (*self.controls.values(), self.draw):
@@ -195,7 +195,7 @@ class Explorer(widgets.VBox):
         _, params, _ = request
         update(self.figure, self.view(params, *instance))
 
-    def _tell(self, state: str) -> None:
+    def _report(self, state: str) -> None:
         self.mark.value = _mark(state)
         self.stop.disabled = state != "computing"
 

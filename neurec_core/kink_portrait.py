@@ -43,10 +43,10 @@ def samples(params: Params, problem: Problem, solution: Solution, scores: Scores
         _pieces(ends, held, held < ENOUGH, "pieces that are not", COLORS[1]),
         panel_trace(2, [ends[0], ends[-1]], [ENOUGH] * 2, "enough", line={"color": "gray", "dash": "dash", "width": 1}),
     ]  # fmt: skip
-    told, small = _words(problem, scores)
+    text, small = _words(problem, scores)
     layout: dict[str, Any] = dict(_layout())
-    layout["meta"] = {**layout["meta"], "alt": f"A network on a line and its samples: {told}, {small}"}
-    layout["title"] = {**layout["title"], "text": f"{told}<br><sup>{small}</sup>"}
+    layout["meta"] = {**layout["meta"], "alt": f"A network on a line and its samples: {text}, {small}"}
+    layout["title"] = {**layout["title"], "text": f"{text}<br><sup>{small}</sup>"}
     return go.Figure({"data": data, "layout": layout})
 
 

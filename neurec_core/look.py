@@ -78,8 +78,8 @@ def player(fig: go.Figure, title: str, alt: str, label: str = "step") -> go.Figu
         {"label": "❚❚ pause", "method": "animate", "args": [[None], at_once]},
     ]
     marks = [{"label": frame.name, "method": "animate", "args": [[frame.name], at_once]} for frame in fig.frames]
-    told = {"prefix": f"{label} ", "xanchor": "right"}  # away from the buttons
-    slider = {"steps": marks, "currentvalue": told, "y": -0.32, "x": 0.2, "len": 0.8}
+    current = {"prefix": f"{label} ", "xanchor": "right"}  # away from the buttons
+    slider = {"steps": marks, "currentvalue": current, "y": -0.32, "x": 0.2, "len": 0.8}
     menu = {
         "type": "buttons", "direction": "left", "buttons": buttons,
         "x": 0, "y": -0.36, "xanchor": "left", "yanchor": "top",

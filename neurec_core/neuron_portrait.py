@@ -210,8 +210,8 @@ def paths(params: Params, problem: Problem, solution: Solution, scores: dict[str
     data += [
         panel_trace(3, steps[[0, -1]], [level] * 2, "saddle", line=GRAY, showlegend=False) for level in trace["saddles"]
     ]
-    told = f"loss {scores['loss'][0]:.1e} after {scores['taken'][0]:.0f} steps; |θ|²/2 = {scores['norm'][0]:.4f}"
-    words = f"{told}, least for orthogonal inputs {scores['minimum'][0]:.4f}"
+    state = f"loss {scores['loss'][0]:.1e} after {scores['taken'][0]:.0f} steps; |θ|²/2 = {scores['norm'][0]:.4f}"
+    words = f"{state}, least for orthogonal inputs {scores['minimum'][0]:.4f}"
     layout = _layout(plane.axes, True)
     title = {**layout["title"], "text": f"Neurons, outputs and loss<br><sup>{words}</sup>"}
     layout |= {"title": title, "meta": {**layout["meta"], "alt": f"A training: {words}"}}

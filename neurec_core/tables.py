@@ -190,7 +190,7 @@ def spread(table: pd.DataFrame, measure: str, by: Sequence[str]) -> pd.DataFrame
     """
     cells = _values(table, measure, by)
     found = pd.DataFrame({"low": cells.quantile(0.1), "median": cells.median(), "high": cells.quantile(0.9)})
-    return _told(table, cells, found, by)
+    return _counted(table, cells, found, by)
 
 
 def mean(table: pd.DataFrame, measure: str, by: Sequence[str]) -> pd.DataFrame:
@@ -202,7 +202,7 @@ def mean(table: pd.DataFrame, measure: str, by: Sequence[str]) -> pd.DataFrame:
     """
     cells = _values(table, measure, by)
     middle, error = cells.mean(), cells.sem()
-    return _told(table, cells, pd.DataFrame({"low": middle - error, "mean": middle, "high": middle + error}), by)
+    return _counted(table, cells, pd.DataFrame({"low": middle - error, "mean": middle, "high": middle + error}), by)
 
 
 def _values(table: pd.DataFrame, measure: str, by: Sequence[str]) -> Any:
@@ -210,7 +210,7 @@ def _values(table: pd.DataFrame, measure: str, by: Sequence[str]) -> Any:
     return _grouped(table, by, {"value": values.to_numpy()})["value"]
 
 
-def _told(table: pd.DataFrame, cells: Any, found: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+def _counted(table: pd.DataFrame, cells: Any, found: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Statistics of cells with how many trials stand behind them."""
     found["trials"] = cells.count().to_numpy()
     found["failed"] = _sizes(table, by) - found["trials"].to_numpy()

@@ -285,10 +285,12 @@ shares.round(5)
 # %%
 table_of_relu = load(table or published(relu))
 line = table_of_relu[(table_of_relu["d"] == 1) & (table_of_relu["pairs"] == 0)]
-dealt = line[(line["placement"] == "pieces") & (line["arithmetic"] == "float")]
-dealt = dealt.assign(missing=2 * (dealt["m"] + 1) - dealt["points"])
-dealt = dealt.assign(rival=dealt["rival"].notna())
-few = dealt[dealt["missing"].between(0, 4)]
+spread_out = line[(line["placement"] == "pieces") & (line["arithmetic"] == "float")]
+spread_out = spread_out.assign(
+    missing=2 * (spread_out["m"] + 1) - spread_out["points"]
+)
+spread_out = spread_out.assign(rival=spread_out["rival"].notna())
+few = spread_out[spread_out["missing"].between(0, 4)]
 open_share = few.pivot_table(
     index=["bias", "m"], columns="missing", values="rival", aggfunc="mean"
 )
@@ -377,10 +379,10 @@ kink_portrait.compared(everywhere, wide[:, 0], curves, "Equal on all points")
 # %%
 with_pair = relu.params(m=4, pairs=1, points=40)
 pair_problem, _, pair_scores = relu.run(with_pair, Draws(seed, range(20)))
-given_back = pair_scores["recovered"].mean()
+recovered_share = pair_scores["recovered"].mean()
 identified = pair_scores["identified"].mean()
-print(f"given back: {given_back:.0%}, identified: {identified:.0%}")
-assert (given_back, identified) == (1, 0)
+print(f"recovered: {recovered_share:.0%}, identified: {identified:.0%}")
+assert (recovered_share, identified) == (1, 0)
 
 # %% [markdown]
 # A rival of the first of these networks, on its points and beyond them:
@@ -449,9 +451,9 @@ counts = {"parameters, 3m + 1": [4, 7, 10], "4^m": [4, 16, 64]}
 kink_portrait.marked(fig, counts)
 
 # %%
-told = ["recovered", "left_open"]
+picked = ["recovered", "left_open"]
 by_points = on_line.astype({"recovered": float, "left_open": float})
-by_points = by_points.groupby(["m", "points"])[told].mean()
+by_points = by_points.groupby(["m", "points"])[picked].mean()
 by_points.unstack("m")["left_open"].round(2)
 
 # %% [markdown]
@@ -544,7 +546,7 @@ def line_of(claimed, measured, agrees):
     }
 
 
-six_kinks = dealt[(dealt["m"] == 6) & (dealt["points"] == 14)]
+six_kinks = spread_out[(spread_out["m"] == 6) & (spread_out["points"] == 14)]
 error_6 = six_kinks["error"].max()
 exact = line[line["arithmetic"] == "rational"]
 exact = exact[exact["points"] >= 14]

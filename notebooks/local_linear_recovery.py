@@ -468,8 +468,8 @@ condensed = with_.loc[9, "directions"] < without.loc[9, "directions"]
 assert earlier
 assert condensed
 assert (with_["test"] < 1e-3).idxmax() > (without["test"] < 1e-3).idxmax()
-told = middle.unstack("dropout").loc[[5, 9, 11, 13, 16, 20, 50]]
-told.map(lambda value: f"{value:.2g}")
+summary = middle.unstack("dropout").loc[[5, 9, 11, 13, 16, 20, 50]]
+summary.map(lambda value: f"{value:.2g}")
 
 # %% [markdown]
 # On nine points, how parallel are the weights $(w_i, b_i)$ of each pair of neurons?

@@ -260,11 +260,11 @@ knobs = load(published(paper.KNOBS))
 names = ["node_multi", "outputs", "data_std", "optimizer", "rate", "momentum"]
 names += ["loss", "normalize", "batch_norm", "affine", "fresh"]
 turned = knobs[knobs["data"] == "gaussian"].groupby(names)
-told = turned[["live_1", "live_2", "live_3", "live_4", "error"]].mean().round(4)
-told["diverged"] = turned["status"].apply(
+summary = turned[["live_1", "live_2", "live_3", "live_4", "error"]].mean().round(4)
+summary["diverged"] = turned["status"].apply(
     lambda s: (s == "the iterates diverged").sum()
 )
-told.dropna(how="all")
+summary.dropna(how="all")
 
 # %%
 plain = knobs.query("batch_norm == 'without' and normalize == 'without'")

@@ -142,12 +142,12 @@ plots.logarithmic(fig)
 # active on both.
 
 # %%
-told = ["ratio_positive", "ratio_negative", "error_positive", "error_negative"]
+picked = ["ratio_positive", "ratio_negative", "error_positive", "error_negative"]
 assert small["interpolated"].all()
 smallest = small[small["init"] == small["init"].min()]
 if preset != "tiny":
     assert smallest["in_order"].all()
-typical = small.groupby("init")[told].median()
+typical = small.groupby("init")[picked].median()
 assert (typical[["error_positive", "error_negative"]].abs() < 10).all(axis=None)
 typical.round(3)
 

@@ -135,8 +135,8 @@ small.groupby("m")[["overparameterized", "loss"]].median().round(4)
 counts = load(published(paper.VERTEX_COUNTS))
 assert counts["as_predicted"].all()
 every = counts[counts["directions"] == 200_000]
-told = ["cells", "missed", "degree", "thinnest"]
-medians = every.groupby(["inputs", "n", "d"])[told].median()
+picked = ["cells", "missed", "degree", "thinnest"]
+medians = every.groupby(["inputs", "n", "d"])[picked].median()
 medians.map(lambda value: f"{value:.5g}" if value > 0.1 else f"{value:.0e}")
 
 # %% [markdown]
@@ -166,8 +166,8 @@ fig = plots.measures(
 plots.logarithmic(fig, "x")
 
 # %%
-told = sampled[["missed", "missed_expected"]]
-off = (told["missed"] - told["missed_expected"]).abs().median()
+picked = sampled[["missed", "missed_expected"]]
+off = (picked["missed"] - picked["missed_expected"]).abs().median()
 print(f"median |missed - expected|: {off:.2f}")
 assert off < 2
 left = sampled[sampled["directions"] == 1_000_000]["missed"]

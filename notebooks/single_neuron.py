@@ -202,8 +202,8 @@ print(f"{len(acute)} of {len(deep)} runs have all points within 45 degrees")
 shares.to_frame("share of runs").T
 
 # %%
-told = ["half_excess", "angle_rate", "rank_rate", "size_deviation"]
-by_scale = acute.groupby(["trial", "scale"])[told].first().unstack("scale")
+picked = ["half_excess", "angle_rate", "rank_rate", "size_deviation"]
+by_scale = acute.groupby(["trial", "scale"])[picked].first().unstack("scale")
 constant = by_scale["half_excess"][[1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-12]]
 spread_of = constant.max(axis=1) - constant.min(axis=1)
 assert spread_of.max() < 0.02

@@ -117,19 +117,19 @@ async def frames() -> None:
 
 
 class Stage:
-    """A `Latest`, what it has shown and told, a clock that stands until it is moved, and a folder of files.
+    """A `Latest`, what it has shown and reported, a clock that stands until it is moved, and a folder of files.
 
     Requests wait for files and not for a while, so that it is known what runs when another one comes.
     """
 
     def __init__(self, compute, folder, show=lambda part: None, patience=10.0):
-        self.shown, self.told, self.folder, self.now = [], [], folder, 0.0
+        self.shown, self.reports, self.folder, self.now = [], [], folder, 0.0
 
         def keep(request, part):
             self.shown.append(part)
             show(part)
 
-        self.latest = Latest(compute, keep, self.told.append, patience)
+        self.latest = Latest(compute, keep, self.reports.append, patience)
         self.latest.worker.call(echo, 0)
 
     @property
@@ -195,8 +195,8 @@ def test_the_newest_request_wins_and_those_between_are_skipped(play):
     stage = play(echo, scene)
     assert stage.shown == [0, 19], "short runs are let finish, so that the figure moves under the hand"
     assert stage.latest.counts == {"started": 2, "shown": 2, "cancelled": 0, "failed": 0}
-    assert stage.told[0] == "computing"
-    assert stage.told[-1] == "ready"
+    assert stage.reports[0] == "computing"
+    assert stage.reports[-1] == "ready"
 
 
 def test_a_long_run_that_was_overtaken_is_killed(play):
@@ -259,7 +259,7 @@ def test_a_process_that_dies_by_itself_is_told_once(play):
 
     stage = play(die, scene)
     assert not stage.shown
-    assert "process died" in stage.told[-1]
+    assert "process died" in stage.reports[-1]
     assert stage.latest.counts["started"] == stage.latest.counts["failed"] == 1
 
 
@@ -279,7 +279,7 @@ def test_an_error_is_told_in_words_and_the_next_run_works(play):
     async def scene(stage):
         stage.latest.submit(1, 0)
         await stage.latest.settled()
-        assert stage.told[-1] == "as asked"
+        assert stage.reports[-1] == "as asked"
         stage.latest.submit(1)
 
     stage = play(count, scene)
@@ -297,7 +297,7 @@ def test_parts_are_shown_as_they_come_and_the_last_one_always(play):
 
     stage = play(count, scene)
     assert stage.numbers == [0, 1, 2, 3]
-    assert stage.told == ["computing", "ready"]
+    assert stage.reports == ["computing", "ready"]
     assert stage.latest.counts == {"started": 1, "shown": 4, "cancelled": 0, "failed": 0}
 
 
@@ -322,12 +322,12 @@ def test_a_stop_keeps_what_was_shown_and_the_process(play):
         await stage.stream(ENDLESS)
         stage.latest.stop()
         await stage.latest.settled()
-        assert stage.told == ["computing", "stopped"]
+        assert stage.reports == ["computing", "stopped"]
         assert stage.numbers[0] < ENDLESS - 1
         stage.latest.submit(1)
 
     stage = play(count, scene)
-    assert stage.told == ["computing", "stopped", "computing", "ready"]
+    assert stage.reports == ["computing", "stopped", "computing", "ready"]
     assert stage.numbers[-1] == 0, "the request after the stop"
     assert len(stage.processes) == 1
     assert stage.latest.counts["cancelled"] == stage.latest.counts["failed"] == 0
@@ -343,8 +343,8 @@ def test_a_newer_request_overtakes_a_stream_without_a_new_process(play):
     assert len(stage.processes) == 1
     assert stage.latest.counts["started"] == 2
     assert stage.latest.counts["cancelled"] == 0
-    assert stage.told[-1] == "ready"
-    assert "stopped" not in stage.told
+    assert stage.reports[-1] == "ready"
+    assert "stopped" not in stage.reports
 
 
 @pytest.mark.parametrize("last", ["ready", "stopped"])
@@ -357,7 +357,7 @@ def test_a_stream_whose_part_takes_too_long_is_killed(play, last):
     stage = play(count, scene)
     assert stage.latest.counts["cancelled"] == 1
     assert set(stage.numbers) == {0}, "what was shown stays"
-    assert stage.told[-1] == last
+    assert stage.reports[-1] == last
 
 
 def test_a_stream_that_is_older_than_the_patience_but_alive_is_not_killed(play):
@@ -388,7 +388,7 @@ def test_a_stop_before_the_start_computes_nothing(play):
 
     stage = play(count, scene)
     assert stage.latest.counts["started"] == 0
-    assert stage.told == ["computing", "stopped"]
+    assert stage.reports == ["computing", "stopped"]
 
 
 def test_an_error_in_a_stream_is_told_and_what_was_shown_stays(play):
@@ -397,7 +397,7 @@ def test_an_error_in_a_stream_is_told_and_what_was_shown_stays(play):
 
     stage = play(count, scene)
     assert stage.numbers[-1] == 2, "the last before it is shown, too"
-    assert stage.told[-1] == "as asked"
+    assert stage.reports[-1] == "as asked"
     assert stage.latest.counts["failed"] == 1
 
 
@@ -407,7 +407,7 @@ def test_a_stream_that_cannot_be_shown_ends_and_says_why(play):
 
     stage = play(count, scene, show=fail)
     assert len(stage.shown) == 1
-    assert stage.told[-1] == "as asked"
+    assert stage.reports[-1] == "as asked"
     assert stage.latest.counts["failed"] == 1
 
 

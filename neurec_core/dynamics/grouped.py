@@ -129,7 +129,7 @@ def descend(
     ended, k, c, loss, before = life_.REGROUP, 0, start.c, np.nan, None
     while ended == life_.REGROUP:
         life = _grouped(neurons, points, before, k)
-        _tell(events, before, life, k)
+        _count_changes(events, before, life, k)
         ended, k, c, loss = life_.live(life, points, run, k, c, losses, events, axes)
         neurons, before = life_.place(life), life
         if not np.isfinite(neurons).all():
@@ -177,7 +177,7 @@ def _alike(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, kind
 
 
-def _tell(events: np.ndarray, before: life_.Life | None, life: life_.Life, k: int) -> None:
+def _count_changes(events: np.ndarray, before: life_.Life | None, life: life_.Life, k: int) -> None:
     """Count the neurons whose pattern changed in the step between two lives."""
     if before is None:
         return

@@ -13,7 +13,7 @@ from ...params import Params, param
 from . import teachers
 from .common import CITATION, Network, relative_error
 from .competitors import competitor
-from .line import as_network, broken, dealt, outputs, recover, sample_points, seen
+from .line import as_network, broken, outputs, recover, sample_points, seen, shared_out
 
 PLACES = 301  # at which functions are drawn
 AROUND = 1.0  # how far beyond kinks and samples
@@ -49,7 +49,7 @@ def sample(params: Instance, draws: Draws) -> Problem:
         strict=True,
     ):
         t = -net.b / net.W[:, 0]
-        counts = dealt(params.points, deal)
+        counts = shared_out(params.points, deal)
         ends = np.array([t.min() - AROUND, t.max() + AROUND])
         even = ends[0] + np.ptp(ends) * (np.arange(params.points) + 0.5) / params.points
         X.append(sample_points(t, counts.tolist()) if params.placement == "pieces" else even)

@@ -64,7 +64,7 @@ def sample_points(kinks: np.ndarray, counts: Sequence[int]) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def dealt(points: int, lots: np.ndarray) -> np.ndarray:
+def shared_out(points: int, lots: np.ndarray) -> np.ndarray:
     """How many points each piece gets: as many in each as can be, the rest by ``lots (..., k + 1)``."""
     each, rest = divmod(points, lots.shape[-1])
     return each + (np.argsort(np.argsort(lots, axis=-1), axis=-1) < rest)

@@ -111,8 +111,8 @@ def solve(params: Irreducibility, problem: Problem, draws: Draws) -> Solution:
     bias, found, widths = params.bias == "with", [], []
     for net in _nets(*problem.teacher):
         found.append(reduce(net, bias=bias))
-        told = bends(net)
-        widths.append(enumerated(told, bias=bias) if len(told.alpha) <= MOST_ENUMERATED else np.nan)
+        function = bends(net)
+        widths.append(enumerated(function, bias=bias) if len(function.alpha) <= MOST_ENUMERATED else np.nan)
     stats = {
         "width": np.array([float(one.network.m) for one in found]),
         "hyperplanes": np.array([float(one.hyperplanes) for one in found]),

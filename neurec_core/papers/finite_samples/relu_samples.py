@@ -17,7 +17,6 @@ from .common import CITATION, Network, relative_error
 from .competitors import MOST_TURNED, competitor
 from .line import (
     broken,
-    dealt,
     exact_network,
     exact_orientation,
     in_fractions,
@@ -25,6 +24,7 @@ from .line import (
     outputs,
     recover,
     sample_points,
+    shared_out,
 )
 from .space import DRAWN, MOST, Lines, chosen_lines, kinks_on, least_lines, recover_in_space
 
@@ -106,7 +106,7 @@ def _places(params: ReluRecovery, kinks: np.ndarray, deal: np.ndarray, blind: np
     if params.placement == "blind":
         low, high = kinks.min() - 1, kinks.max() + 1
         return np.sort(np.round((low + (high - low) * blind) * BINARY) / BINARY)[None]
-    counts = dealt(params.points, deal)
+    counts = shared_out(params.points, deal)
     t = np.stack([sample_points(own, count.tolist()) for own, count in zip(kinks, counts, strict=True)])
     return np.round(t * BINARY) / BINARY
 

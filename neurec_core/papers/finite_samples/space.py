@@ -116,9 +116,9 @@ def recover_in_space(
     kinks = _kinks(Lines(lines.p[use], lines.v[use]), [one for one in read if one and len(one.kinks) == most])
     z = _candidates(kinks)
     kept, met, match = _confirmed(kinks, z, jumps)
-    told = len(use), len(z), len(kept), match
+    counts = len(use), len(z), len(kept), match
     if len(kept) != most or any(len(set(on_line)) != most for on_line in met.T):
-        return Found(None, Status.FAILED if len(kept) < most else Status.UNSEEN, *told)
+        return Found(None, Status.FAILED if len(kept) < most else Status.UNSEEN, *counts)
     rows, alpha = _refined(kinks, met)
     X = np.concatenate([lines.p[i] + np.multiply.outer(t[i], lines.v[i]) for i in use])
     rest = np.concatenate([y[i] for i in use]) - np.maximum(X @ rows[:, :-1].T + rows[:, -1], 0) @ alpha
@@ -127,7 +127,7 @@ def recover_in_space(
     whole = Bends(rows, alpha, np.append(affine[:-1], 0.0 if bias else affine[-1]), c)
     least = smallest(whole, bias=bias, tolerance=REDUCED)
     back = least.network._replace(b=least.network.b - least.network.W @ middle)
-    return Found(least._replace(network=back), least.status, *told)
+    return Found(least._replace(network=back), least.status, *counts)
 
 
 class _Kinks(NamedTuple):

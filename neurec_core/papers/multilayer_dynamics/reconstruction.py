@@ -87,7 +87,7 @@ def _moved(nets: Sequence[DeepNet], b: int) -> float:
 
 
 ORDINALS = ("lowest", "second", "third", "fourth")[:LAYERS]
-TOLD = {
+LABELS = {
     "best_{}": "largest correlation with a student neuron, 0 for silent teacher neurons, {} layer",
     "live_{}": "largest correlation with a student neuron, {} layer",
     "rank_{}": "rank of the winners at the start over that of the last, {} layer",
@@ -99,7 +99,7 @@ COLUMNS = {
     "lowest": Column("each neuron of the lowest layer has a student neuron", "event"),
     **{
         name.format(depth): Column(label.format(ordinal), "measure", optional=True)
-        for name, label in TOLD.items()
+        for name, label in LABELS.items()
         for depth, ordinal in enumerate(ORDINALS, start=1)
     },
     "silent": Column("teacher neurons that are active on no point", "measure"),

@@ -182,8 +182,8 @@ def _row(params: TwoLayer, problem: Problem, solution: Solution, b: int) -> dict
     best, ranks = specialization.best(last)[0], specialization.winner_ranks(first, last) / max(last.shape[2] - 1, 1)
     fan_out = np.linalg.norm(solution.value[1].layers[1].W[b], axis=1)
     near = last[0].max(axis=0) > FOUND
-    told = np.full(NEURONS, np.nan)
-    told[: len(best)] = (best > FOUND)[:NEURONS]
+    reached = np.full(NEURONS, np.nan)
+    reached[: len(best)] = (best > FOUND)[:NEURONS]
     error = float(((f - problem.y[b]) ** 2).mean())
     return {
         "recovered": bool((best > FOUND).all()),
@@ -195,7 +195,7 @@ def _row(params: TwoLayer, problem: Problem, solution: Solution, b: int) -> dict
         "strong_fan_out": float(fan_out[near].mean()) if near.any() else np.nan,
         "weak_fan_out": float(fan_out[~near].mean()) if not near.all() else np.nan,
         "observed": float(_observed(T[0], Z[0]).mean()),
-        **{f"found_{i}": float(found) for i, found in enumerate(told, start=1)},
+        **{f"found_{i}": float(found) for i, found in enumerate(reached, start=1)},
     }
 
 

@@ -58,8 +58,8 @@ def enumerable(n: int, d: int) -> int:
     """
     enough(n, d)
     if (tried := arrangements.tried(n, d)) > arrangements.MOST_SIGNS:
-        most, told = arrangements.MOST_SIGNS, f"{tried:.0e} for n = {n}, d = {d}"
-        raise ValueError(f"n and d (points, inputs) must leave at most {most} signs to try, got {told}")
+        most, received = arrangements.MOST_SIGNS, f"{tried:.0e} for n = {n}, d = {d}"
+        raise ValueError(f"n and d (points, inputs) must leave at most {most} signs to try, got {received}")
     return arrangements.count(n, d)
 
 
@@ -72,9 +72,9 @@ def searchable(n: int, d: int, m: int) -> None:
     """
     sets = search.signed_sets(enumerable(n, d), m)
     if sets > search.MOST:
-        told = f"{search.written(sets)} for m = {m}, n = {n} and d = {d}"
+        received = f"{search.written(sets)} for m = {m}, n = {n} and d = {d}"
         raise ValueError(
-            f"m (hidden units) must leave at most {search.MOST} sets of signed cells to search, got {told}"
+            f"m (hidden units) must leave at most {search.MOST} sets of signed cells to search, got {received}"
         )
 
 

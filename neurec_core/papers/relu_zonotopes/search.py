@@ -142,8 +142,8 @@ def exhaustive(land: Landscape, m: int) -> Best:
     BadInput : "m (units) must leave at most 20000000 sets of signed cells, got 1e+09 for m = 6 and 92 cells"
     """
     if (sets := signed_sets(land.cells, m)) > MOST:
-        told = f"{written(sets)} for m = {m} and {land.cells} cells"
-        raise BadInput(f"m (units) must leave at most {MOST} sets of signed cells, got {told}")
+        received = f"{written(sets)} for m = {m} and {land.cells} cells"
+        raise BadInput(f"m (units) must leave at most {MOST} sets of signed cells, got {received}")
     before = land.solves
     # A low loss at the start leaves fewer sets; where these walks begin changes the time alone.
     shares = Draws(0, [0]).uniform("walks", 1 + WALKS * (m - 1) ** 2, m)[0]
