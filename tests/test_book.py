@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 import pytest
 
+from neurec_core import tables
 from neurec_core.experiment import Status
+from neurec_core.papers.convex_recovery import NORMALIZED_RECOVERY, SKIP_RECOVERY
 
 ROOT = Path(__file__).parents[1]
 
@@ -69,6 +72,12 @@ def test_the_api_page_finds_every_module():
     names = site.public_modules("neurec_core")
     assert {"neurec_core", "neurec_core.papers.convex_recovery", "neurec_core.convex.programs"} <= set(names)
     assert "neurec_core.__main__" not in names
+
+
+def test_the_book_counts_undecided_trials_as_the_tables_do():
+    (said,) = re.findall(r"These are (\d+) of ([\d,]+) published trials", (ROOT / "book/solver.md").read_text("utf-8"))
+    statuses = pd.concat([tables.load(tables.published(e))["status"] for e in (SKIP_RECOVERY, NORMALIZED_RECOVERY)])
+    assert [int(number.replace(",", "")) for number in said] == [(statuses == Status.UNDECIDED).sum(), len(statuses)]
 
 
 def test_the_list_of_statuses_is_complete():
