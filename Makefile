@@ -32,7 +32,7 @@ $(READY): pyproject.toml constraints.txt
 book: site  ## run the notebooks and build the site
 	@echo "The book is in $(CURDIR)/$(SITE)/index.html; 'make serve' shows it at http://127.0.0.1:$(PORT)"
 
-# The notebook cache sees a notebook's cells only; what they call, the tables and the versions are told by the stamp.
+# The notebook cache sees a notebook's cells only; the stamp covers what they call, the tables and the versions.
 # A page is read again every time (--all), since its notebook may be unchanged while its outputs are not.
 site: $(READY) sync
 	@$(BIN)/python book/stamp.py _build || rm -rf _build/.jupyter_cache

@@ -48,7 +48,7 @@ def test_parameters_reach_the_notebook(notebook):
 
 
 @pytest.mark.filterwarnings("default::DeprecationWarning")
-def test_a_cell_that_raises_is_told_and_kept(notebook):
+def test_a_cell_that_raises_is_reported_and_kept(notebook):
     with pytest.raises(batch.NotebookFailed, match=r"failed\.ipynb: AssertionError: n is too large"):
         batch.execute("paper", {"n": "30"}, notebook / "out")
     assert [path.name for path in (notebook / "out").iterdir()] == ["paper.failed.ipynb"]

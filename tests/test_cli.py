@@ -58,7 +58,7 @@ def test_a_papers_name_alone_lists_its_experiments(neurec):
         ]
 
 
-def test_the_version_is_told(neurec):
+def test_the_version_is_printed(neurec):
     assert neurec("--version") == (0, f"neurec, version {__version__}\n", "")
 
 
@@ -86,7 +86,7 @@ def test_a_long_value_is_not_echoed_whole(neurec, tmp_path, monkeypatch, words):
     assert not re.search(r"(x1|11){200}", err)
 
 
-def test_show_tells_all_that_is_declared(neurec):
+def test_show_prints_all_that_is_declared(neurec):
     status, out, _ = neurec("show", NAME)
     experiment = papers.experiment(NAME)
     assert status == 0

@@ -97,8 +97,8 @@ def test_another_version_of_dask_is_one_line(running, monkeypatch):
     versions = running.scheduler.versions
 
     def older():
-        told = versions()
-        return told | {"packages": told["packages"] | {"distributed": "2020.1.0"}}
+        known = versions()
+        return known | {"packages": known["packages"] | {"distributed": "2020.1.0"}}
 
     running.scheduler.handlers["versions"] = older
     with pytest.raises(BadInput, match=rf"same version, got .*: Dask 2020\.1\.0 there, {distributed.__version__} here"):
@@ -318,7 +318,7 @@ sweep(TOY, Grid({"x": [5]}, trials=4), jobs=2, progress=False)
 """
 
 
-def test_a_script_without_a_guard_is_told_so(tmp_path):
+def test_a_script_without_a_guard_gets_one_line(tmp_path):
     (tmp_path / "script.py").write_text(UNGUARDED, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=LONG, check=False

@@ -95,7 +95,7 @@ def faults(experiment: Experiment, point: Params, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("experiment", papers.experiments().values(), ids=lambda e: e.name)
-def test_corners_are_answered_or_refused_at_the_door(experiment, capsys):
+def test_corners_are_answered_or_refused_at_the_entrance(experiment, capsys):
     found = points(experiment)
     assert all("\n" not in point and len(point) < 300 for point in found if isinstance(point, str))
     allowed = [point for point in found if isinstance(point, Params)]
@@ -123,7 +123,7 @@ def test_what_is_wrong_at_a_corner_is_seen(capsys, monkeypatch):
 @pytest.mark.parametrize(
     "name", ["skip_recovery", "skip_distance", "normalized_recovery", "normalized_distance", "convex_training"]
 )
-def test_more_patterns_than_are_tried_are_refused_at_the_door(name, n, d):
+def test_more_patterns_than_are_tried_are_refused_at_the_entrance(name, n, d):
     params = papers.experiment(f"convex_recovery.{name}").params
     assert params(n=n, d=d, gates="sampled")
     count = arrangements.tried(n, d) / n

@@ -244,7 +244,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("options", "message"), BAD.values(), ids=BAD)
-def test_bad_options_are_refused_at_the_door(options, message):
+def test_bad_options_are_refused_at_the_entrance(options, message):
     student, teacher, X, order = problem()
     with pytest.raises(BadInput, match=message):
         deep_training.train(student, teacher, lambda _: X, order, [0.1], **choice(options))

@@ -253,7 +253,7 @@ def test_no_run_is_given_up_for_less_than_a_process_costs(play):
     assert stage.latest.counts["cancelled"] == 0
 
 
-def test_a_process_that_dies_by_itself_is_told_once(play):
+def test_a_process_that_dies_by_itself_is_reported_once(play):
     async def scene(stage):
         stage.latest.submit()
 
@@ -275,7 +275,7 @@ def test_a_long_run_that_nothing_overtakes_is_finished(play):
     assert stage.latest.counts["cancelled"] == 0
 
 
-def test_an_error_is_told_in_words_and_the_next_run_works(play):
+def test_an_error_is_reported_in_words_and_the_next_run_works(play):
     async def scene(stage):
         stage.latest.submit(1, 0)
         await stage.latest.settled()
@@ -391,7 +391,7 @@ def test_a_stop_before_the_start_computes_nothing(play):
     assert stage.reports == ["computing", "stopped"]
 
 
-def test_an_error_in_a_stream_is_told_and_what_was_shown_stays(play):
+def test_an_error_in_a_stream_is_reported_and_what_was_shown_stays(play):
     async def scene(stage):
         stage.latest.submit(9, 3)
 

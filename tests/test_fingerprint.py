@@ -101,14 +101,14 @@ def hash_of_all() -> str:
 
 
 def test_every_python_and_locale_here_reads_all_modules_alike():
-    told = set()
+    outputs = set()
     for python in pythons():
         locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": ""}
         words = [python, "-c", HASH, str(CORE / "fingerprint.py")]
         done = subprocess.run(words, env={**os.environ, **locale}, capture_output=True, check=True)
-        told.add(done.stdout)
-    told.add(f"{hash_of_all()}\n".encode())
-    assert len(told) == 1
+        outputs.add(done.stdout)
+    outputs.add(f"{hash_of_all()}\n".encode())
+    assert len(outputs) == 1
 
 
 def test_it_covers_what_computes_a_row_and_nothing_else():
@@ -146,19 +146,19 @@ def test_a_change_anywhere_behind_an_experiment_changes_it(tmp_path, monkeypatch
     monkeypatch.syspath_prepend(str(tmp_path))
     from elsewhere import study
 
-    def told() -> str:
+    def said() -> str:
         module._of_modules.cache_clear()
         module._tree.cache_clear()
         return fingerprint(replace(TOY, solve=study.solve))
 
-    first = told()
+    first = said()
     assert len(first) == 12
     changes = dict.fromkeys(sources, False) | dict.fromkeys(["study.py", "helper.py", "other.py", "deep/far.py"], True)
     for name, counts in changes.items():
         (home / name).write_text(sources[name] + "more = 2\n", encoding="utf-8")
-        assert (told() != first) == counts, name
+        assert (said() != first) == counts, name
         (home / name).write_text(sources[name] + "'''More.'''  # and more\n", encoding="utf-8")
-        assert told() == first, name
+        assert said() == first, name
         (home / name).write_text(sources[name], encoding="utf-8")
 
 

@@ -253,7 +253,7 @@ def test_any_finite_set_has_two_irreducible_networks_that_are_equal_on_it(d, m, 
     assert np.abs(net(beyond) - other(beyond))[0] > 0.4
 
 
-def test_the_two_networks_differ_on_the_share_of_fresh_points_that_symmetry_tells():
+def test_the_two_networks_differ_on_the_share_of_fresh_points_that_symmetry_gives():
     params = HIDDEN.params(n=9, d=2, margin=1e-6, changed="weight")
     rows = HIDDEN.rows(params, 0, range(300))
     assert all(row["fooled"] for row in rows)
@@ -592,7 +592,7 @@ def test_the_same_points_identify_a_tanh_network_and_no_relu_network():
     assert np.abs(net(X + 5) - other(X + 5)).max() > 0.05
 
 
-# -------------------------------------------------------------------------------------------------- doors, figures
+# ------------------------------------------------------------------------------------------------ entrances, figures
 
 GOOD = Network(np.eye(2), np.zeros(2), np.ones(2))
 OPPOSITE = GOOD._replace(W=np.array([[1.0, 1.0], [-1.0, -1.0]]))
@@ -679,7 +679,7 @@ ONE = line.Broken([0.0], [(0.0, 0.0), (1.0, 0.0)])
         (lambda: HIDDEN.params(margin=1e-17), "margin (distance of its kink from the farthest point) must be"),
     ],
 )  # fmt: skip
-def test_what_would_end_in_a_traceback_is_refused_at_the_door(make, words):
+def test_what_would_end_in_a_traceback_is_refused_at_the_entrance(make, words):
     test_bad_input_is_one_line(make, words)
 
 
@@ -696,7 +696,7 @@ def test_reductions_that_are_given_up_are_rows():
     assert row["width"] is None
 
 
-def test_figures_tell_what_samples_see():
+def test_figures_say_what_samples_show():
     shown = {}
     for shift in (0.0, -0.9, 1.5):
         params = INSTANCE.params(shift=shift)

@@ -126,7 +126,7 @@ def test_a_neuron_with_itself():
     a = W[0, -1] / s
     own, found = single(W), [torch.diagonal(part[0]) for part in moments(W, W)]
     z_squared = s**2 * ((a**2 + 1) * torch.special.ndtr(a) + a * gaussian.phi(a))
-    # Two equal neurons are told apart by 1e-8, the root of what rounding leaves of 1 - rho^2.
+    # The angle of equal neurons comes out as 1e-8, the root of what rounding leaves of 1 - rho^2.
     for ours, wanted in zip(found, (own.gate[0], z_squared, own.mean[0], 0 * a), strict=True):
         assert torch.allclose(ours, wanted, rtol=0, atol=1e-7)
 

@@ -188,7 +188,7 @@ def test_a_net_whose_neurons_are_all_alone(m, monkeypatch):
 
 
 @pytest.mark.parametrize("h", [0.5, 1e3, 1e300])
-def test_divergence_is_told(h):
+def test_divergence_is_reported(h):
     X, y, nu, start, _ = instance("d4")
     found = grouped.descend(X, y, nu, start, h=h, steps=1000, schedule=range(1001))
     with np.errstate(all="ignore"):

@@ -61,7 +61,7 @@ WITHIN = {
     "explore": {"look", "background"}, "__main__": {"cli"},
 }  # fmt: skip
 # Where heavy or narrow packages may be imported; everything else is free of them.
-DOORS = {
+ENTRANCES = {
     "cvxpy": {"convex/programs.py"},
     "torch": {
         "dynamics/descent.py",
@@ -141,10 +141,10 @@ def test_papers_do_not_import_one_another(path):
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(CORE)))
-def test_heavy_packages_have_one_door(path):
-    for package, doors in DOORS.items():
+def test_heavy_packages_are_imported_in_one_place(path):
+    for package, entrances in ENTRANCES.items():
         if any(name == package or name.startswith(f"{package}.") for name in imports(path)):
-            assert str(path.relative_to(CORE)) in doors, f"{package} is imported in {path.name}"
+            assert str(path.relative_to(CORE)) in entrances, f"{package} is imported in {path.name}"
 
 
 def test_importing_is_light():

@@ -343,7 +343,7 @@ def test_training_without_an_end_is_unfinished():
         ({"criterion": "sufficent"}, "got 'sufficent': did you mean sufficient?"),
     ],
 )
-def test_bad_input_is_one_line_at_the_door(values, words):
+def test_bad_input_is_one_line_at_the_entrance(values, words):
     with pytest.raises(BadInput) as error:
         Training(**values)
     assert words in str(error.value)

@@ -77,7 +77,7 @@ def test_where_nothing_is_known_nothing_is_refused(system, monkeypatch):
     ("size", "words"),
     [(74 * GIB, "74 GiB"), (math.inf, "inf TiB"), (1e40, "9.1e+27 TiB"), (25e12, "23 TiB"), (30.4 * GIB, "30 GiB")],
 )
-def test_the_estimate_is_told_in_one_line(size, words):
+def test_the_estimate_is_one_line(size, words):
     with pytest.raises(BadInput) as error:
         memory.require("m = 100000", size)
     assert str(error.value) == f"m = 100000 would take about {words} of memory, this machine has 24 GiB"

@@ -149,7 +149,7 @@ def test_looking_changes_nothing():
     assert all(np.array_equal(a, b) for a, b in zip(*ends, strict=True))
 
 
-def test_a_winner_by_correlation_and_by_place_are_told_apart():
+def test_a_winner_by_correlation_and_by_place_are_distinguished():
     params = MATRIX_RULE.params(iterations=400, rate=0.2, rule="gradient", **SMALL)
     rows = MATRIX_RULE.rows(params, 0, range(2))
     assert all(row["recovered"] and row["losers"] < 0.3 < 0.99 < row["correlation"] for row in rows)

@@ -244,7 +244,7 @@ def test_a_pre_activation_of_zero_counts_as_active(method):
 
 
 @each_method
-def test_a_net_that_diverges_is_told_and_harms_no_other(method):
+def test_a_net_that_diverges_is_reported_and_harms_no_other(method):
     nets = start(bias=0.0)
     rates = np.array([0.02, 50.0, 0.02])
     run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=500, rate=rates, method=method, snapshots=[0, 500])

@@ -122,7 +122,7 @@ def test_constants_of_alignment_are_those_of_a_plain_loop():
     assert (found.members[grown] == (v @ Q.T > 0)[grown]).all()
 
 
-def test_logistic_tells_the_toys_crossings():
+def test_logistic_growth_gives_the_toys_crossings():
     X, y = points.TOY
     W, sign = published.toy(0, 60)
     W, a = 1e-6 * W, 1e-6 * sign * np.linalg.norm(W, axis=1)

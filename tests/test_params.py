@@ -1,4 +1,4 @@
-"""Parameters: checked at the door, in one line."""
+"""Parameters: checked at the entrance, in one line."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_changed_copy_is_checked():
         SkipDistance().with_(d=0)
 
 
-def test_declarations_tell_kind_range_and_choices():
+def test_declarations_hold_kind_range_and_choices():
     declared = SkipDistance.declared()
     assert declared["n"].kind == "int"
     assert (declared["n"].low, declared["n"].high) == (1, 100_000)

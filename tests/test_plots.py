@@ -90,7 +90,7 @@ def test_a_third_parameter_makes_panels_and_a_fourth_is_refused():
         plots.plot(table(Grid({"x": [0, 5], "y": [1, 2], "raises": [-1, 7], "fails": [-1, 8]}, trials=1)), TOY)
 
 
-def test_failed_trials_are_told():
+def test_failed_trials_are_counted():
     data = table(Grid({"x": [0, 5]}, trials=3, fixed={"raises": 1}))
     assert "6 trials, 2 failed" in plots.plot(data, TOY).layout.title.text
 

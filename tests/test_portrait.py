@@ -60,7 +60,7 @@ def test_a_failed_instance_says_so():
     assert len(fig.data) == 8, "the explorer updates traces in place"
 
 
-def test_a_plant_without_a_pattern_is_told():
+def test_a_plant_without_a_pattern_is_named():
     params = INSTANCE.params(model="normalized", n=1, d=3)
     figs = [portrait.recovery(params, *INSTANCE.run(params, Draws(seed, [0]))) for seed in range(8)]
     titles = {fig.layout.title.text.split("<br>")[0] for fig in figs}

@@ -190,7 +190,7 @@ def test_points_can_be_cut_at_any_scale(scale):
     assert np.allclose(np.maximum(X @ W.T, 0) @ a, [1, -1, 2, 0, 1], atol=1e-9)
 
 
-def test_points_that_only_rounding_tells_apart_are_not_cut():
+def test_points_that_only_rounding_separates_are_not_cut():
     X = np.column_stack([[0.0, 1, np.nextafter(1, 2), 2], np.ones(4)])
     with pytest.raises(BadInput, match="by more than rounding, where they are cut"):
         selection.select(X, np.ones(1))
@@ -402,12 +402,12 @@ def test_descent_ends_no_lower_than_its_last_vertex():
         (paper.SENSITIVITY, {"case": "general", "n": 3, "d": 4}, "n \\(training points\\) must be at least d = 4"),
     ],
 )
-def test_what_makes_no_sense_is_refused_at_the_door(experiment, values, says):
+def test_what_makes_no_sense_is_refused_at_the_entrance(experiment, values, says):
     with pytest.raises(BadInput, match=says):
         experiment.params(**values)
 
 
-def test_numbers_of_thousands_of_digits_are_told_in_short():
+def test_numbers_of_thousands_of_digits_are_abbreviated():
     with pytest.raises(BadInput, match=r"got 1e\+\d+ for m = 100000"):
         search.exhaustive(landscape(10, 3), 100_000)
 

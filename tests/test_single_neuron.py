@@ -96,7 +96,7 @@ def test_angles_are_those_between_each_pair():
         assert average == pytest.approx(plain.mean(), rel=1e-12)
 
 
-def test_chords_tell_tiny_angles_that_arccos_does_not():
+def test_chords_resolve_tiny_angles_that_arccos_does_not():
     small = 1e-11
     W = np.array([[[1.0, 0, 0], [1, small, 0], [1, 0, 2 * small]]])
     assert measures.angles(W)[0][0] == pytest.approx(np.degrees(5**0.5 * small), rel=1e-4)
@@ -215,7 +215,7 @@ def test_sizes_of_yardsticks_are_those_of_the_flow(step):
     assert found == pytest.approx(wanted / wanted.max(), rel=1e-3)
 
 
-def test_statuses_tell_how_a_training_ended():
+def test_statuses_say_how_a_training_ended():
     base = {"d": 3, "m": 10, "scale": 0.01}
     assert one(paper.ALIGNMENT_VS_SCALE, steps=50, **base)["status"] == Status.CUTOFF
     # One neuron, drawn until it looks away from all points, or is pushed off them.

@@ -101,7 +101,7 @@ def test_points_solved_together_give_the_same_table(tmp_path):
     assert store.read_table(tmp_path, pytest.fail).attrs["shards"] == 4, "18 trials, 5 at a time"
 
 
-def test_points_are_solved_together_where_solve_cannot_tell_them_apart():
+def test_points_are_solved_together_where_solve_cannot_distinguish_them():
     points = Grid({"z": [0.0, 0.1], "x": [0, 4]}, trials=1).points(TOGETHER.params)
     empty = store.Store(TOGETHER, None, pytest.fail)
     shards = [shard.places for shard in missing(empty, points, seed=0, trials=3)]

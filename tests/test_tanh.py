@@ -132,7 +132,7 @@ def test_training_ends_at_the_tolerance_and_notes_weights_on_the_way(method):
 
 
 @pytest.mark.parametrize("method", tanh.METHODS)
-def test_the_loss_a_tenth_before_the_end_is_told(method):
+def test_the_loss_a_tenth_before_the_end_is_reported(method):
     net = architecture("ns", 5, 3, 1)
     theta, X, y = instance(net)
     run = tanh.train(net, theta, X, y, steps=100, rate=0.02, method=method)
@@ -191,7 +191,7 @@ def test_the_finish_never_makes_the_loss_worse_and_gives_up_in_a_minimum():
     assert np.abs(np.einsum("bn,bnm->bm", r, J)).max() < 1e-5, "a stationary point"
 
 
-# ----------------------------------------------------------------------------------------------------- what it tells
+# ----------------------------------------------------------------------------------------------------- what it reports
 
 
 def test_recovery_begins_at_the_rank_and_never_below():

@@ -73,7 +73,7 @@ def test_separation_probability_at_known_values():
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
-def test_below_the_consistency_ratio_neurons_cannot_be_told_apart(k):
+def test_below_the_consistency_ratio_neurons_cannot_be_distinguished(k):
     d, shares = 40, []
     for factor in (0.85, 1.2):
         draws = Draws(1, range(10))

@@ -175,7 +175,7 @@ def test_solid_angles_need_at_most_three_inputs():
         zonotopes.solid_angles(X, zonotopes.fan(X))
 
 
-def test_missed_cells_are_told():
+def test_missed_cells_are_reported():
     X = normal(10, 3)
     H = np.random.default_rng(0).standard_normal((3, 100))
     with pytest.warns(zonotopes.MissedCells, match="100 directions met [0-9]+ of 92 cells; enumerate them"):
@@ -184,7 +184,7 @@ def test_missed_cells_are_told():
     assert names(D) == names(X @ H >= 0)
 
 
-def test_nothing_is_told_where_nothing_is_missed():
+def test_nothing_is_reported_where_nothing_is_missed():
     X = normal(10, 3)
     zonotopes.sampled(X, zonotopes.fan(X).H)  # a warning would be an error here
 

@@ -57,7 +57,7 @@ def kill_this_worker() -> None:
 
 
 def has_started(dask_worker: Any) -> bool:
-    """Whether a nanny's process has told it so; Dask wants the argument named like this."""
+    """Whether a nanny's process has announced itself; Dask wants the argument named like this."""
     return bool(dask_worker.process.status.name == "running")
 
 
