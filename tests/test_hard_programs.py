@@ -14,26 +14,35 @@ from neurec_core.papers import convex_recovery as paper
 from neurec_core.papers.convex_recovery import instance, treat
 from neurec_core.tables import load, published
 
-# All draws of the campaign where NEUREC_DRAWS says how many; else some that Newton steps alone do not solve.
-HARD = (16, 57, 61, 69, 78, 85, 108, 110, 141, 315, 334, 370, 641)
+# All draws of the campaign where NEUREC_DRAWS says how many; else some that Newton steps alone do not solve, or on
+# which a cone solver's residuals are not those of its weights.
+HARD = (16, 57, 61, 69, 78, 85, 108, 110, 141, 315, 334, 370, 598, 641)
 DRAWS = range(int(os.environ["NEUREC_DRAWS"])) if "NEUREC_DRAWS" in os.environ else HARD
-ANSWERED = {"optimal", "optimal_inaccurate"}
-# CLARABEL is asked for 1e-11 and ends between that and 1e-7 where it says "inaccurate".
-REFERENCE = {"optimal": 1e-8, "optimal_inaccurate": 1e-6}
 
 
 @pytest.mark.parametrize("number", DRAWS)
 def test_a_gap_is_closed_wherever_a_cone_solver_answers(number):
     row = hard_programs.check(number)
-    if row is None:
-        return  # a planted neuron is active on no point
-    if row["ended"] not in ANSWERED:
-        assert not row["converged"] or row["ended"] == "failed"
-        return
-    assert row["converged"]
-    assert row["gap"] <= 1e-9
-    assert row["ours"] == pytest.approx(row["reference"], rel=REFERENCE[row["ended"]])
-    assert row["network"] == pytest.approx(row["ours"], rel=1e-7), "what the network itself costs"
+    assert row is None or not hard_programs.fault(row)  # none where a planted neuron is active on no point
+
+
+def test_a_campaign_names_every_wrong_draw_at_once(monkeypatch, capsys):
+    right = hard_programs.check(0)
+    wrong = {
+        1: ("a gap of 1.0e-04 where CLARABEL has an answer", {"converged": False, "gap": 1e-4}),
+        2: ("where CLARABEL finds", {"reference": right["reference"] * (1 + 1e-6)}),
+        3: ("where the network costs inf", {"network": np.inf}),
+        4: ("converged where CLARABEL ends infeasible", {"ended": "infeasible"}),
+    }
+    rows = {0: right, **{number: {**right, **values} for number, (_, values) in wrong.items()}, 5: None}
+    monkeypatch.setattr(hard_programs, "check", rows.get)
+    monkeypatch.setenv("NEUREC_DRAWS", str(len(rows)))
+    hard_programs.main()
+    lines = capsys.readouterr().out.splitlines()
+    for line, (number, (what, _)) in zip(lines, wrong.items(), strict=False):
+        assert line.startswith(f"draw {number}: ")
+        assert what in line
+    assert lines[len(wrong)].startswith("5 draws, CLARABEL answers 4, ours converge 4")
 
 
 def test_draws_reach_all_models_programs_and_extremes():
@@ -89,7 +98,7 @@ def test_a_distance_of_one_half_is_the_middle_of_two_optimal_networks():
     one = instance.pose(params, paper.NORMALIZED_DISTANCE.sample(params, draws), draws)[0]
     found = treat.solve(one, instance.OWN)
     ended, value = hard_programs.reference(one, 0.0)
-    assert ended in ANSWERED
+    assert ended in hard_programs.AGREES
     assert value == pytest.approx(1, rel=1e-7), "what the planted network costs, by the freed program of a cone solver"
     used = np.flatnonzero(np.linalg.norm(found.W, axis=0) > 1e-6)
     assert not found.unique

@@ -56,11 +56,22 @@ def solve(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
         status = Status.INACCURATE if found.gap < ACCEPTABLE_GAP else Status.LIMIT
     else:
         status = Status.INFEASIBLE
-    return Fit(_inputs(posed, found.W), found.dual, found.gap, found.unique, status)
+    return Fit(inputs(posed, found.W), found.dual, found.gap, found.unique, status)
 
 
-def _inputs(posed: Posed, own: np.ndarray) -> np.ndarray:
-    """The weights on the inputs, with the moves in null spaces that ReLU units behind a normalised layer need."""
+def inputs(posed: Posed, own: np.ndarray) -> np.ndarray:
+    """A program's weights as weights on the inputs, with the moves that units behind a normalised layer need.
+
+    Parameters
+    ----------
+    posed : the trial
+    own : (d, q) weights of its blocks, which are left as they are
+
+    Returns
+    -------
+    (d, q); units of an exact program behind a normalised layer have been moved in the null spaces of D_j X to where
+    they have their patterns
+    """
     W, p = posed.blocks.inputs(own), posed.D.shape[1]
     if posed.exact and posed.blocks.whitened:
         W[:, :p] = decode.into_cones(posed.X, posed.D, W[:, :p])
@@ -74,7 +85,7 @@ def decide(posed: Posed, solver: str) -> Fit:
         return _solve_listing(posed, solver)
     proof = recovery.decide(posed.blocks, posed.y, posed.plant)
     status = Status.UNDECIDED if proof.outcome is Outcome.UNDECIDED else Status.SOLVED
-    W = _inputs(posed, posed.plant.weights(posed.blocks.D.shape[1]) if proof.W is None else proof.W)
+    W = inputs(posed, posed.plant.weights(posed.blocks.D.shape[1]) if proof.W is None else proof.W)
     dual = np.full(len(posed.y), np.nan) if proof.dual is None else proof.dual
     unique = None if status is Status.UNDECIDED else proof.outcome is not Outcome.TIED
     return Fit(W, dual, np.nan, unique, status, proof)
