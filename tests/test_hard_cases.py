@@ -178,7 +178,7 @@ def test_data_that_are_not_finite_are_refused_by_name(wrong):
     for call in (solving.solve, lambda blocks, y: recovery.decide(blocks, y, plant)):
         with pytest.raises(BadInput, match=r"^y \(labels\) must be finite, got 1 of 4 entries that are not$"):
             call(blocks, broken)
-        with pytest.raises(BadInput, match=r"^y \(labels\) must be an array of shape \(n,\) = \(any,\), got \(4, 1\)$"):
+        with pytest.raises(BadInput, match=r"^y \(labels\) must be an array of shape \(n,\) = \(4,\), got \(4, 1\)$"):
             call(blocks, y[:, None])
     with pytest.raises(BadInput, match=r"^y \(labels\) must be what the plant puts out, got labels 1 away from it$"):
         recovery.decide(blocks, y + np.eye(4)[0], plant)

@@ -8,7 +8,8 @@ import pytest
 
 from neurec_core import arrangements, data, patterns
 from neurec_core.convex import _newton, certify, decode, programs, recovery, solving
-from neurec_core.convex.blocks import Blocks, whitening
+from neurec_core.convex._points import whitening
+from neurec_core.convex.blocks import Blocks
 from neurec_core.convex.recovery import Outcome
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
@@ -450,6 +451,22 @@ def test_parts_are_parts():
     W = Draws(4, [0]).normal("W", 5, 3)[0]
     assert np.allclose(late.forward(W), early.forward(W, index))
     assert np.allclose(late.rows(np.arange(3)).reshape(3, 5, 20) @ dual, late.adjoint(dual).T)
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(20, 5, 1), (20, 20, 2), (80, 5, 2)])
+def test_no_pattern_is_factorised_twice_before_all_are(monkeypatch, n, d, k):
+    one, _ = posed("normalized", n, d, k=k)
+    blocks, seen = Blocks(one.X, one.D, whitened=True), []
+
+    def noted(X, D):
+        seen.extend(map(bytes, D.T))
+        return whitening(X, D)
+
+    monkeypatch.setattr("neurec_core.convex.blocks.whitening", noted)
+    for _ in range(2):
+        recovery.decide(blocks, one.y, one.plant)
+    assert not blocks.prepared
+    assert 0 < len(set(seen)) == len(seen) < one.D.shape[1]
 
 
 @pytest.mark.parametrize("model", ["skip", "normalized"])

@@ -15,7 +15,8 @@ import numpy as np
 from scipy import sparse
 
 from ._newton import Iterate
-from .blocks import RANK_TOLERANCE, Blocks, Faces, nearest_power
+from ._points import RANK_TOLERANCE, nearest_power
+from .blocks import Blocks, Faces
 from .cones import Cones
 
 FAINT = 1e-12  # weights of a smaller share are rounding

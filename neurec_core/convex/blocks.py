@@ -11,16 +11,14 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from ..arguments import array
+from ._points import Points, uneven, whitening
 
 POINTS = array("points", "n d")
 
-# A singular value below this share of the largest counts as zero.
-RANK_TOLERANCE = 1e-10
 REACHED = 1e-9  # an output that is missed by less is reached; rounding is below 1e-12
-UNEVEN = 64.0  # columns whose norms differ by less are left in their units
 GRAZED = 1e-14  # a cosine that is rounding: unit weights put out nothing on such a point
 
 # For each block the rows of its cone that hold where its weights stand; None where weights are not confined.
@@ -47,11 +45,19 @@ class Blocks:
     def __init__(self, X: np.ndarray, D: np.ndarray, whitened: bool = False) -> None:
         self.X, self.whitened = POINTS("X", X, {}), whitened
         self.D = np.ascontiguousarray(D, dtype=float)
+        self.n, self.points = len(self.X), Points(self.X)
+        self._factorised: dict[int, np.ndarray] = {}  # the maps that `part` has asked for
 
     @cached_property
     def Pt(self) -> np.ndarray:
         """(p, d, d), the transposes of the whitening maps P_j."""
         return whitening(self.X, self.D)
+
+    @cached_property
+    def rounding(self) -> np.ndarray:
+        """How exact whitened maps U_j = D_j X P_j are in floats, (p,): from the conditions of the D_j X."""
+        even = self.Pt * self.points.columns
+        return np.asarray(self.points.rounding * np.sqrt(np.einsum("pde,pde->p", even, even)))
 
     @property
     def prepared(self) -> bool:
@@ -76,10 +82,17 @@ class Blocks:
     def part(self, index: np.ndarray) -> Blocks:
         """Some of the blocks; what is factorised already is not factorised again."""
         some = Blocks.__new__(Blocks)  # of points that have been checked
-        some.X, some.D, some.whitened = self.X, np.ascontiguousarray(self.D[:, index]), self.whitened
-        if self.whitened and self.prepared:
-            some.__dict__["Pt"] = self.Pt[index]
+        some.X, some.n, some.points, some.whitened = self.X, self.n, self.points, self.whitened
+        some.D = np.ascontiguousarray(self.D[:, index])
+        if self.whitened:
+            some.__dict__["Pt"] = self.Pt[index] if self.prepared else self._some(index.tolist())
         return some
+
+    def _some(self, index: list[int]) -> np.ndarray:
+        """The transposes of some whitening maps, each of which is computed once."""
+        if new := [j for j in index if j not in self._factorised]:
+            self._factorised |= zip(new, whitening(self.X, self.D[:, new]), strict=True)
+        return np.reshape([self._factorised[j] for j in index], (len(index), *2 * self.X.shape[1:]))
 
     def rows(self, active: np.ndarray, scales: np.ndarray | float = 1.0) -> np.ndarray:
         """The maps of some patterns one below the other, (len(active) * d, n): [s_j A_j^T]."""
@@ -205,9 +218,9 @@ class Blocks:
             able[near] = np.linalg.norm(put_out - output[:, None], axis=0) < REACHED
         else:
             # Points on which the unit puts out nothing may be in one pattern and not in the other.
-            heights = np.abs(self.X @ unit)
-            seen = heights > GRAZED * np.linalg.norm(self.X, axis=1)
-            able = (self.D[seen][:, [place]] == self.D[seen]).all(axis=0)
+            seen = np.abs(self.X @ unit) > GRAZED * self.points.lengths
+            D = self.D if seen.all() else self.D[seen]
+            able = (D[:, [place]] == D).all(axis=0)
         able[place] = False
         return able
 
@@ -230,59 +243,3 @@ def positive_factor(H: np.ndarray, added: float) -> tuple[np.ndarray, bool]:
 def _regular(factor: tuple[np.ndarray, bool]) -> bool:
     diagonal = factor[0].diagonal()
     return bool(diagonal.min() > 1e-3 * diagonal.max())
-
-
-def whitening(X: np.ndarray, D: np.ndarray) -> np.ndarray:
-    """The transposes of P_j with D_j X P_j an orthonormal basis of the range of D_j X, (p, d, d).
-
-    Missing rank is zero rows. Inverse Cholesky factors of X^T D_j X; where those would lose digits, or the
-    rank is short, the singular value decomposition. Columns of X are taken in units of about their own norms, which
-    changes no range: the ranks are the same in all units of the inputs.
-
-    Parameters
-    ----------
-    X : (n, d) array
-    D : (n, p) array of 0s and 1s
-    """
-    d, p = X.shape[1], D.shape[1]
-    Pt, units = np.zeros((p, d, d)), nearest_power(np.linalg.norm(X, axis=0))
-    X = X / units
-    for j in range(p):
-        rows = X[D[:, j] > 0]
-        if len(rows) < d or not _inverse_factor(rows.T @ rows, Pt[j]):
-            Pt[j] = _from_svd(rows)
-    Pt /= units
-    return Pt
-
-
-def uneven(X: np.ndarray) -> np.ndarray:
-    """Powers of two (d,) near the norms of columns, over the largest, where these differ much; else 1."""
-    sizes = np.linalg.norm(X, axis=0)
-    largest, least = sizes.max(), sizes.min(where=sizes > 0, initial=np.inf)
-    return nearest_power(sizes / largest) if largest > UNEVEN * least else np.ones(len(sizes))
-
-
-def nearest_power(sizes: np.ndarray) -> np.ndarray:
-    """The power of two nearest to each size on a logarithmic scale, 1 for 0: to scale by it rounds nothing."""
-    return np.exp2(np.round(np.log2(np.where(sizes > 0, sizes, 1.0))))
-
-
-def _inverse_factor(gram: np.ndarray, out: np.ndarray) -> bool:
-    """Write L^-1, where L L^T is the Gram matrix; False if it is too near to singular."""
-    factor, failed = lapack.dpotrf(gram, lower=1, clean=1)
-    diagonal = factor.diagonal()
-    # Orthonormality is lost by about eps * cond^2, and the diagonal's ratio is close to cond.
-    if failed or diagonal.min() < 1e-3 * diagonal.max():
-        return False
-    out[:], failed = lapack.dtrtri(factor, lower=1)
-    return not failed
-
-
-def _from_svd(rows: np.ndarray) -> np.ndarray:
-    d = rows.shape[1]
-    Pt = np.zeros((d, d))
-    if len(rows):
-        _, values, Vt = np.linalg.svd(rows, full_matrices=False)
-        rank = int((values > RANK_TOLERANCE * values[0]).sum()) if values[0] > 0 else 0
-        Pt[:rank] = Vt[:rank] / values[:rank, None]
-    return Pt

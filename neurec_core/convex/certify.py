@@ -13,9 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import lapack
 
-from .blocks import RANK_TOLERANCE, Blocks, nearest_power
-
-EPS = float(np.finfo(float).eps)
+from ._points import EPS, RANK_TOLERANCE
+from .blocks import Blocks
 
 # Equalities of a certificate, relative: rounding is below 1e-12 for the conditioning met here.
 EQUAL = 1e-9
@@ -67,7 +66,7 @@ class Planted:
         diagonal = np.abs(self._factor.diagonal())
         self._regular = not failed and bool(len(diagonal) and diagonal.min() > 1e-6 * diagonal.max())
         self._part = part
-        self.independent = independent(part.D * (part.X @ part.inputs(plant.units)), part.X, RANK_TOLERANCE)
+        self.independent = independent(part.D * (part.X @ part.inputs(plant.units)), part, RANK_TOLERANCE)
 
     def least_norm(self, values: np.ndarray) -> np.ndarray:
         """The shortest l with A^T l = values, (n,); in the least-squares sense where there is none."""
@@ -149,28 +148,24 @@ def settles(largest: float, off: float, independent: bool) -> bool:
     return independent and off < EQUAL and largest < 1 - max(STRICT, GUARD * off)
 
 
-def independent(outputs: np.ndarray, X: np.ndarray, tolerance: float) -> bool:
-    """Whether the columns of outputs (n, k) on points X (n, d) are linearly independent, whatever units they are in."""
-    rows = np.linalg.norm(X, axis=1)
-    columns = outputs / np.where(rows > 0, rows, 1)[:, None]
+def independent(outputs: np.ndarray, blocks: Blocks, tolerance: float) -> bool:
+    """Whether the columns of outputs (n, k) of blocks are linearly independent, whatever units points are in."""
+    if outputs.shape[1] == 1:
+        return bool(outputs.any())
+    lengths = blocks.points.lengths
+    columns = outputs / np.where(lengths > 0, lengths, 1)[:, None]
     sizes = np.linalg.norm(columns, axis=0)
-    if not sizes.all() or len(sizes) > len(X):
+    if not sizes.all() or len(sizes) > blocks.n:
         return False
     values = np.linalg.svd(columns / sizes, compute_uv=False)
     return bool((values > tolerance * values.max(initial=0)).all())
 
 
-def _maps_rounding(blocks: Blocks) -> np.ndarray:
-    """How exact whitened maps U_j = D_j X P_j are in floats, (p,): from the conditions of the D_j X."""
-    units = nearest_power(np.linalg.norm(blocks.X, axis=0))
-    return np.asarray(EPS * np.linalg.norm(blocks.X / units) * np.linalg.norm(blocks.Pt * units, axis=(1, 2)))
-
-
 def dual_rounding(blocks: Blocks, dual: np.ndarray) -> np.ndarray:
     """How far off A_j^T l may be in floats, (p,)."""
     if blocks.whitened:
-        return np.asarray(_maps_rounding(blocks) * np.linalg.norm(dual))
-    return np.full(blocks.D.shape[1], EPS * float(np.linalg.norm(blocks.X, axis=1) @ np.abs(dual)))
+        return np.asarray(blocks.rounding * np.linalg.norm(dual))
+    return np.full(blocks.D.shape[1], EPS * float(blocks.points.lengths @ np.abs(dual)))
 
 
 def output_rounding(blocks: Blocks, W: np.ndarray) -> float:
@@ -179,7 +174,7 @@ def output_rounding(blocks: Blocks, W: np.ndarray) -> float:
     if not blocks.whitened:
         return float(EPS * np.linalg.norm(blocks.X) * sizes.sum())
     used = np.flatnonzero(sizes)
-    return float(_maps_rounding(blocks.part(used)) @ sizes[used])
+    return float(blocks.part(used).rounding @ sizes[used])
 
 
 def screened_norms(blocks: Blocks, dual: np.ndarray) -> np.ndarray:

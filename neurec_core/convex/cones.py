@@ -42,7 +42,7 @@ class Cones(Blocks):
         super().__init__(gated.X, gated.D[:, self.pattern], gated.whitened)
         if gated.whitened:
             self.__dict__["Pt"] = gated.Pt[self.pattern]
-        self._gated, self.free = gated, free
+        self._gated, self.free, self.points = gated, free, gated.points
         self._sides = (2 * self.D - 1) * np.repeat([1.0, -1.0], [p, p - free])
         self._limits_of: dict[int, Limits] = {}
         self._inside, self._room = self._interior(inside)

@@ -20,7 +20,8 @@ from .. import arrangements
 from ..arguments import array, checked
 from ..params import BadInput
 from . import _conic, recovery
-from .blocks import Blocks, uneven
+from ._points import uneven
+from .blocks import Blocks
 from .certify import Plant
 from .cones import Cones
 from .solving import GAP, enclosed

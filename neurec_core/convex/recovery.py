@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arguments import array, checked
+from ..arguments import array, checked, sizes_of
 from ..params import BadInput
 from ._newton import Iterate, proximal_points
 from .blocks import Blocks
@@ -23,7 +23,7 @@ from .certify import (
     settles,
 )
 from .cones import Cones
-from .solving import GAP, PROXIMAL_LIMIT, REACH, check_labels, scaling
+from .solving import GAP, PROXIMAL_LIMIT, REACH, scaling
 
 CHEAPER = 1e-8  # by which share a net must beat the plant to count as cheaper: what fits to `EQUAL` may err by less
 PRICE = 10.0  # of outputs that are rounding, beside their size
@@ -61,7 +61,7 @@ class Decision(NamedTuple):
     isometry: Isometry
 
 
-@checked(y=array("labels", "n"))
+@checked(blocks=sizes_of(n="n"), y=array("labels", "n"))
 def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     """Is the plant the only minimal-norm solution? Stops at the first certificate, of either answer.
 
@@ -83,7 +83,6 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     ------
     BadInput : "y (labels) must be what the plant puts out, got labels 0.3 away from it"
     """
-    check_labels(blocks, y)
     size, part = float(np.linalg.norm(y)), blocks.part(plant.where)
     off = float(np.linalg.norm(y - part.forward(plant.units * plant.sizes)))
     if off > REACH * size:

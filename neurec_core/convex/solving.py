@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
-from ..arguments import array, checked, number
+from ..arguments import array, checked, number, sizes_of
 from . import _conic
 from ._newton import Iterate, proximal_points
-from .blocks import Blocks, nearest_power
+from ._points import nearest_power
+from .blocks import Blocks
 from .certify import EQUAL, independent
 from .cones import Cones
 
@@ -42,7 +43,12 @@ class Answer(NamedTuple):
     converged: bool
 
 
-@checked(y=array("labels", "n"), ridge=number("weight decay", "[0, inf)"), gap=number("relative gap", "(-inf, 1)"))
+@checked(
+    blocks=sizes_of(n="n"),
+    y=array("labels", "n"),
+    ridge=number("weight decay", "[0, inf)"),
+    gap=number("relative gap", "(-inf, 1)"),
+)
 def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -> Answer:
     """Solve to a relative duality gap.
 
@@ -65,7 +71,6 @@ def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -
     ------
     BadInput : "y (labels) must be finite, got 1 of 12 entries that are not"
     """
-    check_labels(blocks, y)
     size = float(np.linalg.norm(y))
     W = np.zeros((blocks.X.shape[1], blocks.D.shape[1]))
     nothing = Answer(W, np.zeros_like(y), np.zeros(W.shape[1]), 0.0, True, True)
@@ -96,13 +101,16 @@ def scaling(blocks: Blocks, rows: bool) -> np.ndarray:
     blocks : of the program
     rows : whether points may be multiplied by different factors, which changes what residuals cost
     """
-    sizes = np.linalg.norm(blocks.X, axis=1)
-    factors: np.ndarray = np.ones(len(sizes))
-    if blocks.whitened or not sizes.any():
+    factors: np.ndarray = np.ones(blocks.n)
+    if blocks.whitened:
         return factors
-    tiny = (sizes > 0) & (sizes < TINY * sizes.max())
-    if rows:
-        factors[tiny] = nearest_power(sizes.max() / sizes[tiny])
+    sizes = blocks.points.lengths
+    largest = float(sizes.max())
+    if not largest:
+        return factors
+    tiny = (sizes > 0) & (sizes < TINY * largest)
+    if rows and tiny.any():
+        factors[tiny] = nearest_power(largest / sizes[tiny])
     spread = float(np.linalg.norm(factors * sizes)) / blocks.X.shape[1] ** 0.5
     if not 1 / NEAR < spread < NEAR:
         factors /= nearest_power(np.array(spread))
@@ -165,16 +173,6 @@ def _newton(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float) -> It
             break
 
 
-def check_labels(blocks: Blocks, y: np.ndarray) -> None:
-    """Refuse labels that are not as many as the points, or that nothing can be computed with.
-
-    Raises
-    ------
-    BadInput : "y (labels) must be an array of shape (n,) = (4,), got (4, 1)", or labels that are not finite
-    """
-    array("labels", "n")("y", y, {"n": len(blocks.X)})
-
-
 def _bounds(
     blocks: Blocks, y: np.ndarray, ridge: float, point: Iterate
 ) -> tuple[np.ndarray, float, np.ndarray, np.ndarray, float]:
@@ -210,7 +208,7 @@ def evenly(blocks: Blocks, W: np.ndarray, dual: np.ndarray, norms: np.ndarray) -
     points = blocks.project(blocks.adjoint(dual), np.full(len(norms), 1 - 2 * TIGHT))[1]
     units = points[:, tight] / norms[tight]
     outputs = blocks.D[:, tight] * (blocks.X @ blocks.inputs(units, tight))
-    if not len(tight) or independent(outputs, blocks.X, TIGHT):
+    if not len(tight) or independent(outputs, blocks, TIGHT):
         return W, True
     shares = np.linalg.norm(W[:, tight], axis=0)
     target, kept = outputs @ shares, np.ones(len(tight), bool)
@@ -225,20 +223,20 @@ def evenly(blocks: Blocks, W: np.ndarray, dual: np.ndarray, norms: np.ndarray) -
     if np.linalg.norm(outputs @ even - target) > TIGHT * np.linalg.norm(target):
         return W, False  # no even split was found; there is more than one solution all the same
     used = even > TIGHT * even.max()
-    if np.abs(even - shares).max() < 1e-4 * even.max() and _only(outputs, used, blocks.X):
+    if np.abs(even - shares).max() < 1e-4 * even.max() and _only(outputs, used, blocks):
         return W, True
     W = W.copy()
     W[:, tight] += units * (even - shares)
     return W, False
 
 
-def _only(outputs: np.ndarray, used: np.ndarray, X: np.ndarray) -> bool:
+def _only(outputs: np.ndarray, used: np.ndarray, blocks: Blocks) -> bool:
     """Whether non-negative shares of outputs, positive where used, are the only ones with their sum.
 
     Others would differ by shares that are positive somewhere off the used ones, and there the outputs would have a
     convex combination in the span of the used ones.
     """
-    if not independent(outputs[:, used], X, TIGHT):
+    if not independent(outputs[:, used], blocks, TIGHT):
         return False
     units = outputs / np.linalg.norm(outputs, axis=0)
     Q = np.linalg.qr(units[:, used])[0]

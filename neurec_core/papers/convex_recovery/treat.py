@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import arrangements
-from ...arguments import checked, number
+from ...arguments import array, checked, number
 from ...convex import certify, decode, recovery, solving
 from ...convex.blocks import Blocks
 from ...convex.cones import Cones
@@ -59,6 +59,7 @@ def solve(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
     return Fit(inputs(posed, found.W), found.dual, found.gap, found.unique, status)
 
 
+@checked(own=array("weights", "d q"))
 def inputs(posed: Posed, own: np.ndarray) -> np.ndarray:
     """A program's weights as weights on the inputs, with the moves that units behind a normalised layer need.
 
