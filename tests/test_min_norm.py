@@ -438,7 +438,7 @@ def test_training_ends_at_the_teacher_wherever_the_least_norm_is():
         assert (found["rank"] > 1) == (data_ == "above")
 
 
-@pytest.mark.parametrize("values", [{"training": "skipped"}, {"scale": 0.0}, {"step": 10.0}, {"limit": 10}])
+@pytest.mark.parametrize("values", [{"training": "skipped"}, {"step": 10.0}, {"limit": 10}])
 def test_what_is_not_trained_to_its_target_has_no_measures_of_training(values):
     found = row(**values)
     assert found["status"] == Status.SOLVED

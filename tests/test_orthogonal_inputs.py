@@ -276,7 +276,10 @@ def test_crossings_are_those_of_a_look_at_every_step():
             lambda: SADDLES.params(data="toy"),
             "n and d (points and inputs) must be 2 and 2 where data is toy, got 6 and 8",
         ),
-        (lambda: SADDLES.params(init=0), "init (scale of the weights at the start) must be a number in (0, 10], got 0"),
+        (
+            lambda: SADDLES.params(init=1e-160),
+            "init (scale of the weights at the start) must be a number in [1e-100, 10], got 1e-160",
+        ),
         (
             lambda: SADDLES.params(rng="published"),
             "rng (random numbers) = published needs data = toy, balanced weights, published variance",

@@ -238,7 +238,7 @@ def test_levels_add_up_and_the_tail_changes_little():
     ("values", "message"),
     [
         ({"d": 0}, "d (inputs) must be a whole number in [1, 2048], got 0"),
-        ({"scale": 0.0}, "scale (scale of the initial weights) must be a number in (0, 10000], got 0.0"),
+        ({"scale": 1e-101}, "scale (scale of the initial weights) must be a number in [1e-100, 10000], got 1e-101"),
         ({"data": "uncentered"}, "data (whether the points' centre is the teacher) must be one of centred, uncentred"),
         ({"tail": 1.0}, "tail (error for which the slow end is taken many iterations at a time; 0 takes each) must be"),
     ],
@@ -308,3 +308,12 @@ def test_without_a_positive_neuron_there_is_no_angle_to_the_teacher_and_all_else
     rows = experiment.rows(params, 0, range(12))
     assert {row["status"] for row in rows} == {Status.CUTOFF}
     assert all(np.isfinite([row[name] for name in ("loss", "nuclear", "energy", "distance")]).all() for row in rows)
+
+
+def test_the_smallest_start_is_balanced_and_measured():
+    least = setups.SMALLEST
+    (W, a), (Z, b) = (setups.start(500, 40, scale, Draws(0, [0])) for scale in (least, 1.0))
+    assert np.allclose(a / least, b, rtol=1e-12, atol=0)
+    assert np.allclose(W / least, Z, rtol=1e-12, atol=0)
+    row = one(paper.TRAJECTORIES, trial=1, d=3, m=8, data="uncentred", scale=least, steps=20_000)
+    assert (row["status"], row["imbalance"] < 0.01) == (Status.SOLVED, True)

@@ -14,6 +14,7 @@ CITATION = (
     "Boursier, Pillaud-Vivien and Flammarion, Gradient flow dynamics of shallow ReLU networks for square loss and "
     "orthogonal inputs, NeurIPS 2022 (arXiv 2206.00939)"
 )
+SMALLEST = 1e-100  # scale of weights: squares of much smaller ones are rounded to 0
 
 # How the iterations were taken, of `neurec_core.dynamics.relu.Descended.spent`.
 SHARES = {
@@ -29,7 +30,7 @@ class Training(Params):
 
     m: int = param(60, "hidden neurons", ge=1, le=100_000, slider=(1, 200, 1))
     init: float = param(
-        1e-6, "scale of the weights at the start", symbol="λ", gt=0, le=10, slider=(1e-10, 1, 10), geometric=True
+        1e-6, "scale of the weights at the start", symbol="λ", ge=SMALLEST, le=10, slider=(1e-10, 1, 10), geometric=True
     )
     balance: Literal["balanced", "unbalanced"] = param(
         "balanced", "output weights at the start: ±‖w‖, or normal of variance λ²/m"

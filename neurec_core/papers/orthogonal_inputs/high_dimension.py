@@ -11,7 +11,7 @@ from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution
 from ...params import param
 from . import path, points, published, theory
-from .common import CITATION, SHARES, Training, scaled, start
+from .common import CITATION, SHARES, SMALLEST, Training, scaled, start
 from .saddles import finish, first, plateau, solved
 
 LEVELS = (0.99, 0.9, 0.75, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.01, 0.001)  # of the loss at the start
@@ -27,7 +27,13 @@ class HighDimension(Training):
     d: int = param(150, "inputs", ge=2, le=10_000, slider=(10, 150, 10))
     m: int = param(200, "hidden neurons", ge=1, le=100_000, slider=(10, 200, 10))
     init: float = param(
-        1e-20, "scale of the weights at the start", symbol="λ", gt=0, le=10, slider=(1e-20, 1, 100), geometric=True
+        1e-20,
+        "scale of the weights at the start",
+        symbol="λ",
+        ge=SMALLEST,
+        le=10,
+        slider=(1e-20, 1, 100),
+        geometric=True,
     )
     rng: Literal["addressed", "published"] = param("addressed", "where random numbers come from")
     look: int = param(

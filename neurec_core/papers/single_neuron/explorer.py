@@ -10,7 +10,7 @@ from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Solution
 from ...params import Params, param
 from . import measures, setups
-from .setups import CITATION, LARGEST, Setup, sample
+from .setups import CITATION, LARGEST, SMALLEST, Setup, sample
 from .training import COLUMNS, statuses
 
 LOOKS = 120  # at the weights on the way
@@ -21,7 +21,13 @@ class Instance(Params):
     """What the sliders move; everything else as in the paper."""
 
     scale: float = param(
-        4.0**-5, "scale of the initial weights", symbol="λ", gt=0, le=1e4, slider=(4.0**-9, 16, 4), geometric=True
+        4.0**-5,
+        "scale of the initial weights",
+        symbol="λ",
+        ge=SMALLEST,
+        le=1e4,
+        slider=(4.0**-9, 16, 4),
+        geometric=True,
     )
     m: int = param(25, "hidden neurons", ge=1, le=2000, slider=(5, 100, 5))
     d: int = param(8, "inputs, and points around each teacher", ge=2, le=64, slider=(2, 16, 1))

@@ -14,7 +14,7 @@ from ...dual_basis import Margin, Pair, cheaper, dual_basis, margin, obtuse
 from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import BadInput, Params, param
 from .measures import angle
-from .setups import CITATION, random_points, start
+from .setups import CITATION, SMALLEST, random_points, start
 
 # The solver closes a gap of 1e-9; norms that differ by less than this are equal.
 EQUAL = 1e-8
@@ -38,7 +38,7 @@ class MinNorm(Params):
     )
     training: Literal["descent", "skipped"] = param("descent", "whether a network is trained, by gradient descent")
     m: int = param(25, "neurons of the trained network", ge=1, le=1000, slider=(5, 200, 5))
-    scale: float = param(4.0**-7, "scale of the weights at the start", symbol="lambda", ge=0, le=16)
+    scale: float = param(4.0**-7, "scale of the weights at the start", symbol="lambda", ge=SMALLEST, le=16)
     step: float = param(0.1, "step size", gt=0, le=10)
     target: float = param(1e-16, "training loss at which training ends", ge=0, le=1)
     limit: int = param(20_000_000, "most steps", ge=0, le=1_000_000_000)

@@ -22,6 +22,7 @@ VARIANCES = {"centred": 1.0, "uncentred": 2**0.5 - 1}
 SECOND = 3.0  # the norm of the second teacher
 LARGEST = 2 * 10**7  # iterations of the published runs, at most
 TRIES = 10_000
+SMALLEST = 1e-100  # scale of weights: squares of much smaller ones are rounded to 0
 
 
 class Setup(Params):
@@ -31,7 +32,7 @@ class Setup(Params):
     n: int | None = param(None, "training points around each teacher; none: as many as inputs", ge=1, le=100_000)
     m: int = param(25, "hidden neurons", ge=1, le=100_000, slider=(5, 200, 5))
     scale: float = param(
-        1.0, "scale of the initial weights", symbol="λ", gt=0, le=1e4, slider=(4.0**-8, 16, 4), geometric=True
+        1.0, "scale of the initial weights", symbol="λ", ge=SMALLEST, le=1e4, slider=(4.0**-8, 16, 4), geometric=True
     )
     data: Literal["centred", "uncentred"] = param("centred", "whether the points' centre is the teacher")
     teachers: Literal["one", "two"] = param("one", "teacher neurons; the second is opposite, of norm 3")
