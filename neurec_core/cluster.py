@@ -14,8 +14,8 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 from .params import BadInput
 
@@ -120,7 +120,7 @@ def _check_workers(client: Any, scheduler: str) -> None:
 def check_newcomers(client: Any, checked: set[str]) -> None:
     """Ask every worker that is not yet among those `checked` whether it can import this package.
 
-    Where it cannot, a shard cannot even be unpacked, which Dask reports late or not at all.
+    Where it cannot, it is better known before a shard is sent there.
 
     Raises
     ------
@@ -135,10 +135,49 @@ def check_newcomers(client: Any, checked: set[str]) -> None:
             checked |= answers.keys()
 
 
+def submit(client: Any, function: Callable[..., Any], *args: Any) -> Any:
+    """A future of ``function(*args)``, which `result` reads.
+
+    It travels as bytes beside a function that is sent by value: a worker that cannot import this package could not
+    unpack the message, would close its connection, and be sent the next one when it is back.
+    """
+    import cloudpickle
+
+    def unpacked(content: bytes) -> Any:
+        import pickle
+
+        from distributed import get_worker
+
+        try:
+            function, args = pickle.loads(content)
+        except ImportError as error:
+            return get_worker().address, str(error.name).partition(".")[0]
+        return (function(*args),)
+
+    return client.submit(unpacked, cloudpickle.dumps((function, args)), pure=False)
+
+
+def result(client: Any, future: Any) -> Any:
+    """What was computed; an error is raised as it was there.
+
+    Raises
+    ------
+    BadInput : "scheduler 'tcp://...': tcp://... cannot import neurec_core; install the same version there"
+    """
+    first, *missing = future.result()
+    if missing:
+        _refuse_worker(client.scheduler.address, first, *missing)
+    return first
+
+
+def _refuse_worker(scheduler: str, where: str, missing: str = PACKAGE) -> NoReturn:
+    raise BadInput(f"scheduler {scheduler!r}: {where} cannot import {missing}; install the same version there")
+
+
 def _check_imports(scheduler: str, found: dict[str, Any]) -> None:
     for where, spec in found.items():
         if spec is None or isinstance(spec, BaseException):
-            raise BadInput(f"scheduler {scheduler!r}: {where} cannot import {PACKAGE}; install the same version there")
+            _refuse_worker(scheduler, where)
 
 
 def _line(error: BaseException) -> str:

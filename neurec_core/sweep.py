@@ -20,7 +20,7 @@ import pandas as pd
 
 from . import provenance
 from .arguments import checked, count
-from .cluster import ClusterFailed, check_newcomers, connect
+from .cluster import ClusterFailed, check_newcomers, connect, result, submit
 from .experiment import Experiment, Grid, Status
 from .fingerprint import fingerprint
 from .params import BadInput, Params
@@ -201,15 +201,12 @@ def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) ->
 
     waiting = iter(shards)
 
-    def submit(shard: Shard) -> Any:
-        return client.submit(run_shard, experiment, shard, pure=False)
-
-    first = [submit(shard) for shard in itertools.islice(waiting, IN_FLIGHT)]
+    first = [submit(client, run_shard, experiment, shard) for shard in itertools.islice(waiting, IN_FLIGHT)]
     futures = as_completed(first, loop=client.loop)
     lost = []
     for future in _watched(client, futures):
         try:
-            done = future.result()  # computed again where it went down with its worker after it was finished
+            done = result(client, future)  # computed again where it went down with its worker after it was finished
         except KilledWorker as error:
             lost.append(error)  # its workers died again and again: it is likely to be what kills them
         except (NoWorkerError, NoValidWorkerError) as error:  # the one where there was a worker before, or the other
@@ -223,6 +220,6 @@ def _on_cluster(client: Any, experiment: Experiment, shards: Sequence[Shard]) ->
         else:
             yield done
         future.release()
-        futures.update([submit(shard) for shard in itertools.islice(waiting, 1)])
+        futures.update([submit(client, run_shard, experiment, shard) for shard in itertools.islice(waiting, 1)])
     if lost:
         raise ClusterFailed(f"{len(lost)} of {len(shards)} shards killed their workers")

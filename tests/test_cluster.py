@@ -122,6 +122,35 @@ def test_a_worker_without_neurec_that_joins_later_is_one_line(running, tmp_path)
         (tmp_path / "gate").touch()
 
 
+def test_a_worker_without_neurec_that_is_the_only_one_and_joins_late_is_one_line(monkeypatch, tmp_path):
+    """It is sent a trial before anybody can ask it what it can import."""
+
+    def none_came(client, n_workers, timeout):
+        raise TimeoutError
+
+    def come_late():
+        until(lambda: len(here.scheduler.tasks) == 3)
+        here.scale(1)
+
+    sweep(TOY, Grid({"x": [5]}, trials=1), progress=False, out=tmp_path)
+    monkeypatch.setattr(distributed.Client, "wait_for_workers", none_came)
+    with (
+        dask.config.set({"distributed.worker.preload": [BARE]}),
+        LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address="127.0.0.1:0") as here,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        late = thread.submit(come_late)
+        with (
+            pytest.warns(UserWarning, match="no worker at"),
+            pytest.raises(
+                BadInput, match=r"^scheduler 'tcp://\S+': tcp://\S+ cannot import neurec_core; install"
+            ) as refused,
+        ):
+            run(scheduler=here.scheduler_address, out=tmp_path)
+        late.result(LONG)
+    assert str(refused.value).endswith("; install the same version there; 1 of 4 trials are kept")
+
+
 def test_a_worker_without_neurec_is_one_line():
     with (
         dask.config.set({"distributed.worker.preload": [BARE]}),
