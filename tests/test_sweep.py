@@ -12,10 +12,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dask
+import distributed
 import pandas as pd
+import psutil
 import pyarrow.parquet as pq
 import pytest
 import threadpoolctl
@@ -213,15 +216,36 @@ if len(os.listdir({str(folder)!r})) > {workers}:
 
 
 def test_a_sweep_whose_workers_do_not_come_back_ends_and_keeps_what_is_finished(tmp_path, monkeypatch):
-    monkeypatch.setattr("neurec_core.cluster.GRACE_SECONDS", 1.5)
+    """The only worker dies, a second one is started and dies: not before that may the sweep give up."""
+
+    def patient(**options):
+        here = start(**options)
+        thread.submit(lose_patience, here.scheduler)
+        return here
+
+    def lose_patience(scheduler):
+        until(lambda: len(list(started.iterdir())) == 2 and not any(map(alive, started.iterdir())))
+        scheduler.no_workers_timeout = 1.5
+
+    started, start = tmp_path / "started", distributed.LocalCluster
+    monkeypatch.setattr(distributed, "LocalCluster", patient)
+    monkeypatch.setattr("neurec_core.cluster.GRACE_SECONDS", LONG)
     run(Grid({"x": [5], "kills": [""]}, trials=2), TOGETHER, out=tmp_path / "out")
     whole = Grid({"x": [5], "kills": ["", "always"]}, trials=2)  # one shard is left, for one worker
-    with starting(tmp_path / "started", 1), pytest.raises(SweepFailed) as failed:
+    with ThreadPoolExecutor(1) as thread, starting(started, 1), pytest.raises(SweepFailed) as failed:
         run(whole, TOGETHER, jobs=2, out=tmp_path / "out")
     assert str(failed.value) == (
         "no worker has been alive for 1.5 s; 2 of 4 trials are kept; run the same command again to go on"
     )
     assert len(store.read_table(tmp_path / "out", pytest.fail)) == 2
+    assert len(list(started.iterdir())) == 2, "another worker was started, and died"
+
+
+def alive(named: Path) -> bool:
+    """Whether the process that a file is named after runs."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(int(named.name)).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def test_workers_that_do_not_start_are_one_error(tmp_path):
