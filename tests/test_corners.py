@@ -1,8 +1,9 @@
 """Every experiment at the corners of what its parameters allow: each trial has a status, or one line refuses the point.
 
-A corner is one parameter at its least, its greatest, next to these, at each choice, at tiny and at no value; all others
-stand as in the cheapest preset. Sizes are kept small: larger ones take longer. A part of all corners, drawn by a fixed
-seed, is computed here; with NEUREC_CORNERS=all, every one.
+A corner is one parameter at its least, its greatest, next to these, at each choice, at tiny and at no value. Each is
+met once with all others as in the cheapest preset, and at least once with every corner of every other parameter, many
+pairs in one point. Sizes are kept small: larger ones take longer. A part of all points, drawn by a fixed seed, is
+computed here; with NEUREC_CORNERS=all, every one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import random
 import re
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -59,17 +61,47 @@ def corners(experiment: Experiment, d: Declaration) -> list[object]:
 
 
 def points(experiment: Experiment) -> list[Params | str]:
-    """All corners once; of those that are refused, the message."""
-    declared, found = experiment.params.declared(), {}
+    """All corners once, and all pairs of them; of those that are refused, the message."""
+    starts = bases(experiment)
+    declared = experiment.params.declared().items()
+    single = [
+        pointed(base, {name: value}) for base in starts for name, d in declared for value in corners(experiment, d)
+    ]
+    return list({str(point): point for point in [*single, *paired(experiment, starts[0])]}.values())
+
+
+def bases(experiment: Experiment) -> list[Params]:
+    """The points of the cheapest preset, with fewer steps where these go with the others."""
+    found = []
     for tiny in experiment.presets["tiny"].points(experiment.params):
-        least = {name: min(value, getattr(tiny, name)) for name, value in CHEAP.items() if name in declared}
-        if isinstance(pointed(tiny, least), str):  # some of these do not go with the others
-            least = {}
-        for name, d in declared.items():
-            for value in corners(experiment, d):
-                point = pointed(tiny, {**least, name: value})
-                found[str(point)] = point
-    return list(found.values())
+        least = {name: min(value, getattr(tiny, name)) for name, value in CHEAP.items() if hasattr(tiny, name)}
+        cheap = pointed(tiny, least)
+        found.append(tiny if isinstance(cheap, str) else cheap)
+    return found
+
+
+def paired(experiment: Experiment, base: Params) -> list[Params | str]:
+    """Points in which every two corners of two parameters meet at least once, unless they are refused by themselves."""
+    draw = random.Random(experiment.name)
+    each = {name: corners(experiment, d) for name, d in experiment.params.declared().items()}
+    left = {
+        (a, i, b, j) for a, b in combinations(each, 2) for i, _ in enumerate(each[a]) for j, _ in enumerate(each[b])
+    }
+    found: list[Params | str] = []
+    while left:
+        taken: dict[str, int] = {}
+        for a, i, b, j in draw.sample(sorted(left), len(left)):
+            if taken.get(a, i) != i or taken.get(b, j) != j:
+                continue
+            point = pointed(base, {name: each[name][k] for name, k in {**taken, a: i, b: j}.items()})
+            if isinstance(point, Params):
+                taken |= {a: i, b: j}
+            elif not taken:
+                left.discard((a, i, b, j))
+                found.append(point)
+        left -= {(a, taken[a], b, taken[b]) for a, b in combinations(each, 2) if a in taken and b in taken}
+        found += [pointed(base, {name: each[name][k] for name, k in taken.items()})] if taken else []
+    return found
 
 
 def pointed(point: Params, changes: dict[str, object]) -> Params | str:
@@ -102,6 +134,20 @@ def test_corners_are_answered_or_refused_at_the_entrance(experiment, capsys):
     if os.environ.get("NEUREC_CORNERS") != "all":
         allowed = random.Random(experiment.name).sample(allowed, PART)
     assert [fault for point in allowed for fault in faults(experiment, point, capsys)] == []
+
+
+@pytest.mark.parametrize("experiment", papers.experiments().values(), ids=lambda e: e.name)
+def test_all_pairs_of_corners_meet_unless_they_are_refused(experiment):
+    base = bases(experiment)[0]
+    met = [point.model_dump() for point in paired(experiment, base) if isinstance(point, Params)]
+    each = {name: corners(experiment, d) for name, d in experiment.params.declared().items()}
+    values = {name: np.array([str(point[name]) for point in met]) for name in each}
+    for a, b in combinations(each, 2):
+        for v, w in product(each[a], each[b]):
+            point = pointed(base, {a: v, b: w})
+            if isinstance(point, Params):
+                at = values[a] == str(getattr(point, a))
+                assert (at & (values[b] == str(getattr(point, b)))).any(), f"{a} = {v}, {b} = {w}"
 
 
 def shout(params, problem, solution):
