@@ -20,16 +20,21 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from .params import LARGEST, BadInput
+from .integers import ascending as ascending
+from .integers import indices as indices
+from .integers import integers as integers
+from .integers import wholes as wholes
+from .params import BadInput, received
 from .scalars import Check as Check
 from .scalars import Sizes as Sizes
 from .scalars import choice as choice
 from .scalars import count as count
-from .scalars import index, within
 from .scalars import location as location
 from .scalars import number as number
-from .scalars import short as short
 from .scalars import whole as whole
+from .scalars import within
+from .shapes import Shape
+from .shapes import shaped as shaped
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,19 +43,23 @@ R = TypeVar("R")
 def checked(**checks: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Convert and check the arguments named, in that order, before the function sees them; a default None may be None.
 
-    The declaration is kept as the attribute ``checks`` of the function.
+    Arguments that a function takes as ``*rest`` are checked together, as a tuple. The declaration is kept as the
+    attribute ``checks`` of the function.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         parameters = inspect.signature(function).parameters
         names = list(parameters)
+        rest = next((name for name, p in parameters.items() if p.kind is p.VAR_POSITIONAL), None)
         plan = [(name, names.index(name), check, parameters[name].default is None) for name, check in checks.items()]
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             given, sizes = list(args), Sizes()
             for name, place, check, optional in plan:
-                if place < len(given):
+                if name == rest:
+                    given[place:] = check(name, tuple(given[place:]), sizes)
+                elif place < len(given):
                     if not (optional and given[place] is None):
                         given[place] = check(name, given[place], sizes)
                 elif name in kwargs and not (optional and kwargs[name] is None):
@@ -79,13 +88,11 @@ def array(meaning: str, shape: str, *, finite: bool = True, empty: bool = False,
     ------
     BadInput : "y (labels) must be an array of shape (n,) = (6,), got (5,)", and the like
     """
-    shapes, inside = [one.split() for one in shape.split("|")], interval and within(interval)
-    letters = " or ".join(map(_letters, shapes))
+    wanted, inside = Shape(shape), interval and within(interval)
 
     def check(name: str, got: Any, sizes: Sizes) -> np.ndarray:
-        values = _real(name, meaning, letters, got)
-        axes = next((one for one in shapes if len(one) == values.ndim), shapes[-1])
-        _fit(name, meaning, letters, axes, values, sizes, empty)
+        values = _real(name, meaning, wanted.letters, got)
+        wanted.fit(name, meaning, values, sizes, empty=empty)
         if finite and (wrong := int(np.sum(~np.isfinite(values)))):
             raise BadInput(f"{name} ({meaning}) must be finite, got {wrong} of {values.size} entries that are not")
         if inside and values.size and not (inside(values.min()) and inside(values.max())):  # NaN is in no interval
@@ -93,44 +100,24 @@ def array(meaning: str, shape: str, *, finite: bool = True, empty: bool = False,
             raise BadInput(f"{name} ({meaning}) must hold numbers in {interval}, got {extremes}")
         return np.require(values, requirements="C")
 
-    return check
-
-
-def ascending(meaning: str) -> Check:
-    """Whole numbers from 0 on, each larger than the one before; handed on as an array of int64.
-
-    Raises
-    ------
-    BadInput : "snapshots (steps to note) must be whole numbers that ascend from 0 on, got [3, 1]"
-    """
-
-    def check(name: str, got: Any, sizes: Sizes) -> np.ndarray:
-        wrong = f"{name} ({meaning}) must be whole numbers that ascend from 0 on, got {short(got)}"
-        try:
-            values = np.asarray(got if isinstance(got, np.ndarray | range) else [index(one) for one in got])
-        except TypeError:
-            raise BadInput(wrong) from None
-        if values.ndim != 1 or (values.size and values.dtype.kind not in "iu"):  # what is empty has no kind
-            raise BadInput(wrong)
-        if (values < 0).any() or (values > LARGEST).any() or (values[1:] <= values[:-1]).any():
-            raise BadInput(wrong)
-        return values.astype(np.int64)
-
-    return check
+    return Check("array" if finite else "array with NaN", check)
 
 
 def pattern(meaning: str, shape: str, *, empty: bool = True) -> Check:
     """An array of booleans, or of the numbers 0 and 1; handed on as booleans. What else it holds is refused."""
-    as_numbers = array(meaning, shape, empty=empty)
+    as_numbers, wanted = array(meaning, shape, empty=empty), Shape(shape)
 
     def check(name: str, got: Any, sizes: Sizes) -> np.ndarray:
+        if type(got) is np.ndarray and got.dtype == bool:
+            wanted.fit(name, meaning, got, sizes, empty=empty)
+            return got
         values = as_numbers(name, got, sizes)
         if not ((values == 0) | (values == 1)).all():
             extremes = f"entries from {values.min():g} to {values.max():g}"
             raise BadInput(f"{name} ({meaning}) must hold 0 and 1 only, got {extremes}")
-        return got if type(got) is np.ndarray and got.dtype == bool else values.astype(bool)
+        return values.astype(bool)
 
-    return check
+    return Check("pattern", check)
 
 
 def record(**parts: Check) -> Check:
@@ -143,11 +130,11 @@ def record(**parts: Check) -> Check:
 
     def check(name: str, got: Any, sizes: Sizes) -> Any:
         if not parts.keys() <= set(getattr(got, "_fields", ())):
-            raise BadInput(f"{name} must be a named tuple with entries {', '.join(parts)}, got {short(got)}")
+            raise BadInput(f"{name} must be a named tuple with entries {', '.join(parts)}, got {received(got)}")
         new = {part: one(f"{name}.{part}", getattr(got, part), sizes) for part, one in parts.items()}
         return got._replace(**new)
 
-    return check
+    return Check("named tuple", check)
 
 
 def parts(*checks: Check) -> Check:
@@ -160,11 +147,11 @@ def parts(*checks: Check) -> Check:
 
     def check(name: str, got: Any, sizes: Sizes) -> tuple[Any, ...]:
         if not isinstance(got, tuple | list) or len(got) < len(checks):
-            raise BadInput(f"{name} must be a tuple of at least {len(checks)} entries, got {short(got)}")
+            raise BadInput(f"{name} must be a tuple of at least {len(checks)} entries, got {received(got)}")
         each = [*checks, *[checks[-1]] * (len(got) - len(checks))]
         return tuple(one(f"{name}[{i}]", part, sizes) for i, (one, part) in enumerate(zip(each, got, strict=True)))
 
-    return check
+    return Check("tuple", check)
 
 
 def sizes_of(**attributes: str) -> Check:
@@ -177,11 +164,11 @@ def sizes_of(**attributes: str) -> Check:
 
     def check(name: str, got: Any, sizes: Sizes) -> Any:
         if not all(hasattr(got, attribute) for attribute in attributes.values()):
-            raise BadInput(f"{name} must have the attributes {', '.join(attributes.values())}, got {short(got)}")
+            raise BadInput(f"{name} must have the attributes {', '.join(attributes.values())}, got {received(got)}")
         sizes |= {letter: getattr(got, attribute) for letter, attribute in attributes.items()}
         return got
 
-    return check
+    return Check("object", check)
 
 
 def _real(name: str, meaning: str, letters: str, got: Any) -> np.ndarray:
@@ -194,39 +181,12 @@ def _real(name: str, meaning: str, letters: str, got: Any) -> np.ndarray:
             raise TypeError
         values = np.asarray(got)
     except (TypeError, ValueError, RuntimeError, OverflowError):
-        received = (
-            "rows of different lengths" if isinstance(got, list | tuple) else f"{type(got).__name__} {short(got)}"
-        )
-        raise BadInput(f"{wanted}, got {received}") from None
+        ragged = isinstance(got, list | tuple)
+        what = "rows of different lengths" if ragged else f"{type(got).__name__} {received(got)}"
+        raise BadInput(f"{wanted}, got {what}") from None
     if values.dtype.kind == "O" and hasattr(got, "to_numpy"):
         with contextlib.suppress(TypeError, ValueError):  # columns of several kinds of number, or with missing ones
             values = got.to_numpy(dtype=float, na_value=np.nan)
     if values.dtype.kind not in "biuf":
-        raise BadInput(f"{wanted}, got {f'entries of type {values.dtype}' if values.ndim else short(got)}")
+        raise BadInput(f"{wanted}, got {f'entries of type {values.dtype}' if values.ndim else received(got)}")
     return values.astype(float, copy=False)
-
-
-def shaped(
-    name: str, meaning: str, letters: str, got: np.ndarray, shape: tuple[int | None, ...], *, empty: bool = False
-) -> None:
-    """Refuse an array of another shape (None: any size), or without entries unless it may be `empty`.
-
-    Raises
-    ------
-    BadInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)"
-    """
-    fits = got.ndim == len(shape) and all(size in (None, here) for size, here in zip(shape, got.shape, strict=True))
-    if not fits or (0 in got.shape and not empty):
-        wanted = f"({', '.join('any' if size is None else str(size) for size in shape)}{',' * (len(shape) == 1)})"
-        raise BadInput(f"{name} ({meaning}) must be an array of shape {letters} = {wanted}, got {got.shape}")
-
-
-def _fit(name: str, meaning: str, letters: str, axes: list[str], got: np.ndarray, sizes: Sizes, empty: bool) -> None:
-    """Compare a shape with the letters, and note what letters met for the first time stand for."""
-    known = tuple(int(axis) if axis.isdigit() else sizes.get(axis) for axis in axes)
-    shaped(name, meaning, letters, got, known, empty=empty)
-    sizes |= {axis: size for axis, size in zip(axes, got.shape, strict=True) if axis != "_"}
-
-
-def _letters(axes: list[str]) -> str:
-    return f"({', '.join(axes)}{',' * (len(axes) == 1)})"

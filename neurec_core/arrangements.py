@@ -16,12 +16,13 @@ from scipy.optimize import nnls
 
 from .arguments import array, checked, whole
 from .params import BadInput
-from .patterns import Patterns, distinct, pad
+from .patterns import Patterns, _pad, distinct
 
 # Signs of candidate patterns held at once by `enumerate`, a byte each.
 MOST_SIGNS = 50_000_000
 # Unit rows that meet a direction at a smaller cosine are taken to be orthogonal to it.
 GRAZING = 1e-9
+Score = Callable[[np.ndarray], np.ndarray]
 
 
 @checked(n=whole("points"), d=whole("dimension", "[1, inf)"))
@@ -33,13 +34,14 @@ def count(n: int, d: int) -> int:
     return 2 * sum(comb(n - 1, k) for k in range(d))
 
 
+@checked(n=whole("points"), d=whole("dimension", "[1, inf)"))
 def tried(n: int, d: int) -> float:
     """Signs of all candidates that `enumerate` looks at, for n points in general position in d dimensions."""
-    r = min(n, d)
-    number = n * (2**n if n == r else comb(n, r - 1) * 2 ** (r - 1))
+    number = n * (2**n if n <= d else comb(n, d - 1) * 2 ** (d - 1))
     return float(number) if number.bit_length() < 1000 else float("inf")
 
 
+@checked(n=whole("points"), d=whole("dimension", "[1, inf)"))
 def check_affordable(n: int, d: int) -> None:
     """Refuse more candidates than can be held.
 
@@ -78,7 +80,7 @@ def enumerate(X: np.ndarray) -> Patterns:
     columns, gates = zip(*(_cells(x) for x in X), strict=True)
     sizes = np.array([D.shape[1] for D in columns])
     full = np.array([D.all(axis=0).any() for D in columns])
-    return Patterns(pad(columns, sizes.max()), pad(gates, sizes.max()), sizes, full)
+    return Patterns(_pad(columns, sizes.max()), _pad(gates, sizes.max()), sizes, full)
 
 
 def _cells(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,6 +121,7 @@ def _every_sign(Y: np.ndarray) -> np.ndarray:
     return np.linalg.solve(Y, signs)
 
 
+@checked(Y=array("unit rows", "m r"))
 def rays(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The lines on which r - 1 of m >= r hyperplanes in r dimensions meet.
 
@@ -145,7 +148,7 @@ def rays(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return subsets, found
 
 
-def around(Y: np.ndarray, subsets: np.ndarray, found: np.ndarray) -> np.ndarray:
+def _around(Y: np.ndarray, subsets: np.ndarray, found: np.ndarray) -> np.ndarray:
     """The cells that touch each ray, (k, 2^(r - 1), m) bool patterns: all signs of the rows that vanish on it."""
     r = Y.shape[1]
     choices = np.array(list(product([False, True], repeat=r - 1))).reshape(2 ** (r - 1), r - 1)
@@ -158,7 +161,7 @@ def _by_rays(Y: np.ndarray) -> np.ndarray:
     """Directions (r, cells), one inside each cell of m > r hyperplanes in general position."""
     m, _ = Y.shape
     subsets, found = rays(Y)
-    signs = around(Y, subsets, found)
+    signs = _around(Y, subsets, found)
     # A cell and its mirror image share a line of rays: only the one in which the first row is active is kept.
     mirrored = ~signs[..., 0]
     signs ^= mirrored[..., None]
@@ -217,9 +220,7 @@ def _behind(rows: np.ndarray, h: np.ndarray, i: int) -> np.ndarray | None:
 
 
 @checked(X=array("points", "n d"), starts=array("directions", "d k"), kicks=array("kicks", "r d k", empty=True))
-def adversarial(
-    X: np.ndarray, score: Callable[[np.ndarray], np.ndarray], starts: np.ndarray, kicks: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def adversarial(X: np.ndarray, score: Score, starts: np.ndarray, kicks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Patterns with as large a score as a local search finds, one search per start.
 
     Each kick spans a great circle with the current direction; all cells on it are scored and the best is the
@@ -255,9 +256,7 @@ def adversarial(
     return D[:, first], H[:, first]
 
 
-def _climb(
-    X: np.ndarray, rows: np.ndarray, together: np.ndarray, score: Callable[[np.ndarray], np.ndarray], h: np.ndarray
-) -> np.ndarray:
+def _climb(X: np.ndarray, rows: np.ndarray, together: np.ndarray, score: Score, h: np.ndarray) -> np.ndarray:
     """Cross hyperplanes, those of the largest gain per distance first, until no cell next to it scores more.
 
     The near ones are the likelier facets: ten times fewer tests at n = 400 than by gain alone.
@@ -277,9 +276,7 @@ def _climb(
             return h
 
 
-def _best_on_circles(
-    X: np.ndarray, H: np.ndarray, towards: np.ndarray, score: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
+def _best_on_circles(X: np.ndarray, H: np.ndarray, towards: np.ndarray, score: Score) -> np.ndarray:
     """On the great circle through each h and its `towards`, the middle of the arc with the best pattern, or h."""
     n, k = len(X), H.shape[1]
     towards = towards - H * (H * towards).sum(axis=0)

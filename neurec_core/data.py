@@ -117,7 +117,7 @@ def opposite_neurons(k: int, d: int, draws: Draws) -> np.ndarray:
 NEURONS = {"random": random_neurons, "axis": axis_neurons, "opposite": opposite_neurons}
 
 
-@checked(kind=choice("neurons", tuple(NEURONS)))
+@checked(kind=choice("neurons", tuple(NEURONS)), k=whole("neurons", "[1, inf)"), d=whole("inputs", "[1, inf)"))
 def normalized_teacher(kind: str, k: int, d: int, draws: Draws) -> NormalizedNet:
     """k planted ReLU neurons of unit norm, each normalised over the points it is given.
 

@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arguments import array, checked, sizes_of, whole
+from .arguments import array, checked, sizes_of, whole, wholes
 from .params import BadInput
+
+HIDDEN = wholes("neurons of the hidden layers", "[1, inf)", empty=False)
 
 
 class Deep(NamedTuple):
@@ -34,6 +36,7 @@ class Deep(NamedTuple):
         return sum((into + self.biases) * out for into, out in self.shapes)
 
 
+@checked(d=whole("inputs", "[1, inf)"), hidden=HIDDEN, image=wholes("channels, height and width", "[1, inf)"))
 def fan_ins(d: int, hidden: Sequence[int], image: tuple[int, int, int] | None = None) -> list[int]:
     """How many weights a neuron of each layer has, for d inputs and hidden layers of these widths.
 
@@ -53,7 +56,7 @@ class Layer(NamedTuple):
     b: np.ndarray
 
 
-@checked(d=whole("inputs", "[1, inf)"))
+@checked(d=whole("inputs", "[1, inf)"), hidden=HIDDEN)
 def deep(d: int, hidden: Sequence[int], *, biases: bool = True) -> Deep:
     """The network with inputs d and hidden layers of these widths.
 
@@ -61,8 +64,6 @@ def deep(d: int, hidden: Sequence[int], *, biases: bool = True) -> Deep:
     ------
     BadInput : "hidden (neurons of the hidden layers) must be whole numbers in [1, inf), got (2, 0)", or d likewise
     """
-    if not hidden or min(hidden) < 1:
-        raise BadInput(f"hidden (neurons of the hidden layers) must be whole numbers in [1, inf), got {tuple(hidden)}")
     return Deep((d, *hidden, 1), biases)
 
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .scalars import count
+from .arguments import array, checked, count, shaped, whole, wholes
+from .params import LARGEST
 
-SEED, TRIAL = count("seed of every draw"), count("number of a draw")
+SHAPE = wholes("sizes")
 
 
 class Draws:
@@ -26,12 +27,13 @@ class Draws:
 
     Raises
     ------
-    BadInput : "trial (number of a draw) must be a whole number in [0, 9223372036854775807], got -1"
+    BadInput : "trials (numbers of draws) must be whole numbers in [0, 9223372036854775807], got [-1]"
     """
 
+    @checked(seed=count("seed of every draw"), trials=wholes("numbers of draws", f"[0, {LARGEST}]"))
     def __init__(self, seed: int, trials: Sequence[int]) -> None:
-        self.seed = SEED("seed", seed, {})
-        self.trials = tuple(TRIAL("trial", t, {}) for t in trials)
+        self.seed = seed
+        self.trials = tuple(trials)
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -43,16 +45,21 @@ class Draws:
         sequence = np.random.SeedSequence(self.seed, spawn_key=(trial, *address))
         return np.random.Generator(np.random.Philox(sequence))
 
+    @checked(shape=SHAPE)
     def normal(self, name: str, *shape: int) -> np.ndarray:
         """Independent standard normals, ``(B, *shape)``."""
         return np.stack([self._generator(t, name, shape).standard_normal(shape) for t in self.trials])
 
+    @checked(shape=SHAPE)
     def uniform(self, name: str, *shape: int) -> np.ndarray:
         """Independent uniforms on [0, 1), ``(B, *shape)``."""
         return np.stack([self._generator(t, name, shape).random(shape) for t in self.trials])
 
+    @checked(number=whole("draws"), p=array("probabilities", "k|B k", interval="[0, inf)"), shape=SHAPE)
     def multinomial(self, name: str, number: int, p: np.ndarray, *shape: int) -> np.ndarray:
         """Counts of `number` draws with probabilities ``p (k,)`` or ``(B, k)``, ``(B, *shape, k)``."""
+        if p.ndim == 2:
+            shaped("p", "probabilities", "(B, k)", p, (len(self), None))
         p = np.broadcast_to(p, (len(self), np.shape(p)[-1]))
         addresses = ((t, name, (*shape, number)) for t in self.trials)
         return np.stack([self._generator(*a).multinomial(number, q, shape) for a, q in zip(addresses, p, strict=True)])

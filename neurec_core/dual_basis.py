@@ -116,7 +116,7 @@ def margin(X: np.ndarray, v: np.ndarray, tolerance: float = 1e-9) -> Margin:
     chi = dual_basis(X)
     _check(X, v)
     chi, v = chi / np.linalg.norm(chi, axis=1, keepdims=True), v / np.linalg.norm(v)
-    parts = [Part(chi, v, inside) for size in range(1, len(X)) for inside in combinations(range(len(X)), size)]
+    parts = [_Part(chi, v, inside) for size in range(1, len(X)) for inside in combinations(range(len(X)), size)]
     while True:
         best = max(parts, key=lambda part: part.best)
         for part in parts:
@@ -144,7 +144,7 @@ def _away(P: np.ndarray, v: np.ndarray) -> np.ndarray:
     return np.linalg.norm(P - (P @ v)[..., None] * v, axis=-1)
 
 
-class Part:
+class _Part:
     """One choice of K: the simplices of directions p whose bounds are above what was found.
 
     Parameters

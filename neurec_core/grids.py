@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .params import BadInput, Params
-from .scalars import count, short
+from .params import BadInput, Params, received
+from .scalars import count
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Grid:
         count("independent draws per cell", 1)("trials", self.trials, {})
         for name, given in (("axes", self.axes), ("fixed", self.fixed)):
             if not isinstance(given, Mapping):
-                raise BadInput(f"{name} must be a dictionary of parameters, got {short(given)}")
+                raise BadInput(f"{name} must be a dictionary of parameters, got {received(given)}")
         for name, values in self.axes.items():
             if isinstance(values, str) or not hasattr(values, "__len__"):
-                raise BadInput(f"{name} (axis of the grid) must be a list of values, got {short(values)}")
+                raise BadInput(f"{name} (axis of the grid) must be a list of values, got {received(values)}")
 
     @property
     def cells(self) -> int:

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arguments import array, checked
+from .arguments import array, checked, record
+
+POINTS, HIDDEN = array("points", "B n d", finite=False), array("hidden weights", "_ d m", finite=False, empty=True)
 
 
 class Net(NamedTuple):
@@ -21,11 +23,13 @@ class Net(NamedTuple):
     skip: np.ndarray
 
     @classmethod
+    @checked(skip=array("skip weights", "B d"))
     def linear(cls, skip: np.ndarray) -> Net:
         """The net x -> x^T skip, without hidden units; ``skip (B, d)``."""
         batch, d = skip.shape
         return cls(np.zeros((batch, d, 0)), np.zeros((batch, 0)), skip)
 
+    @checked(self=record(W=HIDDEN), X=POINTS)
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Outputs ``(B, n)`` at inputs ``X (B, n, d)``."""
         hidden = np.einsum("bnm,bm->bn", np.maximum(X @ self.W, 0), self.a)
@@ -46,6 +50,7 @@ class GatedNet(NamedTuple):
     gates: np.ndarray
     skip: np.ndarray
 
+    @checked(self=record(W=HIDDEN), X=POINTS)
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Outputs ``(B, n)`` at inputs ``X (B, n, d)``."""
         gated = np.einsum("bnp,bnp->bn", X @ self.gates >= 0, X @ self.W)
@@ -66,6 +71,7 @@ class NormalizedNet(NamedTuple):
     W: np.ndarray
     a: np.ndarray
 
+    @checked(self=record(W=HIDDEN), X=POINTS)
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Outputs ``(B, n)`` at inputs ``X (B, n, d)``."""
         return np.einsum("bnm,bm->bn", normalized_units(X, self.W), self.a)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 import types
 import typing
 from collections.abc import Iterable
@@ -13,6 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 LARGEST = 2**63 - 1  # the largest whole number that a table holds
 MOST_SHOWN = 100  # characters of a received value that a message repeats
 MOST_WRITTEN = 3000  # characters of a message: a list of every experiment fits, a file given as a value does not
+
+
+# Writes a long list or array no further than its beginning is shown; all else is written whole, and shortened then.
+_WRITER = reprlib.Repr()
+_WRITER.maxstring = _WRITER.maxlong = _WRITER.maxother = LARGEST
 
 
 class BadInput(ValueError):
@@ -140,7 +146,7 @@ def shortened(text: str, most: int = MOST_SHOWN) -> str:
 def received(value: object) -> str:
     """A value as messages repeat it: its `repr`, shortened, in one line."""
     try:
-        return shortened(" ".join(repr(value).split()))
+        return shortened(" ".join(_WRITER.repr(value).split()))
     except ValueError:  # a whole number of more digits than Python writes
         return "a number too long to write"
 

@@ -98,7 +98,7 @@ def sample(X: np.ndarray, directions: np.ndarray) -> Patterns:
         columns.append(D)
         gates.append(H)
     sizes = np.array([D.shape[1] for D in columns])
-    return Patterns(pad(columns, sizes.max()), pad(gates, sizes.max()), sizes, present)
+    return Patterns(_pad(columns, sizes.max()), _pad(gates, sizes.max()), sizes, present)
 
 
 @checked(D=pattern("patterns", "n k"))
@@ -120,6 +120,6 @@ def distinct(D: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, which.ravel()
 
 
-def pad(arrays: Sequence[np.ndarray], width: int) -> np.ndarray:
+def _pad(arrays: Sequence[np.ndarray], width: int) -> np.ndarray:
     """Arrays ``(n, k)`` of different k, stacked, with zero columns up to `width`."""
     return np.stack([np.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in arrays])

@@ -6,17 +6,32 @@ import contextlib
 import numbers
 import operator
 import os
-import reprlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .params import LARGEST, BadInput, unknown
+from .params import LARGEST, BadInput, received, unknown
 
 Sizes = dict[str, int]  # what the letters of one call stand for
-Check = Callable[[str, Any, Sizes], Any]  # (name, received, sizes) -> converted
+
+
+@dataclass(frozen=True)
+class Check:
+    """What an argument may be: called with (name, received, sizes), it returns the converted value or refuses it.
+
+    kind : what is accepted, such as "number", "whole number" or "array"
+    convert : the function that converts or refuses
+    """
+
+    kind: str
+    convert: Callable[[str, Any, Sizes], Any]
+
+    def __call__(self, name: str, got: Any, sizes: Sizes) -> Any:
+        """The converted value; BadInput where it is refused."""
+        return self.convert(name, got, sizes)
 
 
 def number(meaning: str, interval: str = "(-inf, inf)") -> Check:
@@ -26,18 +41,7 @@ def number(meaning: str, interval: str = "(-inf, inf)") -> Check:
     ------
     BadInput : "step (step size) must be a number in (0, inf), got nan"
     """
-    inside = within(interval)
-
-    def check(name: str, got: Any, sizes: Sizes) -> float:
-        value, got = np.nan, got[()] if isinstance(got, np.ndarray) else got  # an array of no axes is a number
-        if isinstance(got, numbers.Real) and not isinstance(got, bool | np.bool):
-            with contextlib.suppress(OverflowError):
-                value = float(got)
-        if not inside(value):
-            raise BadInput(f"{name} ({meaning}) must be a number in {interval}, got {short(got)}")
-        return value
-
-    return check
+    return _in_interval("number", meaning, interval, _real)
 
 
 def whole(meaning: str, interval: str = "[0, inf)") -> Check:
@@ -47,15 +51,27 @@ def whole(meaning: str, interval: str = "[0, inf)") -> Check:
     ------
     BadInput : "steps (iterations) must be a whole number in [0, inf), got 2.5"
     """
+    return _in_interval("whole number", meaning, interval, index)
+
+
+def _in_interval(kind: str, meaning: str, interval: str, convert: Callable[[Any], Any]) -> Check:
     inside = within(interval)
 
-    def check(name: str, got: Any, sizes: Sizes) -> int:
-        with contextlib.suppress(TypeError):
-            if inside(value := index(got)):
+    def check(name: str, got: Any, sizes: Sizes) -> Any:
+        with contextlib.suppress(TypeError, OverflowError):
+            if inside(value := convert(got)):
                 return value
-        raise BadInput(f"{name} ({meaning}) must be a whole number in {interval}, got {short(got)}")
+        raise BadInput(f"{name} ({meaning}) must be a {kind} in {interval}, got {received(got)}")
 
-    return check
+    return Check(kind, check)
+
+
+def _real(got: Any) -> float:
+    """A real number as a float; what is none, or a boolean, is a TypeError."""
+    got = got[()] if isinstance(got, np.ndarray) else got  # an array of no axes is a number
+    if isinstance(got, bool | np.bool) or not isinstance(got, numbers.Real):
+        raise TypeError
+    return float(got)
 
 
 def count(meaning: str, low: int = 0) -> Check:
@@ -72,7 +88,7 @@ def location(meaning: str) -> Check:
     """
 
     def check(name: str, got: Any, sizes: Sizes) -> Path:
-        wrong = f"{name} ({meaning}) must be a path, got {short(got)}"
+        wrong = f"{name} ({meaning}) must be a path, got {received(got)}"
         if not isinstance(got, str | os.PathLike) or not str(got):
             raise BadInput(wrong)
         try:
@@ -80,7 +96,7 @@ def location(meaning: str) -> Check:
         except RuntimeError:
             raise BadInput(f"{wrong}: there is no such user") from None
 
-    return check
+    return Check("path", check)
 
 
 def choice(meaning: str, known: Mapping[str, Any] | tuple[str, ...]) -> Check:
@@ -91,13 +107,7 @@ def choice(meaning: str, known: Mapping[str, Any] | tuple[str, ...]) -> Check:
             raise BadInput(unknown(meaning, got, known))
         return got
 
-    return check
-
-
-def short(got: object) -> str:
-    """What was received, as an error message shows it: never more than some eighty characters."""
-    shown = reprlib.repr(got)
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."
+    return Check("name", check)
 
 
 def index(got: Any) -> int:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arguments import array, checked, choice, sizes_of, whole
+from .arguments import array, checked, choice, record, sizes_of, whole
 from .params import BadInput
 
 NAMES = {"fc": "fully connected", "ws": "convolution", "ns": "convolution without weight sharing"}
@@ -49,6 +49,7 @@ class Neurons(NamedTuple):
     a: np.ndarray
     c: np.ndarray
 
+    @checked(self=record(W=array("hidden weights", "_ d m", finite=False)), X=array("points", "_ n d", finite=False))
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Outputs ``(B, n)`` at inputs ``X (B, n, d)``."""
         return (np.tanh(X @ self.W + self.b[:, None]) @ self.a[:, :, None])[:, :, 0] + self.c[:, None]
@@ -114,6 +115,7 @@ def architecture(
     )
 
 
+@checked(d=whole("inputs", "[1, inf)"), s=whole("inputs of a kernel", "[1, inf)"))
 def windows(d: int, s: int, image: bool = False) -> np.ndarray:
     """The inputs that a kernel sees at each of its positions, ``(positions, s)`` or, for images, ``(., s^2)``."""
     line = np.arange(d + 1 - s)[:, None] + np.arange(s)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import binom, norm
 
-from .arguments import array, checked, choice
+from .arguments import array, checked, choice, whole
+from .params import BadInput
+
+ARCHITECTURES = ("fc", "ns", "ws")
 
 
 @checked(n=array("points", "|_|_ _", interval="[1, inf)"), d=array("dimension", "|_|_ _", interval="[1, inf)"))
@@ -24,7 +27,7 @@ def all_ones_probability(n: np.ndarray | int, d: np.ndarray | int) -> np.ndarray
     return binom.cdf(np.asarray(d) - 1, np.asarray(n) - 1, 0.5)
 
 
-@checked(plant=choice("plant", ("random", "smallest_singular")))
+@checked(ratio=array("n/d", "|_|_ _", interval="(1, inf)"), plant=choice("plant", ("random", "smallest_singular")))
 def isometry_mean_square(ratio: np.ndarray | float, plant: str) -> np.ndarray:
     """Mean square of ||X^T D_j X (X^T X)^-1 w|| over a random pattern, Gaussian X, n and d large.
 
@@ -48,6 +51,7 @@ def isometry_mean_square(ratio: np.ndarray | float, plant: str) -> np.ndarray:
 @checked(
     a=array("distances", "2|_ 2|_ _ 2", finite=False),
     s=array("inverse noise level", "|_|_ _", interval="(0, inf)"),
+    size=whole("points in each cluster"),
 )
 def separation_probability(a: np.ndarray, s: np.ndarray | float, size: int) -> np.ndarray:
     """Probability that every point of two Gaussian clusters lies on its own side of a hyperplane.
@@ -66,6 +70,7 @@ def separation_probability(a: np.ndarray, s: np.ndarray | float, size: int) -> n
     return np.exp(size * norm.logcdf(np.asarray(s)[..., None] * a).sum(axis=-1))
 
 
+@checked(k=whole("neurons", "[1, inf)"))
 def consistency_ratio(k: int) -> float:
     """n/d below which k ReLU neurons in general position cannot be separated: k / (1 - 2^-k).
 
@@ -90,6 +95,13 @@ def active_points_probability(n: np.ndarray | int, d: np.ndarray | int) -> np.nd
     return binom.sf(np.asarray(d) - 1, np.asarray(n), 0.5)
 
 
+@checked(
+    architecture=choice("architecture", ARCHITECTURES),
+    d=whole("inputs", "[1, inf)"),
+    s=whole("kernel size", "[1, inf)"),
+    k=whole("kernels"),
+    nulled=whole("output weights that are zero"),
+)
 def optimistic_sample_size(
     architecture: str,
     d: int,
@@ -122,6 +134,8 @@ def optimistic_sample_size(
     with them; differs: zero output weights, which the theorems leave out, take s + beta + 1 or d + beta + 1 each
     (zhang2022linear has one less).
     """
+    if s > d:
+        raise BadInput(f"s (kernel size) must be a whole number in [1, {d}], got {s}")
     inputs, kernel, places = (size**2 if image else size for size in (d, s, d + 1 - s))
     fan_in = (inputs if architecture == "fc" else kernel) + hidden_bias
     if architecture == "ws":
@@ -151,6 +165,7 @@ def point_rank(kernels: np.ndarray, maps: np.ndarray) -> int:
     return int(kernels.shape[1] * sum(spans) + maps.shape[1] * len(classes))
 
 
+@checked(r=whole("distinct weights"), m=whole("neurons"), m0=whole("target's neurons"), weights=whole("a neuron's"))
 def separation_sample_size(r: int, m: int, m0: int, weights: int) -> int:
     """Samples from which global minima of two-layer tanh networks are separated from other minima: r + (m + m0 - r) D.
 

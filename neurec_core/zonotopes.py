@@ -14,7 +14,8 @@ import numpy as np
 from scipy.spatial import ConvexHull
 
 from . import arrangements
-from .arguments import array, checked, pattern
+from .arguments import array, checked, indices, pattern, sizes_of, whole
+from .arrangements import _around
 from .params import BadInput
 from .patterns import all_ones, distinct
 
@@ -43,14 +44,27 @@ class Fan(NamedTuple):
     spans: np.ndarray
     beyond: np.ndarray
 
+    @property
+    def n(self) -> int:
+        """Points."""
+        return len(self.D)
+
+    @property
+    def p(self) -> int:
+        """Cells."""
+        return self.D.shape[1]
+
+    @checked(self=sizes_of(p="p"), cell=indices("cell", "", "p"))
     def corners(self, cell: int) -> np.ndarray:
         """Which rays span a cell."""
         return self.spans[self.starts[cell] : self.starts[cell + 1]]
 
+    @checked(self=sizes_of(n="n"), which=indices("points", "_", "n"))
     def over(self, which: np.ndarray) -> Fan:
         """The same cells with patterns over more points, point i equal to point ``which[i]`` of the fan's own."""
         return self._replace(D=self.D[which])
 
+    @checked(self=sizes_of(n="n"), D=pattern("patterns", "n k"))
     def find(self, D: np.ndarray) -> np.ndarray:
         """The cells (k,) whose patterns are the columns of D (n, k) bool, -1 for what is no cell."""
         first, which = distinct(np.hstack([self.D, D]))
@@ -79,7 +93,7 @@ def fan(X: np.ndarray) -> Fan:
     Y = X / np.linalg.norm(X, axis=1, keepdims=True)
     subsets, lines = arrangements.rays(Y)
     subsets, rays = np.concatenate([subsets, subsets]), np.concatenate([lines, -lines])
-    touched = arrangements.around(Y, subsets, rays)
+    touched = _around(Y, subsets, rays)
     patterns = touched.reshape(-1, n).T
     first, which = distinct(patterns)
     D, p, cells = patterns[:, first], len(first), which.reshape(len(rays), -1)
@@ -133,6 +147,7 @@ def support(X: np.ndarray, w: np.ndarray) -> float:
     return float(np.maximum(X @ w, 0).sum())
 
 
+@checked(n=whole("points"), d=whole("inputs", "[1, inf)"))
 def walls(n: int, d: int) -> int:
     """Walls between cells, edges of the zonotope, in general position: n hyperplanes, each cut by the others."""
     return n * arrangements.count(n - 1, d - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import datetime
 import importlib
 import inspect
@@ -16,29 +17,71 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from test_house import LAYERS
 
 import neurec_core
-from neurec_core import papers
-from neurec_core.arguments import array, ascending, checked, choice, number, parts, pattern, record, sizes_of, whole
+from neurec_core import papers, theory
+from neurec_core.arguments import (
+    array,
+    ascending,
+    checked,
+    choice,
+    integers,
+    number,
+    parts,
+    pattern,
+    record,
+    sizes_of,
+    whole,
+    wholes,
+)
+from neurec_core.convex.blocks import Blocks
+from neurec_core.convex.certify import Plant, isometry
+from neurec_core.convex.cones import Cones
+from neurec_core.convex.decode import gated
+from neurec_core.convex.recovery import decide
+from neurec_core.convex.solving import solve
+from neurec_core.deep_nets import deep
+from neurec_core.draws import Draws
 from neurec_core.nets import Net
+from neurec_core.papers.finite_samples.common import Network
+from neurec_core.papers.finite_samples.competitors import split_pair
+from neurec_core.papers.multilayer_dynamics import measures
 from neurec_core.params import BadInput
 from neurec_core.patterns import sample
+from neurec_core.zonotopes import fan
 
 CORE = Path(neurec_core.__file__).parent
 MODULES = [m.name for m in pkgutil.walk_packages(neurec_core.__path__, "neurec_core.")]
 
 
-def declared():
-    """Every function that declares what it accepts."""
-    found = {}
-    for module in MODULES:
-        for name, function in vars(importlib.import_module(module)).items():
-            if hasattr(function, "checks") and function.__module__ == module:
-                found[f"{module.removeprefix('neurec_core.')}.{name}"] = function
-    return found
+# Methods of these are applied in innermost loops, to arrays that solvers and trainings made; they are made of what is
+# checked.
+INNER = {"Blocks", "Cones", "Planted", "Follower"}
 
 
-FUNCTIONS = declared()
+def callables(module):
+    """Public functions of a module, and constructors and public methods of its public classes, by their names."""
+    for name, item in inspect.getmembers(importlib.import_module(module)):
+        if name.startswith("_") or getattr(item, "__module__", None) != module:
+            continue
+        if inspect.isfunction(item):
+            yield name, item
+        elif inspect.isclass(item):
+            for attribute, member in vars(item).items():
+                function = getattr(member, "__func__", member)  # of a class method
+                made = attribute == "__init__" and not dataclasses.is_dataclass(item)
+                called = made or isinstance(member, classmethod) or name not in INNER
+                shown = made or attribute == "__call__" or not attribute.startswith("_")
+                if called and shown and inspect.isfunction(function) and function.__module__ == module:
+                    yield f"{name}.{attribute}", function
+
+
+# Modules whose names begin with an underscore are called by other modules of the core only.
+PUBLIC = {
+    f"{module}.{name}": function for module in MODULES if "._" not in module for name, function in callables(module)
+}
+FUNCTIONS = {name: function for name, function in PUBLIC.items() if hasattr(function, "checks")}
 
 MALFORMED_ARRAYS = {
     "complex": np.ones((4, 3)) + 0j,
@@ -82,19 +125,7 @@ MALFORMED_NUMBERS = {
 }
 
 
-def is_array(check):
-    return check.__qualname__.startswith(("array.", "pattern."))
-
-
 MISSING = {"a frame with a missing number"}
-
-
-def takes_nan(check):
-    return not inspect.getclosurevars(check).nonlocals.get("finite", True)
-
-
-def is_number(check):
-    return check.__qualname__.startswith(("number.", "whole."))
 
 
 def refusal(function, **given):
@@ -113,13 +144,21 @@ def own_check(function, name):
     return checked(**{name: function.checks[name]})(inspect.unwrap(function))
 
 
-ARRAYS = [(f, name) for f, function in FUNCTIONS.items() for name, c in function.checks.items() if is_array(c)]
-NUMBERS = [(f, name) for f, function in FUNCTIONS.items() for name, c in function.checks.items() if is_number(c)]
+def declaring(*kinds):
+    """Functions and their arguments of some kinds, as each check says of itself."""
+    return [(f, name) for f, function in FUNCTIONS.items() for name, c in function.checks.items() if c.kind in kinds]
+
+
+ARRAYS = declaring(array("", "").kind, array("", "", finite=False).kind, pattern("", "").kind)
+NUMBERS = declaring(number("").kind, whole("").kind)
+WHOLES = [(f, name) for f, name in declaring(wholes("").kind, integers("", "").kind) if name != "shape"]
 
 
 def test_the_campaign_meets_many_functions():
-    assert len(FUNCTIONS) > 40
-    assert len(ARRAYS) >= 60
+    assert len(FUNCTIONS) > 200
+    assert len(ARRAYS) > 200
+    assert len(NUMBERS) > 100
+    assert len(WHOLES) > 10
 
 
 @pytest.mark.parametrize(("function", "name"), ARRAYS)
@@ -127,7 +166,9 @@ def test_malformed_arrays_are_refused_in_one_line(function, name):
     tried = own_check(FUNCTIONS[function], name)
     optional = inspect.signature(tried).parameters[name].default is None
     for kind, value in MALFORMED_ARRAYS.items():
-        if (value is None and optional) or (kind in MISSING and takes_nan(FUNCTIONS[function].checks[name])):
+        if (value is None and optional) or (
+            kind in MISSING and FUNCTIONS[function].checks[name].kind == "array with NaN"
+        ):
             continue
         line = refusal(tried, **{name: value})
         assert line.startswith(f"{name} ("), kind
@@ -143,6 +184,16 @@ def test_malformed_numbers_are_refused_in_one_line(function, name):
         assert line.startswith(f"{name} ("), kind
         assert "\n" not in line, kind
         assert len(line) < 300, kind
+
+
+@pytest.mark.parametrize(("function", "name"), WHOLES)
+@pytest.mark.parametrize(
+    "value", [*MALFORMED_NUMBERS.values(), [True], [[0.5]], "12", np.array([0.5]), {0: 1.0}, [None]]
+)
+def test_malformed_whole_numbers_are_refused_in_one_line(function, name, value):
+    line = refusal(own_check(FUNCTIONS[function], name), **{name: value})
+    assert line.startswith(f"{name} (")
+    assert len(line) < 300
 
 
 # ------------------------------------------------------------------------------------------------ what is accepted
@@ -303,30 +354,24 @@ def test_sizes_come_from_an_argument():
 # ---------------------------------------------------------------------------------------------- what is not forgotten
 
 ROOT = CORE.parent
-CALLERS = [*CORE.glob("papers/**/*.py"), *ROOT.glob("notebooks/*.py"), *ROOT.glob("benchmarks/*.py")]
+READERS = [*ROOT.glob("notebooks/*.py"), *ROOT.glob("benchmarks/*.py")]
+# What parts of experiments are handed is checked when it is made: parameters, draws, what was sampled and solved.
+CHECKED = {"params", "draws", "problem", "solution"}
+# What checks, and what runs trials, whose seeds and numbers are checked where draws are made.
+CHECKERS = {"params", "scalars", "shapes", "integers", "arguments", "memory", "grids", "experiment"}
 
 
-# Papers of which tests of their own put the functions through malformed values: they check by hand what networks allow.
-BY_HAND = {"finite_samples", "relu_zonotopes"}
-
-
-def of_arrays(papers):
-    """Full names and decorators of functions of the core that take arrays, or of papers that take arrays or numbers."""
-    found = {}
-    for path in sorted(CORE.rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        if ("papers" in parts) != papers or "portrait" in path.stem or BY_HAND & set(parts):
-            continue  # figures are handed what was computed
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef):
-                arguments = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
-                kinds = [ast.unparse(a.annotation) for a in arguments if a.annotation]
-                numbers = (
-                    papers and {"int", "float"} & {*kinds} and not {"params", "draws"} & {a.arg for a in arguments}
-                )
-                if numbers or any("ndarray" in kind for kind in kinds):
-                    found[".".join([*parts, node.name])] = " ".join(map(ast.unparse, node.decorator_list))
-    return found
+def undeclared(name, function):
+    """Arguments of arrays or numbers, as their annotations say, that nothing is declared of."""
+    parameters = inspect.signature(function).parameters
+    if ".papers." in name and CHECKED & parameters.keys():
+        return set()
+    return {
+        parameter
+        for parameter, about in parameters.items()
+        if re.search(r"\b(ndarray|int|float)\b", str(about.annotation))
+        and not re.search("Callable|Mapping", str(about.annotation))
+    } - getattr(function, "checks", {}).keys()
 
 
 def names_used(path):
@@ -343,11 +388,17 @@ def names_used(path):
             yield f"{names[node.value.id]}.{node.attr}"
 
 
-def test_what_others_call_declares_what_it_accepts():
-    functions = of_arrays(papers=False)
-    called = {name for path in CALLERS for name in names_used(path)} & functions.keys()
-    assert len(called) > 60
-    assert not sorted(name for name in called if "checked(" not in functions[name])
+def science(name):
+    """Whether a function is no paper's, draws no figure and belongs to no command or sweep."""
+    top = name.split(".")[1]
+    return LAYERS[top] <= 1 and top not in CHECKERS
+
+
+def test_what_is_public_declares_what_it_accepts():
+    functions = {name: function for name, function in PUBLIC.items() if science(name)}
+    assert len(functions) > 150
+    found = {name: undeclared(name, function) for name, function in functions.items()}
+    assert not {name: sorted(arguments) for name, arguments in found.items() if arguments}
 
 
 def documented():
@@ -357,8 +408,64 @@ def documented():
 
 
 def test_what_readers_of_a_paper_call_declares_what_it_accepts():
-    functions = of_arrays(papers=True)
-    read = {name for path in CALLERS if "papers" not in path.parts for name in names_used(path)} | set(documented())
-    called = {name for name in functions.keys() & read if "multilayer_dynamics" not in name}  # takes layers, not arrays
-    assert len(called) > 20
-    assert not sorted(name for name in called if "checked(" not in functions[name])
+    read = {name for path in READERS for name in names_used(path)} | set(documented())
+    classes = read - {*MODULES}
+    called = {n for n in PUBLIC if ".papers." in n and (n in read or n.rpartition(".")[0] in classes)}
+    assert len(called) > 60
+    found = {name: undeclared(name, PUBLIC[name]) for name in called}
+    assert not {name: sorted(arguments) for name, arguments in found.items() if arguments}
+
+
+# ------------------------------------------------------------------------------------- calls that were answered before
+
+X6 = np.random.default_rng(5).standard_normal((6, 2))
+D6 = X6 @ np.array([[1.0, 0, -1], [0, 1, 1]]) >= 0
+PAIR = Network(np.array([[1.0, 0.5], [-1.0, -0.5], [0.3, -1.0]]), np.array([0.2, -0.2, 0.1]), np.ones(3))
+MALFORMED_CALLS = {
+    "patterns of fewer points": (lambda: solve(Blocks(X6, D6[:5]), np.ones(6)), "D (patterns)"),
+    "patterns that are NaN": (lambda: Blocks(X6, np.full((6, 3), np.nan)), "D (patterns)"),
+    "patterns of twos": (lambda: Blocks(X6, 2.0 * D6), "D (patterns)"),
+    "labels of fewer points": (lambda: solve(Blocks(X6, D6), np.ones(5)), "y (labels)"),
+    "no blocks": (lambda: solve(X6, np.ones(6)), "blocks must have the attributes"),
+    "directions of fewer patterns": (lambda: Cones(Blocks(X6, D6), np.ones((2, 2))), "inside (directions)"),
+    "directions of other inputs": (lambda: Cones(Blocks(X6, D6), np.ones((3, 3))), "inside (directions)"),
+    "weights that are NaN": (lambda: Plant.of([0], np.full((2, 1), np.nan)), "W (weights)"),
+    "blocks that are halves": (lambda: Plant.of([0.5], np.ones((2, 1))), "index (blocks)"),
+    "a block that is not there": (
+        lambda: isometry(Blocks(X6, D6), Plant.of([3], np.ones((2, 1)))),
+        "plant.where (blocks)",
+    ),
+    "a block before the first": (
+        lambda: decide(Blocks(X6, D6), np.ones(6), Plant(np.array([-1]), np.ones((2, 1)), np.ones(1))),
+        "plant.where (blocks)",
+    ),
+    "units of other inputs": (
+        lambda: decide(Blocks(X6, D6), np.ones(6), Plant(np.array([1]), np.ones((3, 1)), np.ones(1))),
+        "plant.units (unit weights)",
+    ),
+    "weights that are words": (lambda: gated("a", "b"), "W (weights)"),
+    "a neuron of a float": (lambda: split_pair(X6, PAIR, 0.0, 1), "first (neuron)"),
+    "a neuron that is not there": (lambda: split_pair(X6, PAIR, 0, 3), "second (neuron)"),
+    "half a neuron": (lambda: deep(2, (2.5,)), "hidden (neurons of the hidden layers)"),
+    "a width that is no list": (lambda: deep(2, 3), "hidden (neurons of the hidden layers)"),
+    "no hidden layer": (lambda: deep(2, ()), "hidden (neurons of the hidden layers)"),
+    "no neurons": (lambda: theory.consistency_ratio(0), "k (neurons)"),
+    "a ratio that is NaN": (lambda: theory.isometry_mean_square(np.nan, "random"), "ratio (n/d)"),
+    "a kernel larger than its inputs": (lambda: theory.optimistic_sample_size("ws", 3, 5, 1), "s (kernel size)"),
+    "weights of a student that are words": (lambda: measures.fan_out(["a"]), "weights[0] (weights of a layer)"),
+    "points without networks": (lambda: measures.states([np.ones((1, 3, 1))], X6), "X (points)"),
+    "a cell that is not there": (lambda: fan(X6).corners(12), "cell (cell)"),
+    "inputs of another dimension": (lambda: Net.linear(np.ones((1, 2)))(np.ones((1, 6, 3))), "X (points)"),
+    "a trial that is none": (lambda: Draws(0, [-1]), "trials (numbers of draws)"),
+    "a size that is none": (lambda: Draws(0, [0]).normal("X", 2.5), "shape (sizes)"),
+    "probabilities of other trials": (lambda: Draws(0, [0]).multinomial("n", 3, np.ones((2, 1))), "p (probabilities)"),
+}
+
+
+@pytest.mark.parametrize(("call", "start"), MALFORMED_CALLS.values(), ids=MALFORMED_CALLS)
+def test_malformed_calls_are_refused_in_one_line(call, start):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(BadInput, match=f"^{re.escape(start)}") as refused:
+            call()
+    assert "\n" not in str(refused.value)

@@ -45,8 +45,8 @@ def test_seed_trial_name_and_shape_all_count(seed, trial, other):
         (1.5, [0], r"seed \(seed of every draw\) must be a whole number in .*, got 1\.5"),
         ("0", [0], r"seed \(seed of every draw\) must be a whole number in .*, got '0'"),
         (2**63, [0], r"seed \(seed of every draw\) must be"),
-        (0, [-1], r"trial \(number of a draw\) must be a whole number in .*, got -1"),
-        (0, [0.5], r"trial \(number of a draw\) must be a whole number in .*, got 0\.5"),
+        (0, [-1], r"trials \(numbers of draws\) must be whole numbers in .*, got \[-1\]"),
+        (0, [0.5], r"trials \(numbers of draws\) must be whole numbers in .*, got \[0\.5\]"),
     ],
 )
 def test_what_is_no_address_is_refused(seed, trials, message):

@@ -33,7 +33,8 @@ PAPERS = papers.names()
 
 # Layer k imports from lower layers only; inside a layer, only what stands on its right here.
 LAYERS = {
-    "params": 0, "scalars": 0, "arguments": 0, "memory": 0, "draws": 0, "columns": 0, "grids": 0, "experiment": 0,
+    "params": 0, "scalars": 0, "shapes": 0, "integers": 0, "arguments": 0,
+    "memory": 0, "draws": 0, "columns": 0, "grids": 0, "experiment": 0,
     "nets": 1, "tanh_nets": 1, "deep_nets": 1, "ranks": 1, "specialization": 1,
     "data": 1, "dual_basis": 1, "patterns": 1, "arrangements": 1, "zonotopes": 1, "compare": 1, "theory": 1,
     "convex": 1, "dynamics": 1,
@@ -46,8 +47,9 @@ LAYERS = {
     "cli": 5, "__main__": 5,
 }  # fmt: skip
 WITHIN = {
-    "scalars": {"params"}, "arguments": {"params", "scalars"},
-    "draws": {"scalars"}, "grids": {"params", "scalars"}, "memory": {"params"},
+    "scalars": {"params"}, "shapes": {"params", "scalars"}, "integers": {"params", "scalars", "shapes"},
+    "arguments": {"params", "scalars", "shapes", "integers"}, "draws": {"params", "arguments"},
+    "grids": {"params", "scalars"}, "memory": {"params"},
     "experiment": {"params", "memory", "draws", "columns", "grids"},
     "data": {"nets"}, "compare": {"nets"}, "arrangements": {"patterns"},
     "zonotopes": {"patterns", "arrangements"},

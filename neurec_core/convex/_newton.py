@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import cho_solve
 
-from .blocks import Blocks, Faces, positive_factor
+from ._cholesky import positive_factor
+from .blocks import Blocks, Faces
 
 # Chosen by counting Newton steps on instances of both models, recovered and not, with noise and without:
 # larger steps save proximal points and cost Newton steps within each.

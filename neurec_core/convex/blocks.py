@@ -11,12 +11,13 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
-from ..arguments import array
+from ..arguments import array, checked, pattern, sizes_of
+from ._cholesky import positive_factor
 from ._points import Points, uneven, whitening
 
-POINTS = array("points", "n d")
+POINTS, PATTERNS, BLOCKS = array("points", "n d"), pattern("patterns", "n p"), sizes_of(n="n", d="d", p="p")
 
 REACHED = 1e-9  # an output that is missed by less is reached; rounding is below 1e-12
 GRAZED = 1e-14  # a cosine that is rounding: unit weights put out nothing on such a point
@@ -39,14 +40,25 @@ class Blocks:
 
     Raises
     ------
-    BadInput : "X (points) must be finite, got 1 of 60 entries that are not"
+    BadInput : "D (patterns) must be an array of shape (n, p) = (12, any), got (5, 8)", points that are not finite, and
+        the like
     """
 
+    @checked(X=POINTS, D=PATTERNS)
     def __init__(self, X: np.ndarray, D: np.ndarray, whitened: bool = False) -> None:
-        self.X, self.whitened = POINTS("X", X, {}), whitened
-        self.D = np.ascontiguousarray(D, dtype=float)
-        self.n, self.points = len(self.X), Points(self.X)
+        self._set(X, D, whitened, Points(X))
+
+    def _set(self, X: np.ndarray, D: np.ndarray, whitened: bool, points: Points) -> None:
+        """Start from points and patterns that have been checked, and what is known of the points."""
+        self.X, self.D, self.whitened, self.points = X, np.ascontiguousarray(D, dtype=float), whitened, points
+        self.n, self.d, self.p = len(X), X.shape[1], self.D.shape[1]
         self._factorised: dict[int, np.ndarray] = {}  # the maps that `part` has asked for
+
+    @staticmethod
+    def _of(X: np.ndarray, D: np.ndarray, whitened: bool = False, points: Points | None = None) -> Blocks:
+        blocks = Blocks.__new__(Blocks)
+        blocks._set(X, D, whitened, points or Points(X))
+        return blocks
 
     @cached_property
     def Pt(self) -> np.ndarray:
@@ -72,7 +84,7 @@ class Blocks:
     @cached_property
     def even(self) -> Blocks:
         """The same maps of weights in other units, units * w, in which all columns have about the same norm."""
-        return self if (self.units == 1).all() else Blocks(self.X / self.units, self.D)
+        return self if (self.units == 1).all() else Blocks._of(self.X / self.units, self.D)
 
     @property
     def gated(self) -> Blocks:
@@ -81,9 +93,7 @@ class Blocks:
 
     def part(self, index: np.ndarray) -> Blocks:
         """Some of the blocks; what is factorised already is not factorised again."""
-        some = Blocks.__new__(Blocks)  # of points that have been checked
-        some.X, some.n, some.points, some.whitened = self.X, self.n, self.points, self.whitened
-        some.D = np.ascontiguousarray(self.D[:, index])
+        some = Blocks._of(self.X, self.D[:, index], self.whitened, self.points)
         if self.whitened:
             some.__dict__["Pt"] = self.Pt[index] if self.prepared else self._some(index.tolist())
         return some
@@ -112,7 +122,7 @@ class Blocks:
 
     def weighed(self, factors: np.ndarray) -> Blocks:
         """The same blocks with every point's outputs multiplied, diag(factors) A_j; not for whitened ones."""
-        return Blocks(factors[:, None] * self.X, self.D)
+        return Blocks._of(factors[:, None] * self.X, self.D)
 
     def norms(self, dual: np.ndarray) -> np.ndarray:
         """All ||A_j^T l||, (p,)."""
@@ -223,21 +233,6 @@ class Blocks:
             able = (D[:, [place]] == D).all(axis=0)
         able[place] = False
         return able
-
-
-def positive_factor(H: np.ndarray, added: float) -> tuple[np.ndarray, bool]:
-    """The Cholesky factor of a positive semidefinite matrix H (n, n) with `added` > 0 on its diagonal; H is changed.
-
-    Where rounding leaves a matrix of low rank further below zero, ever more is added until the factor exists.
-    """
-    while True:
-        H.flat[:: len(H) + 1] += added
-        try:
-            return cho_factor(H, lower=True, check_finite=False)
-        except LinAlgError:
-            if not added <= np.trace(H):  # far from positive semidefinite, or not finite
-                raise
-            added *= 100
 
 
 def _regular(factor: tuple[np.ndarray, bool]) -> bool:

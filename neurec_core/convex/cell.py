@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
 
-from ..arguments import array, ascending, checked, number, pattern
+from ..arguments import array, ascending, checked, indices, number, parts, pattern
 from ..params import BadInput
 from ..patterns import all_ones
 
@@ -176,7 +176,12 @@ def combine(G: np.ndarray, y: np.ndarray, plus: np.ndarray, minus: np.ndarray) -
     return coefficients, rest - G[:, both] @ coefficients[both]
 
 
-@checked(coefficients=array("coefficients", "k"), rays=array("rays", "k d"))
+@checked(
+    coefficients=array("coefficients", "k"),
+    rays=array("rays", "k d"),
+    owned=parts(indices("rays of a cell", "_", "k")),
+    signs=array("signs", "m", interval="[-1, 1]"),
+)
 def weights(coefficients: np.ndarray, rays: np.ndarray, owned: Sequence[np.ndarray], signs: np.ndarray) -> np.ndarray:
     """Units (m, d) that put out what a combination of rays does; of units that could take a ray the first does.
 

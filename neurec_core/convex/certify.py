@@ -13,15 +13,17 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import lapack
 
-from ._points import EPS, RANK_TOLERANCE
-from .blocks import Blocks
+from ..arguments import array, checked, indices, record, whole, wholes
+from ._points import RANK_TOLERANCE
+from ._rounding import EQUAL, dual_rounding, independent, largest_other, screened_norms, settles
+from ._rounding import STRICT as STRICT
+from .blocks import BLOCKS, Blocks
 
-# Equalities of a certificate, relative: rounding is below 1e-12 for the conditioning met here.
-EQUAL = 1e-9
-# A norm counts as below 1 only by more than rounding; published checks let ties at 1 pass.
-STRICT = 1e-9
-# And by more than this times what the planted blocks' equations are off: other solutions could hide behind less.
-GUARD = 1e3
+PLANT = record(
+    where=indices("blocks", "k", "p"),
+    units=array("unit weights", "d k", empty=True),
+    sizes=array("norms", "k", empty=True),
+)
 
 
 class Plant(NamedTuple):
@@ -32,6 +34,7 @@ class Plant(NamedTuple):
     sizes: np.ndarray
 
     @classmethod
+    @checked(index=wholes("blocks"), W=array("weights", "d k"))
     def of(cls, index: np.ndarray, W: np.ndarray) -> Plant:
         """The plant with weights W (d, k) in the blocks `index`; neurons that share a block are added up."""
         blocks, place = np.unique(index, return_inverse=True)
@@ -46,6 +49,7 @@ class Plant(NamedTuple):
         """The objective at the plant."""
         return float(self.sizes.sum())
 
+    @checked(p=whole("blocks"))
     def weights(self, p: int) -> np.ndarray:
         """All weights of the planted solution, (d, p)."""
         W = np.zeros((len(self.units), p))
@@ -108,13 +112,14 @@ class Isometry(NamedTuple):
 
     def largest(self, plant: Plant) -> float:
         """The largest norm over the blocks that are not planted; NaN if the dual vector is no certificate."""
-        return largest_other(self.norms, plant) if self.consistent else np.nan
+        return largest_other(self.norms, plant.where) if self.consistent else np.nan
 
     def held(self, plant: Plant) -> bool:
         """Whether the condition holds: strictly below 1, and consistent."""
         return settles(self.largest(plant), self.off, self.independent)
 
 
+@checked(blocks=BLOCKS, plant=PLANT)
 def isometry(blocks: Blocks, plant: Plant) -> Isometry:
     """The neural isometry condition: do the norms of the least-norm dual vector stay below 1?
 
@@ -135,71 +140,7 @@ def isometry(blocks: Blocks, plant: Plant) -> Isometry:
     return Isometry(dual, screened_norms(blocks, dual), planted.off(dual), planted.independent)
 
 
-def settles(largest: float, off: float, independent: bool) -> bool:
-    """Whether a dual vector proves that a plant is the only solution.
-
-    Parameters
-    ----------
-    largest : the largest norm over the blocks that are not planted
-    off : by how much the planted blocks' equations are missed; solutions cost at least 1 - off of the plant, and
-        other blocks have no more than off / (1 - largest) of that
-    independent : whether the planted units' outputs are linearly independent
-    """
-    return independent and off < EQUAL and largest < 1 - max(STRICT, GUARD * off)
-
-
-def independent(outputs: np.ndarray, blocks: Blocks, tolerance: float) -> bool:
-    """Whether the columns of outputs (n, k) of blocks are linearly independent, whatever units points are in."""
-    if outputs.shape[1] == 1:
-        return bool(outputs.any())
-    lengths = blocks.points.lengths
-    columns = outputs / np.where(lengths > 0, lengths, 1)[:, None]
-    sizes = np.linalg.norm(columns, axis=0)
-    if not sizes.all() or len(sizes) > blocks.n:
-        return False
-    values = np.linalg.svd(columns / sizes, compute_uv=False)
-    return bool((values > tolerance * values.max(initial=0)).all())
-
-
-def dual_rounding(blocks: Blocks, dual: np.ndarray) -> np.ndarray:
-    """How far off A_j^T l may be in floats, (p,)."""
-    if blocks.whitened:
-        return np.asarray(blocks.rounding * np.linalg.norm(dual))
-    return np.full(blocks.D.shape[1], EPS * float(blocks.points.lengths @ np.abs(dual)))
-
-
-def output_rounding(blocks: Blocks, W: np.ndarray) -> float:
-    """How far off sum_j A_j w_j may be in floats."""
-    sizes = np.linalg.norm(W, axis=0)
-    if not blocks.whitened:
-        return float(EPS * np.linalg.norm(blocks.X) * sizes.sum())
-    used = np.flatnonzero(sizes)
-    return float(blocks.part(used).rounding @ sizes[used])
-
-
-def screened_norms(blocks: Blocks, dual: np.ndarray) -> np.ndarray:
-    """||A_j^T l|| for every block, (p,), at most; for whitened blocks ||D_j l|| instead wherever that is below 1.
-
-    U_j^T is an orthogonal projection, so that ||U_j^T l|| <= ||D_j l||: most patterns are settled without
-    the factorisation of their block.
-    """
-    if blocks.prepared:
-        return np.asarray(blocks.norms(dual) + dual_rounding(blocks, dual))
-    norms = np.sqrt(blocks.D.T @ dual**2)
-    open_ = np.flatnonzero(norms >= 1 - STRICT)
-    if len(open_):
-        some = blocks.part(open_)
-        norms[open_] = some.norms(dual) + dual_rounding(some, dual)
-    return norms
-
-
-def largest_other(norms: np.ndarray, plant: Plant) -> float:
-    """The largest norm over the blocks that are not planted."""
-    others = norms.copy()
-    others[plant.where] = 0
-    return float(others.max(initial=0))
-
-
+@checked(blocks=BLOCKS, plant=PLANT)
 def published_isometry(blocks: Blocks, plant: Plant, condition: Isometry) -> bool:
     """The condition as the published code checks it.
 
@@ -211,4 +152,4 @@ def published_isometry(blocks: Blocks, plant: Plant, condition: Isometry) -> boo
     for j in short:
         U = np.linalg.svd(blocks.D[:, [j]] * blocks.X, full_matrices=False)[0]
         norms[j] = np.linalg.norm(U.T @ condition.dual)
-    return largest_other(norms, plant) < 1 + 1e-10
+    return largest_other(norms, plant.where) < 1 + 1e-10

@@ -11,9 +11,10 @@ from functools import cached_property
 
 import numpy as np
 
+from ..arguments import array, checked, whole
 from . import _faces
 from ._faces import INSIDE, Limits
-from .blocks import Blocks, Faces
+from .blocks import BLOCKS, Blocks, Faces
 
 SURE = 0.999  # support values below this may be upper bounds
 AGREED = 1e-10  # upper and lower bounds of a support value that differ by less are the value
@@ -36,13 +37,14 @@ class Cones(Blocks):
     units of the network.
     """
 
+    @checked(gated=BLOCKS, inside=array("directions", "d p"), free=whole("blocks without a cone"))
     def __init__(self, gated: Blocks, inside: np.ndarray, free: int = 0) -> None:
         p = gated.D.shape[1]
         self.pattern = np.concatenate([np.arange(p), np.arange(free, p)])
-        super().__init__(gated.X, gated.D[:, self.pattern], gated.whitened)
+        self._set(gated.X, gated.D[:, self.pattern], gated.whitened, gated.points)
         if gated.whitened:
             self.__dict__["Pt"] = gated.Pt[self.pattern]
-        self._gated, self.free, self.points = gated, free, gated.points
+        self._gated, self.free = gated, free
         self._sides = (2 * self.D - 1) * np.repeat([1.0, -1.0], [p, p - free])
         self._limits_of: dict[int, Limits] = {}
         self._inside, self._room = self._interior(inside)

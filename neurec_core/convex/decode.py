@@ -13,6 +13,8 @@ from scipy.optimize import nnls
 from ..arguments import array, checked, number, pattern
 from ..nets import GatedNet, Net, NormalizedNet
 
+WEIGHTS = array("weights", "d p|B d p", finite=False, empty=True)
+TOLERANCE = number("share", "[0, 1)")
 ROUNDING = 1e-9  # cosines below this are 0
 FARTHEST = 1e6  # moves in null spaces that are longer, in lengths of the weights, are rounding
 
@@ -33,10 +35,12 @@ class Factors(NamedTuple):
     V: np.ndarray
     kept: np.ndarray
 
+    @checked(W=WEIGHTS)
     def weights(self, W: np.ndarray) -> np.ndarray:
         """u_j = V_j S_j^-1 w_j as columns ``(..., d, p)``; past the rank w_j is a null-space coordinate."""
         return np.einsum("...pde,...pe->...dp", self.V, np.swapaxes(W, -1, -2) / self.S)
 
+    @checked(U=WEIGHTS)
     def coordinates(self, U: np.ndarray) -> np.ndarray:
         """w_j = S_j V_j^T u_j as columns ``(..., d, p)``, the inverse of `weights`."""
         return np.swapaxes(np.einsum("...pde,...dp->...pe", self.V, U) * self.S, -1, -2)
@@ -63,6 +67,11 @@ def factors(X: np.ndarray, D: np.ndarray) -> Factors:
     return Factors(U[..., :n, :] * kept[..., None, :], np.where(kept, S, 1.0), np.swapaxes(Vt, -1, -2), kept)
 
 
+@checked(
+    W=array("weights", "B d p", finite=False, empty=True),
+    gates=array("gates", "B d p", empty=True),
+    skip=array("skip weights", "B d", finite=False),
+)
 def gated(W: np.ndarray, gates: np.ndarray, skip: np.ndarray | None = None) -> GatedNet:
     """The gated net of a relaxed program, with or without a skip connection.
 
@@ -75,6 +84,12 @@ def gated(W: np.ndarray, gates: np.ndarray, skip: np.ndarray | None = None) -> G
     return GatedNet(W, gates, np.zeros(W.shape[:2]) if skip is None else skip)
 
 
+@checked(
+    X=array("points", "B n d"),
+    D=pattern("patterns", "B n p"),
+    W=array("weights", "B d p", finite=False),
+    gates=array("gates", "B d p"),
+)
 def gated_normalized(X: np.ndarray, D: np.ndarray, W: np.ndarray, gates: np.ndarray) -> GatedNet:
     """The gated net of the relaxed normalised program: u_j with D_j X u_j = U_j w_j, of least norm.
 
@@ -94,7 +109,7 @@ def gated_normalized(X: np.ndarray, D: np.ndarray, W: np.ndarray, gates: np.ndar
     U=array("weights", "B d p", finite=False),
     V=array("weights", "B d p", finite=False),
     skip=array("skip weights", "B d", finite=False),
-    tolerance=number("share", "[0, 1)"),
+    tolerance=TOLERANCE,
 )
 def balanced(U: np.ndarray, V: np.ndarray, skip: np.ndarray | None = None, *, tolerance: float = 1e-7) -> Net:
     """The ReLU net of an exact program: a unit (u / sqrt||u||, +-sqrt||u||) a block, + for u_j and - for v_j.
@@ -126,6 +141,7 @@ def balanced(U: np.ndarray, V: np.ndarray, skip: np.ndarray | None = None, *, to
     D=pattern("patterns", "B n p"),
     W_plus=array("weights", "B d p", finite=False),
     W_minus=array("weights", "B d p", finite=False),
+    tolerance=TOLERANCE,
 )
 def normalized(
     X: np.ndarray, D: np.ndarray, W_plus: np.ndarray, W_minus: np.ndarray, *, tolerance: float = 1e-7

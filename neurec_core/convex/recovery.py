@@ -7,21 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arguments import array, checked, sizes_of
+from ..arguments import array, checked
 from ..params import BadInput
 from ._newton import Iterate, proximal_points
-from .blocks import Blocks
-from .certify import (
-    EQUAL,
-    Isometry,
-    Plant,
-    Planted,
-    isometry,
-    largest_other,
-    output_rounding,
-    screened_norms,
-    settles,
-)
+from ._rounding import EQUAL, largest_other, output_rounding, screened_norms, settles
+from .blocks import BLOCKS, Blocks
+from .certify import PLANT, Isometry, Plant, Planted, isometry
 from .cones import Cones
 from .solving import GAP, PROXIMAL_LIMIT, REACH, scaling
 
@@ -61,7 +52,7 @@ class Decision(NamedTuple):
     isometry: Isometry
 
 
-@checked(blocks=sizes_of(n="n"), y=array("labels", "n"))
+@checked(blocks=BLOCKS, y=array("labels", "n"), plant=PLANT)
 def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     """Is the plant the only minimal-norm solution? Stops at the first certificate, of either answer.
 
@@ -108,7 +99,7 @@ def _decided(blocks: Blocks, y: np.ndarray, plant: Plant, condition: Isometry, l
         if saved > CHEAPER:
             return Decision(Outcome.CHEAPER, saved, None, twin, condition)
         return Decision(Outcome.TIED, _apart(twin, plant), None, twin, condition)
-    largest = largest_other(screened_norms(blocks, least), plant) if relaxed else condition.largest(plant)
+    largest = largest_other(screened_norms(blocks, least), plant.where) if relaxed else condition.largest(plant)
     if settles(largest, condition.off, condition.independent):
         return Decision(Outcome.UNIQUE, 1 - largest, least, None, condition)
     return _searched(blocks, y, plant, Planted(blocks, plant), condition)
@@ -124,7 +115,7 @@ def _searched(blocks: Blocks, y: np.ndarray, plant: Plant, planted: Planted, con
             dual = planted.corrected(point.dual)
             off = planted.off(dual)
             if planted.independent and off < EQUAL:
-                largest = largest_other(screened_norms(blocks, dual), plant)
+                largest = largest_other(screened_norms(blocks, dual), plant.where)
                 if settles(largest, off, planted.independent):
                     return Decision(Outcome.UNIQUE, 1 - largest, dual, None, condition)
             W = point.W + blocks.correction(y - blocks.forward(point.W))

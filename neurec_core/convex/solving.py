@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
-from ..arguments import array, checked, number, sizes_of
+from ..arguments import array, checked, number
 from . import _conic
 from ._newton import Iterate, proximal_points
 from ._points import nearest_power
-from .blocks import Blocks
-from .certify import EQUAL, independent
+from ._rounding import EQUAL, independent
+from .blocks import BLOCKS, Blocks
 from .cones import Cones
 
 GAP = 1e-9  # relative duality gap of `solve`
@@ -43,12 +43,15 @@ class Answer(NamedTuple):
     converged: bool
 
 
-@checked(
-    blocks=sizes_of(n="n"),
-    y=array("labels", "n"),
-    ridge=number("weight decay", "[0, inf)"),
-    gap=number("relative gap", "(-inf, 1)"),
-)
+PROGRAM = {
+    "blocks": BLOCKS,
+    "y": array("labels", "n"),
+    "ridge": number("weight decay", "[0, inf)"),
+    "gap": number("relative gap", "(-inf, 1)"),
+}
+
+
+@checked(**PROGRAM)
 def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -> Answer:
     """Solve to a relative duality gap.
 
@@ -117,6 +120,7 @@ def scaling(blocks: Blocks, rows: bool) -> np.ndarray:
     return factors
 
 
+@checked(**PROGRAM)
 def enclosed(
     blocks: Blocks, y: np.ndarray, ridge: float, gap: float, points: Iterable[Iterate]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
@@ -197,7 +201,7 @@ def _objective(blocks: Blocks, y: np.ndarray, ridge: float, W: np.ndarray, dual:
     return cost + missed * float(np.linalg.norm(dual)) if missed <= EQUAL else np.inf
 
 
-@checked(W=array("weights", "d p"), dual=array("dual vector", "n"), norms=array("norms", "p"))
+@checked(blocks=BLOCKS, W=array("weights", "d p"), dual=array("dual vector", "n"), norms=array("norms", "p"))
 def evenly(blocks: Blocks, W: np.ndarray, dual: np.ndarray, norms: np.ndarray) -> tuple[np.ndarray, bool]:
     """Of all solutions the one of least Euclidean norm, and whether it is the only one.
 

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
-from ..arguments import array, checked, choice, shaped
+from ..arguments import array, checked, choice, shaped, whole
 from ..deep_nets import Layer, fan_ins
 from ..params import BadInput
 from .device import DTYPES, one_thread, torch_device
@@ -136,6 +136,7 @@ class Network:
         seen.append(self._seen(states[-1], len(self.W) - 1))
         return Pass(states, seen, torch.baddbmm(self.b[-1], seen[-1], self.W[-1]), inner)
 
+    @checked(lowest=whole("first layer"))
     def backward(self, made: Pass, g: torch.Tensor, lowest: int = 0) -> list[tuple[torch.Tensor, ...]]:
         """How the loss changes with z_l = h_{l-1} W_l + b_l, and with a norm's scale and shift; layer by layer.
 

@@ -59,12 +59,14 @@ def _uniform(draws: Draws, name: str, fan_in: int, *shape: int) -> np.ndarray:
     return (2 * draws.uniform(name, *shape) - 1) / fan_in**0.5
 
 
+@checked(d=whole("inputs", "[1, inf)"), m=whole("units", "[1, inf)"))
 def normalized_start(draws: Draws, d: int, m: int) -> Weights:
     """Hidden weights W (B, d, m), output weights a (B, m), both U(+-1/sqrt(fan-in)), and scales of one (B, m)."""
     W, a = _uniform(draws, "w_start", d, d, m), _uniform(draws, "alpha_start", m, m)
     return W, a, np.ones_like(a)
 
 
+@checked(d=whole("inputs", "[1, inf)"), m=whole("units", "[1, inf)"))
 def skip_start(draws: Draws, d: int, m: int) -> Weights:
     """Weights W (B, d, 1 + m) and a (B, 1 + m): the skip branch is unit 0, which has no ReLU."""
     W, a, _ = normalized_start(draws, d, m)

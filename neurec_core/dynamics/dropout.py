@@ -100,6 +100,7 @@ def train(
     return Fit(Neurons(W[:, None], b_, a, c[:, 0]), losses, ~np.isfinite(theta).all(axis=1))
 
 
+@checked(chunk=whole("chunk of steps"), size=whole("places", "[1, inf)"), dropout=number("share", "(0, 1)"))
 def dropped(draws: Draws, chunk: int, size: int, dropout: float) -> np.ndarray:
     """The places dropped in a chunk of steps, counted through its steps and the `size` places of each, ``(B, .)``.
 

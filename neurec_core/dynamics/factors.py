@@ -44,18 +44,21 @@ class Fit(NamedTuple):
 # ------------------------------------------------------------------------------------------------------ models
 
 
+@checked(p=whole("coefficients", "[1, inf)"))
 def linear(p: int) -> Model:
     """Every coefficient is a parameter."""
     each = np.arange(p)
     return Model(each, np.full(p, p), each, p, p)
 
 
+@checked(d=whole("rows and columns", "[1, inf)"))
 def matrix(d: int) -> Model:
     """A d x d matrix A B, row by row; theta holds A, then B, row by row."""
     k, i, j = np.indices((d, d, d)).reshape(3, -1)
     return Model(i * d + k, d * d + k * d + j, i * d + j, 2 * d * d, d * d)
 
 
+@checked(p=whole("coefficients", "[1, inf)"))
 def last_factored(p: int) -> Model:
     """Every coefficient is a parameter but the last, which is the product of two: p + 1 parameters."""
     each = np.arange(p)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arguments import array, checked, number, record, whole
+from ..arguments import array, checked, number, record, whole, wholes
 from . import grouped_life as life_
 from ._grouped_steps import FEW, LANES, rows
 
@@ -42,6 +42,9 @@ class Weights(NamedTuple):
     w: np.ndarray
     c: float = 0.0
 
+    @checked(
+        self=record(a=array("hidden weights", "m d", finite=False)), X=array("inputs", "n d", finite=False, empty=True)
+    )
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Outputs (n,) at inputs X (n, d)."""
         return self.c + np.maximum(X @ self.a.T + self.b, 0) @ self.w
@@ -83,6 +86,7 @@ class Descended(NamedTuple):
     h=number("step size", "(0, inf)"),
     steps=whole("at most so many"),
     threshold=number("of the loss", "[-inf, inf]"),
+    schedule=wholes("steps to note"),
 )
 def descend(
     X: np.ndarray,

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
-from ..arguments import array, checked
+from ..arguments import array, checked, number, whole
 from . import lanes
 from .certificate import converged, roots
 from .lanes import Checks, squared_error, waited
 from .sides import Group, Neurons, Outcome, Sides, advance, line, pull, track
+
+PART = array("weights", "m")
 
 
 class Lives(NamedTuple):
@@ -93,8 +95,8 @@ def _in_lanes(
     state = np.empty((len(rows), lanes.STATE))
     given = some.M, some.u, some.root, some.inverse, some.reach
     lanes.run(rows, some.h, given, some.V, checks, *part, state, some.best, some.wait)
-    for whole, a in zip([*ends, data.best, data.wait], [*part, some.best, some.wait], strict=True):
-        whole[which] = a
+    for all_, a in zip([*ends, data.best, data.wait], [*part, some.best, some.wait], strict=True):
+        all_[which] = a
     back = part.outcome == Outcome.LEFT
     return dict(zip(which[back].tolist(), state[back], strict=True))
 
@@ -138,6 +140,7 @@ class Follower:
     verge: list[np.ndarray]
 
     @classmethod
+    @checked(b=whole("network"), state=array("state of a lane", "_", finite=False))
     def start(cls, neurons: Neurons, b: int, state: np.ndarray | None = None) -> Follower:
         """Network b, at the start or in a `state` of its lane."""
         listed = [neurons.ends[b, s, : neurons.known[b, s]] for s in (0, 1)]
@@ -152,6 +155,7 @@ class Follower:
         return cls._watching(Group(basis, neurons.T[b].copy(), c, *_nothing(2)), listed, verge)
 
     @classmethod
+    @checked(a=PART, b=PART, w=PART, c=number("output bias"))
     def of(cls, a: np.ndarray, b: np.ndarray, w: np.ndarray, c: float = 0.0) -> Follower:
         """A network with any weights ``a, b, w (m,)``; its kinks must not reach a point yet."""
         theta = np.stack([a, b, w], axis=1)
@@ -162,7 +166,7 @@ class Follower:
 
     @classmethod
     def _watching(cls, group: Group, listed: list[np.ndarray], verge: list[np.ndarray]) -> Follower:
-        watched = [one[corners(one)] for one in listed]
+        watched = [one[_corners(one)] for one in listed]
         side = np.repeat([0, 1], [len(one) for one in watched])
         return cls(group._replace(watched=np.concatenate(watched), side=side), listed, verge)
 
@@ -261,7 +265,7 @@ def _nothing(k: int) -> tuple[Any, ...]:
     return np.empty((0, k)), np.empty(0, np.int64), np.empty((0, 3)), np.zeros(1)
 
 
-def corners(coordinates: np.ndarray) -> np.ndarray:
+def _corners(coordinates: np.ndarray) -> np.ndarray:
     """Indices of the neurons of one side that decide: the vertices of the convex hull of (b/a, w/a)."""
     ratios = coordinates[:, 1:] / coordinates[:, :1]
     if len(ratios) and (ratios.shape[1] == 1 or not np.ptp(ratios[:, 0])):

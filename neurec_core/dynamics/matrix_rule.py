@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from ..arguments import array, checked, choice, number, parts, whole
+from ..arguments import array, checked, choice, number, parts, whole, wholes
 from ..draws import Draws
 from ..params import BadInput
 from . import _ascent, matrix_kernels
@@ -49,6 +49,7 @@ from .gaussian import population
     batch=whole("inputs per step", "[1, inf)"),
     sampling=choice("sampling", tuple(SAMPLINGS)),
     dtype=choice("dtype", DTYPES),
+    log=wholes("iterations to note"),
 )
 def ascend(
     teacher: Sequence[np.ndarray],

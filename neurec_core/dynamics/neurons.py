@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arguments import Check, array, ascending, checked, choice, number, record, shaped, short, whole
-from ..params import BadInput
+from ..arguments import Check, array, ascending, checked, choice, indices, number, record, shaped, whole
+from ..params import BadInput, received
 from . import neuron_kernels as kernels
 
+SCALES = array("factors of the slopes and of the output weights", "2")
 METHODS = {"fused": False, "prefix": True}
 Points = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, nu
 OPTIMIZERS = {"gd": kernels.GD, "momentum": kernels.MOMENTUM, "adam": kernels.ADAM}
@@ -82,6 +83,7 @@ class Run(NamedTuple):
         """The nets as they were at the steps noted, with a second axis S."""
         return _split(self.shots)
 
+    @checked(self=record(theta=array("weights", "B _", finite=False)), keep=indices("nets", "_", "B"))
     def pick(self, keep: np.ndarray) -> Run:
         """Some of the nets only; `keep` indexes the trial axis."""
         return Run._make(part if isinstance(part, int) else part[keep] for part in self)
@@ -112,6 +114,7 @@ def begin(neurons: Neurons) -> Run:
     method=choice("method", METHODS),
     optimizer=choice("optimizer", OPTIMIZERS),
     loss_scale=number("factor of the squares", "(0, inf)"),
+    scales=SCALES,
     reach=array("x_D", "|B", finite=False, interval="[0, inf]"),
     snapshots=ascending("steps to note"),
 )
@@ -185,7 +188,7 @@ def _trained(run: Run, task: kernels.Task, inner: float) -> Run:
     return Run(theta, first, second, step, tally.kink / inner, tally.reached, tally.diverged, shots)
 
 
-@checked(neurons=_nets(finite=False), x=array("points", "n|B n"))
+@checked(neurons=_nets(finite=False), x=array("points", "n|B n"), scales=SCALES)
 def outputs(neurons: Neurons, x: np.ndarray, *, scales: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
     """f(x) in O((m + n) log n) per net.
 
@@ -252,5 +255,5 @@ def _each(values: float | np.ndarray, B: int) -> np.ndarray:
 def _within(snapshots: Sequence[int], low: int, high: int) -> np.ndarray:
     at = np.asarray(snapshots, np.int64)
     if len(at) and (at[0] < low or at[-1] > high):
-        raise BadInput(f"snapshots (steps to note) must ascend in [{low}, {high}], got {short(at.tolist())}")
+        raise BadInput(f"snapshots (steps to note) must ascend in [{low}, {high}], got {received(at.tolist())}")
     return at

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from ..arguments import array, checked, choice, number, parts, whole
+from ..arguments import array, checked, choice, number, parts, whole, wholes
 from ..draws import Draws
 from ..params import BadInput
 from ._ascent import RULES, Ascended, followed, prepared
@@ -24,6 +24,7 @@ from .compiled import njit
     rule=choice("rule", RULES),
     rate=number("step size", "(0, inf)"),
     steps=whole("iterations"),
+    log=wholes("iterations to note"),
 )
 def ascend(
     teacher: Sequence[np.ndarray],

@@ -101,6 +101,7 @@ def train(
     return _one_by_one(net, theta.copy(), X, y, rule, marks, chosen)
 
 
+@checked(n=whole("points"))
 def fastest(net: Architecture, n: int, dtype: str = "float64") -> str:
     """The method that is fastest for a network on n points: one of `METHODS`."""
     elsewhere = (os.environ.get("NEUREC_DEVICE") or "cpu").partition(":")[0] != "cpu"

@@ -89,6 +89,7 @@ OPTIMIZERS: dict[str, Update] = {"gd": _gd, "momentum": _momentum, "adam": _adam
     epochs=whole("passes"),
     every=whole("epochs between snapshots", "[1, inf)"),
     batch=whole("points per step", "[1, inf)"),
+    scales=array("factors of the slopes and of the output weights", "2"),
     dtype=choice("dtype", DTYPES),
 )
 def fit(

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import field_validator, model_validator
 
 from ... import arrangements, data, patterns
+from ...arguments import array, checked
 from ...convex import certify
 from ...convex.blocks import Blocks
 from ...convex.cones import Cones
@@ -143,6 +144,7 @@ class Posed(NamedTuple):
         """Whether weights are confined to the cones in which a ReLU unit has its pattern."""
         return isinstance(self.blocks, Cones)
 
+    @checked(values=array("values of the blocks", "_", finite=False))
     def of_patterns(self, values: np.ndarray) -> np.ndarray:
         """Values of the blocks as values of the patterns, (p,): of an exact program the larger of both signs."""
         p = self.D.shape[1]

@@ -14,9 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
+from ... import arguments
 from ...params import BadInput, unknown
 from .common import Network, checked, distinct_points
 
+NEURONS = arguments.whole("neurons", "[1, inf)")
 PARALLEL = 1e-9  # two neurons are the same up to a sign if (w, b) differ by less
 LARGEST = 1e8  # hidden weight that a fit may reach
 MOST_MATCHED = 7  # neurons of which all permutations are looked at
@@ -37,6 +39,7 @@ def logistic_and_slope(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 ACTIVATIONS = {"tanh": tanh_and_slope, "sigmoid": logistic_and_slope}
 
 
+@arguments.checked(X=arguments.array("inputs", "n d"))
 def outputs(activation: str, net: Network, X: np.ndarray) -> np.ndarray:
     """Outputs ``(n,)`` at inputs ``X (n, d)``.
 
@@ -45,8 +48,7 @@ def outputs(activation: str, net: Network, X: np.ndarray) -> np.ndarray:
     BadInput : "unknown activation 'tan': did you mean tanh? (one of tanh, sigmoid)", or inputs of another dimension
     """
     _needs_known(activation)
-    if np.ndim(X) != 2 or np.shape(X)[1] != net.W.shape[1]:
-        raise BadInput(f"X (inputs) must be an array of shape (n, d) with d = {net.W.shape[1]}, got {np.shape(X)}")
+    arguments.shaped("X", "inputs", "(n, d)", X, (None, net.W.shape[1]))
     return ACTIVATIONS[activation](X @ net.W.T + net.b)[0] @ net.a + net.c
 
 
@@ -83,11 +85,13 @@ def needs_irreducible(activation: str, net: Network, *, bias: bool = True) -> Ne
 # ------------------------------------------------------------------------------------------------- sampling sets
 
 
+@arguments.checked(m=NEURONS)
 def points_on_line(m: int) -> int:
     """Distinct points of a line that identify every network of m neurons on it, 4^m."""
     return 4**m
 
 
+@arguments.checked(m=NEURONS, d=arguments.whole("inputs", "[1, inf)"))
 def directions_needed(m: int, d: int) -> int:
     """Directions, any d of them independent, that are enough for m neurons in d dimensions: (4m - 1)(d - 1) + 1.
 
@@ -118,6 +122,12 @@ class Fit(NamedTuple):
     cost: np.ndarray
 
 
+@arguments.checked(
+    X=arguments.array("sample points", "n d"),
+    y=arguments.array("values", "n"),
+    starts=arguments.array("hidden weights", "S m _"),
+    evaluations=arguments.whole("evaluations of the residual", "[1, inf)"),
+)
 def fit(
     activation: str, X: np.ndarray, y: np.ndarray, starts: np.ndarray, *, bias: bool = True, evaluations: int = 400
 ) -> Fit:
@@ -141,15 +151,8 @@ def fit(
     **Source**: golub1973differentiation, kaufman1975variable.
     """
     _needs_known(activation)
-    X, y, starts = distinct_points(X), np.asarray(y, float), np.asarray(starts, float)
-    if y.shape != X.shape[:1] or not np.isfinite(y).all():
-        raise BadInput(
-            f"y (values) must be {len(X)} finite numbers, one for each point, got an array of shape {y.shape}"
-        )
-    if starts.ndim != 3 or 0 in starts.shape or starts.shape[2] != X.shape[1] + 1 or not np.isfinite(starts).all():
-        raise BadInput(f"starts (hidden weights) must be finite, of shape (S, m, {X.shape[1] + 1}), got {starts.shape}")
-    if evaluations < 1:
-        raise BadInput(f"evaluations (of the residual) must be 1 or more, got {evaluations}")
+    X = distinct_points(X)
+    arguments.shaped("starts", "hidden weights", "(S, m, d + 1)", starts, (None, None, X.shape[1] + 1))
     ends = [_fit_one(activation, X, y, start, bias, evaluations) for start in starts]
     return Fit([net for net, _ in ends], np.array([cost for _, cost in ends]))
 
@@ -258,6 +261,7 @@ def sign_changes(values: np.ndarray) -> int:
     return int(np.sum(signs[1:] != signs[:-1]))
 
 
+@arguments.checked(m=NEURONS, pairs=arguments.whole("pairs", "[1, inf)"), seed=arguments.count("seed"))
 def most_sign_changes(activation: str, m: int, pairs: int, seed: int = 0) -> int:
     """The most zeros seen of the difference of two random networks of one input, over many pairs of them.
 

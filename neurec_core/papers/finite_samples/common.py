@@ -29,6 +29,10 @@ class Network(NamedTuple):
         """Neurons."""
         return len(self.a)
 
+    @arguments.checked(
+        self=arguments.record(W=arguments.array("hidden weights", "m d", finite=False, empty=True)),
+        X=arguments.array("inputs", "n d", finite=False, empty=True),
+    )
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Outputs ``(n,)`` of the ReLU network at inputs ``X (n, d)``."""
         return np.maximum(X @ self.W.T + self.b, 0) @ self.a + self.c

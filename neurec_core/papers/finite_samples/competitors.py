@@ -13,12 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...params import BadInput, unknown
+from ... import arguments
+from ...params import BadInput
 from .common import LARGEST, Network, checked, points_for, relative_error
 from .frames import ROUNDING
 from .irreducibility import irreducible, needs_irreducible
 from .line import Broken, outputs, seen
 
+NEURON = arguments.whole("neuron")
 SAME = 1e-9  # relative: outputs on samples that count as equal
 APART = 1e-6  # relative: functions that count as different
 STEPS = 2.0 ** np.arange(4, -30, -1)  # how far a line is turned, the farthest first
@@ -26,6 +28,12 @@ CHANGES = ("kink", "weight")  # what may differ in the neuron that no point sees
 MOST_TURNED = 10  # kinks up to which all orientations are looked at
 
 
+@arguments.checked(
+    X=arguments.array("sample points", "n d"),
+    direction=arguments.array("of the hidden kink", "d"),
+    margin=arguments.number("distance of the hidden kink", "(0, inf)"),
+    changed=arguments.choice("change", CHANGES),
+)
 def hidden_pair(
     X: np.ndarray, core: Network, direction: np.ndarray, *, margin: float, changed: str = "kink"
 ) -> tuple[Network, Network]:
@@ -50,13 +58,9 @@ def hidden_pair(
     **Source**: derived here, for the negative result of xia2025finite.
     """
     core = needs_irreducible(core)
-    X, direction = points_for(core, X), np.asarray(direction, float)
-    if changed not in CHANGES:
-        raise BadInput(unknown("change", changed, CHANGES))
-    if direction.shape != X.shape[1:] or not np.isfinite(direction).all() or not direction.any():
-        raise BadInput(f"direction (of the hidden kink) must be a vector of {X.shape[1]} finite numbers, not all 0")
-    if not 0 < margin < np.inf:
-        raise BadInput(f"margin (distance of the hidden kink) must be a number in (0, inf), got {margin!r}")
+    X = points_for(core, X)
+    if not direction.any():
+        raise BadInput("direction (of the hidden kink) must not be all 0")
     u = direction / np.abs(direction).max()
     u /= np.linalg.norm(u)
     tau = float((X @ u).max()) + margin
@@ -72,6 +76,7 @@ def hidden_pair(
     return net(tau, 1.0), net(tau + further, weight)
 
 
+@arguments.checked(X=arguments.array("sample points", "n d"), first=NEURON, second=NEURON)
 def split_pair(X: np.ndarray, net: Network, first: int, second: int) -> Network:
     """Another irreducible network of the same width that agrees on all points, if two neurons are an opposite pair.
 
@@ -98,7 +103,7 @@ def split_pair(X: np.ndarray, net: Network, first: int, second: int) -> Network:
     net = checked(net)
     X = points_for(net, X)
     for name, number in (("first", first), ("second", second)):
-        if not 0 <= number < net.m:
+        if number >= net.m:
             raise BadInput(f"{name} (neuron) must be a whole number in [0, {net.m - 1}], got {number}")
     if not net.a[[first, second]].all():
         raise BadInput("a (output weights) of the first and second neuron must not be 0, got one that is")
@@ -139,6 +144,7 @@ class Competitor(NamedTuple):
     free: bool
 
 
+@arguments.checked(x=arguments.array("samples", "_"))
 def competitor(truth: Broken, x: np.ndarray, *, bias: bool = True) -> Competitor | None:
     """Another network with one neuron per kink that equals `truth` on all samples, its kinks between the same samples.
 
@@ -161,13 +167,11 @@ def competitor(truth: Broken, x: np.ndarray, *, bias: bool = True) -> Competitor
     ------
     BadInput : "truth (kinks) must be at most 10, got 12", a function without a kink, or no samples
     """
-    t, x = np.array(truth.kinks), np.sort(np.asarray(x, float))
+    t, x = np.array(truth.kinks), np.sort(x)
     lines: np.ndarray = np.array(truth.lines)
     m = len(t)
     if not m:
         raise BadInput("truth (kinks) must be at least 1, got 0")
-    if x.ndim != 1 or not len(x) or not np.isfinite(x).all():
-        raise BadInput(f"x (samples) must be finite numbers, one or more of them, got an array of shape {x.shape}")
     if m > MOST_TURNED:
         raise BadInput(f"truth (kinks) must be at most {MOST_TURNED}, got {m}")
     moves = _moves(t, x)

@@ -20,12 +20,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...arguments import checked, number, whole
 from ...experiment import Status
 from ...params import BadInput
-from .common import Network, checked
+from .common import Network
+from .common import checked as checked_network
 from .frames import ROUNDING, Bends, Frame, framed, near_all
 from .subsets import LIMIT, subset_sum
 
+SEARCH = {"limit": whole("hyperplanes"), "tolerance": number("relative tolerance", "[0, inf)")}
 TOLERANCE = 1e-10  # relative: of normals, of |kinks| on a hyperplane, of the sum of the affine parts that may be turned
 CHANCE = 1e-3  # relations that may be expected by chance where one counts as a proof
 
@@ -42,6 +45,7 @@ class Reduction(NamedTuple):
     status: Status
 
 
+@checked(tolerance=SEARCH["tolerance"])
 def bends(net: Network, tolerance: float = TOLERANCE) -> Bends:
     """Distinct hyperplanes with their net kinks, and the affine rest; parallel neurons are merged, zero kinks dropped.
 
@@ -55,7 +59,7 @@ def bends(net: Network, tolerance: float = TOLERANCE) -> Bends:
     ------
     BadInput : see `common.checked`
     """
-    net = checked(net)
+    net = checked_network(net)
     size = np.linalg.norm(net.W, axis=1)
     rows, r = np.column_stack([net.W, net.b])[net.a != 0] / size[net.a != 0, None], (net.a * size)[net.a != 0]
     place = near_all(rows)
@@ -86,6 +90,7 @@ def bends(net: Network, tolerance: float = TOLERANCE) -> Bends:
     return Bends(rows[first][kept], kinks[kept], affine, net.c)
 
 
+@checked(**SEARCH)
 def reduce(net: Network, *, bias: bool = True, limit: int = LIMIT, tolerance: float = TOLERANCE) -> Reduction:
     """The smallest network that is the same function.
 
@@ -106,6 +111,7 @@ def reduce(net: Network, *, bias: bool = True, limit: int = LIMIT, tolerance: fl
     return smallest(bends(net, tolerance), bias=bias, limit=limit, tolerance=tolerance)
 
 
+@checked(**SEARCH)
 def smallest(found: Bends, *, bias: bool = True, limit: int = LIMIT, tolerance: float = TOLERANCE) -> Reduction:
     """The smallest network for a function that is given by its kinks; see `reduce`."""
     n, searched = len(found.alpha), len(found.alpha) <= limit
@@ -125,6 +131,7 @@ def smallest(found: Bends, *, bias: bool = True, limit: int = LIMIT, tolerance: 
     return Reduction(network, network.m if least is None else least, n, status)
 
 
+@checked(**SEARCH)
 def irreducible(net: Network, *, bias: bool = True, limit: int = LIMIT, tolerance: float = TOLERANCE) -> bool | None:
     """Whether no network with fewer neurons is the same function; None where the search was given up.
 
@@ -152,7 +159,7 @@ def needs_irreducible(net: Network, *, bias: bool = True) -> Network:
         )
     if found.least < net.m:
         raise BadInput(f"net (ReLU network) must be irreducible, got {net.m} neurons: {found.status.value}")
-    return checked(net)
+    return checked_network(net)
 
 
 # -------------------------------------------------------------------------------------------- the three widths

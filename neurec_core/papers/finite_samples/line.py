@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...arguments import array, checked, number, whole, wholes
 from ...params import BadInput
 from .common import Network
 from .frames import Bends
@@ -55,6 +56,7 @@ def broken(net: Network) -> Broken:
     return Broken(t[order].tolist(), [tuple(row) for row in left + np.cumsum(np.vstack([[0, 0], steps]), axis=0)])
 
 
+@checked(kinks=array("kinks", "k", empty=True), counts=wholes("points of a piece"))
 def sample_points(kinks: np.ndarray, counts: Sequence[int]) -> np.ndarray:
     """Sorted places inside the k + 1 pieces between ``kinks (k,)``, `counts` many in each, at equal distances."""
     t = np.sort(np.asarray(kinks, float))
@@ -88,6 +90,7 @@ def seen(x: Sequence[Number], kinks: Sequence[Number]) -> list[int]:
 # ------------------------------------------------------------------------------------------------------- recovery
 
 
+@checked(m=whole("neurons"), tolerance=number("relative tolerance", "[0, inf)"))
 def recover(x: Sequence[Number], y: Sequence[Number], m: int, tolerance: float = CLOSE) -> Broken | None:
     """The function with fewest kinks, at most m, that fits samples, if its pieces hold enough of them.
 

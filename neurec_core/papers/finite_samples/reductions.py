@@ -7,6 +7,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import model_validator
 
+from ...arguments import checked, number
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution
 from ...params import Params, param
@@ -93,6 +94,7 @@ def _nets(rows: np.ndarray, a: np.ndarray, c: np.ndarray) -> list[Network]:
     return [Network(r[:, :-1], r[:, -1], outer, float(const)) for r, outer, const in zip(rows, a, c, strict=True)]
 
 
+@checked(tolerance=number("relative tolerance", "[0, inf)"))
 def enumerated(found: Bends, *, bias: bool = True, tolerance: float = TOLERANCE) -> int:
     """The least width by looking at all 2^n orientations, one by one."""
     frame, compared = framed(found, bias, tolerance), slice(-1) if bias else slice(None)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...arguments import array, checked, parts, whole
 from ...experiment import Status
 from ...params import BadInput
 from .common import Network
@@ -53,6 +54,7 @@ class Found(NamedTuple):
     match: float = np.nan
 
 
+@checked(m=whole("neurons"), d=whole("inputs", "[1, inf)"))
 def least_lines(m: int, d: int) -> int:
     """Generic lines that identify m neurons in d dimensions, m(d - 1) + 1."""
     return m * (d - 1) + 1
@@ -90,6 +92,7 @@ def sampling_set(net: Network, lines: Lines, m: int) -> np.ndarray:
     return np.stack([sample_points(t, each) for t in kinks])
 
 
+@checked(t=parts(array("places on a line", "_")), y=parts(array("values on a line", "_")), m=whole("neurons"))
 def recover_in_space(
     lines: Lines, t: list[np.ndarray], y: list[np.ndarray], m: int, *, bias: bool = True, jumps: bool = True
 ) -> Found:

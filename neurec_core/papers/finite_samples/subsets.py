@@ -7,6 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from ...arguments import array, checked, number
+
 LIMIT = 32  # vectors; 2^16 sums in each half
 Vector = tuple[Fraction, ...]
 
@@ -19,6 +21,11 @@ def sums(vectors: np.ndarray) -> np.ndarray:
     return found
 
 
+@checked(
+    vectors=array("vectors", "n D", empty=True),
+    target=array("sum", "D", empty=True),
+    tolerance=number("largest distance", "[0, inf)"),
+)
 def subset_sum(vectors: np.ndarray, target: np.ndarray, tolerance: float) -> np.ndarray | None:
     """Which vectors ``(n, D)`` add up to the target ``(D,)``, as booleans ``(n,)``; None if none do.
 

@@ -11,17 +11,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...arguments import array, checked, integers, parts, record
 from ...deep_nets import Layer
 
 Weights = Sequence[np.ndarray]
+WEIGHTS = parts(array("weights of a layer", "_ _ _", finite=False))
+LAYERS = parts(record(W=array("weights", "_ _ _", finite=False), b=array("biases", "_ _", finite=False)))
+POINTS, OUTPUTS = array("points", "B N d"), array("outputs", "B N o", finite=False)
 AT_ONCE = 1 << 22  # numbers of V(x) held at a time
 
 
+@checked(layers=LAYERS)
 def joined(layers: Sequence[Layer]) -> list[np.ndarray]:
     """Weights with their biases in the last row."""
     return [np.concatenate([layer.W, layer.b[:, None]], axis=1) for layer in layers]
 
 
+@checked(weights=WEIGHTS, X=POINTS)
 def states(weights: Weights, X: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     """Inputs of every layer, the constant 1 behind them, at ``X (B, N, d)``; and the outputs ``(B, N, o)``."""
     one = np.ones((*X.shape[:2], 1))
@@ -31,6 +37,7 @@ def states(weights: Weights, X: np.ndarray) -> tuple[list[np.ndarray], np.ndarra
     return found, found[-1] @ weights[-1]
 
 
+@checked(weights=WEIGHTS)
 def fan_out(weights: Weights) -> list[np.ndarray]:
     """Norms of the rows of every layer, ``(B, n_in + 1)``: how strongly a unit acts on what is above it.
 
@@ -41,11 +48,13 @@ def fan_out(weights: Weights) -> list[np.ndarray]:
     return [np.linalg.norm(W, axis=2) for W in weights]
 
 
+@checked(y=OUTPUTS, y_star=OUTPUTS)
 def mean_square(y: np.ndarray, y_star: np.ndarray) -> np.ndarray:
     """Mean over points and outputs of (y - y*)^2, ``(B,)``."""
     return ((y - y_star) ** 2).mean(axis=(1, 2))
 
 
+@checked(y=OUTPUTS, y_star=OUTPUTS)
 def published_loss(y: np.ndarray, y_star: np.ndarray) -> np.ndarray:
     """|relu(y) - relu(y*)|_F / N, ``(B,)``, which the published program prints; it is not what is made small.
 
@@ -71,6 +80,7 @@ class Products(NamedTuple):
     beta_star: list[np.ndarray]
 
 
+@checked(teacher=WEIGHTS, student=WEIGHTS, X=POINTS)
 def products(teacher: Weights, student: Weights, X: np.ndarray) -> Products:
     """The factors of dW_l = L*_l W*_l (H*_l)^T - L_l W_l H_l^T.
 
@@ -94,6 +104,7 @@ def products(teacher: Weights, student: Weights, X: np.ndarray) -> Products:
     return Products(L, L_star, *(part[::-1] for part in (H, H_star, beta, beta_star)))
 
 
+@checked(H_star=array("H*", "B k m", finite=False), winner=integers("winners", "B m"))
 def alignment(H_star: np.ndarray, winner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean size of H*'s entries of teacher neurons with their winners, and with the others' winners, ``(B,)`` each.
 
@@ -122,6 +133,7 @@ class Coupling(NamedTuple):
     H: np.ndarray
 
 
+@checked(teacher=LAYERS, student=LAYERS, X=POINTS)
 def per_sample_beta(teacher: Sequence[Layer], student: Sequence[Layer], X: np.ndarray) -> list[Coupling]:
     """Means of beta(x) and H(x), which are taken point by point, of every hidden layer.
 
@@ -150,6 +162,7 @@ def per_sample_beta(teacher: Sequence[Layer], student: Sequence[Layer], X: np.nd
     return [Coupling(*(part / X.shape[1] for part in layer)) for layer in sums]
 
 
+@checked(student=LAYERS, X=POINTS)
 def beta_diagonal(student: Sequence[Layer], X: np.ndarray) -> list[np.ndarray]:
     """Means of beta_kk(x) = |V_k(x)|^2 of every hidden layer's units, the constant last, ``(B, n + 1)``.
 

@@ -14,11 +14,13 @@ import numpy as np
 from scipy.optimize import nnls
 
 from ... import zonotopes
-from ...arguments import array, checked
+from ...arguments import array, checked, indices, integers, sizes_of
 from ...convex import cell
 from ...params import BadInput
 
 SURE = 1e-10  # largest gradient along a ray that a quick solution may leave, over the sizes of output and labels
+UNITS = integers("signed cells", "|m|_ m")
+FAN, CELLS = sizes_of(p="cells"), indices("signed cells", "m", "p", signed=True)
 HUGE = 1e7  # coefficients above this, for outputs and labels of size 1, are looked at again
 
 
@@ -35,16 +37,19 @@ class Vertex(NamedTuple):
     residual: np.ndarray
 
 
+@checked(cells=integers("cells", "|m|_ m"), signs=array("signs", "|m|_ m"))
 def signed(cells: np.ndarray, signs: np.ndarray) -> np.ndarray:
     """Cells and output signs 1 or -1 as one number per unit."""
-    return np.where(np.asarray(signs) > 0, cells, ~np.asarray(cells))
+    return np.where(signs > 0, cells, ~cells)
 
 
+@checked(units=UNITS)
 def cells_of(units: np.ndarray) -> np.ndarray:
     """The cells of signed units."""
     return np.where(units < 0, ~units, units)
 
 
+@checked(units=UNITS)
 def signs_of(units: np.ndarray) -> np.ndarray:
     """The output signs, 1 or -1, of signed units."""
     return np.where(units < 0, -1, 1)
@@ -98,25 +103,28 @@ class Landscape:
         """How many cells there are."""
         return self.fan.D.shape[1]
 
+    @checked(self=FAN, units=CELLS)
     def loss(self, units: np.ndarray) -> float:
         """The least mean squared error with units (m,) in these signed cells."""
-        key = tuple(sorted(set(map(int, units))))
+        key = tuple(sorted(set(units.tolist())))
         if not key:
             raise BadInput("units (signed cells) must be at least one")
         if key not in self._known:
-            self._known[key] = self.residual(key)[1]
+            self._known[key] = self.residual(np.array(key))[1]
         return self._known[key]
 
-    def residual(self, units: tuple[int, ...]) -> tuple[np.ndarray, float]:
+    @checked(self=FAN, units=CELLS)
+    def residual(self, units: np.ndarray) -> tuple[np.ndarray, float]:
         """Labels less the outputs of the best units in distinct signed cells, and their mean square."""
         self.solves += 1
-        A = np.hstack([self._blocks[u] if u >= 0 else -self._blocks[~u] for u in units])
+        A = np.hstack([self._blocks[u] if u >= 0 else -self._blocks[~u] for u in units.tolist()])
         found = nnls(A, self.y)[0]
         residual = self.y - A @ found
         if found.max() > self._huge or (residual @ A).max() > self._sure:
-            residual = self._combined(np.array(units))[1]
+            residual = self._combined(units)[1]
         return residual, float(residual @ residual / len(residual))
 
+    @checked(self=FAN, units=CELLS)
     def vertex(self, units: np.ndarray) -> Vertex:
         """Weights and residual of the optimum; of units in one signed cell the first does the work of all."""
         coefficients, residual = self._combined(units)
@@ -131,6 +139,7 @@ class Landscape:
     def _rays(self, cells: np.ndarray) -> np.ndarray:
         return union([self.fan.corners(int(c)) for c in cells])
 
+    @checked(directions=array("directions", "d k", finite=False))
     def at(self, directions: np.ndarray) -> np.ndarray:
         """The cells (k,) that directions (d, k) lie in.
 

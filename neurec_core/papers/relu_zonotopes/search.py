@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...arguments import checked, integers, whole
 from ...convex import cell
 from ...draws import Draws
 from ...params import BadInput, unknown
@@ -54,6 +55,7 @@ class Best(NamedTuple):
 # ---------------------------------------------------------------------------------------------------- greedy search
 
 
+@checked(units=integers("signed cells", "m"))
 def greedy(land: Landscape, units: np.ndarray, rule: str = "greedy") -> Walk:
     """Walk along edges as long as that lowers the loss.
 
@@ -125,6 +127,7 @@ def _moved(units: np.ndarray, j: int, to: int) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------ exhaustive search
 
 
+@checked(m=whole("units", "[1, inf)"))
 def exhaustive(land: Landscape, m: int) -> Best:
     """The least loss of all networks with m units, with every choice of output signs.
 
@@ -162,7 +165,7 @@ def exhaustive(land: Landscape, m: int) -> Best:
             chunk = chunk[~np.bitwise_and.reduce(bits[chunk], axis=1).any(axis=1)]
         own = []
         while len(chunk) and bounds[first] < loss - enough:
-            residual, found = land.residual(tuple(map(int, np.unique(chunk[0]))))
+            residual, found = land.residual(np.unique(chunk[0]))
             if found < loss:
                 units, loss = chunk[0], found
             own.append(_polar(land, residual))
@@ -171,6 +174,7 @@ def exhaustive(land: Landscape, m: int) -> Best:
     return Best(units, float(loss), len(candidates), land.solves - before)
 
 
+@checked(cells=whole("cells"), m=whole("units"))
 def signed_sets(cells: int, m: int) -> int:
     """In how many ways m units can be in cells, with signs; their order aside."""
     return comb(cells + m - 1, m) * 2**m

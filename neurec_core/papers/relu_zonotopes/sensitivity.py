@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ... import zonotopes
+from ...arguments import array, checked, whole
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import Params, param
@@ -65,6 +66,7 @@ def move(params: Sensitivity, problem: Problem, draws: Draws) -> np.ndarray:
     return X
 
 
+@checked(X=array("points", "n d"), y=array("labels", "n"), m=whole("units", "[1, inf)"))
 def least_loss(X: np.ndarray, y: np.ndarray, m: int) -> float:
     """The least mean squared error of networks with m units; points may coincide.
 
