@@ -50,7 +50,7 @@ test: site  ## all tests: units, faults, the built site and JupyterLab in a brow
 replay: $(READY)  ## compute all rows of the published tables again and compare them (hours; TESTERS=2 for two processes)
 	NEUREC_REPLAY_SECONDS=inf $(BIN)/python -m pytest tests/test_replay.py -k found_again --numprocesses $(TESTERS) --dist load
 
-corners: $(READY)  ## every experiment at all corners of its parameters' ranges, of which `make test` takes a part (minutes)
+corners: $(READY)  ## every experiment at all corners of its parameters' ranges and all pairs of them, of which `make test` takes a part (minutes)
 	NEUREC_CORNERS=all $(BIN)/python -m pytest tests/test_corners.py --numprocesses $(TESTERS) --dist load
 
 golden: $(READY)  ## write the golden rows of tests again (EXPERIMENTS="paper.experiment ..." for some)
