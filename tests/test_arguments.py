@@ -358,7 +358,7 @@ READERS = [*ROOT.glob("notebooks/*.py"), *ROOT.glob("benchmarks/*.py")]
 # What parts of experiments are handed is checked when it is made: parameters, draws, what was sampled and solved.
 CHECKED = {"params", "draws", "problem", "solution"}
 # What checks, and what runs trials, whose seeds and numbers are checked where draws are made.
-CHECKERS = {"params", "scalars", "shapes", "integers", "arguments", "memory", "grids", "experiment"}
+CHECKERS = {"params", "scalars", "shapes", "memory", "experiment"}
 
 
 def undeclared(name, function):
