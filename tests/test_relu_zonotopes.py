@@ -14,7 +14,7 @@ from neurec_core.draws import Draws
 from neurec_core.dynamics.relu import descend
 from neurec_core.experiment import Status
 from neurec_core.papers import relu_zonotopes as paper
-from neurec_core.papers.relu_zonotopes import common, search, selection
+from neurec_core.papers.relu_zonotopes import common, polish, search, selection
 from neurec_core.papers.relu_zonotopes.explorer import INSTANCE
 from neurec_core.papers.relu_zonotopes.landscape import Landscape, cells_of, signed
 from neurec_core.papers.relu_zonotopes.sensitivity import least_loss
@@ -485,3 +485,11 @@ def test_vertices_light_up_where_the_weights_are():
     for i, W in enumerate(t["W"]):
         patterns = problem.X[0] @ W.T >= 0
         assert np.array_equal(t["D"][t["cells"][i]], patterns.T)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_units_of_any_size_are_on_walls_or_not(size):
+    X = np.array([[1.0, 0, 1], [0, 1, 1], [2, 1, 1]])
+    W = np.array([[1.0, 3, -1], [1, 1, 1], [0, 0, 0]])  # of three units the first meets the first point, the last all
+    assert polish._on_walls(X, size * W) == polish._on_walls(X, W) == 2 / 3

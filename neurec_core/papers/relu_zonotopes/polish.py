@@ -53,7 +53,9 @@ def solve(params: Polish, problem: Problem, draws: Draws) -> Solution:
 
 
 def _on_walls(X: np.ndarray, W: np.ndarray) -> float:
-    """The share of units whose kink all but goes through a point."""
+    """The share of units whose kink all but goes through a point; those of a run that diverged may be of any size."""
+    largest = np.abs(W).max(axis=1, keepdims=True)
+    W = np.divide(W, largest, out=np.zeros(W.shape), where=(largest > 0) & np.isfinite(largest))
     sizes = np.linalg.norm(X, axis=1)[:, None] * np.linalg.norm(W, axis=1)
     cosines = np.divide(np.abs(X @ W.T), sizes, out=np.zeros(sizes.shape), where=sizes > 0)
     return float(np.mean(cosines.min(axis=0) < WALL))
