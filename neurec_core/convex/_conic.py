@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.optimize import linprog, nnls
 
 from ._newton import Iterate
-from ._points import RANK_TOLERANCE, nearest_power
+from ._points import EPS, RANK_TOLERANCE, nearest_power
 from .blocks import Blocks, Faces
 from .cones import Cones
 
@@ -25,6 +26,10 @@ PRECISION = 1e-12  # asked of the optimum; what comes is the best that rounding 
 # linear systems are refined. First CLARABEL's own; where weights differ by eight powers of ten, others get nearer.
 ATTEMPTS = ((True, 1e-8, 0.99, 1e-13), (True, 1e-14, 0.99, 1e-16), (False, 1e-14, 0.9, 1e-16))
 REFITS, SPAN = 2, 1e-14  # how often outputs are fitted again, and by what is more than rounding
+# Linear programs: how many, from which share of their limits on units have planes, how near those are that set the
+# length of a step, how many lengths it may go, what is asked of the solver, and how far sums may be rounded.
+PLANES, NEAR, AT, FARTHEST, ROUNDING = 12, 0.5, 0.01, (-1e4, 1e4), 4 * EPS
+EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
 def optima(
@@ -54,6 +59,8 @@ def optima(
                 blocks.remember(multipliers)
             yield Iterate(W / units, dual, back, steps)
             W = _refitted(blocks.even, W, y - ridge * dual, multipliers, faces)
+        if blocks.even is not blocks and not ridge:
+            yield from _by_planes(blocks, y, cost, dual, steps)
 
 
 class _Program(NamedTuple):
@@ -141,6 +148,35 @@ def _inside(blocks: Blocks, W: np.ndarray) -> tuple[np.ndarray, Faces]:
     faint = max(FAINT * float(np.linalg.norm(W)), np.finfo(float).tiny)
     norms, W, faces = blocks.project(W, np.full(W.shape[1], faint))
     return np.where(norms > faint, W, 0), faces
+
+
+def _by_planes(blocks: Blocks, y: np.ndarray, cost: np.ndarray, dual: np.ndarray, steps: int) -> Iterator[Iterate]:
+    """Points around a dual vector (n,) that is nearly optimal, by linear programs over units near their limits.
+
+    The unit of block j at which a dual vector l reaches its support has a plane, a_j^T l <= c_j. Each program moves l
+    under all planes met so far, and by more than rounding; its multipliers are the sizes of the units. It
+    is stated in steps of l, which are smaller than l by nearly as many digits as a float has.
+
+    **Source**: kelley1960cutting (the method).
+    """
+    owners, units = np.zeros(0, int), np.zeros((len(blocks.units), 0))
+    for _ in range(PLANES):
+        level = NEAR * cost
+        norms, points, _ = blocks.project(blocks.adjoint(dual), level)
+        near = np.flatnonzero(norms > level)
+        owners, units = np.append(owners, near), np.hstack([units, points[:, near] / norms[near]])
+        D = blocks.D[:, owners]
+        planes, rounding = D * (blocks.X @ units), ROUNDING * np.abs(dual) @ (D * (np.abs(blocks.X) @ np.abs(units)))
+        sizes = np.linalg.norm(planes, axis=0)
+        room = (cost[owners] - dual @ planes - rounding) / sizes
+        step = float(np.abs(room[np.abs(room * sizes) < AT]).max(initial=0.0)) or 1.0
+        found = linprog(-y, (planes / sizes).T, room / step, bounds=FARTHEST, method="highs-ds", options=EXACT)
+        if found.status:
+            return
+        W, used = np.zeros((len(units), len(cost))), np.flatnonzero(found.ineqlin.marginals)
+        np.add.at(W.T, owners[used], (units[:, used] * (nnls(planes[:, used] / sizes[used], y)[0] / sizes[used])).T)
+        yield Iterate(W, dual, blocks.adjoint(dual), steps)
+        dual = dual + step * found.x
 
 
 def _refitted(blocks: Blocks, W: np.ndarray, y: np.ndarray, multipliers: np.ndarray, faces: Faces) -> np.ndarray:

@@ -9,6 +9,7 @@ from scipy.linalg import lapack
 from scipy.optimize import nnls
 
 from ..patterns import all_ones
+from ._points import RANK_TOLERANCE
 
 GUESSES = 12  # sets of active rows tried from the last one on, before one is computed from nothing
 INSIDE = 1e-12  # how far outside its cone, in shares of the vector projected, a projection may lie
@@ -37,20 +38,25 @@ class Limits(NamedTuple):
             return True
         return bool(self.lifts.size and np.linalg.norm(self.nearest(sides, w, None)[0] - w) <= LIFTED * size)
 
-    def nearest(self, sides: np.ndarray, g: np.ndarray, guess: np.ndarray | None) -> Nearest:
+    def nearest(
+        self, sides: np.ndarray, g: np.ndarray, guess: np.ndarray | None, units: np.ndarray | None = None
+    ) -> Nearest:
         """The point of the cone nearest to g, its multipliers, its active rows and the equations of its face.
 
-        Multipliers m >= 0 with lifts^T (sides * m) = 0 prove it: the point is g + rows^T (sides * m).
+        Multipliers m >= 0 with lifts^T (sides * m) = 0 prove it: the point is g + rows^T (sides * m). With units (d,)
+        very different from one another, the cone is that of all w with units * w in this one, and its rows are
+        units * rows.
         """
         if self.lifts.size:
             return _lifted(self.rows * sides[:, None], self.lifts * sides[:, None], g)
         if guess is None:
             guess = np.flatnonzero(sides * (self.rows @ g) < 0)[: len(g) // 2]
-        found = _from_face(self.rows, sides, g, guess)
+        found = _from_face(self.rows, sides, g, guess, units)
         if found is None:
-            m = nnls(self.rows.T * sides, -g)[0]
+            rows = self.rows if units is None else units * self.rows
+            m = nnls(rows.T * sides, -g)[0]
             face = np.flatnonzero(m)
-            found = _from_face(self.rows, sides, g, face) or (g + (m * sides) @ self.rows, m, face)
+            found = _from_face(self.rows, sides, g, face, units) or (g + (m * sides) @ rows, m, face)
         return *found, self.rows[found[2]]
 
 
@@ -118,7 +124,7 @@ def _independent(equations: np.ndarray) -> np.ndarray:
 
 
 def _from_face(
-    rows: np.ndarray, sides: np.ndarray, g: np.ndarray, face: np.ndarray
+    rows: np.ndarray, sides: np.ndarray, g: np.ndarray, face: np.ndarray, units: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """The projection on {w : sides * (rows w) >= 0}, its multipliers and active rows; None if guessing finds none.
 
@@ -128,16 +134,14 @@ def _from_face(
     seen = set()
     slack = INSIDE * np.linalg.norm(g)
     for _ in range(GUESSES):
-        own, p = np.zeros(0), g
-        if len(face):
-            A = rows[face]
-            L, failed = lapack.dpotrf(A @ A.T, lower=1)
-            if failed:
-                return None
-            own = -lapack.dpotrs(L, A @ g, lower=1)[0]
-            p = g + own @ A
-            own = own * sides[face]
-        out = sides * (rows @ p)
+        foot = _foot(rows[face], g, units)
+        if foot is None:
+            return None
+        p, own, even = foot
+        own = own * sides[face]
+        if units is not None:
+            slack = INSIDE * np.linalg.norm(even)
+        out = sides * (rows @ even)
         out[face] = 0
         wrong = np.flatnonzero(out < -slack)
         kept = face[own > 0]
@@ -153,3 +157,26 @@ def _from_face(
             return None
         seen.add(face.tobytes())
     return None
+
+
+def _foot(A: np.ndarray, g: np.ndarray, units: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """The point p = g + m * A nearest to g on {p : A p = 0}, m, and p again; None if rows depend on one another.
+
+    With units the nearest point on {p : A (units * p) = 0}, and units * p, which may be smaller than what rounding
+    leaves of g.
+    """
+    if not len(A):
+        return g, np.zeros(0), g if units is None else units * g
+    if units is None:
+        L, failed = lapack.dpotrf(A @ A.T, lower=1)
+        if failed:
+            return None
+        own = -lapack.dpotrs(L, A @ g, lower=1)[0]
+        p = g + own @ A
+        return p, own, p
+    _, values, V = np.linalg.svd(A)
+    if values[-1] <= RANK_TOLERANCE or len(A) > len(g):
+        return None
+    N = V[len(A) :].T
+    even = N @ np.linalg.lstsq(N / units[:, None], g, rcond=None)[0]
+    return even / units, np.linalg.lstsq((units * A).T, even / units - g, rcond=None)[0], even

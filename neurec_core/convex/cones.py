@@ -174,11 +174,12 @@ class Cones(Blocks):
         some = some[some >= self.free]
         norms[some] = np.minimum(norms[some], self._bound(G, level, some))
         some = some[norms[some] > level[some]]
+        units, sizes = (None, None) if self.even is self else (self.units, self._of_even)
         for j in map(int, some[~self._settled(G, norms, some)]):
-            near = self._limits(j).nearest(self._sides[:, j], G[:, j], self._guesses[j])
+            near = self.even._limits(j).nearest(self._sides[:, j], G[:, j], self._guesses[j], units)
             points[:, j], m, self._guesses[j], self._faces[j] = near
             norms[j] = np.linalg.norm(points[:, j])
-            self._multipliers[:, j] = m / level[j]
+            self._multipliers[:, j] = (m if sizes is None else m * sizes) / level[j]
         clear = some[norms[some] > 1e-3 * level[some]]
         self._known[:, clear] = points[:, clear] / norms[clear]
         return norms, points, list(self._faces)
@@ -195,8 +196,11 @@ class Cones(Blocks):
         """Which of some vectors lie in their cones, and are their own projections, noted as such."""
         if self.whitened:  # each pattern has rows of its own
             return np.zeros(len(some), bool)
-        rows = self._limits(0).rows
-        inside: np.ndarray = (self._sides[:, some] * (rows @ G[:, some])).min(axis=0) >= -INSIDE * norms[some]
+        rows, even, sizes = self.even._limits(0).rows, G[:, some], norms[some]
+        if self.even is not self:
+            even = self.units[:, None] * even
+            sizes = np.linalg.norm(even, axis=0)
+        inside: np.ndarray = (self._sides[:, some] * (rows @ even)).min(axis=0) >= -INSIDE * sizes
         self._multipliers[:, some[inside]] = 0
         for j in some[inside]:
             self._guesses[j], self._faces[j] = np.zeros(0, int), rows[:0]
@@ -227,12 +231,17 @@ class Cones(Blocks):
     def remember(self, multipliers: np.ndarray) -> None:
         """Take multipliers (n, 2p - free) of the rows of `even`, which prove that a dual vector is feasible."""
         if self.even is not self:
-            sizes, even = self._limits(0).sizes, self.even._limits(0).sizes
-            multipliers = multipliers * np.divide(sizes, even, out=np.zeros(len(sizes)), where=even > 0)[:, None]
+            multipliers = multipliers * self._of_even[:, None]
         self._multipliers = multipliers / SURE
         for j in range(self.free, len(self.pattern) if self.whitened else 0):
             if self._limits(j).lifts.size:  # these satisfy equations, which others than ours do but nearly
                 self._multipliers[:, j] = 0
+
+    @cached_property
+    def _of_even(self) -> np.ndarray:
+        """How many times the multipliers of `even` those of the same rows in these units are, (n,)."""
+        sizes, even = self._limits(0).sizes, self.even._limits(0).sizes
+        return np.divide(sizes, even, out=np.zeros(len(sizes)), where=even > 0)
 
     def _limits(self, j: int) -> Limits:
         """What confines both cones of a pattern."""

@@ -11,6 +11,7 @@ enclose the minimum. `programs.min_norm_plain_exact` is the reference.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -26,9 +27,10 @@ from .certify import Plant
 from .cones import Cones
 from .solving import GAP, enclosed
 
-FAINT = 1e-9  # neurons with a smaller share of the norm are rounding
+FAINT = 1e-9  # neurons with a smaller share of the norm may be rounding
 PARALLEL = 1 - 1e-10  # neurons of one sign whose directions have a larger cosine are one, if they fit as one
 FITS = 1e-10  # labels of norm 1 that are missed by less are met
+NEAR = 0.9  # units that reach this share of their limits may take part in a solution
 RIGHT = 1e-9  # smaller cosines are 0
 
 
@@ -58,7 +60,7 @@ def least_norm(X: np.ndarray, y: np.ndarray) -> Interpolant:
     Parameters
     ----------
     X : (n, d) array in general position, as `arrangements.enumerate` asks for; all 2^n patterns where n <= d. Inputs
-        may be in different units; where these differ by eight powers of ten, the gap may stay near 1e-6
+        may be in different units; where these differ by seven powers of ten or more, the gap may stay above 1e-9
     y : (n,) labels
 
     Raises
@@ -77,7 +79,7 @@ def least_norm(X: np.ndarray, y: np.ndarray) -> Interpolant:
     cost, walls = np.ones(blocks.D.shape[1]), _walls(blocks.gated)[:, blocks.pattern]
     W, dual, _, gap = enclosed(blocks, labels / size, 0.0, GAP, _conic.optima(blocks, labels / size, cost, walls=walls))
     value = float(np.linalg.norm(W, axis=0).sum())
-    W, a = _sparse(blocks, labels / size, W)
+    W, a = _sparse(blocks, labels / size, W, dual)
     root, dual = size**0.5, dual / np.where(scale > 0, scale, 1)
     return Interpolant(root * W, root * a, size * value, dual, gap, gap <= GAP)
 
@@ -151,24 +153,27 @@ def _walls(gated: Blocks) -> np.ndarray:
     return walls
 
 
-def _sparse(blocks: Cones, y: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _sparse(blocks: Cones, y: np.ndarray, W: np.ndarray, dual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A solution's network, with a neuron for each direction, and no more of them than independent outputs.
 
     Neurons on the boundary of several cells are in several blocks. Any positive sum of its units that fits costs the
-    same, so that non-negative least squares, which ends with independent columns, may leave some out.
+    same, so that non-negative least squares, which ends with independent columns, may leave some out. Small units are
+    rounding, unless nothing fits without them: first with those that come near to the limit of the dual vector (n,).
     """
     sizes = np.linalg.norm(W, axis=0)
-    used = np.flatnonzero(sizes > FAINT * sizes.sum())
+    used = np.flatnonzero(sizes)
     # A minus block holds the negative of a neuron's weights.
     signs = np.where(used < blocks.gated.D.shape[1], 1.0, -1.0)
     units = (signs * W[:, used] / sizes[used]).T
+    outputs = np.maximum(blocks.X @ units.T, 0) * signs
+    large = sizes[used] > FAINT * sizes.sum()
     turned = signs[:, None] * _unit(units * blocks.units)[0]
     cosines = turned @ turned.T
-    for cosine in (PARALLEL, 1.0):
-        new = [not (cosines[k, :k] > cosine).any() for k in range(len(used))]
-        shares, missed = nnls((np.maximum(blocks.X @ units.T, 0) * signs)[:, new], y)
+    for able, cosine in product((large, large | (dual @ outputs > NEAR), sizes[used] > 0), (PARALLEL, 1.0)):
+        new = np.flatnonzero([able[k] and not (cosines[k, :k][able[:k]] > cosine).any() for k in range(len(used))])
+        shares, missed = nnls(outputs[:, new], y) if len(new) else (np.zeros(0), np.inf)
         if missed <= FITS:
             break
-    kept = np.flatnonzero(new)[shares > FAINT * shares.sum()]
-    roots = np.sqrt(shares[shares > FAINT * shares.sum()])
+    some = shares * np.linalg.norm(outputs[:, new], axis=0) > FITS
+    kept, roots = new[some], np.sqrt(shares[some])
     return units[kept] * roots[:, None], signs[kept] * roots
