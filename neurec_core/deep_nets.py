@@ -36,7 +36,11 @@ class Deep(NamedTuple):
         return sum((into + self.biases) * out for into, out in self.shapes)
 
 
-@checked(d=whole("inputs", "[1, inf)"), hidden=HIDDEN, image=wholes("channels, height and width", "[1, inf)"))
+@checked(
+    d=whole("inputs", "[1, inf)"),
+    hidden=wholes("neurons of the hidden layers", "[1, inf)"),
+    image=wholes("channels, height and width", "[1, inf)"),
+)
 def fan_ins(d: int, hidden: Sequence[int], image: tuple[int, int, int] | None = None) -> list[int]:
     """How many weights a neuron of each layer has, for d inputs and hidden layers of these widths.
 
