@@ -7,6 +7,7 @@ import pytest
 from loops import relu_descent
 
 from neurec_core.dynamics import _relu_course, relu
+from neurec_core.dynamics import relu_kernels as kernels
 from neurec_core.dynamics.relu import End, descend
 from neurec_core.params import BadInput
 
@@ -120,6 +121,33 @@ def test_dead_networks_stalled_ones_and_diverging_ones_end():
     assert stalled.loss == pytest.approx(0.5)
     diverged = descend(X, np.ones(2), np.full((1, 2), 1e160), np.full(1, 1e160), step=0.1, steps=10**4)
     assert diverged.ended is End.DIVERGED
+
+
+@pytest.mark.parametrize("seed", [0, 3, 5, 7, 10, 13, 15, 22, 39, 40, 44, 53, 55, 61, 62, 69])
+def test_weights_at_rest_end_a_descent_whatever_their_last_bits_do(seed):
+    """They stand still, go to and fro or drift in these bits: rounding decides how they rest, but not that they do."""
+    rng = np.random.default_rng(seed)
+    n, d, m = rng.integers(1, 5), rng.integers(1, 4), rng.integers(1, 5)
+    X, y, W, a = (rng.normal(size=shape) for shape in ((n, d), n, (m, d), m))
+    end = descend(X, y, W, a, step=0.1, steps=10**6)
+    assert end.ended is End.STALLED
+    assert end.steps % kernels.LOOK == 0
+    active = end.W @ X.T > 0
+    r = y - end.a @ np.maximum(end.W @ X.T, 0)
+    g = 0.2 / n * (active * r) @ X
+    assert np.abs(end.a[:, None] * g).max() < 1e-12
+    assert np.abs((g * end.W).sum(axis=1)).max() < 1e-12
+
+
+@pytest.mark.parametrize("seed", [45, 71])
+def test_slow_weights_are_not_at_rest(seed):
+    """After a million iterations these still move, in ten digits and more."""
+    rng = np.random.default_rng(seed)
+    n, d, m = rng.integers(1, 5), rng.integers(1, 4), rng.integers(1, 5)
+    X, y, W, a = (rng.normal(size=shape) for shape in ((n, d), n, (m, d), m))
+    end = descend(X, y, W, a, step=0.1, steps=10**6, log=[960_000, 10**6])
+    assert end.ended is End.LIMIT
+    assert np.abs(np.diff(end.As, axis=0)).max() > 1e-11
 
 
 @pytest.mark.parametrize("steps", [100, 700, 10_000])

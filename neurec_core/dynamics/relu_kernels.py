@@ -24,11 +24,12 @@ compiled = njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz", "ar
 
 U = np.uint64
 LANES = 16
-# Why `run` came back: asked to, the loss is below its target, not finite, weights that do not move any more, all
-# patterns are to be looked at again, no room for further crossings.
+# Why `run` came back: asked to, the loss is below its target, not finite, weights at rest, all patterns are to be
+# looked at again, no room for further crossings.
 LAST, TARGET, DIVERGED, STALLED, REGROUP, FULL = range(6)
-# Steps between two looks at whether anything moves.
-LOOK = 4096
+# Steps between two looks at whether anything moves. Rounding moves weights that gradients leave alone: they go to and
+# fro in their last bits, or drift by less than one of these in each step, and either differs from machine to machine.
+LOOK, ROUNDING = 4096, 2.0**-52
 
 
 class Data(NamedTuple):
@@ -214,8 +215,21 @@ def _note(lanes: Lanes, notes: Notes, loss: float) -> None:
 
 
 @compiled
+def _rest(now: np.ndarray, before: np.ndarray, L: int) -> bool:
+    """Whether none of L lanes, side by side in flat arrays, has moved in `LOOK` steps by more than rounding may."""
+    for j in range(L):
+        size = moved = 0.0
+        for i in range(j, len(now), L):
+            size, moved = max(size, abs(now[i])), max(moved, abs(now[i] - before[i]))
+        if moved > LOOK * ROUNDING * size:
+            return False
+    return True
+
+
+@compiled
 def run(
-    lanes: Lanes, data: Data, notes: Notes, out: np.ndarray, k: int, last: int, target: float, clock: float
+    lanes: Lanes, before: Lanes, data: Data, notes: Notes, out: np.ndarray, k: int, last: int, target: float,
+    clock: float,
 ) -> Any:  # fmt: skip
     """Steps from iteration k on, until `last` or until there is a reason to come back.
 
@@ -224,6 +238,7 @@ def run(
 
     Parameters
     ----------
+    before : the lanes when it was last asked whether they move, infinite where it was not, brought up to date
     out : (n,), the outputs at iteration k, replaced by those at the iteration returned
     target : of the mean squared error
     clock : sum of drives |c g| during which no held neuron can change its pattern
@@ -239,8 +254,8 @@ def run(
     a, b, first = lanes.a, lanes.b, lanes.first
     r, e, KR = np.zeros(n), np.zeros(n), np.zeros((n + 1) * n)
     da, db, G, flips = np.zeros(F), np.zeros(len(b)), np.zeros(2 * F), np.zeros(n)
-    before, room = (H, held), len(notes.crossings) - n * F
-    loss = np.nan
+    H0, held0, L = before.H.reshape(-1), before.held.reshape(-1), len(b)
+    loss, room = np.nan, len(notes.crossings) - n * F
     while True:
         if clock < 0:
             return REGROUP, k, loss, clock
@@ -259,9 +274,10 @@ def run(
             return LAST, k, loss, clock
         if notes.counts[1] > room:
             return FULL, k, loss, clock
-        looks = k % LOOK == 0
-        if looks:
-            before = (H.copy(), held.copy())
+        if k % LOOK == 0:
+            if _rest(H, H0, F) and _rest(a, before.a, F) and _rest(held, held0, L) and _rest(b, before.b, L):
+                return STALLED, k, loss, clock
+            H0[:], before.a[:], held0[:], before.b[:] = H, a, held, b
         out[:] = 0.0
         drive = 0.0
         for g in range(len(first) - 1):
@@ -270,5 +286,3 @@ def run(
         if F and _step_free(H, a, on, K, r, c, KR, G, da, out, flips) > 0:
             _cross(lanes, notes, k + 1, flips)
         k += 1
-        if looks and np.array_equal(before[0], H) and np.array_equal(before[1], held):
-            return STALLED, k, loss, clock
