@@ -141,3 +141,11 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return kernel
 
     return decorate
+
+
+@njit()
+def assign(target, source):  # type: ignore[no-untyped-def]
+    """As ``target[:] = source`` for arrays of one shape; numba takes 10 s to compile its message about other shapes."""
+    to, values = target.reshape(-1), source.reshape(-1)
+    for i in range(len(to)):
+        to[i] = values[i]

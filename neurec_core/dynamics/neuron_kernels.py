@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compiled import njit
+from .compiled import assign, njit
 
 POINTS_AT_ONCE = 6
 GD, MOMENTUM, ADAM = range(3)
@@ -262,7 +262,8 @@ def _train(theta: Row, first: Row, second: Row, net: int, task: Task, tally: Tal
         _find_edges(parts, x, edges)
     for k in range(steps):
         if noted < len(at) and at[noted] == done + k:
-            shots[noted], noted = theta, noted + 1
+            assign(shots[noted], theta)
+            noted += 1
         if prefix:
             total = _prefix(parts, theta[-1], x, y, nu, min(k, last), outer, edges, work, gradient)
         else:

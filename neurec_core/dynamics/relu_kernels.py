@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .compiled import njit
+from .compiled import assign, njit
 
 # Sums may follow the order of the vector unit: it depends on the arrays' shapes alone.
 compiled = njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
@@ -207,10 +207,10 @@ def _cross(lanes: Lanes, notes: Notes, k: int, flips: np.ndarray) -> None:
 def _note(lanes: Lanes, notes: Notes, loss: float) -> None:
     row = notes.counts[0]
     notes.losses[row] = loss
-    notes.H[row] = lanes.H
-    notes.a[row] = lanes.a
-    notes.held[row] = lanes.held
-    notes.b[row] = lanes.b
+    assign(notes.H[row], lanes.H)
+    assign(notes.a[row], lanes.a)
+    assign(notes.held[row], lanes.held)
+    assign(notes.b[row], lanes.b)
     notes.counts[0] += 1
 
 
@@ -277,7 +277,10 @@ def run(
         if k % LOOK == 0:
             if _rest(H, H0, F) and _rest(a, before.a, F) and _rest(held, held0, L) and _rest(b, before.b, L):
                 return STALLED, k, loss, clock
-            H0[:], before.a[:], held0[:], before.b[:] = H, a, held, b
+            assign(H0, H)
+            assign(before.a, a)
+            assign(held0, held)
+            assign(before.b, b)
         out[:] = 0.0
         drive = 0.0
         for g in range(len(first) - 1):

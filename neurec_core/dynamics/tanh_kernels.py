@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiled import njit
+from .compiled import assign, njit
 from .rows import LANES, add1, add4, combine, copy, dot1, dot4, fill, pull, spread, squash
 
 # --------------------------------------------------------------------------------------------------------- gradients
@@ -163,9 +163,9 @@ def train(theta, X, y, net, groups, wide, rule, marks, shots):  # type: ignore[n
     first, second = np.zeros_like(theta), np.zeros_like(theta)
     f = np.empty(n)
     N, at = np.uint64(length), np.uint64(used)
-    weights[:] = theta
+    assign(weights, theta)
     for i in range(0 if wide else d):
-        u[i * length : i * length + n] = X[i]
+        assign(u[i * length : i * length + n], X[i])
     earlier, noted, t = np.nan, 0, 0
     while True:
         if wide:
@@ -173,12 +173,12 @@ def train(theta, X, y, net, groups, wide, rule, marks, shots):  # type: ignore[n
         else:
             loss = by_points(u, N, d, weights, g, y, net)
         if noted < len(marks) and t == marks[noted]:
-            shots[noted] = weights
+            assign(shots[noted], weights)
             noted += 1
         if t == steps - steps // 10:
             earlier = loss
         if t == steps or loss < tolerance or not np.isfinite(loss):
-            theta[:] = weights
+            assign(theta, weights)
             return t, loss, earlier
         t += 1
         update(weights, g, first, second, t, adam, rate, decay)

@@ -112,7 +112,7 @@ TAKEN = ("loss", "nuclear", "energy", "distance", "target_angle", "inside", "mid
 ANGLE = Replay(1e-3, floor=1e-4)
 # Of hundreds of neurons that slide, rounding decides at times which one leaves a boundary first.
 SLID = ANGLE._replace(chaotic=0.05)
-# Weights at rest stand still or go to and fro in their last bit, which ends a training or does not.
+# Weights at rest are seen when they are looked at, and rounding decides at which look.
 REST = Replay(1e-5, chaotic=0.02)
 COLUMNS = {
     "max_angle": Column(
