@@ -7,8 +7,7 @@ A net's weights stand in one row theta = (a_1..a_m, b_1..b_m, w_1..w_m, c). Ther
   found by adding up changes of slope and intercept from point to point, and every neuron's gradient is a
   difference of running sums of residuals; O(m + n) while few neurons change the points they are active on.
 
-A neuron is active where the computed a x + b is not negative. Sums over neurons may be ordered by the
-processor's vectors, hence by m, but never by the nets beside.
+A neuron is active where the computed a x + b is not negative. Vectors may order sums over neurons, hence by m.
 """
 
 from __future__ import annotations

@@ -215,15 +215,25 @@ def _note(lanes: Lanes, notes: Notes, loss: float) -> None:
 
 
 @compiled
-def _rest(now: np.ndarray, before: np.ndarray, L: int) -> bool:
-    """Whether none of L lanes, side by side in flat arrays, has moved in `LOOK` steps by more than rounding may."""
+def _still(now: np.ndarray, before: np.ndarray, L: int) -> bool:
+    """Whether L lanes, side by side in flat arrays, moved by no more than rounding moves them; `before` becomes now."""
+    still = True
     for j in range(L):
         size = moved = 0.0
         for i in range(j, len(now), L):
             size, moved = max(size, abs(now[i])), max(moved, abs(now[i] - before[i]))
-        if moved > LOOK * ROUNDING * size:
-            return False
-    return True
+            before[i] = now[i]
+        still &= moved <= LOOK * ROUNDING * size
+    return still
+
+
+@compiled
+def _at_rest(lanes: Lanes, before: Lanes) -> bool:
+    """Whether no lane has moved since `LOOK` steps ago; `before` is brought up to date."""
+    F, L = len(lanes.a), len(lanes.b)
+    free = _still(lanes.H.reshape(-1), before.H.reshape(-1), F), _still(lanes.a, before.a, F)
+    held = _still(lanes.held.reshape(-1), before.held.reshape(-1), L), _still(lanes.b, before.b, L)
+    return free[0] and free[1] and held[0] and held[1]
 
 
 @compiled
@@ -254,7 +264,6 @@ def run(
     a, b, first = lanes.a, lanes.b, lanes.first
     r, e, KR = np.zeros(n), np.zeros(n), np.zeros((n + 1) * n)
     da, db, G, flips = np.zeros(F), np.zeros(len(b)), np.zeros(2 * F), np.zeros(n)
-    H0, held0, L = before.H.reshape(-1), before.held.reshape(-1), len(b)
     loss, room = np.nan, len(notes.crossings) - n * F
     while True:
         if clock < 0:
@@ -274,13 +283,8 @@ def run(
             return LAST, k, loss, clock
         if notes.counts[1] > room:
             return FULL, k, loss, clock
-        if k % LOOK == 0:
-            if _rest(H, H0, F) and _rest(a, before.a, F) and _rest(held, held0, L) and _rest(b, before.b, L):
-                return STALLED, k, loss, clock
-            assign(H0, H)
-            assign(before.a, a)
-            assign(held0, held)
-            assign(before.b, b)
+        if k % LOOK == 0 and _at_rest(lanes, before):
+            return STALLED, k, loss, clock
         out[:] = 0.0
         drive = 0.0
         for g in range(len(first) - 1):
