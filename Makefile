@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 # Containers often set this; without bytecode each of the hundreds of processes would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup book site serve test replay corners golden plain lint check lab sync tables picture bench lock clean
+.PHONY: help setup book site serve test replay corners golden fragile plain lint check lab sync tables picture bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -55,6 +55,10 @@ corners: $(READY)  ## every experiment at all corners of its parameters' ranges 
 
 golden: $(READY)  ## write the golden rows of tests again (EXPERIMENTS="paper.experiment ..." for some)
 	$(BIN)/python tests/golden.py $(EXPERIMENTS)
+
+fragile: $(READY)  ## mark the published rows whose outcome hangs on the last bit (EXPERIMENTS="paper.experiment ..." for some)
+	set -e; for kernels in plain Nehalem numba numpy torch; do \
+	  $(BIN)/python tests/kernels.py $$kernels $(BIN)/python tests/fragile.py $(EXPERIMENTS); done
 
 KERNELS ?= plain
 # What rests on rounding: solvers, trainings, decisions.
