@@ -21,7 +21,7 @@ def mark(experiment: Experiment) -> str:
     table = tables.load(path)
     rows = replays.part(experiment, table, replays.SECONDS)
     found = replays.again(experiment, rows)
-    otherwise = (rows["status"] != found["status"]).to_numpy(bool)
+    otherwise = (rows["status"] != found["status"]).to_numpy(bool, copy=True)
     for name, column in replays.fragile_columns(experiment).items():
         values = replays.numbers(rows[name]), replays.numbers(found[name])
         otherwise |= replays.differ(column, replays.typical(column, table, name), *values)
