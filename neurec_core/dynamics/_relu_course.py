@@ -108,11 +108,10 @@ class Course:
             np.empty((ROOM + lanes.H.size, 3), np.int64), np.zeros(2, np.int64),
         )  # fmt: skip
         H, held, begun = lanes.H.copy(), lanes.held.copy(), k
-        never = {name: np.full_like(getattr(lanes, name), np.inf) for name in ("H", "a", "held", "b")}
-        before, why, out = lanes._replace(**never), kernels.FULL, np.empty(len(self.data.y))
+        why, out = kernels.FULL, np.empty(len(self.data.y))
         kernels.outputs(lanes, out)
         while why == kernels.FULL:
-            why, k, self.loss, clock = kernels.run(lanes, before, self.data, notes, out, k, last, target, clock)
+            why, k, self.loss, clock = kernels.run(lanes, self.data, notes, out, k, last, target, clock)
             self._tell(notes.crossings[: notes.counts[1]].copy())
             notes.counts[1] = 0
         self.spent["neurons" if len(lanes.ids) else "groups"] += k - begun

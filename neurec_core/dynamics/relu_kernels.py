@@ -28,8 +28,8 @@ LANES = 16
 # looked at again, no room for further crossings.
 LAST, TARGET, DIVERGED, STALLED, REGROUP, FULL = range(6)
 # Steps between two looks at whether anything moves. Rounding moves weights that gradients leave alone: they go to and
-# fro in their last bits, or drift by less than one of these in each step, and either differs from machine to machine.
-LOOK, ROUNDING = 4096, 2.0**-52
+# fro in their last bits, or drift, and which of these they do differs from machine to machine.
+LOOK, ROUNDING = 4096, 2.0**-50
 
 
 class Data(NamedTuple):
@@ -215,31 +215,25 @@ def _note(lanes: Lanes, notes: Notes, loss: float) -> None:
 
 
 @compiled
-def _still(now: np.ndarray, before: np.ndarray, L: int) -> bool:
-    """Whether L lanes, side by side in flat arrays, moved by no more than rounding moves them; `before` becomes now."""
-    still = True
+def _still(H: np.ndarray, a: np.ndarray, before: tuple[np.ndarray, np.ndarray], K: np.ndarray, n: int) -> bool:
+    """Whether a step has moved no lane of (n, L) and (L,) by more than rounding moves |x_i| |w_j| and |a_j|."""
+    L = len(a)
     for j in range(L):
-        size = moved = 0.0
-        for i in range(j, len(now), L):
-            size, moved = max(size, abs(now[i])), max(moved, abs(now[i] - before[i]))
-            before[i] = now[i]
-        still &= moved <= LOOK * ROUNDING * size
-    return still
-
-
-@compiled
-def _at_rest(lanes: Lanes, before: Lanes) -> bool:
-    """Whether no lane has moved since `LOOK` steps ago; `before` is brought up to date."""
-    F, L = len(lanes.a), len(lanes.b)
-    free = _still(lanes.H.reshape(-1), before.H.reshape(-1), F), _still(lanes.a, before.a, F)
-    held = _still(lanes.held.reshape(-1), before.held.reshape(-1), L), _still(lanes.b, before.b, L)
-    return free[0] and free[1] and held[0] and held[1]
+        size = 0.0  # of w_j, as the points show it
+        for i in range(n):
+            if K[i * n + i] > 0:
+                size = max(size, abs(H[i * L + j]) / np.sqrt(K[i * n + i]))
+        for i in range(n):
+            if abs(H[i * L + j] - before[0][i * L + j]) > ROUNDING * size * np.sqrt(K[i * n + i]):
+                return False
+        if abs(a[j] - before[1][j]) > ROUNDING * abs(a[j]):
+            return False
+    return True
 
 
 @compiled
 def run(
-    lanes: Lanes, before: Lanes, data: Data, notes: Notes, out: np.ndarray, k: int, last: int, target: float,
-    clock: float,
+    lanes: Lanes, data: Data, notes: Notes, out: np.ndarray, k: int, last: int, target: float, clock: float
 ) -> Any:  # fmt: skip
     """Steps from iteration k on, until `last` or until there is a reason to come back.
 
@@ -248,7 +242,6 @@ def run(
 
     Parameters
     ----------
-    before : the lanes when it was last asked whether they move, infinite where it was not, brought up to date
     out : (n,), the outputs at iteration k, replaced by those at the iteration returned
     target : of the mean squared error
     clock : sum of drives |c g| during which no held neuron can change its pattern
@@ -264,7 +257,8 @@ def run(
     a, b, first = lanes.a, lanes.b, lanes.first
     r, e, KR = np.zeros(n), np.zeros(n), np.zeros((n + 1) * n)
     da, db, G, flips = np.zeros(F), np.zeros(len(b)), np.zeros(2 * F), np.zeros(n)
-    loss, room = np.nan, len(notes.crossings) - n * F
+    free, groups, room = (H, a), (held, b), len(notes.crossings) - n * F
+    loss = np.nan
     while True:
         if clock < 0:
             return REGROUP, k, loss, clock
@@ -283,8 +277,9 @@ def run(
             return LAST, k, loss, clock
         if notes.counts[1] > room:
             return FULL, k, loss, clock
-        if k % LOOK == 0 and _at_rest(lanes, before):
-            return STALLED, k, loss, clock
+        looks = k % LOOK == 0
+        if looks:
+            free, groups = (H.copy(), a.copy()), (held.copy(), b.copy())
         out[:] = 0.0
         drive = 0.0
         for g in range(len(first) - 1):
@@ -293,3 +288,5 @@ def run(
         if F and _step_free(H, a, on, K, r, c, KR, G, da, out, flips) > 0:
             _cross(lanes, notes, k + 1, flips)
         k += 1
+        if looks and _still(H, a, free, K, n) and _still(held, b, groups, K, n):
+            return STALLED, k, loss, clock
