@@ -123,31 +123,41 @@ def test_dead_networks_stalled_ones_and_diverging_ones_end():
     assert diverged.ended is End.DIVERGED
 
 
-@pytest.mark.parametrize("seed", [0, 3, 5, 7, 10, 13, 15, 22, 39, 40, 44, 53, 55, 61, 62, 69])
-def test_weights_at_rest_end_a_descent_whatever_their_last_bits_do(seed):
-    """They stand still, go to and fro or drift in these bits: rounding decides how they rest, but not that they do."""
-    rng = np.random.default_rng(seed)
-    n, d, m = rng.integers(1, 5), rng.integers(1, 4), rng.integers(1, 5)
-    X, y, W, a = (rng.normal(size=shape) for shape in ((n, d), n, (m, d), m))
-    end = descend(X, y, W, a, step=0.1, steps=10**6)
-    assert end.ended is End.STALLED
-    assert end.steps % kernels.LOOK == 0
-    active = end.W @ X.T > 0
-    r = y - end.a @ np.maximum(end.W @ X.T, 0)
-    g = 0.2 / n * (active * r) @ X
-    assert np.abs(end.a[:, None] * g).max() < 1e-12
-    assert np.abs((g * end.W).sum(axis=1)).max() < 1e-12
+def moved(X, y, step, end):
+    """By which share of their sizes the next step of a plain loop moves the weights; of a dead neuron, by nothing."""
+    on = end.W @ X.T > 0
+    g = 2 * step / len(y) * (on * (y - end.a @ np.maximum(end.W @ X.T, 0))) @ X
+    W = np.linalg.norm(end.a[:, None] * g, axis=1) / np.linalg.norm(end.W, axis=1)
+    return max(W.max(), np.abs((g * end.W).sum(axis=1) / end.a).max())
 
 
-@pytest.mark.parametrize("seed", [45, 71])
-def test_slow_weights_are_not_at_rest(seed):
-    """After a million iterations these still move, in ten digits and more."""
-    rng = np.random.default_rng(seed)
-    n, d, m = rng.integers(1, 5), rng.integers(1, 4), rng.integers(1, 5)
-    X, y, W, a = (rng.normal(size=shape) for shape in ((n, d), n, (m, d), m))
-    end = descend(X, y, W, a, step=0.1, steps=10**6, log=[960_000, 10**6])
+def test_weights_at_rest_end_a_descent_whatever_their_last_bits_do():
+    """They stand still, go to and fro or drift in these bits; rounding decides how they rest, but seldom whether."""
+    limits = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        n, d, m = rng.integers(1, 5), rng.integers(1, 4), rng.integers(1, 5)
+        X, y, W, a = (rng.normal(size=shape) for shape in ((n, d), n, (m, d), m))
+        end = descend(X, y, W, a, step=0.1, steps=10**6)
+        limits += end.ended is End.LIMIT
+        if end.ended is End.STALLED:
+            assert moved(X, y, 0.1, end) < 1e-11, seed  # preactivations have gathered rounding errors
+    assert limits <= 5  # of weights that stand still to the last bit alone, 19
+
+
+def test_a_cycle_is_no_rest():
+    """Too large a step: the weights come back after two steps, and 4096 is a multiple of two."""
+    end = descend([[1.0]], [1.0], [[0.9]], [0.9], step=0.55, steps=50_001)
+    assert (end.ended, end.steps) == (End.LIMIT, 50_001)
+    assert moved(np.ones((1, 1)), np.ones(1), 0.55, end) > 0.1
+
+
+def test_a_long_point_hides_no_motion():
+    """A point on which the neuron is not active is a thousand times as long as those that it learns slowly from."""
+    X, y = np.array([[-1e3, 0, 0], [0, 1, 1e-3], [0, 1, -1e-3]]), [0, 1 + 5e-7, 1 - 5e-7]
+    end = descend(X, y, [[1.0, 1.0, 0.0]], [1.0], step=0.1, steps=10**6, log=[500_000])
     assert end.ended is End.LIMIT
-    assert np.abs(np.diff(end.As, axis=0)).max() > 1e-11
+    assert end.loss < 0.95 * end.losses[0]
 
 
 @pytest.mark.parametrize("steps", [100, 700, 10_000])

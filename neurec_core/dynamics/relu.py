@@ -32,7 +32,7 @@ class End(StrEnum):
 
     TARGET = "the loss fell below its target"
     LIMIT = "stopped at the limit of iterations"
-    STALLED = "the weights move by no more than rounding moves them"
+    STALLED = "the weights have come to rest, up to rounding"
     DEAD = "no neuron is active on any point"
     DIVERGED = "the iterates diverged"
 
