@@ -207,8 +207,7 @@ class Experiment:
             return [row for part in parts for row in self.rows_together(part, seed)]
         start = time.perf_counter()
         try:
-            with memory.limited() as reached:
-                ends = self._ends(places, seed)
+            ends = self._ends(places, seed)
         except BadInput:  # what the user asked for, no trial's failure: whoever asks hears of it
             raise
         except ImportError as error:  # nor is a package that is not there; it would be missing in every trial
@@ -216,9 +215,7 @@ class Experiment:
         except Exception as error:  # whatever else an experiment raises, the sweep goes on
             if len(places) > 1:
                 return [row for place in places for row in self.rows_together([place], seed)]
-            if size := memory.asked_for(error):
-                memory.require(f"one array of {self._named(places[0][0])}", size)
-                memory.require(f"all arrays of {self._named(places[0][0])}", reached() + size, at_least=True)
+            memory.require(f"one array of {self._named(places[0][0])}", memory.asked_for(error))
             nothing = dict.fromkeys(self.columns)
             ends = [{**nothing, "status": Status.RAISED.value, "detail": f"{type(error).__name__}: {error}"}]
         seconds = (time.perf_counter() - start) / len(places)

@@ -6,7 +6,6 @@ import contextlib
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from .params import BadInput
@@ -45,54 +44,20 @@ def _text(path: Path) -> str:
         return ""
 
 
-def require(what: str, size: float, *, at_least: bool = False) -> None:
+def require(what: str, size: float) -> None:
     """Refuse, before anything is computed, what would take more memory than this machine has.
 
     Parameters
     ----------
     what : the subject of the sentence, with the values that ask for so much
     size : an estimate of the bytes, in [0, inf]
-    at_least : whether it was reached on the way, and more may have been to come
 
     Raises
     ------
     BadInput : "trials = 100000000 would take about 121 GiB of memory, this machine has 24 GiB"
     """
     if size > (here := total()):
-        much = f"more than {_words(here)} of" if at_least else f"about {_words(size)} of"
-        raise BadInput(f"{what} would take {much} memory, this machine has {_words(here)}")
-
-
-@contextlib.contextmanager
-def limited() -> Iterator[Callable[[], float]]:
-    """Let no more be allocated than this machine has, all arrays together; on Linux, elsewhere nothing is limited.
-
-    An array beyond it is then a MemoryError of NumPy's, or torch's error, instead of a process that the system kills.
-    What is reserved is counted, used or not; what other processes have is not.
-
-    Yields
-    ------
-    reached : a function that says how many bytes have been added since, at most and at one time
-    """
-    data, size = _bytes("VmData"), _bytes("VmSize")
-    limit = data + total()
-    if not data or limit == math.inf:
-        yield lambda: 0.0
-        return
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (min([int(limit), *(x for x in (soft, hard) if x >= 0)]), hard))
-    try:
-        yield lambda: _bytes("VmPeak") - size
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-
-
-def _bytes(entry: str) -> float:
-    """What the system says of this process's memory (Linux); 0 where it says nothing."""
-    found = re.search(rf"^{entry}:\s*(\d+) kB$", _text(SYSTEM / "proc/self/status"), re.MULTILINE)
-    return 1024.0 * int(found[1]) if found else 0.0
+        raise BadInput(f"{what} would take about {_words(size)} of memory, this machine has {_words(here)}")
 
 
 def asked_for(error: BaseException) -> float:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import resource
-import sys
 
 import numpy as np
 import pytest
@@ -132,53 +130,6 @@ def test_an_array_that_the_machine_cannot_hold_is_refused_wherever_it_is_asked_f
     assert str(error.value) == (
         f"one array of toys.greedy with x = 3 would take about {size} TiB of memory, this machine has 24 GiB"
     )
-
-
-LIMITED = pytest.mark.skipif(sys.platform != "linux", reason="no system but Linux limits what a process allocates")
-
-
-def hoarding(allocate, number):
-    """An experiment that holds so many arrays of 1 GiB at once; nothing is written to them."""
-
-    def solve(params, problem, draws):
-        held = [allocate(GIB, np.uint8) for _ in range(number)]
-        assert len(held) == number
-        return TOY.solve(params, problem, draws)
-
-    return Experiment(**{**vars(TOY), "name": "toys.hoarding", "solve": solve, "batch": 2})
-
-
-def tensor(size, kind):
-    return torch.empty(size, dtype=torch.uint8)
-
-
-@LIMITED
-@pytest.mark.parametrize("allocate", [np.empty, tensor])
-def test_arrays_that_fit_one_by_one_and_not_together_are_refused(allocate, monkeypatch):
-    monkeypatch.setattr(memory, "total", lambda: 3.0 * GIB)
-    before = resource.getrlimit(resource.RLIMIT_DATA)
-    with pytest.raises(BadInput) as error:
-        hoarding(allocate, 4).rows(TOY.params(x=3), 0, [0, 1])
-    assert str(error.value) == (
-        "all arrays of toys.hoarding with x = 3 would take more than 3 GiB of memory, this machine has 3 GiB"
-    )
-    assert resource.getrlimit(resource.RLIMIT_DATA) == before
-    rows = hoarding(allocate, 2).rows(TOY.params(x=3), 0, [0, 1])
-    assert [row["status"] for row in rows] == [Status.SOLVED] * 2
-
-
-@LIMITED
-def test_trials_that_do_not_fit_together_are_computed_one_by_one(monkeypatch):
-    monkeypatch.setattr(memory, "total", lambda: 3.0 * GIB)
-
-    def solve(params, problem, draws):
-        assert all(np.empty(2 * GIB, np.uint8).size for _ in draws.trials)
-        held = [np.empty(2 * GIB, np.uint8) for _ in draws.trials]
-        assert len(held) == 1
-        return TOY.solve(params, problem, draws)
-
-    rows = Experiment(**{**vars(TOY), "solve": solve, "batch": 2}).rows(TOY.params(x=3), 0, [0, 1])
-    assert [row["status"] for row in rows] == [Status.SOLVED] * 2
 
 
 @pytest.mark.parametrize("error", [MemoryError("no room now"), RuntimeError("as asked")])
