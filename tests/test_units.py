@@ -204,3 +204,28 @@ def test_supports_of_thin_cones_are_what_extended_precision_finds(seed):
             best = np.sqrt(g @ g) if inside.all() else best
             # Below `SURE` an upper bound. Sums of a dual vector of size 1e10 are rounded by 1e-6.
             assert -1e-6 <= value - float(best) <= max(1e-6, SURE - float(best))
+
+
+def test_a_linear_program_that_no_plane_holds_back_ends_no_process():
+    """The inputs are in units that differ by five million; SciPy's `nnls` aborts where it is given no columns."""
+    X = np.array([
+        [0.19523918945313884, -1.445525738825698e-08],
+        [0.0994265712848444, -7.166173065536733e-09],
+        [-1.1372499382862664, -1.754394661030523e-07],
+        [0.24414144962338205, 1.2795775608681506e-07],
+    ])  # fmt: skip
+    y = np.array([1.1375468852222514, 1.8036534441584602, 1.5819732556158383, 0.7851258637381054])
+    best = interpolation.least_norm(X, y)
+    assert best.converged
+    assert np.abs(np.maximum(X @ best.W.T, 0) @ best.a - y).max() <= 1e-9
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_inputs_in_wild_units_end_no_process(seed):
+    """Units from 1e-9 to 1e9 and three points or more: an answer, or the word that it is none."""
+    rng = np.random.default_rng([seed, 19])
+    n, d = int(rng.integers(3, 7)), int(rng.integers(2, 4))
+    X, y = rng.standard_normal((n, d)) * 10.0 ** rng.uniform(-9, 9, d), rng.standard_normal(n)
+    best = interpolation.least_norm(X, y)
+    assert best.gap > -1e-9
+    assert not best.converged or best.gap <= 1e-8

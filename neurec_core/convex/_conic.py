@@ -174,6 +174,8 @@ def _by_planes(blocks: Blocks, y: np.ndarray, cost: np.ndarray, dual: np.ndarray
         if found.status:
             return
         W, used = np.zeros((len(units), len(cost))), np.flatnonzero(found.ineqlin.marginals)
+        if not len(used):  # no plane is in the way; nor does `nnls` survive a matrix without columns
+            return
         np.add.at(W.T, owners[used], (units[:, used] * (nnls(planes[:, used] / sizes[used], y)[0] / sizes[used])).T)
         yield Iterate(W, dual, blocks.adjoint(dual), steps)
         dual = dual + step * found.x

@@ -93,6 +93,7 @@ class Blocks:
 
     def part(self, index: np.ndarray) -> Blocks:
         """Some of the blocks; what is factorised already is not factorised again."""
+        index = np.arange(self.D.shape[1])[index]  # of a mask, too
         some = Blocks._of(self.X, self.D[:, index], self.whitened, self.points)
         if self.whitened:
             some.__dict__["Pt"] = self.Pt[index] if self.prepared else self._some(index.tolist())
