@@ -151,7 +151,7 @@ def submit(client: Any, function: Callable[..., Any], *args: Any) -> Any:
         try:
             function, args = pickle.loads(content)
         except ImportError as error:
-            return get_worker().address, str(error.name).partition(".")[0]
+            return get_worker().address, (error.name or "").partition(".")[0] or str(error)
         return (function(*args),)
 
     return client.submit(unpacked, cloudpickle.dumps((function, args)), pure=False)

@@ -100,13 +100,13 @@ def _array(got: Any) -> np.ndarray | None:
         values = np.asarray(got)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         return None
-    return values.astype(np.int64) if values.dtype.kind == "i" or not values.size else None
+    return values.astype(np.int64) if values.dtype.kind in "iu" or not values.size else None
 
 
 def _wholes(got: Any) -> np.ndarray | None:
     """The received as an array (k,) of whole numbers, of whatever size; None if it is none."""
     try:
-        if isinstance(got, Mapping):
+        if isinstance(got, Mapping | str | bytes):
             raise TypeError
         values = np.asarray(got if isinstance(got, np.ndarray | range) else [index(one) for one in got])
     except TypeError:

@@ -401,6 +401,14 @@ def test_what_is_public_declares_what_it_accepts():
     assert not {name: sorted(arguments) for name, arguments in found.items() if arguments}
 
 
+def test_what_is_empty_unsigned_or_a_mask_is_taken():
+    assert Plant.of([], np.zeros((3, 0))).where.size == 0
+    X, D = np.random.default_rng(0).standard_normal((6, 2)), np.ones((6, 3))
+    for blocks in (Blocks(X, D), Blocks(X, D, whitened=True)):
+        assert np.array_equal(blocks.part(np.array([True, False, True])).D, D[:, [0, 2]])
+    assert integers("units", "m")("units", np.array([1, 2], np.uint8), {}).tolist() == [1, 2]
+
+
 def documented():
     """The functions that papers name beside their equations."""
     for stem in papers.names():
@@ -430,6 +438,8 @@ MALFORMED_CALLS = {
     "directions of fewer patterns": (lambda: Cones(Blocks(X6, D6), np.ones((2, 2))), "inside (directions)"),
     "directions of other inputs": (lambda: Cones(Blocks(X6, D6), np.ones((3, 3))), "inside (directions)"),
     "weights that are NaN": (lambda: Plant.of([0], np.full((2, 1), np.nan)), "W (weights)"),
+    "more blocks than weights": (lambda: Plant.of([0, 1], np.ones((3, 3))), "index (blocks)"),
+    "blocks that are bytes": (lambda: Plant.of(b"12", np.ones((2, 2))), "index (blocks)"),
     "blocks that are halves": (lambda: Plant.of([0.5], np.ones((2, 1))), "index (blocks)"),
     "a block that is not there": (
         lambda: isometry(Blocks(X6, D6), Plant.of([3], np.ones((2, 1)))),
