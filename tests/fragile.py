@@ -29,7 +29,8 @@ def mark(experiment: Experiment) -> str:
     marks = about.setdefault("fragile", {"tried": [], "rows": []})
     for key, index in {"tried": rows.index, "rows": rows.index[otherwise]}.items():
         marks[key] = sorted({*marks[key], *map(int, index)})
-    path.write_bytes(files.packed(whole, about))
+    with files.replacing(path) as new:
+        new.write_bytes(files.packed(whole, about))
     return f"{experiment.name}: {len(marks['rows'])} of {len(marks['tried'])} rows are fragile"
 
 

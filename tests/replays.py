@@ -132,7 +132,8 @@ def refusals(experiment: Experiment, table: pd.DataFrame, rows: pd.DataFrame, fo
     marks = table.attrs.get("fragile", {"tried": [], "rows": []})
     fragile, steady = rows.index.isin(marks["rows"]), rows.index.isin(marks["tried"])
     # How a trial ends is decided by what is measured of it, but by nothing that is compared in distribution only.
-    chaotic = max((column.replayed.chaotic for column in fragile_columns(experiment).values()), default=0.0)
+    chaotic_columns = fragile_columns(experiment)
+    chaotic = max((column.replayed.chaotic for column in chaotic_columns.values()), default=0.0)
     status = Column("status", "event", replay=Replay(chaotic=chaotic))
     alike = (rows["status"] == found["status"]).to_numpy(float)
     columns = {"status": (status, 0.0, np.ones(len(rows)), alike)}
@@ -140,8 +141,8 @@ def refusals(experiment: Experiment, table: pd.DataFrame, rows: pd.DataFrame, fo
         columns[name] = column, typical(column, table, name), numbers(rows[name]), numbers(found[name])
     said = []
     for name, (column, median, *values) in columns.items():
-        # A mark says that some chaotic column comes out otherwise; the columns that are not chaotic hold in every row.
-        use = ~fragile if 0 < column.replayed.chaotic < 1 else np.ones(len(rows), bool)
+        # A mark says that some chaotic column comes out otherwise; all else, and how a trial ended, holds in every row.
+        use = ~fragile if name in chaotic_columns else np.ones(len(rows), bool)
         if why := refusal(column, median, *(part[use] for part in values), steady[use]):
             said.append(f"{name}: {why}")
     return said

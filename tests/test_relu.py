@@ -7,7 +7,6 @@ import pytest
 from loops import relu_descent
 
 from neurec_core.dynamics import _relu_course, relu
-from neurec_core.dynamics import relu_kernels as kernels
 from neurec_core.dynamics.relu import End, descend
 from neurec_core.params import BadInput
 

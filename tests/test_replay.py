@@ -40,8 +40,7 @@ def test_rows_that_hang_on_the_last_bit_are_marked(published):
     marks = table.attrs["fragile"]  # `make fragile` writes them
     assert set(replays.part(experiment, table, replays.USUAL).index) <= set(marks["tried"])
     assert set(marks["rows"]) <= set(marks["tried"])
-    most = max(column.replayed.chaotic for column in columns.values())
-    assert len(marks["rows"]) <= replays.allowed(len(marks["tried"]), most)
+    assert len(marks["rows"]) <= len(marks["tried"]) / 5  # more would leave too little to compare
 
 
 # ------------------------------------------------------------------------ a comparison that cannot refuse shows nothing
@@ -118,6 +117,9 @@ def test_a_marked_row_may_differ_in_its_chaotic_columns_only():
     assert not replays.refusals(toy, rows, rows, rows.assign(size=[1.0, 1.0, 5.0, 1.0]))
     assert replays.refusals(toy, rows, rows, rows.assign(size=[5.0, 5.0, 1.0, 1.0]))
     assert replays.refusals(toy, rows, rows, rows.assign(heads=[True, True, False, True]))
+    several = pd.concat([rows] * 10, ignore_index=True)
+    several.attrs["fragile"] = {"tried": list(range(40)), "rows": list(range(20))}
+    assert replays.refusals(toy, several, several, several.assign(status=["lost"] * 20 + ["solved"] * 20))
 
 
 def test_another_status_is_refused():
