@@ -232,7 +232,7 @@ def test_bounds_of_simplices_hold_inside_them():
         X, v = instance(3, seed)
         chi = unit(np.linalg.inv(X).T)
         for K, _ in parts(3)[3:]:
-            part = dual_basis.Part(chi, v, tuple(K))
+            part = dual_basis._Part(chi, v, tuple(K))
             for _ in range(3):
                 for simplex, bound in zip(part.simplices, part.bounds, strict=True):
                     P = unit(rng.dirichlet(np.ones(2), 100) @ simplex)

@@ -374,7 +374,7 @@ ONES = np.ones((1, 2, 3))
         (lambda: tangent_rank(ONES * np.nan), r"J \(derivatives\) must be finite, got 6 of 6 entries"),
         (lambda: leakage(ONES, ONES[:, :0], ONES[:, 0]), r"J_test \(derivatives\) must be an"),
         (lambda: deep(0, [1]), r"d \(inputs\) must be a whole number in \[1, inf\), got 0"),
-        (lambda: deep(3, [2, 0]), r"hidden \(neurons of the hidden layers\) must be .*, got \(2, 0\)"),
+        (lambda: deep(3, [2, 0]), r"hidden \(neurons of the hidden layers\) must be .*, got \[2, 0\]"),
         (lambda: deep_nets.embedded(deep(3, [3, 2]), np.ones((1, 23)), deep(3, [3, 1])), r"at least \(3, 3, 2, 1\)"),
         (lambda: deep_nets.embedded(deep(3, [2]), np.ones((1, 11)), deep(3, [2], biases=False)), r"and no biases$"),
         (lambda: Ranks(architecture="fc", d=100, s=3), r"^d, s, k and factor must give a .* at most 7e\+07 entries"),

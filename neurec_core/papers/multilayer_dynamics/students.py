@@ -189,7 +189,9 @@ def teacher(params: Setup, draws: Draws) -> DeepNet:
     if params.standardized == "with":
         y = states(DeepNet(tuple(layers)), X, form)[-1]
         (W, b), size = layers[-1], y.std(axis=1)
-        layers[-1] = Layer(W / size[:, None], (b - y.mean(axis=1)) / size)
+        size = np.where(size > 0, size, 1.0)  # an output that does not vary is brought to mean 0 only
+        with np.errstate(over="ignore"):  # one that hardly varies may leave the range of floats: the trial diverges
+            layers[-1] = Layer(W / size[:, None], (b - y.mean(axis=1)) / size)
     return DeepNet(tuple(layers))
 
 
