@@ -91,7 +91,8 @@ def _check_scheduler(address: str) -> None:
 
     def listen() -> None:
         try:
-            answers.append(asyncio.run(ask())["packages"]["distributed"])
+            versions = asyncio.run(ask())
+            answers.append((versions["packages"]["distributed"], ".".join(versions["host"]["python"].split(".")[:2])))
         except Exception as error:  # whatever somebody else's program, or another Dask, makes of it
             answers.append(error)
 
@@ -102,9 +103,12 @@ def _check_scheduler(address: str) -> None:
     if not answers or isinstance(answers[0], Exception):
         reason = _line(answers[0]) if answers else f"nothing was said for {PATIENCE_SECONDS:g} s"
         raise BadInput(f"{WHAT} does not answer, got {address!r}: {reason}")
-    if answers[0] != (here := importlib.metadata.version("distributed")):
-        versions = f"Dask {answers[0]} there, {here} here"
-        raise BadInput(f"{WHAT} must run the same version, got {address!r}: {versions}")
+    # What travels as bytecode is read by the same minor version of Python only.
+    here = importlib.metadata.version("distributed"), f"{sys.version_info.major}.{sys.version_info.minor}"
+    for name, theirs, ours in zip(("Dask", "Python"), answers[0], here, strict=True):
+        if theirs != ours:
+            versions = f"{name} {theirs} there, {ours} here"
+            raise BadInput(f"{WHAT} must run the same version, got {address!r}: {versions}")
 
 
 def _check_workers(client: Any, scheduler: str) -> None:

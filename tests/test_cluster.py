@@ -93,15 +93,17 @@ def test_who_does_not_speak_dask_is_one_line(who, monkeypatch, capfd, request, t
     assert capfd.readouterr().err == ""
 
 
-def test_another_version_of_dask_is_one_line(running, monkeypatch):
+@pytest.mark.parametrize(
+    ("part", "older", "words"),
+    [
+        ("packages", {"distributed": "2020.1.0"}, rf"Dask 2020\.1\.0 there, {distributed.__version__} here"),
+        ("host", {"python": "3.9.1.final.0"}, rf"Python 3\.9 there, {sys.version_info[0]}\.{sys.version_info[1]} here"),
+    ],
+)
+def test_another_version_is_one_line(running, part, older, words):
     versions = running.scheduler.versions
-
-    def older():
-        known = versions()
-        return known | {"packages": known["packages"] | {"distributed": "2020.1.0"}}
-
-    running.scheduler.handlers["versions"] = older
-    with pytest.raises(BadInput, match=rf"same version, got .*: Dask 2020\.1\.0 there, {distributed.__version__} here"):
+    running.scheduler.handlers["versions"] = lambda: versions() | {part: versions()[part] | older}
+    with pytest.raises(BadInput, match=rf"same version, got .*: {words}"):
         run(scheduler=running.scheduler_address)
 
 
