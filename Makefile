@@ -58,7 +58,7 @@ golden: $(READY)  ## write the golden rows of tests again (EXPERIMENTS="paper.ex
 
 fragile: $(READY)  ## mark the published rows whose outcome hangs on the last bit (EXPERIMENTS="paper.experiment ..." for some)
 	set -e; for kernels in plain Nehalem numba numpy torch; do \
-	  $(BIN)/python tests/kernels.py $$kernels $(BIN)/python tests/fragile.py $(EXPERIMENTS); done
+	  $(BIN)/python tests/kernels.py $$kernels $(BIN)/python tests/fragile.py $$kernels $(EXPERIMENTS); done
 
 KERNELS ?= plain
 # What rests on rounding: solvers, trainings, decisions.

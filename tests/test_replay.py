@@ -38,6 +38,7 @@ def test_rows_that_hang_on_the_last_bit_are_marked(published):
         assert "fragile" not in table.attrs
         return
     marks = table.attrs["fragile"]  # `make fragile` writes them
+    assert marks["kernels"] == ["Nehalem", "numba", "numpy", "plain", "torch"]
     assert set(replays.part(experiment, table, replays.USUAL).index) <= set(marks["tried"])
     assert set(marks["rows"]) <= set(marks["tried"])
     assert len(marks["rows"]) <= len(marks["tried"]) / 5  # more would leave too little to compare
