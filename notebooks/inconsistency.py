@@ -231,7 +231,7 @@ tail.round(4)
 # %% [markdown]
 # The first constant belongs to the step size $1/\lambda_{\max}$, with which all slopes are fitted in one jump. The law leaves out the neurons that
 # this jump carries through $a_i = 0$ to the other side, where they may still reach a point. The simulation follows them. To first order they raise the
-# constant, as `tests/test_inconsistency.py` computes, but by far less than these tables resolve: the standard error of 10,000 networks of one width is 3 to 5 %.
+# constant by a quarter of a percent, far less than these tables resolve: the standard error of 10,000 networks of one width is 3 to 5 %.
 # Below $m = 100$ the simulation crosses more often than the law says:
 
 # %%
