@@ -309,6 +309,14 @@ def test_what_is_recovered_without_cones_is_recovered_with_them():
     assert 0 < relaxed.sum() < exact.sum() < len(pairs)
 
 
+def test_weights_whose_squares_vanish_stay_in_their_null_spaces():
+    X, D = np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([[True], [False]])
+    for size in (1.0, 1e-100):
+        assert np.allclose(decode.into_cones(X, D, np.array([[size], [0.0]])), [[size], [-size]], rtol=1e-8, atol=0)
+    faint = np.array([[1e-200], [0.0]])
+    assert np.array_equal(decode.into_cones(X, D, faint), faint)
+
+
 def test_proofs_over_short_ranks_hold_for_the_network():
     unique, moved = 0, 0
     for trial in range(25):

@@ -176,7 +176,7 @@ def normalized(
 def into_cones(X: np.ndarray, D: np.ndarray, U: np.ndarray) -> np.ndarray:
     """Weights moved in the null spaces of D_j X, which changes no D_j X u_j, to where a ReLU unit has pattern j.
 
-    The shortest such moves; weights for which there is none stay where they are.
+    The shortest such moves; weights for which there is none, and weights below 1e-162, stay where they are.
 
     Parameters
     ----------
@@ -186,9 +186,11 @@ def into_cones(X: np.ndarray, D: np.ndarray, U: np.ndarray) -> np.ndarray:
     """
     moved = U.copy()
     for j in np.flatnonzero(((X @ U > 0) & ~D).any(axis=0)):
+        if not (size := np.linalg.norm(U[:, j])):
+            continue
         found = factors(X, D[:, [j]])
         closed, null = X[~D[:, j]], found.V[0][:, ~found.kept[0]]
-        sizes, size = np.linalg.norm(closed, axis=1), np.linalg.norm(U[:, j])
+        sizes = np.linalg.norm(closed, axis=1)
         # min ||z|| s.t. closed (u + null z) <= 0, as non-negative least squares (Lawson and Hanson, ch. 23). Weights on
         # the boundary of the cone leave no room but that of rounding.
         rows = np.vstack([-(closed @ null).T, closed @ U[:, j] / size - ROUNDING * sizes])
