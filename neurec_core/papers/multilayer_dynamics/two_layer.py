@@ -104,7 +104,7 @@ def student(params: TwoLayer, wise: DeepNet, draws: Draws) -> DeepNet:
 def cloud(params: TwoLayer, wise: DeepNet, draws: Draws, name: str, number: int) -> np.ndarray:
     """Normal points; or a third of them on the teacher's boundaries, and two thirds as far on one side as on the other.
 
-    Those near boundaries have norm s sqrt(d).
+    Those near boundaries have norm s sqrt(d), or are the origin where a boundary goes through it.
 
     **Source**: tian2020student, its code (theory_suggest_train).
     """
@@ -118,7 +118,8 @@ def cloud(params: TwoLayer, wise: DeepNet, draws: Draws, name: str, number: int)
     on = base - ((base * w).sum(axis=2) + bias)[..., None] * w
     far = params.shift + params.shift_range * draws.uniform(f"{name} shifts", number)[:, np.arange(number) // 3 * 3]
     X = on + (far * np.array([0.0, 1.0, -1.0])[np.arange(number) % 3])[..., None] * w
-    return X * (params.data_std * params.d**0.5 / np.linalg.norm(X, axis=2, keepdims=True))
+    sizes = np.linalg.norm(X, axis=2, keepdims=True)
+    return X * (params.data_std * params.d**0.5 / np.where(sizes > 0, sizes, 1.0))
 
 
 def sample(params: TwoLayer, draws: Draws) -> Problem:
