@@ -108,21 +108,21 @@ class Landscape:
         """The least mean squared error with units (m,) in these signed cells."""
         if not len(units):
             raise BadInput("units (signed cells) must be at least one")
-        return self.loss_of(units)
+        return self._loss(units)
 
-    def loss_of(self, units: np.ndarray) -> float:
+    def _loss(self, units: np.ndarray) -> float:
         """As `loss`, in searches, whose units are signed cells by construction."""
         key = tuple(sorted(set(units.tolist())))
         if key not in self._known:
-            self._known[key] = self.residual_of(np.array(key))[1]
+            self._known[key] = self._residual(np.array(key))[1]
         return self._known[key]
 
     @checked(self=FAN, units=CELLS)
     def residual(self, units: np.ndarray) -> tuple[np.ndarray, float]:
         """Labels less the outputs of the best units in distinct signed cells, and their mean square."""
-        return self.residual_of(units)
+        return self._residual(units)
 
-    def residual_of(self, units: np.ndarray) -> tuple[np.ndarray, float]:
+    def _residual(self, units: np.ndarray) -> tuple[np.ndarray, float]:
         """As `residual`, in searches."""
         self.solves += 1
         A = np.hstack([self._blocks[u] if u >= 0 else -self._blocks[~u] for u in units.tolist()])

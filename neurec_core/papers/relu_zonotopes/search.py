@@ -74,7 +74,7 @@ def greedy(land: Landscape, units: np.ndarray, rule: str = "greedy") -> Walk:
     while True:
         best, target = None, losses[-1] - enough
         for near in moves(land, path[-1]):
-            loss = land.loss_of(near)
+            loss = land._loss(near)
             if loss < target:
                 best, target = near, loss
                 if rule == "first":
@@ -165,7 +165,7 @@ def exhaustive(land: Landscape, m: int) -> Best:
             chunk = chunk[~np.bitwise_and.reduce(bits[chunk], axis=1).any(axis=1)]
         own = []
         while len(chunk) and bounds[first] < loss - enough:
-            residual, found = land.residual_of(np.unique(chunk[0]))
+            residual, found = land._residual(np.unique(chunk[0]))
             if found < loss:
                 units, loss = chunk[0], found
             own.append(_polar(land, residual))
