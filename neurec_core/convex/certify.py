@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import lapack
 
-from ..arguments import array, checked, indices, record, whole, wholes
-from ..params import BadInput
+from ..arguments import array, checked, indices, record, whole
 from ._points import RANK_TOLERANCE
 from ._rounding import EQUAL, dual_rounding, independent, largest_other, screened_norms, settles
 from ._rounding import STRICT as STRICT
@@ -35,12 +34,10 @@ class Plant(NamedTuple):
     sizes: np.ndarray
 
     @classmethod
-    @checked(index=wholes("blocks"), W=array("weights", "d k", empty=True))
+    @checked(W=array("weights", "d k", empty=True), index=indices("blocks", "k", "p"))
     def of(cls, index: np.ndarray, W: np.ndarray) -> Plant:
         """The plant with weights W (d, k) in the blocks `index`; neurons that share a block are added up."""
-        if len(index) != W.shape[1]:
-            raise BadInput(f"index (blocks) must be {W.shape[1]} whole numbers, one per column of W, got {len(index)}")
-        blocks, place = np.unique(np.array(index, np.int64), return_inverse=True)
+        blocks, place = np.unique(index, return_inverse=True)
         merged = np.zeros((len(W), len(blocks)))
         np.add.at(merged.T, place, W.T)
         sizes = np.linalg.norm(merged, axis=0)
