@@ -14,7 +14,7 @@ LONG = 500
 # A group costs as much as this, and this for each of its lanes, over the number of points, in free neurons (measured).
 COST, PER_LANE = 40, 2
 # Crossings that one call of the kernel has room for, and crossings returned at most.
-ROOM, TOLD = 1 << 11, 1_000_000
+ROOM, MOST_CROSSINGS = 1 << 11, 1_000_000
 # Iterations that the tail tries at first.
 FIRST = 2000
 
@@ -112,7 +112,7 @@ class Course:
         kernels.outputs(lanes, out)
         while why == kernels.FULL:
             why, k, self.loss, clock = kernels.run(lanes, self.data, notes, out, k, last, target, clock)
-            self._tell(notes.crossings[: notes.counts[1]].copy())
+            self._record(notes.crossings[: notes.counts[1]].copy())
             notes.counts[1] = 0
         self.spent["neurons" if len(lanes.ids) else "groups"] += k - begun
         n = notes.counts[0]
@@ -127,14 +127,14 @@ class Course:
         for group in self.groups:
             before, self.H[group.ids] = self.H[group.ids] > 0, self.W[group.ids] @ self.X.T
             who, point = np.nonzero((self.H[group.ids] > 0) != before)  # in the step that used up the clock
-            self._tell(np.column_stack([np.full(len(who), k), group.ids[who], point]))
+            self._record(np.column_stack([np.full(len(who), k), group.ids[who], point]))
         return why, k
 
-    def _tell(self, crossings: np.ndarray) -> None:
-        """Keep them, as long as there are not too many."""
+    def _record(self, crossings: np.ndarray) -> None:
+        """Record crossings, as long as there are not too many."""
         if len(crossings):
             self.crossed = int(crossings[:, 0].max())
-            if sum(map(len, self.crossings)) < TOLD:
+            if sum(map(len, self.crossings)) < MOST_CROSSINGS:
                 self.crossings.append(crossings)
 
     def _placed(

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..arguments import array, ascending, checked, number, whole
 from . import relu_kernels as kernels
-from ._relu_course import TOLD, Course
+from ._relu_course import MOST_CROSSINGS, Course
 
 # Steps until all patterns are looked at again, doubled as long as that leaves no fewer lanes.
 PATIENCE, MOST, FEWER = 512, 1 << 24, 0.75
@@ -137,5 +137,5 @@ def _ended(course: Course, end: End, k: int) -> Descended:
     none = (np.zeros(0, np.int64), np.zeros(0), np.zeros((0, m, d)), np.zeros((0, m)))
     at, losses, Ws, As = (np.concatenate(part) for part in zip(none, *course.noted, strict=True))
     at, losses, Ws, As = (part[: np.searchsorted(at, k, side="right")] for part in (at, losses, Ws, As))
-    crossings = np.concatenate([np.zeros((0, 3), np.int64), *course.crossings])[:TOLD]
+    crossings = np.concatenate([np.zeros((0, 3), np.int64), *course.crossings])[:MOST_CROSSINGS]
     return Descended(course.W, course.a, k, float(course.loss), end, at, losses, Ws, As, course.spent, crossings)
