@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from neurec_core.draws import Draws
-from neurec_core.dynamics import _fused, matrix_rule, online
+from neurec_core.dynamics import _fused, matrix_rule
 from neurec_core.dynamics._fused import Pair
 from neurec_core.dynamics.batches import batches
 from neurec_core.params import BadInput
@@ -121,25 +121,6 @@ def test_many_steps_are_those_of_the_plain_loop(rule):
             # 60 steps, each of which rounds at 1e-16; neighbouring paths hardly part.
             assert np.allclose(ours[b], theirs, rtol=0, atol=1e-12)
     assert not end.diverged.any()
-
-
-@each_rule
-@pytest.mark.parametrize("biases", [True, False])
-def test_the_kernel_for_one_input_takes_the_same_steps(rule, biases):
-    student, teacher = nets(2, (10, 40, 30), 0), nets(2, (10, 8, 30), 1)
-    if not biases:
-        # Else nothing settles, and paths part tenfold every 30 steps.
-        student, teacher = (
-            [unit(W * (np.arange(W.shape[1]) < W.shape[1] - 1)[:, None]) for W in net] for net in (student, teacher)
-        )
-    options = {"rule": rule, "rate": 0.02, "steps": 500, "biases": biases, "log": [0, 123, 499]}
-    many = matrix_rule.ascend(teacher, student, Draws(0, [0, 5]), batch=1, **options)
-    compiled = online.ascend(teacher, student, Draws(0, [0, 5]), **options)
-    for ours, theirs in zip([*compiled.weights, *compiled.noted], [*many.weights, *many.noted], strict=True):
-        # 500 steps that round at 1e-16 each; no path is sensitive enough to lose four digits.
-        assert np.allclose(ours, theirs, rtol=0, atol=1e-12)
-    assert np.array_equal(compiled.at, many.at)
-    assert biases != (not any(W[:, -1].any() for W in compiled.weights))
 
 
 @each_rule
@@ -311,12 +292,11 @@ def test_the_published_sums_are_means_with_a_larger_step():
     assert all(np.allclose(a, b, rtol=0, atol=1e-13) for a, b in zip(*(e.weights for e in ends), strict=True))
 
 
-@pytest.mark.parametrize("engine", [matrix_rule, online])
-def test_a_network_that_is_lost_harms_no_other(engine):
+def test_a_network_that_is_lost_harms_no_other():
     teacher, start = pairs()
     wild = [V.copy() for V in teacher]
     wild[1][1] *= 1e300
-    calm, mixed = (engine.ascend(V, start, Draws(0, range(3)), rate=0.1, steps=20) for V in (teacher, wild))
+    calm, mixed = (matrix_rule.ascend(V, start, Draws(0, range(3)), rate=0.1, steps=20) for V in (teacher, wild))
     assert mixed.diverged.tolist() == [False, True, False]
     assert not all(np.isfinite(W[1]).all() for W in mixed.weights)
     assert all(np.array_equal(a[[0, 2]], b[[0, 2]]) for a, b in zip(calm.weights, mixed.weights, strict=True))
@@ -325,8 +305,7 @@ def test_a_network_that_is_lost_harms_no_other(engine):
 def test_what_is_given_stays_as_it_is():
     teacher, start = pairs()
     before = [W.copy() for W in (*teacher, *start)]
-    for engine in (matrix_rule, online):
-        engine.ascend(teacher, start, Draws(0, range(3)), rate=0.1, steps=3)
+    matrix_rule.ascend(teacher, start, Draws(0, range(3)), rate=0.1, steps=3)
     assert all(np.array_equal(a, b) for a, b in zip(before, (*teacher, *start), strict=True))
 
 
@@ -376,5 +355,3 @@ def test_what_is_for_two_layers_says_so():
     teacher, start = pairs("four")
     with pytest.raises(BadInput, match=r"rule \(of the steps\) must be one of matrix, exact, gradient for 4 layers"):
         matrix_rule.ascend(teacher, start, Draws(0, range(3)), rule="population", rate=0.1, steps=1)
-    with pytest.raises(BadInput, match=r"start \(weights of the layers\) must have 2 layers"):
-        online.ascend(teacher, start, Draws(0, range(3)), rate=0.1, steps=1)

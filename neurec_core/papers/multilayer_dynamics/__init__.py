@@ -10,7 +10,6 @@ The texts of both papers were not at hand: what is stated of them comes from the
 equation                                        function
 ==============================================  ======================================================================
 matrix rule, all its variants                   `neurec_core.dynamics.matrix_rule.ascend`
-the same with one input per step                `neurec_core.dynamics.online.ascend`
 its expectation over normal inputs              `neurec_core.dynamics.gaussian.population`
 L, L*, H, H*, beta, beta* of a batch            `neurec_core.papers.multilayer_dynamics.measures.products`
 beta(x) sample by sample                        `neurec_core.papers.multilayer_dynamics.measures.per_sample_beta`

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
@@ -143,23 +143,20 @@ def solve(params: MatrixNets, problem: Problem, draws: Draws) -> Solution:
 def advance(
     params: MatrixNets, teacher: list[np.ndarray], start: list[np.ndarray], draws: Draws, log: tuple[int, ...] = ()
 ) -> Ascended:
-    """The student from `start` on, noted at the iterations `log`; one input per step takes a kernel made for that."""
-    rule = params.rule.removesuffix("_summed")
-    options: dict[str, Any] = {
-        "rule": rule,
-        "rate": params.rate,
-        "steps": params.iterations,
-        "biases": params.biases == "with",
-        "log": log,
-    }
-    usual = len(start) == 2 and rule != "population" and params.inputs == "fresh"
-    if params.batch == 1 and usual:
-        from ...dynamics import online
-
-        return online.ascend(teacher, start, draws, **options)
+    """The student from `start` on, noted at the iterations `log`."""
     from ...dynamics import matrix_rule
 
     return matrix_rule.ascend(
-        teacher, start, draws, batch=params.batch, sampling=params.sampling, fresh=params.inputs == "fresh",
-        summed=params.rule == "exact_summed", **options,
-    )  # fmt: skip
+        teacher,
+        start,
+        draws,
+        rule=params.rule.removesuffix("_summed"),
+        rate=params.rate,
+        steps=params.iterations,
+        biases=params.biases == "with",
+        log=log,
+        batch=params.batch,
+        sampling=params.sampling,
+        fresh=params.inputs == "fresh",
+        summed=params.rule == "exact_summed",
+    )
