@@ -1,7 +1,7 @@
 """Small tanh networks on few points: a module in a loop, as one writes it in torch, beside the compiled steps.
 
 Both in float64, from the same weights, on the same points of the paper's target; all on one thread. Then what the
-choices in `neurec_core` rest on: which method is fastest at which width, and whether a finish by Levenberg and
+choices in `neurec_core` rest on: what torch takes on the CPU, and whether a finish by Levenberg and
 Marquardt may stand for most of the steps.
 """
 
@@ -172,22 +172,18 @@ def whole(name: str, factor: int) -> dict[str, object]:
 
 
 def methods(name: str, factor: int) -> dict[str, object]:
-    """One row: a step of a network by each method on 32 points, and two of them on fewer and more."""
-    few, some, us = max(2, 60 // factor), max(100, 10_000 // factor), {}
-    for n in SIZES:
-        params = SampleSweep(architecture=name, factor=factor, n=n, step=0.1)
-        one, many = case(params), case(params, TOGETHER)
-        runs = [partial(one.train, some, method="points"), partial(one.train, some, method="neurons")]
-        if n == SIZES[1]:
-            runs.append(partial(many.train, few, method="batched"))
-        us[n] = np.array(cpu(*runs, rounds=5)) / [some, some, few * TOGETHER][: len(runs)] * 1e6
+    """One row: a step of a network by each method on 32 points."""
+    few, some = max(2, 60 // factor), max(100, 10_000 // factor)
+    params = SampleSweep(architecture=name, factor=factor, n=32, step=0.1)
+    one, many = case(params), case(params, TOGETHER)
+    runs = [partial(one.train, some, method="compiled"), partial(many.train, few, method="batched")]
+    us = np.array(cpu(*runs, rounds=5)) / [some, few * TOGETHER] * 1e6
     return {
         "architecture": name,
         "width": factor,
-        "see the same": one.net.m // len(np.unique(one.net.inputs, axis=1).T),
-        **{f"{method} (us)": f"{t:.3g}" for method, t in zip(tanh.METHODS, us[SIZES[1]], strict=True)},
-        "chosen": tanh.fastest(one.net, one.y.shape[1]),
-        **{f"points/neurons, n = {n}": f"{us[n][0] / us[n][1]:.2f}" for n in SIZES},
+        "compiled (us)": f"{us[0]:.3g}",
+        "batched (us)": f"{us[1]:.3g}",
+        "batched/compiled": f"{us[1] / us[0]:.2f}",
     }
 
 

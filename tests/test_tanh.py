@@ -1,4 +1,4 @@
-"""Training tanh networks: three methods against a plain loop and against torch, ends, the finish, bad input."""
+"""Training tanh networks: two methods against a plain loop and against torch, ends, the finish, bad input."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_images_and_single_points_are_trained_alike():
 
 
 @pytest.mark.parametrize("optimizer", ["gd", "adam"])
-@pytest.mark.parametrize("method", ["points", "neurons"])
+@pytest.mark.parametrize("method", tanh.METHODS)
 def test_a_torch_module_ends_at_the_same_weights(optimizer, method):
     net = architecture("ws", 5, 3, 4, output_bias=True)
     theta, X, y = instance(net, B=1)
@@ -256,8 +256,8 @@ def test_the_benchmark_still_runs():
         ({"optimizer": "adm"}, r"unknown optimizer 'adm': did you mean adam\?"),
         ({"method": "lanes"}, r"unknown method 'lanes'"),
         (
-            {"method": "points", "dtype": "float32"},
-            r"dtype \(numbers computed with\) must be float64 for method points",
+            {"method": "compiled", "dtype": "float32"},
+            r"dtype \(numbers computed with\) must be float64 for method compiled",
         ),
         ({"dtype": "float16"}, r"unknown dtype 'float16'"),
         ({"X": np.ones((3, 7, 4))}, r"X \(inputs\) must be an array of shape \(B, n, d\) = .*, got \(3, 7, 4\)"),

@@ -74,13 +74,6 @@ def combine(u, n, out, first, stride, c, k):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST)
-def copy(u, n, out, v):  # type: ignore[no-untyped-def]
-    """Copy a row."""
-    for j in range(n):
-        u[out + j] = u[v + j]
-
-
-@njit(fastmath=FAST)
 def pull(u, n, q, t, r, a):  # type: ignore[no-untyped-def]
     """q = a r (1 - t^2), with its sum and that of r t."""
     outer, inner = 0.0, 0.0
@@ -91,13 +84,6 @@ def pull(u, n, q, t, r, a):  # type: ignore[no-untyped-def]
         u[q + j] = one
         inner += one
     return outer, inner
-
-
-@njit(fastmath=FAST)
-def spread(u, n, q, t, a, r):  # type: ignore[no-untyped-def]
-    """q = a r (1 - t^2) for one r."""
-    for k in range(n):
-        u[q + k] = r * u[a + k] * (1 - u[t + k] * u[t + k])
 
 
 @njit(fastmath=FAST)

@@ -1,8 +1,8 @@
 """Full-batch training of two-layer tanh networks of any architecture, many of a shape: arrays in, arrays out.
 
 The mean squared error, without 1/2, is minimised by gradient descent or by Adam from a given start, step by step as a
-plain loop would, in float64. Three methods take the same steps: two compiled ones, with the points or the neurons side
-by side, one network at a time; and one in torch with all networks in a batch, for a graphics processor.
+plain loop would, in float64. Two methods take the same steps: a compiled one, one network at a time, and one in torch
+with all networks in a batch, for a graphics processor.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from ..params import BadInput
 from ..tanh_nets import Architecture
 
 OPTIMIZERS = {"gd": False, "adam": True}
-METHODS = {"points": "points", "neurons": "neurons", "batched": "batched"}
-# Neurons that see the same inputs, per point, from which on they are put side by side: `benchmarks/small_nets.py`.
-MANY = 2
+METHODS = ("compiled", "batched")
 
 
 class Run(NamedTuple):
@@ -80,7 +78,7 @@ def train(
     weight_decay : added to the gradient, times the weights, as in torch; >= 0
     tolerance : of the mean squared error on the training points; looked at before each step
     snapshots : steps at which weights are noted, ascending
-    method : a key of `METHODS`; None takes what is fastest for the shape
+    method : "compiled" or "batched"; None takes the compiled one on the CPU in float64
     dtype : "float64", or "float32", which only the batched method knows
     device : where torch computes; None reads the environment's NEUREC_DEVICE, and is the CPU without it
 
@@ -91,57 +89,27 @@ def train(
     **Source**: zhang2025local, Section 5; steps, loss and stopping as spelt out here, which the paper leaves open.
     """
     rule, marks = (OPTIMIZERS[optimizer], rate, weight_decay, tolerance, steps), np.asarray(snapshots)
-    chosen = method or fastest(net, y.shape[1], dtype)
+    elsewhere = (os.environ.get("NEUREC_DEVICE") or "cpu").partition(":")[0] != "cpu"
+    chosen = method or ("batched" if elsewhere or dtype != "float64" else "compiled")
     if chosen == "batched":
         from . import _tanh_batched
 
         return _tanh_batched.train(net, theta, X, y, rule, marks, dtype, device)
     if dtype != "float64":
-        raise BadInput(f"dtype (numbers computed with) must be float64 for method {chosen}, got {dtype!r}")
-    return _one_by_one(net, theta.copy(), X, y, rule, marks, chosen)
-
-
-@checked(n=whole("points"))
-def fastest(net: Architecture, n: int, dtype: str = "float64") -> str:
-    """The method that is fastest for a network on n points: one of `METHODS`."""
-    elsewhere = (os.environ.get("NEUREC_DEVICE") or "cpu").partition(":")[0] != "cpu"
-    if dtype != "float64" or elsewhere:
-        return "batched"
-    return "neurons" if net.m >= MANY * n * len(np.unique(net.inputs, axis=1).T) else "points"
+        raise BadInput(f"dtype (numbers computed with) must be float64 for method compiled, got {dtype!r}")
+    return _one_by_one(net, theta.copy(), X, y, rule, marks)
 
 
 def _one_by_one(
-    net: Architecture, theta: np.ndarray, X: np.ndarray, y: np.ndarray, rule: Any, marks: np.ndarray, chosen: str
+    net: Architecture, theta: np.ndarray, X: np.ndarray, y: np.ndarray, rule: Any, marks: np.ndarray
 ) -> Run:
     from . import tanh_kernels as kernels
 
-    B, n = y.shape
-    parts, groups, place = _side_by_side(net)
-    theta, shots = np.ascontiguousarray(theta[:, place]), np.full((B, len(marks), net.size), np.nan)
-    ends = np.empty((B, 3))
-    for b in range(B):
-        points = np.ascontiguousarray(np.concatenate([X[b].T, np.ones((1, n))]), dtype=float)
-        labels = np.array(y[b], float)
-        ends[b] = kernels.train(theta[b], points, labels, parts, groups, chosen == "neurons", rule, marks, shots[b])
-    back = np.argsort(place)
-    return Run(theta[:, back], ends[:, 0].astype(np.int64), ends[:, 1], ends[:, 2], shots[:, :, back])
-
-
-def _side_by_side(net: Architecture) -> tuple[tuple[Any, ...], np.ndarray, np.ndarray]:
-    """The network with neurons ordered by what they see, and parameters by who reads them.
-
-    Returns its index arrays, where each group of neurons with the same inputs begins, and for each parameter its
-    place in theta.
-    """
-    _, group = np.unique(net.inputs, axis=1, return_inverse=True)
-    order = np.argsort(group.ravel(), kind="stable")
-    begin = np.flatnonzero(np.diff(group.ravel()[order], prepend=-1))
-    biases = net.biases[order] if len(net.biases) else net.biases
-    constant = [net.constant] if net.constant >= 0 else []
-    read = np.concatenate([net.weights[:, order].ravel(), biases, net.outputs[order], constant]).astype(np.int64)
-    place = np.array(list(dict.fromkeys(read.tolist())))
-    now = np.argsort(place)
-    arrays = (net.inputs[:, order], now[net.weights[:, order]], now[biases], now[net.outputs[order]])
+    B = len(y)
     # Unsigned: numba would look at signed indices for a count from the end.
-    parts = (*(array.astype(np.uint64, order="C") for array in arrays), len(place) - 1 if constant else -1)
-    return parts, np.append(begin, net.m).astype(np.uint64), place
+    arrays = (part.astype(np.uint64, order="C") for part in (net.inputs, net.weights, net.biases, net.outputs))
+    parts = (*arrays, net.constant)
+    ends, shots = np.empty((B, 3)), np.full((B, len(marks), net.size), np.nan)
+    for b in range(B):
+        ends[b] = kernels.train(theta[b], np.ascontiguousarray(X[b].T), y[b], parts, rule, marks, shots[b])
+    return Run(theta, ends[:, 0].astype(np.int64), ends[:, 1], ends[:, 2], shots)

@@ -1,4 +1,4 @@
-"""Compiled steps of two-layer tanh networks: gradients with the points, or the neurons, side by side.
+"""Compiled steps of two-layer tanh networks: gradients with the points side by side.
 
 Everything that the inner loops touch stands in rows of one flat array ``u``.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .compiled import assign, njit
-from .rows import LANES, add1, add4, combine, copy, dot1, dot4, fill, pull, spread, squash
+from .rows import LANES, add1, add4, combine, dot1, dot4, fill, pull, squash
 
 # --------------------------------------------------------------------------------------------------------- gradients
 
@@ -26,8 +26,8 @@ def residuals(u, f, n, y, c):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def by_points(u, N, d, theta, g, y, net):  # type: ignore[no-untyped-def]
-    """The loss and, in g, its gradient, with points side by side: for few neurons.
+def gradient(u, N, d, theta, g, y, net):  # type: ignore[no-untyped-def]
+    """The loss and, in g, its gradient.
 
     Rows of u, each N numbers: inputs, then outputs, pulls and the neurons.
     """
@@ -83,52 +83,6 @@ def by_points(u, N, d, theta, g, y, net):  # type: ignore[no-untyped-def]
     return loss
 
 
-@njit()
-def by_neurons(u, N, size, theta, g, y, net, groups, X, f):  # type: ignore[no-untyped-def]
-    """The same with neurons side by side, those of a group seeing the same inputs: for many neurons.
-
-    Rows of u, each N numbers: activations at each point, pulls at each point. Weights and gradient stand in u, too,
-    from ``theta`` and ``g`` on, `size` numbers; there, what neighbours in a group read stands side by side.
-    ``groups`` holds each group's first neuron, and m at the end. ``X (d + 1, n)``; ``f (n,)`` is written.
-    """
-    inputs, weights, biases, outputs, constant = net
-    s, m = weights.shape
-    n, every = len(y), np.uint64(m)
-    pulls, a, x = np.uint64(n) * N, outputs[0], np.empty(s)
-    stride = weights[1, 0] - weights[0, 0] if s > 1 else N
-    for h in range(len(groups) - 1):
-        one = groups[h]
-        k, width = np.int64(one), groups[h + 1] - one
-        first = theta + weights[0, k]
-        for j in range(n):
-            z = np.uint64(j) * N + one
-            if len(biases):
-                copy(u, width, z, theta + biases[k])
-            else:
-                fill(u, width, z, 0.0)
-            for i in range(s):
-                x[i] = X[inputs[i, k], j]
-            combine(u, width, z, first, stride, x, s)
-    squash(u, pulls, np.uint64(0))
-    for j in range(n):
-        f[j] = dot1(u, every, np.uint64(j) * N, theta + a)
-    loss, pulled = residuals(f, np.uint64(0), n, y, u[theta + np.uint64(constant)] if constant >= 0 else 0.0)
-    for j in range(n):
-        spread(u, every, pulls + np.uint64(j) * N, np.uint64(j) * N, theta + a, f[j])
-    fill(u, size, g, 0.0)
-    combine(u, every, g + a, np.uint64(0), N, f, n)
-    for h in range(len(groups) - 1):
-        one = groups[h]
-        k, width = np.int64(one), groups[h + 1] - one
-        for i in range(s):
-            combine(u, width, g + weights[i, k], pulls + one, N, X[inputs[i, k]], n)
-        if len(biases):
-            combine(u, width, g + biases[k], pulls + one, N, X[len(X) - 1], n)
-    if constant >= 0:
-        u[g + np.uint64(constant)] = pulled
-    return loss
-
-
 # ------------------------------------------------------------------------------------------------------------ training
 
 
@@ -147,38 +101,29 @@ def update(theta, g, first, second, t, adam, rate, decay):  # type: ignore[no-un
 
 
 @njit()
-def train(theta, X, y, net, groups, wide, rule, marks, shots):  # type: ignore[no-untyped-def]
+def train(theta, X, y, net, rule, marks, shots):  # type: ignore[no-untyped-def]
     """Steps until the loss is below a tolerance, is not finite, or all steps are taken.
 
-    ``theta (M,)`` is changed in place; ``X (d + 1, n)``, the last row ones; ``wide``: neurons side by side, not points;
-    ``rule`` is (adam, rate, decay, tolerance, steps); weights are noted at ``marks``, ascending, in ``shots``.
-    Returns steps taken, the loss after them and the loss when nine tenths of all steps were taken.
+    ``theta (M,)`` is changed in place; ``X (d, n)``; ``rule`` is (adam, rate, decay, tolerance, steps); weights are
+    noted at ``marks``, ascending, in ``shots``. Returns steps taken, the loss after them and the loss when nine tenths
+    of all steps were taken.
     """
     adam, rate, decay, tolerance, steps = rule
-    d, n, m, M = len(X) - 1, len(y), len(net[3]), len(theta)
-    length = -(-(m if wide else n) // LANES) * LANES
-    used = length * (2 * n if wide else d + 2 + m)
-    u = np.zeros(used + 2 * M)
-    weights, g = u[used : used + M], u[used + M :]
-    first, second = np.zeros_like(theta), np.zeros_like(theta)
-    f = np.empty(n)
-    N, at = np.uint64(length), np.uint64(used)
-    assign(weights, theta)
-    for i in range(0 if wide else d):
+    d, n, m = len(X), len(y), len(net[3])
+    length = -(-n // LANES) * LANES
+    u = np.zeros(length * (d + 2 + m))
+    g, first, second = np.zeros_like(theta), np.zeros_like(theta), np.zeros_like(theta)
+    for i in range(d):
         assign(u[i * length : i * length + n], X[i])
     earlier, noted, t = np.nan, 0, 0
     while True:
-        if wide:
-            loss = by_neurons(u, N, np.uint64(M), at, at + np.uint64(M), y, net, groups, X, f)
-        else:
-            loss = by_points(u, N, d, weights, g, y, net)
+        loss = gradient(u, np.uint64(length), d, theta, g, y, net)
         if noted < len(marks) and t == marks[noted]:
-            assign(shots[noted], weights)
+            assign(shots[noted], theta)
             noted += 1
         if t == steps - steps // 10:
             earlier = loss
         if t == steps or loss < tolerance or not np.isfinite(loss):
-            assign(theta, weights)
             return t, loss, earlier
         t += 1
-        update(weights, g, first, second, t, adam, rate, decay)
+        update(theta, g, first, second, t, adam, rate, decay)
