@@ -58,7 +58,8 @@ def compare(one: Posed) -> dict[str, Any]:
     proof: Decision = decide(one.blocks, one.y, one.plant)
     program = listing(one)
     status = programs.solve(program, REFERENCE)
-    apart = furthest(one, program) if status.usable else np.nan
+    solved = status in programs.SOLVED
+    apart = furthest(one, program) if solved else np.nan
     ours, published = proof.outcome is Outcome.UNIQUE, apart <= RECOVERY_TOLERANCE
     return {
         "recovered": ours,
@@ -66,9 +67,9 @@ def compare(one: Posed) -> dict[str, Any]:
         "equal": ours == published,
         "proof": proof.outcome.value,
         "margin": proof.margin,
-        "status": status.value,
+        "status": status,
         "furthest": apart,
-        "saved": 1 - program.value / one.plant.cost if status.usable else np.nan,
+        "saved": 1 - program.value / one.plant.cost if solved else np.nan,
     }
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from .animation import neurons
 from .experiment import Problem, Solution
 from .look import COLORS, panel_trace, stacked, style
-from .neuron_portrait import neurons
 from .params import Params
 
 POWERS: dict[str, Any] = {"type": "log", "exponentformat": "power"}

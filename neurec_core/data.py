@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arguments import array, checked, choice, number, whole
+from .arguments import array, checked, choice, whole
 from .draws import Draws
 from .nets import Net, NormalizedNet
 
@@ -133,44 +133,3 @@ def normalized_teacher(kind: str, k: int, d: int, draws: Draws) -> NormalizedNet
     """
     W = NEURONS[kind](k, d, draws)
     return NormalizedNet(W, np.ones((len(W), k)))
-
-
-@checked(d=whole("points and dimensions", "[2, inf)"), xi=number("spread", "(0, 1]"))
-def points_below(d: int, xi: float) -> tuple[np.ndarray, np.ndarray]:
-    """Points with M < 0: x_i = (1 - (d - 1) (1 - xi)/d) e_i + (1 - xi)/d sum_{k != i} e_k, teacher along (1, .., 1).
-
-    Parameters
-    ----------
-    d : points and dimensions, >= 2
-    xi : in (0, 1]: from points that are nearly one to orthogonal ones. All angles between points and teacher are below
-        45 degrees for xi < sqrt(2 (sqrt(2) - 1) / (d - 1))
-
-    Returns
-    -------
-    X (d, d) and v (d,), a unit vector
-
-    **Source**: chistikov2023learning, its family with M < 0 beside Theorem 8.
-    """
-    near = (1 - xi) / d
-    return np.full((d, d), near) + (1 - d * near) * np.eye(d), np.full(d, d**-0.5)
-
-
-@checked(d=whole("points and dimensions", "[3, inf)"), b=number("common coordinate", "(0, inf)"))
-def points_above(d: int, b: float) -> tuple[np.ndarray, np.ndarray]:
-    """Points with M > 0: b e_1, b e_1 -+ sqrt(b) e_2 + e_3, b e_1 + e_i for i > 3; teacher .8 e_1 + .6 e_3.
-
-    Parameters
-    ----------
-    d : points and dimensions, >= 3
-    b : > 0; M > 0 for b > 91/9, see `theory.margin_above`
-
-    Returns
-    -------
-    X (d, d) and v (d,), a unit vector
-
-    **Source**: chistikov2023learning, its family with M > 0 beside Theorem 8.
-    """
-    X = np.eye(d)
-    X[:, 0] = b
-    X[0, 0], X[1:3, 1], X[1:3, 2] = b, [-(b**0.5), b**0.5], 1.0
-    return X, np.concatenate([[0.8, 0.0, 0.6], np.zeros(d - 3)])

@@ -11,10 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .arguments import array, checked, count, shaped, whole, wholes
-from .params import LARGEST
-
-SHAPE = wholes("sizes")
+from .params import BadInput, received
+from .values import whole, wholes
 
 
 class Draws:
@@ -30,10 +28,9 @@ class Draws:
     BadInput : "trials (numbers of draws) must be whole numbers in [0, 9223372036854775807], got [-1]"
     """
 
-    @checked(seed=count("seed of every draw"), trials=wholes("numbers of draws", f"[0, {LARGEST}]"))
     def __init__(self, seed: int, trials: Sequence[int]) -> None:
-        self.seed = seed
-        self.trials = tuple(trials)
+        self.seed = whole("seed", "seed of every draw", seed)
+        self.trials = wholes("trials", "numbers of draws", trials)
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -45,21 +42,27 @@ class Draws:
         sequence = np.random.SeedSequence(self.seed, spawn_key=(trial, *address))
         return np.random.Generator(np.random.Philox(sequence))
 
-    @checked(shape=SHAPE)
     def normal(self, name: str, *shape: int) -> np.ndarray:
         """Independent standard normals, ``(B, *shape)``."""
+        shape = wholes("shape", "sizes", shape)
         return np.stack([self._generator(t, name, shape).standard_normal(shape) for t in self.trials])
 
-    @checked(shape=SHAPE)
     def uniform(self, name: str, *shape: int) -> np.ndarray:
         """Independent uniforms on [0, 1), ``(B, *shape)``."""
+        shape = wholes("shape", "sizes", shape)
         return np.stack([self._generator(t, name, shape).random(shape) for t in self.trials])
 
-    @checked(number=whole("draws"), p=array("probabilities", "k|B k", interval="[0, inf)"), shape=SHAPE)
     def multinomial(self, name: str, number: int, p: np.ndarray, *shape: int) -> np.ndarray:
         """Counts of `number` draws with probabilities ``p (k,)`` or ``(B, k)``, ``(B, *shape, k)``."""
-        if p.ndim == 2:
-            shaped("p", "probabilities", "(B, k)", p, (len(self), None))
-        p = np.broadcast_to(p, (len(self), np.shape(p)[-1]))
+        number, shape, p = whole("number", "draws", number), wholes("shape", "sizes", shape), self._probabilities(p)
         addresses = ((t, name, (*shape, number)) for t in self.trials)
         return np.stack([self._generator(*a).multinomial(number, q, shape) for a, q in zip(addresses, p, strict=True)])
+
+    def _probabilities(self, p: np.ndarray) -> np.ndarray:
+        """Probabilities as an array (B, k)."""
+        values = np.asarray(p, float)
+        if values.ndim not in (1, 2) or not values.size or (values.ndim == 2 and len(values) != len(self)):
+            raise BadInput(f"p (probabilities) must be an array of shape (k,) or ({len(self)}, k), got {values.shape}")
+        if not (np.isfinite(values) & (values >= 0)).all():
+            raise BadInput(f"p (probabilities) must hold numbers in [0, inf), got {received(p)}")
+        return np.broadcast_to(values, (len(self), values.shape[-1]))

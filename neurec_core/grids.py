@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .params import BadInput, Params, received
-from .scalars import count
+from .values import whole
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Grid:
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        count("independent draws per cell", 1)("trials", self.trials, {})
+        whole("trials", "independent draws per cell", self.trials, 1)
         for name, given in (("axes", self.axes), ("fixed", self.fixed)):
             if not isinstance(given, Mapping):
                 raise BadInput(f"{name} must be a dictionary of parameters, got {received(given)}")

@@ -25,7 +25,7 @@ from filelock import FileLock
 from .experiment import Status
 from .files import packed, replacing, temporary, unpacked
 from .params import BadInput
-from .scalars import location
+from .values import location
 
 FILES_A_LEVEL = 64
 STALE_SECONDS = 3600  # a temporary file this old belongs to a process that was killed
@@ -52,7 +52,7 @@ def prepare(out: str | Path) -> Path:
     ------
     BadInput : a folder that cannot be written to
     """
-    folder: Path = location("folder of the sweep")("out", out, {})
+    folder: Path = location("out", "folder of the sweep", out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with temporary(folder / "writable") as probe:

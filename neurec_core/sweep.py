@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from . import provenance
-from .arguments import checked, count
 from .cluster import ClusterFailed, check_newcomers, connect, result, submit
 from .experiment import Experiment, Grid, Status
 from .fingerprint import fingerprint
 from .params import BadInput, Params
 from .store import Store, StoreFailed
+from .values import whole
 
 # Shards handed to a cluster at a time: enough to keep a big one busy, few enough to let go of at once.
 IN_FLIGHT = 1000
@@ -52,7 +52,6 @@ class Done(NamedTuple):
     cpu_seconds: float
 
 
-@checked(seed=count("seed of every draw"), jobs=count("processes", 1))
 def sweep(
     experiment: Experiment,
     grid: Grid,
@@ -86,6 +85,7 @@ def sweep(
     SweepFailed : a disk that filled up, a worker that died again and again, or no worker left on this machine;
         in a folder, finished shards are kept
     """
+    seed, jobs = whole("seed", "seed of every draw", seed), whole("jobs", "processes", jobs, 1)
     experiment.require_rows(grid.cells * grid.trials)
     points = list(dict.fromkeys(grid.points(experiment.params)))
     if scheduler is None:  # elsewhere the workers know what they have

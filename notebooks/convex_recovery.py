@@ -63,11 +63,12 @@ import functools
 
 import numpy as np
 import pandas as pd
-from neurec_core import plots, portrait, tables, theory
+from neurec_core import plots, portrait, tables
 from neurec_core.draws import Draws
 from neurec_core.experiment import Grid
 from neurec_core.explore import explore, static
 from neurec_core.papers import convex_recovery as paper
+from neurec_core.papers.convex_recovery import theory
 from neurec_core.papers.convex_recovery.explorer import INSTANCE
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate, usable

@@ -60,11 +60,11 @@ from neurec_core.explore import explore, static
 from neurec_core.papers import local_linear_recovery as paper
 from neurec_core.papers.local_linear_recovery.dropout import condensation, cosines
 from neurec_core.papers.local_linear_recovery.explorer import INSTANCE
+from neurec_core.papers.local_linear_recovery.theory import separation_sample_size
 from neurec_core.ranks import tangent_rank
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate, threshold
 from neurec_core.tanh_nets import jacobian, placed
-from neurec_core.theory import separation_sample_size
 
 # %% [markdown]
 # ## One instance

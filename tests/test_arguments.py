@@ -20,7 +20,7 @@ import torch
 from test_house import LAYERS
 
 import neurec_core
-from neurec_core import papers, theory
+from neurec_core import papers
 from neurec_core.arguments import (
     array,
     ascending,
@@ -44,8 +44,10 @@ from neurec_core.convex.solving import solve
 from neurec_core.deep_nets import deep
 from neurec_core.draws import Draws
 from neurec_core.nets import Net
+from neurec_core.papers.convex_recovery import theory as convex_theory
 from neurec_core.papers.finite_samples.common import Network
 from neurec_core.papers.finite_samples.competitors import split_pair
+from neurec_core.papers.local_linear_recovery import theory
 from neurec_core.papers.multilayer_dynamics import measures
 from neurec_core.params import BadInput
 from neurec_core.patterns import sample
@@ -358,7 +360,7 @@ READERS = [*ROOT.glob("notebooks/*.py"), *ROOT.glob("benchmarks/*.py")]
 # What parts of experiments are handed is checked when it is made: parameters, draws, what was sampled and solved.
 CHECKED = {"params", "draws", "problem", "solution"}
 # What checks, and what runs trials, whose seeds and numbers are checked where draws are made.
-CHECKERS = {"params", "scalars", "shapes", "memory", "experiment"}
+CHECKERS = {"params", "values", "scalars", "shapes", "memory", "experiment", "draws"}
 
 
 def undeclared(name, function):
@@ -459,8 +461,8 @@ MALFORMED_CALLS = {
     "half a neuron": (lambda: deep(2, (2.5,)), "hidden (neurons of the hidden layers)"),
     "a width that is no list": (lambda: deep(2, 3), "hidden (neurons of the hidden layers)"),
     "no hidden layer": (lambda: deep(2, ()), "hidden (neurons of the hidden layers)"),
-    "no neurons": (lambda: theory.consistency_ratio(0), "k (neurons)"),
-    "a ratio that is NaN": (lambda: theory.isometry_mean_square(np.nan, "random"), "ratio (n/d)"),
+    "no neurons": (lambda: convex_theory.consistency_ratio(0), "k (neurons)"),
+    "a ratio that is NaN": (lambda: convex_theory.isometry_mean_square(np.nan, "random"), "ratio (n/d)"),
     "a kernel larger than its inputs": (lambda: theory.optimistic_sample_size("ws", 3, 5, 1), "s (kernel size)"),
     "weights of a student that are words": (lambda: measures.fan_out(["a"]), "weights[0] (weights of a layer)"),
     "points without networks": (lambda: measures.states([np.ones((1, 3, 1))], X6), "X (points)"),

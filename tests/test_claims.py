@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from neurec_core import patterns, theory
+from neurec_core import patterns
 from neurec_core.draws import Draws
 from neurec_core.experiment import Experiment, Problem, Solution, Status
 from neurec_core.nets import GatedNet, Net
@@ -20,6 +20,7 @@ from neurec_core.papers.convex_recovery import (
     SKIP_RECOVERY,
     instance,
     skip,
+    theory,
     treat,
 )
 from neurec_core.params import BadInput

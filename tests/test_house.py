@@ -33,23 +33,23 @@ PAPERS = papers.names()
 
 # Layer k imports from lower layers only; inside a layer, only what stands on its right here.
 LAYERS = {
-    "params": 0, "scalars": 0, "shapes": 0, "integers": 0, "arguments": 0,
+    "params": 0, "values": 0, "scalars": 0, "shapes": 0, "integers": 0, "arguments": 0,
     "memory": 0, "draws": 0, "columns": 0, "grids": 0, "experiment": 0,
     "nets": 1, "tanh_nets": 1, "deep_nets": 1, "ranks": 1, "specialization": 1,
-    "data": 1, "dual_basis": 1, "patterns": 1, "arrangements": 1, "zonotopes": 1, "compare": 1, "theory": 1,
+    "data": 1, "dual_basis": 1, "patterns": 1, "arrangements": 1, "zonotopes": 1, "compare": 1,
     "convex": 1, "dynamics": 1,
     "papers": 2,
     "fingerprint": 3, "provenance": 3, "files": 3, "tables": 3, "shards": 3, "store": 3, "cluster": 3, "sweep": 3,
     "batch": 3,
-    "look": 4, "plots": 4, "portrait": 4, "line_portrait": 4, "neuron_portrait": 4,
+    "look": 4, "plots": 4, "animation": 4, "portrait": 4, "line_portrait": 4, "neuron_portrait": 4,
     "bundle_portrait": 4, "kink_portrait": 4, "zonotope_portrait": 4,
     "tanh_portrait": 4, "correlation_portrait": 4, "background": 4, "explore": 4,
     "cli": 5, "__main__": 5,
 }  # fmt: skip
 WITHIN = {
     "scalars": {"params"}, "shapes": {"params", "scalars"}, "integers": {"params", "scalars", "shapes"},
-    "arguments": {"params", "scalars", "shapes", "integers"}, "draws": {"params", "arguments"},
-    "grids": {"params", "scalars"}, "memory": {"params"},
+    "arguments": {"params", "scalars", "shapes", "integers"}, "values": {"params"}, "draws": {"params", "values"},
+    "grids": {"params", "values"}, "memory": {"params"},
     "experiment": {"params", "memory", "draws", "columns", "grids"},
     "data": {"nets"}, "compare": {"nets"}, "arrangements": {"patterns"},
     "zonotopes": {"patterns", "arrangements"},
@@ -58,7 +58,8 @@ WITHIN = {
     "store": {"fingerprint", "shards", "tables"}, "batch": {"tables"},
     "sweep": {"fingerprint", "provenance", "shards", "store", "cluster", "tables"},
     "plots": {"look"}, "portrait": {"look"}, "line_portrait": {"look"},
-    "neuron_portrait": {"look"}, "bundle_portrait": {"look", "neuron_portrait"}, "tanh_portrait": {"look"},
+    "animation": {"look"}, "neuron_portrait": {"look", "animation"}, "bundle_portrait": {"look", "animation"},
+    "tanh_portrait": {"look"},
     "correlation_portrait": {"look"}, "kink_portrait": {"look"}, "zonotope_portrait": {"look"},
     "explore": {"look", "background"}, "__main__": {"cli"},
 }  # fmt: skip
@@ -68,6 +69,7 @@ ENTRANCES = {
     "torch": {
         "dynamics/descent.py",
         "dynamics/device.py",
+        "dynamics/optimizers.py",
         "dynamics/wide.py",
         "dynamics/_tanh_batched.py",
         "dynamics/deep_relu.py",
@@ -81,6 +83,7 @@ ENTRANCES = {
     "plotly": {
         "look.py",
         "plots.py",
+        "animation.py",
         "portrait.py",
         "line_portrait.py",
         "neuron_portrait.py",

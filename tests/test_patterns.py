@@ -7,8 +7,9 @@ import pytest
 from scipy.optimize import linprog
 from scipy.stats import binomtest
 
-from neurec_core import arrangements, data, patterns, theory
+from neurec_core import arrangements, data, patterns
 from neurec_core.draws import Draws
+from neurec_core.papers.convex_recovery import theory
 from neurec_core.params import BadInput
 
 

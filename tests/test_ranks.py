@@ -11,9 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurec_core import deep_nets, theory
+from neurec_core import deep_nets
 from neurec_core.deep_nets import deep
 from neurec_core.draws import Draws
+from neurec_core.papers.local_linear_recovery import theory
 from neurec_core.papers.local_linear_recovery.deep import DEEP_RANKS, DeepRanks
 from neurec_core.papers.local_linear_recovery.linearized import LINEARIZED_RECOVERY, LinearizedRecovery
 from neurec_core.papers.local_linear_recovery.ranks import RANKS, Ranks

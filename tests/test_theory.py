@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from neurec_core import data, patterns, theory
+from neurec_core import data, patterns
 from neurec_core.convex import certify
 from neurec_core.convex.blocks import Blocks
 from neurec_core.draws import Draws
+from neurec_core.papers.convex_recovery import theory
 
 
 def test_wendel_in_exact_arithmetic():

@@ -8,13 +8,13 @@ import torch
 
 from neurec_core.draws import Draws
 from neurec_core.dynamics import wide
+from neurec_core.dynamics.optimizers import OPTIMIZERS
 from neurec_core.dynamics.wide import Layers
 from neurec_core.params import BadInput
 
 B, N, D, M, BATCH = 3, 24, 3, 10, 8
 SCALES = (0.8, 0.3)
-OPTIMIZERS = list(wide.OPTIMIZERS)
-each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+each_optimizer = pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
 
 
 def nets(count=B, d=D, m=M, seed=0):

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..experiment import Experiment, Grid
 from ..params import BadInput, received, shortened, unknown
-from ..scalars import count, location
+from ..values import location, whole
 
 MOST_VALUES = 1_000_000
 TRIALS = 10  # trials per cell where neither a preset nor the user says
@@ -43,8 +43,7 @@ class Whole(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         with contextlib.suppress(ValueError):  # what is no number is refused as it was written
             value = int(value)
-        number: int = count(self.meaning, self.low)((param and param.name) or "value", value, {})
-        return number
+        return whole((param and param.name) or "value", self.meaning, value, self.low)
 
 
 class Location(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -54,8 +53,7 @@ class Location(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         meaning = param.help if isinstance(param, click.Option) else "a file or folder"
-        path: Path = location(meaning or "")(param.human_readable_name if param else "path", value, {})
-        return path
+        return location(param.human_readable_name if param else "path", meaning or "", value)
 
 
 DIR = Location()

@@ -20,21 +20,9 @@ from cvxpy.reductions.solvers.defines import SOLVER_MAP_CONIC
 from scipy import sparse
 
 from ..arguments import array, checked, number, pattern
-from ..experiment import Status
 from .decode import Factors, factors
 
-STATUSES = {
-    cp.OPTIMAL: Status.SOLVED,
-    cp.OPTIMAL_INACCURATE: Status.INACCURATE,
-    cp.INFEASIBLE: Status.INFEASIBLE,
-    cp.INFEASIBLE_INACCURATE: Status.INFEASIBLE,
-    cp.UNBOUNDED: Status.UNBOUNDED,
-    cp.UNBOUNDED_INACCURATE: Status.UNBOUNDED,
-    cp.settings.INFEASIBLE_OR_UNBOUNDED: Status.INFEASIBLE,
-    cp.USER_LIMIT: Status.LIMIT,
-    cp.SOLVER_ERROR: Status.FAILED,
-}
-
+SOLVED = (cp.OPTIMAL, cp.OPTIMAL_INACCURATE)  # what `solve` says where there is a solution
 
 # What every listing takes: the arrays of one trial.
 DATA = {"X": array("points", "n d"), "D": pattern("patterns", "n p"), "y": array("labels", "n")}
@@ -220,16 +208,16 @@ def train_normalized(X: np.ndarray, D: np.ndarray, y: np.ndarray, beta: float) -
     return cp.Problem(cp.Minimize(beta * cp.sum_squares(s) + _kept_norms(found, W, V)), limits)
 
 
-def solve(problem: cp.Problem, solver: str) -> Status:
-    """Solve in place and say how it ended; a solver that gives up is a status, not an exception."""
+def solve(problem: cp.Problem, solver: str) -> str:
+    """Solve in place and say how it ended, in CVXPY's words; a solver that gives up is a status, not an exception."""
     with warnings.catch_warnings():
         # Its status says that a solution is inaccurate, row by row.
         warnings.filterwarnings("ignore", "Solution may be inaccurate")
         try:
             problem.solve(solver=solver)
         except cp.SolverError:
-            return Status.FAILED
-    return STATUSES[problem.status]
+            return str(cp.SOLVER_ERROR)
+    return str(problem.status)
 
 
 def _blocks(X: np.ndarray, D: np.ndarray, name: str) -> cp.Variable:

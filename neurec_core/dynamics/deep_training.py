@@ -17,7 +17,7 @@ from ..arguments import array, checked, choice, number, whole
 from ..params import BadInput
 from .deep_relu import PLAIN, DeepNet, Form, Network, Pass, network
 from .device import DTYPES, one_thread
-from .wide import OPTIMIZERS
+from .optimizers import OPTIMIZERS
 
 Source = Callable[[int], np.ndarray]
 Loss = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]

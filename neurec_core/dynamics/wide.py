@@ -10,7 +10,7 @@ net's last bit does not depend on the nets trained beside it, nor, with one thre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +20,11 @@ from ..arguments import array, checked, choice, number, parts, record, whole
 from ..draws import Draws
 from ..params import BadInput
 from .device import DTYPES, one_thread, torch_device
+from .optimizers import OPTIMIZERS, Update
 
 Sample = tuple[np.ndarray, np.ndarray]
 Points = tuple[torch.Tensor, torch.Tensor]
 Net = list[torch.Tensor]  # theta = (alpha_1 X, 1)'s weights (B, d + 1, m), w (B, m), c (B, 1)
-Update = Callable[[torch.Tensor, torch.Tensor, list[torch.Tensor], int, float], None]
 LANES = 16  # hidden units come in whole vectors of the processor: those filled up stay zero
 POINTS_AT_ONCE = 256  # in evaluations, so that what is in between fits into a cache
 
@@ -48,29 +48,6 @@ class Fit(NamedTuple):
     net: Layers
     train_loss: np.ndarray
     losses: np.ndarray
-
-
-# --------------------------------------------------------------------------------------------------- optimisers
-
-
-def _gd(weight: torch.Tensor, gradient: torch.Tensor, moments: list[torch.Tensor], t: int, rate: float) -> None:
-    weight.sub_(gradient.mul_(rate))
-
-
-def _momentum(weight: torch.Tensor, gradient: torch.Tensor, moments: list[torch.Tensor], t: int, rate: float) -> None:
-    velocity = moments[0].mul_(0.9).add_(gradient)
-    weight.sub_(torch.mul(velocity, rate, out=gradient))
-
-
-def _adam(weight: torch.Tensor, gradient: torch.Tensor, moments: list[torch.Tensor], t: int, rate: float) -> None:
-    first, second = moments
-    second.mul_(0.999).add_((gradient * gradient).mul_(0.001))
-    first.mul_(0.9).add_(gradient.mul_(0.1))
-    root = torch.sqrt(second, out=gradient).mul_((1 - 0.999**t) ** -0.5).add_(1e-8)
-    weight.sub_((first * (rate / (1 - 0.9**t))).div_(root))
-
-
-OPTIMIZERS: dict[str, Update] = {"gd": _gd, "momentum": _momentum, "adam": _adam}
 
 
 # ----------------------------------------------------------------------------------------------------- training

@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from ... import theory
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import Params, param
+from . import theory
 from .instance import CITATION
 
 

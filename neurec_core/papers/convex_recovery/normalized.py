@@ -7,11 +7,10 @@ from typing import Literal
 import numpy as np
 from pydantic import model_validator
 
-from ... import theory
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution
 from ...params import param
-from . import instance, treat
+from . import instance, theory, treat
 from .instance import CITATION, Offered
 from .skip import EVERY_FOURTH, NOISE_LEVELS, PUBLISHED, twice
 

@@ -23,6 +23,18 @@ from .instance import OWN, Posed, model_of, pose, wider
 RECOVERY_TOLERANCE = 1e-4
 SEARCHES, KICKS, ROUNDS = 8, 20, 20  # of the search for adversarial patterns
 ACCEPTABLE_GAP = 1e-6  # what cone solvers call solved
+# What CVXPY says of a solve, as a trial's status.
+STATUSES = {
+    "optimal": Status.SOLVED,
+    "optimal_inaccurate": Status.INACCURATE,
+    "infeasible": Status.INFEASIBLE,
+    "infeasible_inaccurate": Status.INFEASIBLE,
+    "infeasible_or_unbounded": Status.INFEASIBLE,
+    "unbounded": Status.UNBOUNDED,
+    "unbounded_inaccurate": Status.UNBOUNDED,
+    "user_limit": Status.LIMIT,
+    "solver_error": Status.FAILED,
+}
 
 
 class Fit(NamedTuple):
@@ -116,7 +128,7 @@ def _solve_listing(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
     from ...convex import programs
 
     program, blocks, y = listing(posed, beta), posed.blocks, posed.y
-    status = programs.solve(program, solver)
+    status = STATUSES[programs.solve(program, solver)]
     if not status.usable:
         return Fit(np.full((len(posed.H), blocks.D.shape[1]), np.nan), np.full(len(y), np.nan), np.nan, None, status)
     W = listed_weights(posed, program)

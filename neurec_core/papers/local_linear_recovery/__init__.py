@@ -9,9 +9,9 @@ equation                                      function
 model rank and empirical rank                 `neurec_core.ranks.tangent_rank`
 Lemma 1, the LLR condition                    `neurec_core.ranks.leakage`
 Thm. 3, null embedding of deep networks       `neurec_core.deep_nets.embedded`
-Thms. 5 and 6, optimistic sample sizes        `neurec_core.theory.optimistic_sample_size`
-rank at a point                               `neurec_core.theory.point_rank`
-separation from other minima                  `neurec_core.theory.separation_sample_size`
+Thms. 5 and 6, optimistic sample sizes        `neurec_core.papers.local_linear_recovery.theory.optimistic_sample_size`
+rank at a point                               `neurec_core.papers.local_linear_recovery.theory.point_rank`
+separation from other minima                  `neurec_core.papers.local_linear_recovery.theory.separation_sample_size`
 training from small weights                   `neurec_core.dynamics.tanh.train`
 Figure 4, Adam with dropout                   `neurec_core.dynamics.dropout.train`
 condensation of hidden weights                `neurec_core.papers.local_linear_recovery.dropout.condensation`

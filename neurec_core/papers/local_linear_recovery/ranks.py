@@ -7,12 +7,12 @@ from typing import Literal
 import numpy as np
 from pydantic import model_validator
 
-from ... import theory
 from ...draws import Draws
 from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import BadInput, param
 from ...ranks import Rank, tangent_rank
 from ...tanh_nets import Neurons, jacobian, placed, windows
+from . import theory
 from .targets import CITATION, Target
 
 # Entries of the largest tangent matrix that is factorised, half a gigabyte.

@@ -12,7 +12,7 @@ from ...draws import Draws
 from ...experiment import Guide
 from ...params import BadInput, Params, param
 from ...tanh_nets import Architecture, Neurons, architecture, neurons, windows
-from ...theory import optimistic_sample_size
+from .theory import optimistic_sample_size
 
 CITATION = (
     "Zhang, Zhang, Zhang and Bai, Local Linear Recovery Guarantee of Deep Neural Networks at Overparameterization, "

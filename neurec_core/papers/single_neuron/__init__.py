@@ -9,8 +9,8 @@ equation                                      function
 Theorem 8, dual basis of the points           `neurec_core.dual_basis.dual_basis`
 Theorem 8, M and its sign                     `neurec_core.dual_basis.margin`
 Theorem 8, two neurons of less norm           `neurec_core.dual_basis.cheaper`
-Theorem 8, its family with M < 0              `neurec_core.data.points_below`
-Theorem 8, its family with M > 0              `neurec_core.data.points_above`
+Theorem 8, its family with M < 0              `neurec_core.papers.single_neuron.families.points_below`
+Theorem 8, its family with M > 0              `neurec_core.papers.single_neuron.families.points_above`
 least norm of all networks that fit           `neurec_core.convex.interpolation.least_norm`
 gradient descent                              `neurec_core.dynamics.relu.descend`
 the limit of shorter steps                    `neurec_core.papers.single_neuron.trajectories.shrinking_steps`

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from pydantic import model_validator
 
-from ... import data as designs
 from ...draws import Draws
 from ...dual_basis import Margin, Pair, cheaper, dual_basis, margin, obtuse
 from ...experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from ...params import BadInput, Params, param
+from . import families
 from .measures import angle
 from .setups import CITATION, SMALLEST, random_points, start
 
@@ -62,8 +62,8 @@ class MinNorm(Params):
     def _family(self) -> tuple[np.ndarray, np.ndarray]:
         """Points (d, d) and teacher (d,) of a family, the same in every trial."""
         if self.data == "above":
-            return designs.points_above(self.d, self.b)
-        return designs.points_below(self.d, self.xi)
+            return families.points_above(self.d, self.b)
+        return families.points_below(self.d, self.xi)
 
     def drawn(self, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
         """Points (B, d, d) and teachers (B, d)."""
