@@ -23,7 +23,7 @@ help:  ## this list
 setup: $(READY)  ## set up .venv (every other target does, too)
 
 # torch comes first, through pip, so that a wheel which pip is configured to find is preferred to the default one.
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[all]'
@@ -135,8 +135,8 @@ TABLES := $(addprefix convex_recovery., \
 tables: $(READY)  ## compute the committed tables again (hours; can be stopped and goes on; JOBS=2 for two processes)
 	@set -e; for table in $(TABLES); do set -- $$(echo $$table | tr : ' '); name=$${1#*.}; \
 	  $(BIN)/neurec sweep $$1 --preset $$2 --trials $$3 --jobs $(JOBS) --out runs/$$name; \
-	  if [ $$name = comparison ]; then $(BIN)/python notebooks/tables/refine_comparison.py runs/$$name $$3; fi; \
-	  $(BIN)/neurec export runs/$$name notebooks/tables/$$name.parquet; done
+	  if [ $$name = comparison ]; then $(BIN)/python -m neurec_papers.inconsistency.refine runs/$$name $$3; fi; \
+	  $(BIN)/neurec export runs/$$name neurec_papers/$${1%%.*}/tables/$$name.parquet; done
 
 picture: $(READY)  ## draw the picture of the README again
 	$(BIN)/neurec sweep convex_recovery.skip_recovery --over n=10:400:10 --over d=10:100:10 --trials 5 --out runs/picture

@@ -1,7 +1,7 @@
 """Is some direction active on every point? The published local search beside non-negative least squares.
 
 Published: maximise ||h|| subject to X h >= 0 and ||h|| <= 1 by SLSQP from one random unit vector; "yes" if
-the value exceeds 1e-6. Ours: `neurec_core.patterns.all_ones`, which returns the direction or nothing.
+the value exceeds 1e-6. Ours: `smallnets.geometry.patterns.all_ones`, which returns the direction or nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 
-from neurec_core import data, patterns
 from neurec_core.draws import Draws
+from neurec_papers.convex_recovery import data
+from smallnets.geometry import patterns
 
 TRIALS = 12
 CASES = [(20, 10), (40, 20), (80, 40), (100, 50), (120, 40), (200, 50)]

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurec_core.convex import recovery, solving
-from neurec_core.convex.blocks import Blocks
-from neurec_core.convex.cones import Cones
-from neurec_core.papers.convex_recovery.instance import Posed
-from neurec_core.papers.convex_recovery.treat import RECOVERY_TOLERANCE, listing
+from neurec_papers.convex_recovery.instance import Posed
+from neurec_papers.convex_recovery.treat import RECOVERY_TOLERANCE, listing
+from smallnets.convex import recovery, solving
+from smallnets.convex.blocks import Blocks
+from smallnets.convex.cones import Cones
 
 from .decisions import REFERENCE, draw, furthest
 

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from neurec_core.draws import Draws
-from neurec_core.dynamics import lanes, lives
-from neurec_core.dynamics.neurons import Neurons
-from neurec_core.dynamics.sides import line, split
-from neurec_core.papers.inconsistency import crossing, initial, published, training
-from neurec_core.papers.inconsistency.common import X_SIX
+from neurec_papers.inconsistency import crossing, initial, published, training
+from neurec_papers.inconsistency.common import X_SIX
+from neurec_papers.inconsistency.neurons import Neurons
+from smallnets.descent import lanes, lives
+from smallnets.descent.sides import line, split
 
 from .line import timed, with_arrays
 from .published_descent import Networks

@@ -1,7 +1,7 @@
 """Is the plant recovered? Our certificates beside a cone solver and the published tolerance, on random instances.
 
 Published: solve the program with CVXPY (here with CLARABEL) and compare every weight with the plant, to within
-1e-4. Ours: `neurec_core.convex.recovery.decide`, which proves one answer or the other; a tie is no recovery.
+1e-4. Ours: `smallnets.convex.recovery.decide`, which proves one answer or the other; a tie is no recovery.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurec_core.convex import programs
-from neurec_core.convex.recovery import Decision, Outcome, decide
 from neurec_core.draws import Draws
-from neurec_core.papers.convex_recovery import instance
-from neurec_core.papers.convex_recovery.instance import Posed
-from neurec_core.papers.convex_recovery.normalized import NormalizedRecovery
-from neurec_core.papers.convex_recovery.skip import SkipRecovery
-from neurec_core.papers.convex_recovery.treat import RECOVERY_TOLERANCE, listed_weights, listing
+from neurec_papers.convex_recovery import instance
+from neurec_papers.convex_recovery.instance import Posed
+from neurec_papers.convex_recovery.normalized import NormalizedRecovery
+from neurec_papers.convex_recovery.skip import SkipRecovery
+from neurec_papers.convex_recovery.treat import RECOVERY_TOLERANCE, listed_weights, listing
+from smallnets.convex import programs
+from smallnets.convex.recovery import Decision, Outcome, decide
 
 REFERENCE = "CLARABEL"
 SKIP = {

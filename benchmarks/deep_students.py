@@ -1,4 +1,4 @@
-"""Deep students: the published loop, one seed at a time, beside `neurec_core.dynamics.deep_training` with many at once.
+"""Deep students: the published loop, one seed at a time, beside `smallnets.descent.deep_training` with many at once.
 
 Published: torch modules, a data loader that hands over sample by sample, the teacher asked about each batch, a tape, an
 optimiser's step; single precision. Both train the same students on the same batches; weights are compared at the end.
@@ -16,11 +16,11 @@ import pandas as pd
 import torch
 
 from neurec_core.draws import Draws
-from neurec_core.dynamics import deep_relu, deep_training
-from neurec_core.dynamics.deep_training import Method
 from neurec_core.experiment import Problem
-from neurec_core.papers.multilayer_dynamics import students, two_layer
-from neurec_core.papers.multilayer_dynamics.reconstruction import Reconstruction
+from neurec_papers.multilayer_dynamics import students, two_layer
+from neurec_papers.multilayer_dynamics.reconstruction import Reconstruction
+from smallnets.descent import deep_relu, deep_training
+from smallnets.descent.deep_training import Method
 
 DEVICE = os.environ.get("NEUREC_DEVICE", "cpu")
 EPOCH = 100  # steps

@@ -1,6 +1,6 @@
 """Programs of every model, size, noise level and weight decay: our solver beside CLARABEL on the network's own listing.
 
-Draw i is the same whatever the others. `neurec_core.convex.solving.solve` must close the gap wherever CLARABEL has an
+Draw i is the same whatever the others. `smallnets.convex.solving.solve` must close the gap wherever CLARABEL has an
 answer, with the same value; the decoded network's own cost, evaluated plainly, is the third number.
 
     python -m benchmarks hard_programs            the first 40
@@ -19,10 +19,10 @@ import cvxpy as cp
 import numpy as np
 import pandas as pd
 
-from neurec_core.convex import solving
 from neurec_core.draws import Draws
-from neurec_core.papers.convex_recovery import CONVEX_TRAINING, instance, treat
-from neurec_core.papers.convex_recovery.instance import Posed
+from neurec_papers.convex_recovery import CONVEX_TRAINING, instance, treat
+from neurec_papers.convex_recovery.instance import Posed
+from smallnets.convex import solving
 
 SIGMA = (0.0, *(10.0**k for k in range(-8, 1)))
 BETA = (0.0, *(10.0**k for k in range(-9, 2)))

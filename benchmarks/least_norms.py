@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurec_core import arrangements
-from neurec_core.convex import interpolation, programs
+from smallnets.convex import interpolation, programs
+from smallnets.geometry import arrangements
 
 REFERENCE = "CLARABEL"
 CASES = [(7, 2), (9, 2), (12, 2), (20, 2), (6, 3), (8, 3), (4, 4), (6, 6)]

@@ -1,8 +1,8 @@
 """Nets with one input: the published ways to train them beside ours, a net and a step at a time.
 
 Many points: the published comparison of setups trains 100 nets in one batch, with a tape, in float32; ours is
-`neurec_core.dynamics.neurons.advance` with "prefix", in float64. Few points: the published Monte-Carlo experiment
-is NumPy, vectorised over nets, in float64; ours is "fused". All on one thread; final weights or losses are
+`neurec_papers.inconsistency.neurons.advance` with "prefix", in float64. Few points: the published Monte-Carlo
+experiment is NumPy, vectorised over nets, in float64; ours is "fused". All on one thread; final weights or losses are
 compared.
 """
 
@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from neurec_core.dynamics import neurons
-from neurec_core.dynamics.neurons import Neurons
-from neurec_core.papers.inconsistency.common import X_SIX as SIX
-from neurec_core.papers.inconsistency.common import Y_SIX as LABELS
+from neurec_papers.inconsistency import neurons
+from neurec_papers.inconsistency.common import X_SIX as SIX
+from neurec_papers.inconsistency.common import Y_SIX as LABELS
+from neurec_papers.inconsistency.neurons import Neurons
 
 N, WIDTH, NETS = 256, 512, 100
 MANY = [("gd", 0.0), ("gd", 1.0), ("adam", 1.0)]

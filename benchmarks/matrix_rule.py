@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 
 from neurec_core.draws import Draws
-from neurec_core.dynamics import matrix_rule
-from neurec_core.dynamics.batches import batches
+from neurec_papers.multilayer_dynamics import matrix_ascent as matrix_rule
+from neurec_papers.multilayer_dynamics.batches import batches
 
 D, M, OUT, RATE = 10, 20, 30, 0.05
 Net = list[torch.Tensor]

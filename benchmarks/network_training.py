@@ -1,6 +1,6 @@
 """Networks trained on planted labels: the published loop, one network at a time, beside the batch.
 
-Published: a module, a tape and torch's AdamW for each trial. Ours: `neurec_core.dynamics.descent.descend`, all
+Published: a module, a tape and torch's AdamW for each trial. Ours: `neurec_papers.convex_recovery.descent.descend`, all
 trials in one batch with gradients in closed form. Both from the same weights, in float32, with the optimiser made
 once; the final losses are compared.
 """
@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from neurec_core import data
 from neurec_core.draws import Draws
-from neurec_core.dynamics import descent
+from neurec_papers.convex_recovery import data, descent
 
 EPOCHS = 400
 CASES = [(100, 20, 40), (100, 40, 40), (200, 50, 20), (400, 100, 4)]

@@ -1,4 +1,4 @@
-"""Gradient descent of one-hidden-layer ReLU networks: the published loop in torch beside `neurec_core.dynamics.relu`.
+"""Gradient descent of one-hidden-layer ReLU networks: the published loop in torch beside `smallnets.descent.relu`.
 
 Published: two linear modules without biases, the mean squared error, a tape, an optimiser's step, and a look at the
 loss in every iteration; where it logs, all pairwise angles by arccos, a singular value decomposition and four test
@@ -14,10 +14,10 @@ import pandas as pd
 import torch
 
 from neurec_core.draws import Draws
-from neurec_core.dynamics import relu
 from neurec_core.experiment import Problem
-from neurec_core.papers.single_neuron import ALIGNMENT_VS_SCALE, measures
-from neurec_core.papers.single_neuron.setups import Setup, sample, schedule, start
+from neurec_papers.single_neuron import ALIGNMENT_VS_SCALE, measures
+from neurec_papers.single_neuron.setups import Setup, sample, schedule, start
+from smallnets.descent import relu
 
 LEAST = 1.0  # seconds over which ours is repeated
 TOY = np.array([[-0.5, 1.0], [2.0, 1.0]]), np.array([-1.0, 1.0])

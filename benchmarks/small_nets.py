@@ -24,11 +24,11 @@ import torch
 
 import neurec_core
 from neurec_core.draws import Draws
-from neurec_core.dynamics import tanh
-from neurec_core.dynamics.polish import polish
-from neurec_core.papers.local_linear_recovery.sweeps import HmktSweep, SampleSweep
-from neurec_core.papers.local_linear_recovery.training import STRICT, Training, fresh, sample
-from neurec_core.tanh_nets import Architecture, outputs
+from neurec_papers.local_linear_recovery.polish import polish
+from neurec_papers.local_linear_recovery.sweeps import HmktSweep, SampleSweep
+from neurec_papers.local_linear_recovery.training import STRICT, Training, fresh, sample
+from smallnets.descent import tanh
+from smallnets.nets.tanh_nets import Architecture, outputs
 
 from .published_modules import Module, train
 
@@ -95,8 +95,8 @@ def cpu(*contenders: Callable[[], Any], rounds: int = ROUNDS) -> list[float]:
 def compiling() -> None:
     """Print what the first calls cost, in a copy of the package: nothing compiled there, then all of it."""
     script = (
-        "import time, numpy as np; from neurec_core.dynamics import tanh, tanh_kernels;"
-        "from neurec_core.tanh_nets import architecture; net = architecture('fc', 5, 3, 1);"
+        "import time, numpy as np; from smallnets.descent import tanh, tanh_kernels;"
+        "from smallnets.nets.tanh_nets import architecture; net = architecture('fc', 5, 3, 1);"
         "begin = time.process_time();"
         "[tanh.train(net, np.zeros((B, net.size)), np.ones((B, 8, 5)), np.ones((B, 8)), steps=1, rate=0.1)"
         " for B in (1, 2)]; print(time.process_time() - begin)"

@@ -1,7 +1,7 @@
 """Full-batch training on the star: the published loop in torch, all neurons in every step, beside groups of neurons.
 
 Published: a batch of nets, float32, a tape, every neuron's pattern compared in every epoch. Ours:
-`neurec_core.dynamics.grouped.descend`, one net after another, float64, events exact. Both from the same weights with
+`smallnets.descent.grouped.descend`, one net after another, float64, events exact. Both from the same weights with
 the published step; losses are compared after the published loop's last epoch.
 """
 
@@ -14,8 +14,8 @@ import pandas as pd
 import torch
 
 from neurec_core.draws import Draws
-from neurec_core.dynamics import grouped
-from neurec_core.papers.inconsistency import star
+from neurec_papers.inconsistency import star
+from smallnets.descent import grouped
 
 OURS = 200_000
 # Neurons, nets in the published batch and its epochs: some seconds each.

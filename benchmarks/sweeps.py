@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from neurec_core.experiment import Experiment, Grid
-from neurec_core.papers.convex_recovery import NORMALIZED_RECOVERY, SKIP_RECOVERY
 from neurec_core.sweep import sweep
+from neurec_papers.convex_recovery import NORMALIZED_RECOVERY, SKIP_RECOVERY
 
 from .convex_programs import published
 from .decisions import draw

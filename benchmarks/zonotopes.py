@@ -1,4 +1,4 @@
-"""Vertices of zonotopes: plain loops beside `neurec_core.zonotopes` and the searches of `relu_zonotopes`.
+"""Vertices of zonotopes: plain loops beside `smallnets.geometry.zonotopes` and the searches of `relu_zonotopes`.
 
 No code was published. Plain, as one would write it from the text: a ray for each set of d - 1 points and all signs
 around it, one after another, kept in a set; a convex problem as one non-negative least squares problem over all its
@@ -18,10 +18,10 @@ import pandas as pd
 from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
 
-from neurec_core import patterns, zonotopes
 from neurec_core.draws import Draws
-from neurec_core.papers.relu_zonotopes import common, search
-from neurec_core.papers.relu_zonotopes.landscape import Landscape, cells_of, signed
+from neurec_papers.relu_zonotopes import common, search
+from neurec_papers.relu_zonotopes.landscape import Landscape, cells_of, signed
+from smallnets.geometry import patterns, zonotopes
 
 LEAST = 1.0  # seconds over which ours is repeated
 RIDGE = 1e-8

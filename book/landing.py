@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from neurec_core.draws import Draws
-from neurec_core.papers.convex_recovery.theory import all_ones_probability
-from neurec_core.patterns import all_ones
+from neurec_papers.convex_recovery.theory import all_ones_probability
+from smallnets.geometry.patterns import all_ones
 
 POINTS = 8  # the last frame shows n = 4d in the plane
 CLOSES_AT = 6  # which point is to close the wedge: late enough to watch it shrink

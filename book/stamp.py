@@ -1,6 +1,6 @@
 """Tell whether what the notebooks call is still what they were run with.
 
-``python book/stamp.py BUILD`` exits with 1 if neurec_core, the tables, the book's own code or the locked
+``python book/stamp.py BUILD`` exits with 1 if the three packages, the tables, the book's own code or the locked
 versions have changed since ``python book/stamp.py BUILD --write``. The notebook cache cannot know:
 it compares the cells only.
 """
@@ -12,7 +12,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-WATCHED = ("neurec_core/**/*.py", "book/*.py", "notebooks/tables/*", "constraints.txt", "pyproject.toml")
+WATCHED = (
+    *(f"{package}/**/*.py" for package in ("neurec_core", "smallnets", "neurec_papers")),
+    "neurec_papers/*/tables/*",
+    "book/*.py",
+    "constraints.txt",
+    "pyproject.toml",
+)
 
 
 def stamp() -> str:

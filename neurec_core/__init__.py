@@ -1,4 +1,4 @@
-"""What small neural networks learn and recover: experiments of papers, over one thin core.
+"""The frame of experiments: how one is declared, run, stored, drawn and explored.
 
 Importing this package loads neither torch, cvxpy nor plotly.
 """

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from . import papers
 from .params import BadInput, unknown
-from .tables import notebooks_file
 
 
 class NotebookFailed(RuntimeError):
@@ -38,9 +38,9 @@ def execute(paper: str, parameters: dict[str, Any], out: str | Path) -> Path:
         import papermill
         from traitlets.config import Config
     except ImportError:
-        raise BadInput("notebook needs papermill: pip install 'neurec-core[lab]'") from None
+        raise BadInput("notebook needs papermill: pip install 'neurec[lab]'") from None
 
-    source = notebooks_file(f"{paper}.ipynb").resolve()
+    source = source_of(paper).resolve()
     known = papermill.inspect_notebook(str(source))
     for name in parameters:
         if name not in known:
@@ -65,6 +65,23 @@ def execute(paper: str, parameters: dict[str, Any], out: str | Path) -> Path:
         except (OSError, RuntimeError) as error:  # a full disk; a kernel that died
             raise NotebookFailed(f"{failed}: {error}") from None
     return failed.replace(done)
+
+
+def source_of(paper: str) -> Path:
+    """A paper's notebook: that of the folder ``notebooks`` here, else the one that came with the paper.
+
+    It comes as ``notebooks/<paper>.ipynb`` in the package of the paper or, in a checkout, beside that package.
+
+    Raises
+    ------
+    BadInput : it is in none of these folders
+    """
+    package = Path(str(papers.paper(paper).__file__)).parents[1]
+    folders = [Path.cwd() / "notebooks", package / "notebooks", package.parent / "notebooks"]
+    for folder in folders:
+        if (path := folder / f"{paper}.ipynb").is_file():
+            return path
+    raise BadInput(f"paper {paper} has no notebook: {paper}.ipynb is in none of {', '.join(map(str, folders))}")
 
 
 def _read(value: Any) -> Any:

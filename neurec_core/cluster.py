@@ -44,7 +44,7 @@ def connect(jobs: int, scheduler: str | None) -> Iterator[Any]:
         import distributed
         from distributed.utils import silence_logging_cmgr
     except ImportError:
-        raise BadInput("jobs and scheduler need Dask: pip install 'neurec-core[scale]'") from None
+        raise BadInput("jobs and scheduler need Dask: pip install 'neurec[scale]'") from None
     with contextlib.ExitStack() as stack:
         # What goes wrong is said here, in one line; Dask would add pages.
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL))

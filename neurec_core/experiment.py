@@ -213,6 +213,8 @@ class Experiment:
         except ImportError as error:  # nor is a package that is not there; it would be missing in every trial
             raise BadInput(f"{self.name} needs a package that cannot be imported here: {error}") from error
         except Exception as error:  # whatever else an experiment raises, the sweep goes on
+            if getattr(error, "refuses_input", False):  # a library's word for bad input
+                raise BadInput(str(error)) from error
             if len(places) > 1:
                 return [row for place in places for row in self.rows_together([place], seed)]
             memory.require(f"one array of {self._named(places[0][0])}", memory.asked_for(error))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 UNKNOWN = "unknown"  # the hash of code that stands in no file
+# Packages whose code counts beside that of an experiment's own package; all others count by their versions.
+OWN = ("neurec_core", "smallnets")
 
 
 def fingerprint(experiment: Experiment) -> str:
@@ -44,8 +46,8 @@ def _of_modules(names: tuple[str, ...]) -> str:
 
 
 def closure(names: Iterable[str]) -> dict[str, Path]:
-    """The source files of modules and of whatever they import of their own packages and of this one."""
-    homes = {name.partition(".")[0] for name in (__name__, *names)}
+    """The source files of modules and of whatever they import of their own packages and of `OWN`."""
+    homes = {*OWN, *(name.partition(".")[0] for name in names)}
     found: dict[str, Path] = {}
     waiting = list(names)
     while waiting:

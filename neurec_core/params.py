@@ -22,7 +22,14 @@ _WRITER.maxstring = _WRITER.maxlong = _WRITER.maxother = LARGEST
 
 
 class BadInput(ValueError):
-    """Input that is refused: one line with the name, its meaning, what is allowed and what was received."""
+    """Input that is refused: one line with the name, its meaning, what is allowed and what was received.
+
+    Attributes
+    ----------
+    refuses_input : True. A library's own errors may say the same; a trial that raises one is refused, and not a row
+    """
+
+    refuses_input = True
 
     def __init__(self, message: str) -> None:
         super().__init__(shortened(" ".join(message.split()), MOST_WRITTEN))

@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 from .experiment import Experiment
 from .fingerprint import fingerprint
 
-PACKAGES = ("neurec-core", "numpy", "scipy", "cvxpy", "clarabel", "scs", "torch", "pandas", "pyarrow")
+PACKAGES = ("neurec", "numpy", "scipy", "cvxpy", "clarabel", "scs", "torch", "pandas", "pyarrow")
 
 
 def provenance(experiment: Experiment) -> dict[str, Any]:
@@ -73,6 +73,10 @@ def _commit() -> str | None:
     try:
         # A package installed inside some other repository must not take that one's commit for its own.
         tracked = git("ls-files", "--", Path(__file__).name)
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "") if tracked else None
+        return (
+            git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ":/*.py") else "")
+            if tracked
+            else None
+        )
     except (OSError, subprocess.CalledProcessError):
         return None

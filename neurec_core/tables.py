@@ -18,6 +18,7 @@ import pyarrow as pa
 from scipy.optimize import isotonic_regression
 from scipy.stats import binomtest
 
+from . import papers
 from .experiment import Experiment, Status
 from .files import packed, replacing, unpacked
 from .params import BadInput
@@ -70,27 +71,17 @@ def load(path: str | Path) -> pd.DataFrame:
 
 
 def published(experiment: Experiment) -> Path:
-    """The committed table of an experiment at the paper's scale, ``notebooks/tables/<experiment>.parquet``.
+    """The table of an experiment on the paper's grids, ``tables/<experiment>.parquet`` beside the paper's modules.
 
     Raises
     ------
-    BadInput : the notebooks are not here, or there is no such table
+    BadInput : there is no such table
     """
-    return notebooks_file(f"tables/{experiment.name.partition('.')[2]}.parquet")
-
-
-def notebooks_file(name: str) -> Path:
-    """A file of the notebooks' folder: here, or of the checkout that this package runs from.
-
-    Raises
-    ------
-    BadInput : it is in neither
-    """
-    folders = [Path.cwd() / "notebooks", Path(__file__).parents[1] / "notebooks"]
-    for folder in folders:
-        if (path := folder / name).is_file():
-            return path
-    raise BadInput(f"{name} is in neither {' nor '.join(map(str, folders))}; run inside a checkout of neurec")
+    stem, _, name = experiment.name.partition(".")
+    path = Path(str(papers.paper(stem).__file__)).parent / "tables" / f"{name}.parquet"
+    if not path.is_file():
+        raise BadInput(f"{experiment.name} has no published table: there is no {path}")
+    return path
 
 
 def export(table: pd.DataFrame, path: str | Path) -> None:

@@ -63,15 +63,15 @@ import functools
 
 import numpy as np
 import pandas as pd
-from neurec_core import plots, portrait, tables
+from neurec_core import plots, tables
 from neurec_core.draws import Draws
 from neurec_core.experiment import Grid
 from neurec_core.explore import explore, static
-from neurec_core.papers import convex_recovery as paper
-from neurec_core.papers.convex_recovery import theory
-from neurec_core.papers.convex_recovery.explorer import INSTANCE
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate, usable
+from neurec_papers import convex_recovery as paper
+from neurec_papers.convex_recovery import theory, view
+from neurec_papers.convex_recovery.explorer import INSTANCE
 
 # %% [markdown]
 # ## One instance
@@ -80,7 +80,7 @@ from neurec_core.tables import load, published, rate, usable
 
 # %%
 params = INSTANCE.params(n=60, d=20)
-portrait.recovery(params, *INSTANCE.run(params, Draws(seed, trials=[0])))
+view.recovery(params, *INSTANCE.run(params, Draws(seed, trials=[0])))
 
 # %% [markdown]
 # On the left every dot (found) lies in its ring (planted). The middle panel plots the norms $\|A_j^\top \lambda\|$ of all blocks, largest
@@ -92,7 +92,7 @@ portrait.recovery(params, *INSTANCE.run(params, Draws(seed, trials=[0])))
 
 # %%
 fewer = params.with_(n=30)
-portrait.recovery(fewer, *INSTANCE.run(fewer, Draws(seed, trials=[0])))
+view.recovery(fewer, *INSTANCE.run(fewer, Draws(seed, trials=[0])))
 
 # %% [markdown]
 # A direction is active on every point. Its gate can carry any share of the plant at no extra cost: there are many
@@ -102,7 +102,7 @@ portrait.recovery(fewer, *INSTANCE.run(fewer, Draws(seed, trials=[0])))
 
 # %%
 two = INSTANCE.params(model="normalized", k=2, n=140, d=20)
-portrait.recovery(two, *INSTANCE.run(two, Draws(seed, trials=[0])))
+view.recovery(two, *INSTANCE.run(two, Draws(seed, trials=[0])))
 
 # %% [markdown]
 # ## Small sweep
@@ -525,7 +525,7 @@ edges = edges.rename(columns={"threshold": "n"})
 edges = edges.drop(columns=["low", "high"])
 
 # %%
-view = functools.partial(portrait.recovery, edges=edges)
+shown = functools.partial(view.recovery, edges=edges)
 sliders = {
     "n": [20, 40, 60, 80, 120, 200],
     "d": [10, 20, 40],
@@ -533,7 +533,7 @@ sliders = {
     "model": ["skip", "normalized"],
 }
 still = {"design": ["gaussian"], "plant": ["random"], "k": [1]}
-explore(INSTANCE, view, {**sliders, **still}, seed=seed)
+explore(INSTANCE, shown, {**sliders, **still}, seed=seed)
 
 # %% [markdown]
 # Things to try: lower $n$ until it meets $2d$ and watch one norm reach 1; add noise and see several blocks become active,

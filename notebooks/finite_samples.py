@@ -47,17 +47,17 @@ from fractions import Fraction
 
 import numpy as np
 import pandas as pd
-from neurec_core import kink_portrait, plots
+from neurec_core import plots
 from neurec_core.draws import Draws
 from neurec_core.explore import explore, static
-from neurec_core.papers import finite_samples as paper
-from neurec_core.papers.finite_samples import analytic, competitors, teachers
-from neurec_core.papers.finite_samples.common import Network
-from neurec_core.papers.finite_samples.explorer import INSTANCE
-from neurec_core.papers.finite_samples.irreducibility import irreducible, reduce
-from neurec_core.papers.finite_samples.line import in_fractions
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate
+from neurec_papers import finite_samples as paper
+from neurec_papers.finite_samples import analytic, competitors, teachers, view
+from neurec_papers.finite_samples.common import Network
+from neurec_papers.finite_samples.explorer import INSTANCE
+from neurec_papers.finite_samples.irreducibility import irreducible, reduce
+from neurec_papers.finite_samples.line import in_fractions
 
 # %% [markdown]
 # ## One instance
@@ -67,7 +67,7 @@ from neurec_core.tables import load, published, rate
 # %%
 given = INSTANCE.params()
 run = INSTANCE.run(given, Draws(seed, [0]))
-kink_portrait.samples(given, *run)
+view.samples(given, *run)
 
 # %% [markdown]
 # The dotted line is what the samples give back: lines through the points of a piece, which meet at the kinks. Now the second kink moves to the left, and the samples stay where they are:
@@ -75,7 +75,7 @@ kink_portrait.samples(given, *run)
 # %%
 moved = INSTANCE.params(shift=-0.9)
 after = INSTANCE.run(moved, Draws(seed, [0]))
-kink_portrait.samples(moved, *after)
+view.samples(moved, *after)
 
 # %%
 kinks = {"before": run[1].trace["kinks"][0], "after": after[1].trace["kinks"][0]}
@@ -145,7 +145,7 @@ elsewhere = np.abs(net(x) - other(x)).max()
 print(f"they differ by {on_points} on the points, {elsewhere:.2f} elsewhere")
 assert on_points == 0
 curves = {"one": net(x), "other": other(x)}
-kink_portrait.compared(points[:, 0], x[:, 0], curves, "Equal on 50 points")
+view.compared(points[:, 0], x[:, 0], curves, "Equal on 50 points")
 
 # %% [markdown]
 # More points move the unseen kink outwards and never help for good.
@@ -182,7 +182,7 @@ fits = {
     "ReLU network": pair[0](grid),
     "another one": pair[1](grid),
 }
-kink_portrait.compared(tanh_points[:, 0], grid[:, 0], fits, "Sixteen points")
+view.compared(tanh_points[:, 0], grid[:, 0], fits, "Sixteen points")
 
 # %% [markdown]
 # The two tanh curves lie on each other, outside of the points, too. The two ReLU networks part where the points end.
@@ -310,7 +310,7 @@ off = shown["error"].fillna(shown["rival"]).clip(lower=1e-17)
 fig = plots.curves(shown.assign(error=off), relu, "points", "error", "m")
 fig.update_layout(title_text="Error of the networks found that fit the samples")
 plots.logarithmic(fig, "y")
-kink_portrait.marked(fig, {"2(m + 1)": [4, 6, 10, 14]}, span=(1e-17, 10))
+view.marked(fig, {"2(m + 1)": [4, 6, 10, 14]}, span=(1e-17, 10))
 
 # %%
 enough = shown["points"] >= 2 * (shown["m"] + 1)
@@ -366,7 +366,7 @@ split
 wide = np.linspace(-6, 3, 301)[:, None]
 chosen = "equal signs"
 curves = {"network": pair_nets[chosen](wide), "rival": rivals[chosen](wide)}
-kink_portrait.compared(everywhere, wide[:, 0], curves, "Equal on all points")
+view.compared(everywhere, wide[:, 0], curves, "Equal on all points")
 
 # %% [markdown]
 # All are irreducible, have two neurons, and are equal on all points in exact fractions. More points move the place where they part outwards and never help for good. If $p + q = 0$ the pair is the
@@ -448,7 +448,7 @@ on_line = ana[(ana["d"] == 1) & (ana["activation"] == "tanh")]
 fig = plots.curves(on_line, paper.ANALYTIC_RECOVERY, "points", "recovered", "m")
 plots.logarithmic(fig, "x")
 counts = {"parameters, 3m + 1": [4, 7, 10], "4^m": [4, 16, 64]}
-kink_portrait.marked(fig, counts)
+view.marked(fig, counts)
 
 # %%
 picked = ["recovered", "left_open"]
@@ -462,7 +462,7 @@ by_points.unstack("m")["left_open"].round(2)
 # %%
 fig = plots.curves(on_line, paper.ANALYTIC_RECOVERY, "points", "worst", "m")
 plots.logarithmic(fig)
-kink_portrait.marked(fig, counts, span=(1e-16, 10))
+view.marked(fig, counts, span=(1e-16, 10))
 
 # %% [markdown]
 # Below the number of parameters, $3m + 1$ = 4, 7 and 10, another one always fits. With as many points as parameters two and three neurons often still have
@@ -527,7 +527,7 @@ still = {
     "bias": ["with", "without"],
 }
 sliders = {"m": [4], "points": [10], "placement": ["pieces"]}
-explore(INSTANCE, kink_portrait.samples, {**still, **sliders}, seed=seed)
+explore(INSTANCE, view.samples, {**still, **sliders}, seed=seed)
 
 # %% [markdown]
 # Things to try: a kink that is moved past its neighbour; the same with and without an output bias, where rivals come and go; where a kernel runs, evenly spaced samples, and how many it takes.

@@ -54,15 +54,15 @@ import functools
 
 import numpy as np
 import pandas as pd
-from neurec_core import line_portrait, plots, tables
+from neurec_core import plots, tables
 from neurec_core.draws import Draws
 from neurec_core.explore import explore, static
-from neurec_core.papers import inconsistency as paper
-from neurec_core.papers.inconsistency import law
-from neurec_core.papers.inconsistency.explorer import INSTANCE
-from neurec_core.papers.inconsistency.rates import best_rates
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate
+from neurec_papers import inconsistency as paper
+from neurec_papers.inconsistency import law, view
+from neurec_papers.inconsistency.explorer import INSTANCE
+from neurec_papers.inconsistency.rates import best_rates
 
 # %% [markdown]
 # ## One instance
@@ -74,7 +74,7 @@ from neurec_core.tables import load, published, rate
 example = paper.TRAINING_EXAMPLES
 params = example.params(rng="published")
 problem, solution, scores = example.run(params, Draws(0, [0]))
-line_portrait.training(problem, solution)
+view.training(problem, solution)
 
 # %% [markdown]
 # The loss falls fast, then slowly, to that of the best function that is affine on either side (middle: the difference).
@@ -321,7 +321,7 @@ pd.concat([shares, closed.T.round(3).add_suffix(", closed form")], axis=1)[::3].
 # %%
 star = paper.STAR
 shape = star.params(m=128)
-line_portrait.star(star.sample(shape, Draws(seed, [0])))
+view.star(star.sample(shape, Draws(seed, [0])))
 
 # %%
 plane = load(published(star))
@@ -434,14 +434,14 @@ def asymptotic(shift):
 
 
 # %%
-view = functools.partial(line_portrait.crowd, law=asymptotic)
+shown = functools.partial(view.crowd, law=asymptotic)
 sliders = {"m": [16, 64, 256, 1024], "shift": [0.0, 0.01, 0.1], "step": [0.25, 1.0]}
 still = {
     "optimizer": ["gd"],
     "step_rule": ["spectral"],
     "criterion": ["sufficient"],
 }
-explore(INSTANCE, view, {**sliders, **still}, seed=seed)
+explore(INSTANCE, shown, {**sliders, **still}, seed=seed)
 
 # %% [markdown]
 # Things to try: a shift of $0.1$ and a wide network; another random draw at $m = 16$ until a kink crosses; `sgd` or `adam`, which

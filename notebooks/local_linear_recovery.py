@@ -54,17 +54,18 @@ table: str = None  # file of another table of sample_sweep
 # %%
 import numpy as np
 import pandas as pd
-from neurec_core import plots, tables, tanh_portrait
+from neurec_core import plots, tables
 from neurec_core.draws import Draws
 from neurec_core.explore import explore, static
-from neurec_core.papers import local_linear_recovery as paper
-from neurec_core.papers.local_linear_recovery.dropout import condensation, cosines
-from neurec_core.papers.local_linear_recovery.explorer import INSTANCE
-from neurec_core.papers.local_linear_recovery.theory import separation_sample_size
-from neurec_core.ranks import tangent_rank
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate, threshold
-from neurec_core.tanh_nets import jacobian, placed
+from neurec_papers import local_linear_recovery as paper
+from neurec_papers.local_linear_recovery import view
+from neurec_papers.local_linear_recovery.dropout import condensation, cosines
+from neurec_papers.local_linear_recovery.explorer import INSTANCE
+from neurec_papers.local_linear_recovery.theory import separation_sample_size
+from smallnets.nets.ranks import tangent_rank
+from smallnets.nets.tanh_nets import jacobian, placed
 
 # %% [markdown]
 # ## One instance
@@ -98,7 +99,7 @@ def train(n, draws):
 
 runs = {f"n = {n}": train(n, [2]) for n in (6, 7)}
 solutions = {name: run[1] for name, run in runs.items()}
-tanh_portrait.losses(solutions, "One kernel, on six and on seven points")
+view.losses(solutions, "One kernel, on six and on seven points")
 
 # %%
 ten = {f"n = {n}": train(n, range(10))[2] for n in (6, 7)}
@@ -487,7 +488,7 @@ def similarity(params):
 _, of_target = condensation(paper.DROPOUT.sample(nine(), Draws(seed, [0])).teacher)
 assert np.isclose(of_target[0], 2.27, atol=0.005)
 parallel = {name: similarity(params) for name, params in trainings.items()}
-tanh_portrait.condensation(parallel, "300 neurons after training on nine points")
+view.condensation(parallel, "300 neurons after training on nine points")
 
 # %% [markdown]
 # Dropout condenses: fewer effective directions of $(w_i, b_i)$ at $n = 9$ (for the target's own three, with their weights, the number is 2.27). Its error is below
@@ -502,7 +503,7 @@ still = {
     "n": [6, 7, 12, 15, 21, 40],
 }
 sliders = {"step": [0.2], "init": [1e-10]}
-explore(INSTANCE, tanh_portrait.learning, {**still, **sliders}, seed=seed)
+explore(INSTANCE, view.learning, {**still, **sliders}, seed=seed)
 
 # %% [markdown]
 # Things to try: six and seven points with one kernel; a start of size 1, which keeps many directions and finds another interpolant; a

@@ -45,13 +45,14 @@ table: str = None  # file of another table of matrix_rule
 # %%
 import numpy as np
 import pandas as pd
-from neurec_core import correlation_portrait, plots
+from neurec_core import plots
 from neurec_core.draws import Draws
 from neurec_core.explore import explore, static
-from neurec_core.papers import multilayer_dynamics as paper
-from neurec_core.papers.multilayer_dynamics.explorer import INSTANCE
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published
+from neurec_papers import multilayer_dynamics as paper
+from neurec_papers.multilayer_dynamics import view
+from neurec_papers.multilayer_dynamics.explorer import INSTANCE
 
 # %% [markdown]
 # ## One instance
@@ -61,7 +62,7 @@ from neurec_core.tables import load, published
 # %%
 rule = paper.MATRIX_RULE
 noted = paper.falling(rule.params(iterations=20_000), Draws(seed, [0]))
-correlation_portrait.falling(noted, "What is not needed fades")
+view.falling(noted, "What is not needed fades")
 
 # %%
 lost = noted["fan_out"][-1][~noted["won"]]
@@ -78,7 +79,7 @@ pd.Series(lost).describe().to_frame("fan-out of the others").T
 
 # %%
 problem, solution, _ = INSTANCE.run(INSTANCE.params(), Draws(seed, [0]))
-correlation_portrait.training(solution)
+view.training(solution)
 
 # %%
 best = pd.DataFrame(
@@ -313,7 +314,7 @@ two = load(published(paper.TWO_LAYER_SPECIALIZATION))
 grid = two.query("start == 'random' and m == 20 and epochs in (6, 100)")
 strong = grid[grid["epochs"] == 100]
 words = "Found after 100,000 steps, by strength (students of all widths)"
-correlation_portrait.by_strength(strong, "decay", words)
+view.by_strength(strong, "decay", words)
 
 # %%
 share = grid.pivot_table(
@@ -369,7 +370,7 @@ shallow[["live_1", "live_2", "live_3", "live_4", "error"]].mean().round(3)
 # %%
 still = {"node_multi": [1, 2, 5], "rate": [0.0125, 0.05], "data_std": [1.0, 10.0]}
 sliders = {"outputs": [100], "steps": [2000]}
-explore(INSTANCE, correlation_portrait.live, {**still, **sliders}, seed=seed)
+explore(INSTANCE, view.live, {**still, **sliders}, seed=seed)
 
 # %% [markdown]
 # With a kernel the correlations follow the training while it runs; *stop* ends it, and moving a slider starts anew. Things to try: a step size of 6.4 at `data_std` 10, and at

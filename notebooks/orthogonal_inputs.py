@@ -49,14 +49,14 @@ table: str = None  # file of another table of saddle_to_saddle
 # %%
 import numpy as np
 import pandas as pd
-from neurec_core import neuron_portrait, plots
+from neurec_core import plots
 from neurec_core.draws import Draws
 from neurec_core.explore import explore, static
-from neurec_core.papers import orthogonal_inputs as paper
-from neurec_core.papers.orthogonal_inputs import theory
-from neurec_core.papers.orthogonal_inputs.explorer import INSTANCE
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate
+from neurec_papers import orthogonal_inputs as paper
+from neurec_papers.orthogonal_inputs import theory, view
+from neurec_papers.orthogonal_inputs.explorer import INSTANCE
 
 # %% [markdown]
 # ## One instance
@@ -70,7 +70,7 @@ problem, solution, scores = INSTANCE.run(toy, Draws(seed, [0]))
 loss = pd.Series(solution.trace["loss"][0], index=solution.trace["at"][0])
 assert loss.loc[:5000].min() > 0.99
 assert (loss - 0.5).abs().min() < 0.01
-neuron_portrait.training(problem, solution)
+view.training(problem, solution)
 
 # %% [markdown]
 # For five thousand steps the loss does not move, but the neurons do: at height zero, kinks slide to the two points, or the neuron dies. Then the positive neurons rise together, the
@@ -115,7 +115,7 @@ assert (runs["error_negative"].abs() < 10).all()
 
 # %%
 four = INSTANCE.params(data="orthogonal", init=1e-6)
-neuron_portrait.training(*INSTANCE.run(four, Draws(seed, [0]))[:2])
+view.training(*INSTANCE.run(four, Draws(seed, [0]))[:2])
 
 # %% [markdown]
 # ## Small sweep
@@ -281,7 +281,7 @@ W, a = (part[0] for part in solution.value)
 on = (W @ problem.X[0].T > 0).any(axis=1)
 print(f"{(on & (a < 0)).sum()} of {(a < 0).sum()} negative neurons are active")
 assert not (on & (a < 0)).any()
-neuron_portrait.training(problem, solution)
+view.training(problem, solution)
 
 # %% [markdown]
 # Training stops for good at 0.37 of the initial loss: two labels are negative, and all neurons with negative output weights have died.
@@ -380,7 +380,7 @@ still = {
     "m": [5, 20, 60],
 }
 sliders = {"n": [4], "d": [12], "step": [0.002]}
-explore(INSTANCE, neuron_portrait.paths, {**still, **sliders}, seed=seed)
+explore(INSTANCE, view.paths, {**still, **sliders}, seed=seed)
 
 # %% [markdown]
 # Things to try: few neurons, until one class is left without; a scale of 1, where there are no saddles and the norm is larger; where a kernel runs, nearly orthogonal points.

@@ -48,14 +48,15 @@ table: str = None  # file of another table of random_vertex
 # %%
 import numpy as np
 import pandas as pd
-from neurec_core import arrangements, plots, zonotope_portrait, zonotopes
+from neurec_core import plots
 from neurec_core.draws import Draws
 from neurec_core.explore import explore, static
-from neurec_core.papers import relu_zonotopes as paper
-from neurec_core.papers.relu_zonotopes import selection
-from neurec_core.papers.relu_zonotopes.explorer import INSTANCE
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, mean, published, rate, threshold
+from neurec_papers import relu_zonotopes as paper
+from neurec_papers.relu_zonotopes import selection, view
+from neurec_papers.relu_zonotopes.explorer import INSTANCE
+from smallnets.geometry import arrangements, zonotopes
 
 # %% [markdown]
 # ## One instance
@@ -66,7 +67,7 @@ from neurec_core.tables import load, mean, published, rate, threshold
 # %%
 trained = INSTANCE.params(n=8, m=3, longitude=60.0, latitude=40.0)
 problem, solution, scores = INSTANCE.run(trained, Draws(seed, [0]))
-zonotope_portrait.training(trained, problem, solution)
+view.training(trained, problem, solution)
 
 # %% [markdown]
 # The inner dotted circle bounds the directions on the reader's side, the outer one is the opposite direction. A region's area is the probability that a random unit starts there.
@@ -429,7 +430,7 @@ still = {
 }
 explore(
     INSTANCE,
-    zonotope_portrait.walk,
+    view.walk,
     {**still, "latitude": [20.0]},
     fixed={"steps": 10},
     seed=seed,

@@ -44,14 +44,14 @@ table: str = None  # file of another table of alignment_vs_scale
 # %%
 import numpy as np
 import pandas as pd
-from neurec_core import bundle_portrait, plots
+from neurec_core import plots
 from neurec_core.draws import Draws
 from neurec_core.explore import explore, static
-from neurec_core.papers import single_neuron as paper
-from neurec_core.papers.single_neuron import min_norm
-from neurec_core.papers.single_neuron.explorer import INSTANCE
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate
+from neurec_papers import single_neuron as paper
+from neurec_papers.single_neuron import min_norm, view
+from neurec_papers.single_neuron.explorer import INSTANCE
 
 # %% [markdown]
 # ## One instance
@@ -61,7 +61,7 @@ from neurec_core.tables import load, published, rate
 # %%
 params = INSTANCE.params()
 problem, solution, _ = INSTANCE.run(params, Draws(seed, [0]))
-bundle_portrait.training(problem, solution)
+view.training(problem, solution)
 
 # %% [markdown]
 # Neurons with a positive output weight gather at $\gamma$ while the loss still stands. Then they move to the teacher together. Negative ones turn away until they are active
@@ -73,7 +73,7 @@ bundle_portrait.training(problem, solution)
 tracking = paper.TRAJECTORIES
 example = tracking.params(d=16, data="uncentred", scale=4.0**-7, tail=1e-6)
 _, way, measured = tracking.run(example, Draws(seed, [0]))
-bundle_portrait.phases(way, "Learning a neuron with 16 inputs")
+view.phases(way, "Learning a neuron with 16 inputs")
 
 # %%
 end = {name: values[0] for name, values in measured.items()}
@@ -313,7 +313,7 @@ still = {
     "teachers": ["one", "two"],
 }
 sliders = {"m": [25], "spread": [1.0], "data": ["uncentred"]}
-explore(INSTANCE, bundle_portrait.paths, {**still, **sliders}, seed=seed)
+explore(INSTANCE, view.paths, {**still, **sliders}, seed=seed)
 
 # %% [markdown]
 # Things to try: a scale of 4, where no neuron moves far; a wide spread, at which some neurons never join; two teachers, where either sign has its own bundle.

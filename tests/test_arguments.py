@@ -7,21 +7,25 @@ import dataclasses
 import datetime
 import importlib
 import inspect
-import pkgutil
 import re
 import warnings
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_house import LAYERS
+from test_house import MODULES, ROOT
 
-import neurec_core
 from neurec_core import papers
-from neurec_core.arguments import (
+from neurec_core.draws import Draws
+from neurec_core.params import BadInput
+from neurec_papers.convex_recovery import theory as convex_theory
+from neurec_papers.finite_samples.common import Network
+from neurec_papers.finite_samples.competitors import split_pair
+from neurec_papers.local_linear_recovery import theory
+from neurec_papers.multilayer_dynamics import measures
+from smallnets.arguments import (
     array,
     ascending,
     checked,
@@ -35,27 +39,17 @@ from neurec_core.arguments import (
     whole,
     wholes,
 )
-from neurec_core.convex.blocks import Blocks
-from neurec_core.convex.certify import Plant, isometry
-from neurec_core.convex.cones import Cones
-from neurec_core.convex.decode import gated
-from neurec_core.convex.recovery import decide
-from neurec_core.convex.solving import solve
-from neurec_core.deep_nets import deep
-from neurec_core.draws import Draws
-from neurec_core.nets import Net
-from neurec_core.papers.convex_recovery import theory as convex_theory
-from neurec_core.papers.finite_samples.common import Network
-from neurec_core.papers.finite_samples.competitors import split_pair
-from neurec_core.papers.local_linear_recovery import theory
-from neurec_core.papers.multilayer_dynamics import measures
-from neurec_core.params import BadInput
-from neurec_core.patterns import sample
-from neurec_core.zonotopes import fan
-
-CORE = Path(neurec_core.__file__).parent
-MODULES = [m.name for m in pkgutil.walk_packages(neurec_core.__path__, "neurec_core.")]
-
+from smallnets.convex.blocks import Blocks
+from smallnets.convex.certify import Plant, isometry
+from smallnets.convex.cones import Cones
+from smallnets.convex.decode import gated
+from smallnets.convex.recovery import decide
+from smallnets.convex.solving import solve
+from smallnets.errors import InvalidInput
+from smallnets.geometry.patterns import sample
+from smallnets.geometry.zonotopes import fan
+from smallnets.nets.deep_nets import deep
+from smallnets.nets.two_layer import Net
 
 # Methods of these are applied in innermost loops, to arrays that solvers and trainings made; they are made of what is
 # checked.
@@ -136,7 +130,7 @@ def refusal(function, **given):
     named = {n: p.default if p.default is not p.empty else None for n, p in parameters.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(BadInput) as refused:
+        with pytest.raises(InvalidInput) as refused:
             function(**{**named, **given})
     return str(refused.value)
 
@@ -272,7 +266,7 @@ def test_an_array_of_no_axes_is_a_number():
     assert (got[3], got[4]) == (0.5, 7)
     assert type(got[3]) is float
     for wrong in (np.array(True), np.array([0.5]), np.array("0.5"), np.array(0.5j)):
-        with pytest.raises(BadInput, match=r"step \(step size\) must be a number in"):
+        with pytest.raises(InvalidInput, match=r"step \(step size\) must be a number in"):
             probe(POINTS, LABELS, step=wrong)
 
 
@@ -283,7 +277,7 @@ def test_patterns_come_out_as_plain_arrays():
 
 @pytest.mark.parametrize("at", [[False, True], [False], np.array([False, True]), [[0, 1]], 3, None, [2**63], ["0"]])
 def test_what_does_not_ascend_in_whole_numbers_is_refused(at):
-    with pytest.raises(BadInput, match=r"at \(steps to note\) must be whole numbers that ascend from 0 on"):
+    with pytest.raises(InvalidInput, match=r"at \(steps to note\) must be whole numbers that ascend from 0 on"):
         probe(POINTS, LABELS, at=at)
 
 
@@ -320,7 +314,7 @@ def test_whole_numbers_that_ascend_are_accepted(at):
 )
 def test_the_line_says_name_meaning_allowed_and_received(change, message):
     given = {"X": POINTS, "y": LABELS, **change}
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(InvalidInput) as refused:
         probe(**given)
     assert str(refused.value).startswith(message)
 
@@ -332,9 +326,9 @@ def test_entries_of_a_named_tuple_are_checked():
 
     net = Net(np.ones((1, 2, 3)), np.ones((1, 3)), np.ones((1, 2)))
     assert type(of(net._replace(a=[[1, 2, 3]])).a) is np.ndarray
-    with pytest.raises(BadInput, match=r"net\.a \(output weights\) must be an array of shape \(B, m\) = \(1, 3\)"):
+    with pytest.raises(InvalidInput, match=r"net\.a \(output weights\) must be an array of shape \(B, m\) = \(1, 3\)"):
         of(net._replace(a=np.ones((1, 4))))
-    with pytest.raises(BadInput, match="net must be a named tuple with entries W, a, got 3"):
+    with pytest.raises(InvalidInput, match="net must be a named tuple with entries W, a, got 3"):
         of(3)
 
 
@@ -347,26 +341,23 @@ def test_sizes_come_from_an_argument():
         size = 5
 
     assert of(Model, np.ones((2, 5))).shape == (2, 5)
-    with pytest.raises(BadInput, match=r"theta \(parameters\) must be an array of shape \(B, M\) = \(any, 5\)"):
+    with pytest.raises(InvalidInput, match=r"theta \(parameters\) must be an array of shape \(B, M\) = \(any, 5\)"):
         of(Model, np.ones((2, 4)))
-    with pytest.raises(BadInput, match="net must have the attributes size, got 3"):
+    with pytest.raises(InvalidInput, match="net must have the attributes size, got 3"):
         of(3, np.ones((2, 5)))
 
 
 # ---------------------------------------------------------------------------------------------- what is not forgotten
 
-ROOT = CORE.parent
 READERS = [*ROOT.glob("notebooks/*.py"), *ROOT.glob("benchmarks/*.py")]
 # What parts of experiments are handed is checked when it is made: parameters, draws, what was sampled and solved.
 CHECKED = {"params", "draws", "problem", "solution"}
-# What checks, and what runs trials, whose seeds and numbers are checked where draws are made.
-CHECKERS = {"params", "values", "scalars", "shapes", "memory", "experiment", "draws"}
 
 
 def undeclared(name, function):
     """Arguments of arrays or numbers, as their annotations say, that nothing is declared of."""
     parameters = inspect.signature(function).parameters
-    if ".papers." in name and CHECKED & parameters.keys():
+    if name.startswith("neurec_papers.") and CHECKED & parameters.keys():
         return set()
     return {
         parameter
@@ -390,15 +381,14 @@ def names_used(path):
             yield f"{names[node.value.id]}.{node.attr}"
 
 
-def science(name):
-    """Whether a function is no paper's, draws no figure and belongs to no command or sweep."""
-    top = name.split(".")[1]
-    return LAYERS[top] <= 1 and top not in CHECKERS
+def library(name):
+    """Whether a function is one of `smallnets`, and none of those that declare or check."""
+    return name.startswith("smallnets.") and not name.startswith(("smallnets.arguments.", "smallnets.errors."))
 
 
 def test_what_is_public_declares_what_it_accepts():
-    functions = {name: function for name, function in PUBLIC.items() if science(name)}
-    assert len(functions) > 150
+    functions = {name: function for name, function in PUBLIC.items() if library(name)}
+    assert len(functions) > 100
     found = {name: undeclared(name, function) for name, function in functions.items()}
     assert not {name: sorted(arguments) for name, arguments in found.items() if arguments}
 
@@ -414,13 +404,17 @@ def test_what_is_empty_unsigned_or_a_mask_is_taken():
 def documented():
     """The functions that papers name beside their equations."""
     for stem in papers.names():
-        yield from re.findall(r"`(neurec_core\.papers\.[\w.]+)`", papers.paper(stem).__doc__)
+        yield from re.findall(r"`(neurec_papers\.[\w.]+)`", papers.paper(stem).__doc__)
 
 
 def test_what_readers_of_a_paper_call_declares_what_it_accepts():
     read = {name for path in READERS for name in names_used(path)} | set(documented())
     classes = read - {*MODULES}
-    called = {n for n in PUBLIC if ".papers." in n and (n in read or n.rpartition(".")[0] in classes)}
+    called = {
+        n
+        for n in PUBLIC
+        if n.startswith("neurec_papers.") and ".view." not in n and (n in read or n.rpartition(".")[0] in classes)
+    }
     assert len(called) > 60
     found = {name: undeclared(name, PUBLIC[name]) for name in called}
     assert not {name: sorted(arguments) for name, arguments in found.items() if arguments}
@@ -478,6 +472,6 @@ MALFORMED_CALLS = {
 def test_malformed_calls_are_refused_in_one_line(call, start):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(BadInput, match=f"^{re.escape(start)}") as refused:
+        with pytest.raises((BadInput, InvalidInput), match=f"^{re.escape(start)}") as refused:
             call()
     assert "\n" not in str(refused.value)

@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from distributed import LocalCluster
 
-from neurec_core import batch, tables
+from neurec_core import batch, papers
 from neurec_core.params import BadInput
 
 CELLS = """
@@ -34,7 +35,7 @@ def notebook(tmp_path, monkeypatch):
     nb.cells = [declared, nbformat.v4.new_code_cell(CELLS)]
     path = tmp_path / "paper.ipynb"
     nbformat.write(nb, path)
-    monkeypatch.setattr(batch, "notebooks_file", lambda name: path)
+    monkeypatch.setattr(batch, "source_of", lambda name: path)
     monkeypatch.setenv("NEUREC_STATIC", "0")
     return tmp_path
 
@@ -60,9 +61,16 @@ def test_an_unknown_parameter_is_refused(notebook):
         batch.execute("paper", {"nam": "1"}, notebook / "out")
 
 
-def test_a_notebook_that_is_not_here_is_refused():
-    with pytest.raises(BadInput, match="run inside a checkout"):
-        tables.notebooks_file("nothing.ipynb")
+def test_a_notebook_is_found_beside_its_paper_or_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "package/paper"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(papers, "paper", lambda name: SimpleNamespace(__file__=str(folder / "__init__.py")))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match=r"paper study has no notebook: study\.ipynb is in none of .*package/notebooks"):
+        batch.source_of("study")
+    (tmp_path / "package/notebooks").mkdir()
+    (tmp_path / "package/notebooks/study.ipynb").write_text("{}", encoding="utf-8")
+    assert batch.source_of("study") == tmp_path / "package/notebooks/study.ipynb"
 
 
 def test_papermill_runs_a_papers_notebook_as_it_is(tmp_path, root):

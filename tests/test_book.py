@@ -13,7 +13,7 @@ import pytest
 
 from neurec_core import tables
 from neurec_core.experiment import Status
-from neurec_core.papers.convex_recovery import NORMALIZED_RECOVERY, SKIP_RECOVERY
+from neurec_papers.convex_recovery import NORMALIZED_RECOVERY, SKIP_RECOVERY
 
 ROOT = Path(__file__).parents[1]
 
@@ -69,8 +69,8 @@ def test_figures_cannot_end_the_script_that_holds_them():
 
 
 def test_the_api_page_finds_every_module():
-    names = site.public_modules("neurec_core")
-    assert {"neurec_core", "neurec_core.papers.convex_recovery", "neurec_core.convex.programs"} <= set(names)
+    names = [name for package in site.PACKAGES for name in site.public_modules(package)]
+    assert {"neurec_core", "neurec_papers.convex_recovery", "smallnets.convex.programs"} <= set(names)
     assert "neurec_core.__main__" not in names
 
 
@@ -88,14 +88,14 @@ def test_the_list_of_statuses_is_complete():
 
 
 def test_the_stamp_changes_with_what_it_watches(tmp_path, monkeypatch):
-    for folder in ("neurec_core", "notebooks/tables", "book"):
+    for folder in ("neurec_core", "smallnets/convex", "neurec_papers/a/tables", "book"):
         (tmp_path / folder).mkdir(parents=True)
     monkeypatch.setattr(stamp, "ROOT", tmp_path)
     build = str(tmp_path / "_build")
     assert stamp.main(build) == 1, "never written"
     assert stamp.main(build, "--write") == 0
     assert stamp.main(build) == 0
-    for name in ("neurec_core/a.py", "notebooks/tables/t.parquet", "constraints.txt"):
+    for name in ("neurec_core/a.py", "smallnets/convex/b.py", "neurec_papers/a/tables/t.parquet", "constraints.txt"):
         (tmp_path / name).write_text("changed")
         assert stamp.main(build) == 1, name
         (tmp_path / "neurec_core/during.py").write_text(name)

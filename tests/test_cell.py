@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from neurec_core import patterns, zonotopes
-from neurec_core.convex import cell
 from neurec_core.draws import Draws
-from neurec_core.params import BadInput
+from smallnets.convex import cell
+from smallnets.errors import InvalidInput
+from smallnets.geometry import patterns, zonotopes
 
 
 def problem(n, d, m, trial=0):
@@ -161,18 +161,18 @@ def test_a_ridge_costs_loss_and_less_of_it_costs_less():
 )
 def test_what_cannot_be_solved_is_refused(change, says):
     given = {"X": np.eye(4, 2) + 1, "y": np.ones(4), "D": np.ones((4, 1), bool), "signs": np.array([1])} | change
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(InvalidInput, match=says):
         cell.fit(**given)
 
 
 def test_nothing_to_solve_is_refused_and_does_not_end_the_process():
-    with pytest.raises(BadInput, match=r"X \(points\) must be an array of shape .*, got \(0, 2\)"):
+    with pytest.raises(InvalidInput, match=r"X \(points\) must be an array of shape .*, got \(0, 2\)"):
         cell.multipliers(np.zeros((0, 2)), np.zeros((0, 1), bool), np.ones(1), np.zeros(0))
-    with pytest.raises(BadInput, match=r"X \(points\) must be an array of shape .*, got \(1, 0, 3\)"):
+    with pytest.raises(InvalidInput, match=r"X \(points\) must be an array of shape .*, got \(1, 0, 3\)"):
         patterns.all_ones(np.zeros((1, 0, 3)))
 
 
 def test_a_ridge_of_no_weight_is_refused():
     X, y, fan, cells, _ = problem(6, 2, 1)
-    with pytest.raises(BadInput, match=r"weight \(weight of the squares\) must be a number in \(0, inf\), got 0\.0"):
+    with pytest.raises(InvalidInput, match=r"weight \(.*\) must be a number in \(0, inf\), got 0\.0"):
         cell.ridge(X, y, fan.D[:, cells], np.ones(1), 0.0)

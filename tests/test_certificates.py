@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from neurec_core.convex import certify, interpolation, recovery
-from neurec_core.convex.blocks import Blocks
-from neurec_core.convex.cones import Cones
-from neurec_core.convex.recovery import Outcome
-from neurec_core.papers.convex_recovery import instance
-from neurec_core.params import BadInput
+from neurec_papers.convex_recovery import instance
+from smallnets.convex import certify, interpolation, recovery
+from smallnets.convex.blocks import Blocks
+from smallnets.convex.cones import Cones
+from smallnets.convex.recovery import Outcome
+from smallnets.errors import InvalidInput
 
 MODELS = ("plain", "skip", "normalized")
 SEEDS, SOLVED = range(420), 30  # every so many instances are solved by CLARABEL as well
@@ -398,7 +398,7 @@ def test_every_certificate_over_all_patterns_proves_what_it_says(d):
         y = np.maximum(X @ v, 0)
         try:
             proof, best = interpolation.decide(X, v), interpolation.least_norm(X, y)
-        except BadInput:  # nothing active, or three points in one plane
+        except InvalidInput:  # nothing active, or three points in one plane
             continue
         met[proof.outcome] += 1
         size, allowed = np.linalg.norm(v), ROUNDING * np.linalg.norm(X, axis=1) * np.linalg.norm(v)

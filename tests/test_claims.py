@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from neurec_core import patterns
 from neurec_core.draws import Draws
 from neurec_core.experiment import Experiment, Problem, Solution, Status
-from neurec_core.nets import GatedNet, Net
-from neurec_core.papers.convex_recovery import (
+from neurec_core.params import BadInput
+from neurec_papers.convex_recovery import (
     CLUSTER_PATTERNS,
     CONVEX_TRAINING,
     ISOMETRY,
@@ -23,7 +22,8 @@ from neurec_core.papers.convex_recovery import (
     theory,
     treat,
 )
-from neurec_core.params import BadInput
+from smallnets.geometry import patterns
+from smallnets.nets.two_layer import GatedNet, Net
 
 
 def scores(experiment: Experiment, count=12, **values):

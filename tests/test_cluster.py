@@ -363,5 +363,5 @@ def test_without_dask_one_process_is_the_default(monkeypatch):
     assert cluster.default_jobs() == cluster.cores()
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert cluster.default_jobs() == 1
-    with pytest.raises(BadInput, match=r"jobs and scheduler need Dask: pip install 'neurec-core\[scale\]'"):
+    with pytest.raises(BadInput, match=r"jobs and scheduler need Dask: pip install 'neurec\[scale\]'"):
         run(jobs=2)

@@ -8,10 +8,10 @@ import torch
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
-from neurec_core.papers.inconsistency import distributions, rates
-from neurec_core.papers.inconsistency.comparison import COMPARISON, SETTINGS, Comparison
-from neurec_core.papers.inconsistency.starts import BIASES, Given, start
 from neurec_core.params import BadInput
+from neurec_papers.inconsistency import distributions, rates
+from neurec_papers.inconsistency.comparison import COMPARISON, SETTINGS, Comparison
+from neurec_papers.inconsistency.starts import BIASES, Given, start
 
 SHORT = {"iterations": 128, "every": 32, "held_out": 50}
 

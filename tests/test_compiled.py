@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neurec_core.dynamics import compiled
+from smallnets.descent import compiled
 
 
 def double(x):
@@ -174,7 +174,7 @@ def test_the_cache_is_the_users_own(home):
 
 def test_no_temporary_folder_is_used_where_there_is_no_cache(tmp_path):
     (tmp_path / "file").touch()
-    code = "from neurec_core.dynamics import compiled; print(compiled.FOLDER)"
+    code = "from smallnets.descent import compiled; print(compiled.FOLDER)"
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "file"), "TMPDIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "None"
@@ -224,7 +224,7 @@ def test_kernels_of_old_sources_are_removed_and_new_ones_kept(home):
 
 
 TRAINED = """
-from neurec_core.papers.inconsistency import COMPARISON as experiment
+from neurec_papers.inconsistency import COMPARISON as experiment
 points = [p for p in experiment.presets["tiny"].points(experiment.params) if p.optimizer == "adam"]
 for p in points[:1]:
     print([{k: v for k, v in row.items() if k != "seconds"} for row in experiment.rows(p, 0, [0, 1, 2])])

@@ -10,15 +10,15 @@ import pytest
 import scipy.linalg
 from scipy.optimize import nnls
 
-from neurec_core import data, patterns
-from neurec_core.convex import decode, programs, recovery, solving
-from neurec_core.convex.blocks import Blocks
-from neurec_core.convex.cones import SURE, Cones
-from neurec_core.convex.recovery import Outcome
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
-from neurec_core.nets import Net, NormalizedNet
-from neurec_core.papers.convex_recovery import CONVEX_TRAINING, instance, treat
+from neurec_papers.convex_recovery import CONVEX_TRAINING, data, instance, treat
+from smallnets.convex import decode, programs, recovery, solving
+from smallnets.convex.blocks import Blocks
+from smallnets.convex.cones import SURE, Cones
+from smallnets.convex.recovery import Outcome
+from smallnets.geometry import patterns
+from smallnets.nets.two_layer import Net, NormalizedNet
 
 MODELS = ("skip", "plain", "normalized")
 # CLARABEL stops at a relative gap of 1e-8, and our own gap is 1e-9: what is compared is the objective.

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from neurec_core import data, patterns
-from neurec_core.convex import certify, decode, programs
-from neurec_core.convex.blocks import Blocks
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
-from neurec_core.papers.convex_recovery import treat
-from neurec_core.params import BadInput
+from neurec_papers.convex_recovery import data, treat
+from smallnets.convex import certify, decode, programs
+from smallnets.convex.blocks import Blocks
+from smallnets.errors import InvalidInput
+from smallnets.geometry import patterns
 
 
 def instance(n, d, seed=0, sigma=0.0, plant="random"):
@@ -309,5 +309,5 @@ def test_only_solvers_with_second_order_cones_are_offered():
 @pytest.mark.parametrize("listing", [programs.train_skip, programs.train_plain, programs.train_normalized])
 def test_training_without_decay_is_refused(listing):
     X, D, y, _ = instance(12, 3)
-    with pytest.raises(BadInput, match=r"beta \(weight decay\) must be a number in \(0, inf\), got 0"):
+    with pytest.raises(InvalidInput, match=r"beta \(weight decay\) must be a number in \(0, inf\), got 0"):
         listing(X, D, y, 0)

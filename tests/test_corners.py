@@ -18,10 +18,11 @@ import numpy as np
 import pytest
 from toys import TOY
 
-from neurec_core import arrangements, papers
+from neurec_core import papers
 from neurec_core.__main__ import main
 from neurec_core.experiment import Column, Experiment, Status
 from neurec_core.params import BadInput, Declaration, Params
+from smallnets.geometry import arrangements
 
 PART = 12  # corners of each experiment that are computed
 # The most of each size that is computed; where nothing stands here, the greatest that is allowed.

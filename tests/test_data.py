@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neurec_core import data
 from neurec_core.draws import Draws
+from neurec_papers.convex_recovery import data
 
 N, D, B = 40, 12, 200
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from neurec_core.deep_nets import Layer, fan_ins
 from neurec_core.draws import Draws
-from neurec_core.dynamics import deep_relu, deep_training
-from neurec_core.dynamics.deep_relu import PLAIN, DeepNet, Form
-from neurec_core.dynamics.deep_training import Method
-from neurec_core.params import BadInput
+from smallnets.descent import deep_relu, deep_training
+from smallnets.descent.deep_relu import PLAIN, DeepNet, Form
+from smallnets.descent.deep_training import Method
+from smallnets.errors import InvalidInput
+from smallnets.nets.deep_nets import Layer, fan_ins
 
 WIDTHS, TEACHER, N, BATCH, EPOCHS = (5, 8, 7, 4), (5, 3, 2, 4), 40, 12, 4
 IMAGE = (2, 7, 6)  # of 84 numbers; two convolutions leave 3 by 2
@@ -246,19 +246,19 @@ BAD = {
 @pytest.mark.parametrize(("options", "message"), BAD.values(), ids=BAD)
 def test_bad_options_are_refused_at_the_entrance(options, message):
     student, teacher, X, order = problem()
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InvalidInput, match=message):
         deep_training.train(student, teacher, lambda _: X, order, [0.1], **choice(options))
 
 
 def test_layers_and_points_that_do_not_fit_are_refused():
     student, teacher, X, order = problem()
-    with pytest.raises(BadInput, match=r"teacher \(networks to learn from\) must have the student's B, inputs and out"):
+    with pytest.raises(InvalidInput, match=r"teacher \(.*\) must have the student's B, inputs and out"):
         deep_training.train(student, DeepNet(teacher.layers[:-1]), lambda _: X, order, [0.1])
-    with pytest.raises(BadInput, match=r"image \(channels, height, width\) must have sides above 4"):
+    with pytest.raises(InvalidInput, match=r"image \(channels, height, width\) must have sides above 4"):
         deep_relu.states(student, X, Form(image=(1, 4, 9)))
-    with pytest.raises(BadInput, match=r"W_2 \(weights of a layer\) must be an array of shape"):
+    with pytest.raises(InvalidInput, match=r"W_2 \(weights of a layer\) must be an array of shape"):
         deep_training.train(DeepNet(student.layers[::2]), teacher, lambda _: X, order, [0.1])
-    with pytest.raises(BadInput, match=r"X \(points\) must be an array of shape"):
+    with pytest.raises(InvalidInput, match=r"X \(points\) must be an array of shape"):
         list(deep_training.train(student, teacher, lambda _: X[:, :, 1:], order, [0.1]))
-    with pytest.raises(BadInput, match=r"X \(points\) must be an array of shape"):
+    with pytest.raises(InvalidInput, match=r"X \(points\) must be an array of shape"):
         deep_relu.states(student, X[:2])

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from neurec_core import data
 from neurec_core.draws import Draws
-from neurec_core.dynamics import descent
-from neurec_core.nets import NormalizedNet
-from neurec_core.papers.convex_recovery.training import NETWORK_TRAINING, NetworkTraining
 from neurec_core.params import BadInput
+from neurec_papers.convex_recovery import data, descent
+from neurec_papers.convex_recovery.training import NETWORK_TRAINING, NetworkTraining
+from smallnets.errors import InvalidInput
+from smallnets.nets.two_layer import NormalizedNet
 
 N, D, B, EPOCHS = 12, 4, 3, 60
 MODELS = list(descent.MODELS)
@@ -214,12 +214,12 @@ def test_plants_that_do_not_fit_the_model_are_refused(values, message):
 def test_bad_input_is_refused(change, message):
     draws, X, y = instance()
     given = {"model": "skip", "X": X, "y": y, "weights": descent.start("skip", draws, D, N), **change}
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InvalidInput, match=message):
         descent.descend(**given, epochs=1)
 
 
 def test_the_environment_names_the_device(monkeypatch):
     monkeypatch.setenv("NEUREC_DEVICE", "abacus")
-    with pytest.raises(BadInput, match="got 'abacus'"):
+    with pytest.raises(InvalidInput, match="got 'abacus'"):
         train("skip")
     assert np.isfinite(train("skip", device="cpu").losses).all()

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from neurec_core.draws import Draws
-from neurec_core.dynamics import dropout
-from neurec_core.papers.local_linear_recovery import dropout as paper
-from neurec_core.papers.local_linear_recovery.dropout import DROPOUT, Dropout
 from neurec_core.params import BadInput
-from neurec_core.tanh_nets import Neurons
+from neurec_papers.local_linear_recovery import dropout as paper
+from neurec_papers.local_linear_recovery import dropout_training as dropout
+from neurec_papers.local_linear_recovery.dropout import DROPOUT, Dropout
+from smallnets.errors import InvalidInput
+from smallnets.nets.tanh_nets import Neurons
 
 B, M, N = 2, 13, 6
 
@@ -213,7 +214,7 @@ def test_bad_input_is_refused(change, message):
     X, y = points()
     given = {"start": start(), "X": X, "y": y, "dropout": 0.1, "rate": 0.1, "steps": 1, **change}
     net, X, y = given.pop("start"), given.pop("X"), given.pop("y")
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InvalidInput, match=message):
         dropout.train(net, X, y, Draws(0, range(B)), **given)
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted(
-    path for folder in ("neurec_core", "book", "benchmarks", "notebooks") for path in ROOT.glob(f"{folder}/**/*.py")
-)
+FOLDERS = ("neurec_core", "smallnets", "neurec_papers", "book", "benchmarks", "notebooks")
+FILES = sorted(path for folder in FOLDERS for path in ROOT.glob(f"{folder}/**/*.py"))
 TEXT = {"read_text", "write_text"}
 
 

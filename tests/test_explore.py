@@ -18,11 +18,12 @@ from calls import count, die, echo, fail, threads, unreadable, wait_for
 from plotly.basedatatypes import BasePlotlyType
 from toys import TOY, WALK
 
-from neurec_core import background, explore, portrait
+from neurec_core import background, explore
 from neurec_core.background import Cancelled, Latest, Worker
 from neurec_core.draws import Draws
-from neurec_core.papers.convex_recovery.explorer import INSTANCE
 from neurec_core.params import BadInput
+from neurec_papers.convex_recovery import view
+from neurec_papers.convex_recovery.explorer import INSTANCE
 
 
 @pytest.fixture
@@ -415,7 +416,7 @@ CUBE = {"n": [6, 12], "d": [2, 3], "model": ["skip", "normalized"], "plant": ["r
 
 
 def explorer(**options):
-    return explore.explore(INSTANCE, portrait.recovery, CUBE, **options)
+    return explore.explore(INSTANCE, view.recovery, CUBE, **options)
 
 
 def test_moving_a_slider_changes_the_figure_in_place(monkeypatch):
@@ -428,7 +429,7 @@ def test_moving_a_slider_changes_the_figure_in_place(monkeypatch):
         live.controls["d"].value = 5
         await live.latest.settled()
         params = INSTANCE.params(n=10, d=5, sigma=0.1)
-        expected = portrait.recovery(params, *INSTANCE.run(params, Draws(0, [0])))
+        expected = view.recovery(params, *INSTANCE.run(params, Draws(0, [0])))
         assert live.figure is figure
         assert len(live.figure.data[0].y) == 5 != len(before)
         for trace, wanted in zip(live.figure.data, expected.data, strict=True):
@@ -567,7 +568,7 @@ def test_bad_input_is_one_line_beside_the_figure(monkeypatch):
 def test_an_unknown_parameter_is_refused(monkeypatch, static):
     monkeypatch.setenv("NEUREC_STATIC", static)
     with pytest.raises(BadInput, match="unknown parameter 'm'"):
-        explore.explore(INSTANCE, portrait.recovery, {"m": [1]})
+        explore.explore(INSTANCE, view.recovery, {"m": [1]})
 
 
 def test_a_parameter_that_is_fixed_cannot_be_explored():
@@ -590,7 +591,7 @@ def test_the_cube_holds_every_figure_of_its_grid(monkeypatch):
     assert cube["alt"]
     for frame, values in zip(cube["frames"], itertools.product(*CUBE.values()), strict=True):
         params = INSTANCE.params(**dict(zip(CUBE, values, strict=True)))
-        wanted = json.loads(explore._light(portrait.recovery(params, *INSTANCE.run(params, Draws(0, [0])))).to_json())
+        wanted = json.loads(explore._light(view.recovery(params, *INSTANCE.run(params, Draws(0, [0])))).to_json())
         shown = [{**start, **change} for start, change in zip(cube["figure"]["data"], frame["data"], strict=True)]
         assert shown == wanted["data"]
         assert {**cube["figure"]["layout"], **frame["layout"]} == wanted["layout"]
@@ -605,7 +606,7 @@ def test_a_cube_falls_back_to_its_first_figure(monkeypatch):
 
 
 def test_a_slider_may_multiply():
-    from neurec_core.papers.inconsistency.crossing import Training
+    from neurec_papers.inconsistency.setting import Training
 
     slider = explore.control(Training.declared()["m"], 48)
     assert slider.value == 48

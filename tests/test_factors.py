@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from neurec_core.draws import Draws
-from neurec_core.dynamics import factors
 from neurec_core.experiment import Problem, Status
-from neurec_core.papers.local_linear_recovery import factors as paper
-from neurec_core.papers.local_linear_recovery.factors import MATRIX_AND_TOY, MatrixAndToy
 from neurec_core.params import BadInput
+from neurec_papers.local_linear_recovery import factor_descent as factors
+from neurec_papers.local_linear_recovery import factors as paper
+from neurec_papers.local_linear_recovery.factors import MATRIX_AND_TOY, MatrixAndToy
+from smallnets.errors import InvalidInput
 
 
 def plain_matrix(params, start, X, y):
@@ -207,7 +208,7 @@ def test_points_that_make_no_sense_are_refused(values, message):
 def test_bad_input_is_refused(change, message):
     given = {"start": np.ones((2, 8)), "Phi": np.ones((2, 3, 4)), "y": np.ones((2, 3)), "rate": 0.1, "tolerance": 0.0}
     given = {**given, "steps": 1, **change}
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InvalidInput, match=message):
         factors.descend(factors.matrix(2), given.pop("start"), given.pop("Phi"), given.pop("y"), **given)
 
 

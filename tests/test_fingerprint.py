@@ -113,11 +113,12 @@ def test_every_python_and_locale_here_reads_all_modules_alike():
 
 def test_it_covers_what_computes_a_row_and_nothing_else():
     recovery = papers.experiment("convex_recovery.skip_recovery")
-    files = {path.relative_to(CORE).as_posix() for path in closure([recovery.solve.__module__]).values()}
-    assert {"params.py", "draws.py", "experiment.py", "convex/_newton.py", "patterns.py"} <= files
-    around = {"__init__.py", "look.py", "plots.py", "explore.py", "sweep.py", "store.py", "papers/__init__.py"}
-    assert not files & around
-    assert not any("explorer" in name or "portrait" in name or name.startswith("dynamics") for name in files)
+    modules = closure([recovery.solve.__module__]).keys()
+    frame = {f"neurec_core.{name}" for name in ("params", "draws", "experiment")}
+    assert frame | {"smallnets.convex._newton", "smallnets.geometry.patterns"} <= modules
+    around = {f"neurec_core.{name}" for name in ("look", "plots", "explore", "sweep", "store", "papers")}
+    assert not modules & {"neurec_core", "smallnets", "neurec_papers", *around}
+    assert not any(name.endswith((".explorer", ".view")) or ".descent" in name for name in modules)
 
 
 @pytest.mark.parametrize("experiment", papers.experiments().values(), ids=lambda experiment: experiment.name)

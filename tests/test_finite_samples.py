@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurec_core import kink_portrait
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
-from neurec_core.papers import finite_samples as paper
-from neurec_core.papers.finite_samples import analytic, competitors, irreducibility, line, reductions, space, teachers
-from neurec_core.papers.finite_samples.common import Network, checked, distinct_points, relative_error
-from neurec_core.papers.finite_samples.explorer import INSTANCE
-from neurec_core.papers.finite_samples.subsets import exact_subset_sum, subset_sum, sums
 from neurec_core.params import BadInput
+from neurec_papers import finite_samples as paper
+from neurec_papers.finite_samples import analytic, competitors, irreducibility, line, reductions, space, teachers, view
+from neurec_papers.finite_samples.common import Network, checked, distinct_points, relative_error
+from neurec_papers.finite_samples.explorer import INSTANCE
+from neurec_papers.finite_samples.subsets import exact_subset_sum, subset_sum, sums
+from smallnets.errors import InvalidInput
 
 IRREDUCIBILITY, HIDDEN, RELU, ANALYTIC = paper.EXPERIMENTS
 TRIALS = [0, 1, 2, 3, 4]
@@ -637,7 +637,7 @@ TWICE = Network(np.array([[1.0, 2.0], [2.0, 4.0]]), np.array([1.0, 2.0]), np.one
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line(make, words):
-    with pytest.raises(BadInput) as error:
+    with pytest.raises((BadInput, InvalidInput)) as error:
         make()
     assert words in str(error.value)
     assert "\n" not in str(error.value)
@@ -701,7 +701,7 @@ def test_figures_say_what_samples_show():
     for shift in (0.0, -0.9, 1.5):
         params = INSTANCE.params(shift=shift)
         problem, solution, scores = INSTANCE.run(params, Draws(0, [0]))
-        figure = kink_portrait.samples(params, problem, solution, scores)
+        figure = view.samples(params, problem, solution, scores)
         assert isinstance(figure, go.Figure)
         assert {"alt", "narrow"} <= set(figure.layout.meta)
         shown[shift] = figure

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from loops import full_batch
 
-from neurec_core.dynamics import grouped, grouped_life
-from neurec_core.dynamics.grouped import Weights
-from neurec_core.params import BadInput
+from smallnets.descent import grouped, grouped_life
+from smallnets.descent.grouped import Weights
+from smallnets.errors import InvalidInput
 
 
 def star(arms=11):
@@ -257,5 +257,5 @@ def test_like_rows_are_found(shape):
 def test_bad_input_is_refused(change, message):
     X, y, nu, start, h = instance("d5")
     given = {"X": X, "y": y, "shares": nu, "start": start, "h": h, "steps": 1, **change}
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InvalidInput, match=message):
         grouped.descend(**given)

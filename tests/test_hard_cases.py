@@ -8,16 +8,16 @@ import typing
 import numpy as np
 import pytest
 
-from neurec_core.convex import certify, recovery, solving
-from neurec_core.convex.blocks import Blocks
-from neurec_core.convex.cones import Cones
-from neurec_core.convex.recovery import Outcome
 from neurec_core.draws import Draws
 from neurec_core.experiment import Problem, Status
-from neurec_core.nets import Net, NormalizedNet
-from neurec_core.papers import convex_recovery as paper
-from neurec_core.papers.convex_recovery import instance, treat
 from neurec_core.params import BadInput
+from neurec_papers import convex_recovery as paper
+from neurec_papers.convex_recovery import instance, treat
+from smallnets.convex import certify, recovery, solving
+from smallnets.convex.blocks import Blocks
+from smallnets.convex.cones import Cones
+from smallnets.convex.recovery import Outcome
+from smallnets.nets.two_layer import Net, NormalizedNet
 
 MODELS = ("skip", "plain", "normalized")
 

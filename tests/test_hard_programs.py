@@ -10,9 +10,9 @@ import pytest
 from benchmarks import hard_programs
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
-from neurec_core.papers import convex_recovery as paper
-from neurec_core.papers.convex_recovery import instance, treat
 from neurec_core.tables import load, published
+from neurec_papers import convex_recovery as paper
+from neurec_papers.convex_recovery import instance, treat
 
 # All draws of the campaign where NEUREC_DRAWS says how many; else some that Newton steps alone do not solve, or on
 # which a cone solver's residuals are not those of its weights.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import graphlib
 import importlib
 import importlib.metadata
 import inspect
@@ -26,91 +27,65 @@ import neurec_core
 from neurec_core import papers
 
 ROOT = Path(__file__).parents[1]
-CORE = ROOT / "neurec_core"
-SOURCES = sorted(CORE.rglob("*.py"))
-MODULES = ["neurec_core", *(m.name for m in pkgutil.walk_packages(neurec_core.__path__, "neurec_core."))]
+# The law of imports: what a package may import of the others.
+LAW = {"smallnets": set(), "neurec_core": set(), "neurec_papers": {"smallnets", "neurec_core"}}
+SOURCES = sorted(path for package in LAW for path in (ROOT / package).rglob("*.py"))
+MODULES = [
+    *LAW,
+    *(m.name for p in LAW for m in pkgutil.walk_packages(importlib.import_module(p).__path__, f"{p}.")
+      if not m.name.startswith("neurec_papers.notebooks")),
+]  # fmt: skip
 PAPERS = papers.names()
 
-# Layer k imports from lower layers only; inside a layer, only what stands on its right here.
-LAYERS = {
-    "params": 0, "values": 0, "scalars": 0, "shapes": 0, "integers": 0, "arguments": 0,
-    "memory": 0, "draws": 0, "columns": 0, "grids": 0, "experiment": 0,
-    "nets": 1, "tanh_nets": 1, "deep_nets": 1, "ranks": 1, "specialization": 1,
-    "data": 1, "dual_basis": 1, "patterns": 1, "arrangements": 1, "zonotopes": 1, "compare": 1,
-    "convex": 1, "dynamics": 1,
-    "papers": 2,
-    "fingerprint": 3, "provenance": 3, "files": 3, "tables": 3, "shards": 3, "store": 3, "cluster": 3, "sweep": 3,
-    "batch": 3,
-    "look": 4, "plots": 4, "animation": 4, "portrait": 4, "line_portrait": 4, "neuron_portrait": 4,
-    "bundle_portrait": 4, "kink_portrait": 4, "zonotope_portrait": 4,
-    "tanh_portrait": 4, "correlation_portrait": 4, "background": 4, "explore": 4,
-    "cli": 5, "__main__": 5,
-}  # fmt: skip
-WITHIN = {
-    "scalars": {"params"}, "shapes": {"params", "scalars"}, "integers": {"params", "scalars", "shapes"},
-    "arguments": {"params", "scalars", "shapes", "integers"}, "values": {"params"}, "draws": {"params", "values"},
-    "grids": {"params", "values"}, "memory": {"params"},
-    "experiment": {"params", "memory", "draws", "columns", "grids"},
-    "data": {"nets"}, "compare": {"nets"}, "arrangements": {"patterns"},
-    "zonotopes": {"patterns", "arrangements"},
-    "convex": {"nets", "patterns", "arrangements"}, "dynamics": {"nets", "patterns", "tanh_nets", "deep_nets"},
-    "provenance": {"fingerprint"}, "tables": {"files"}, "shards": {"files"},
-    "store": {"fingerprint", "shards", "tables"}, "batch": {"tables"},
-    "sweep": {"fingerprint", "provenance", "shards", "store", "cluster", "tables"},
-    "plots": {"look"}, "portrait": {"look"}, "line_portrait": {"look"},
-    "animation": {"look"}, "neuron_portrait": {"look", "animation"}, "bundle_portrait": {"look", "animation"},
-    "tanh_portrait": {"look"},
-    "correlation_portrait": {"look"}, "kink_portrait": {"look"}, "zonotope_portrait": {"look"},
-    "explore": {"look", "background"}, "__main__": {"cli"},
-}  # fmt: skip
 # Where heavy or narrow packages may be imported; everything else is free of them.
 ENTRANCES = {
-    "cvxpy": {"convex/programs.py"},
+    "cvxpy": {"smallnets/convex/programs.py"},
     "torch": {
-        "dynamics/descent.py",
-        "dynamics/device.py",
-        "dynamics/optimizers.py",
-        "dynamics/wide.py",
-        "dynamics/_tanh_batched.py",
-        "dynamics/deep_relu.py",
-        "dynamics/deep_training.py",
-        "dynamics/matrix_rule.py",
-        "dynamics/_fused.py",
-        "dynamics/gaussian.py",
-        "papers/inconsistency/published.py",
-        "papers/orthogonal_inputs/published.py",
+        "smallnets/descent/device.py",
+        "smallnets/descent/optimizers.py",
+        "smallnets/descent/_tanh_batched.py",
+        "smallnets/descent/deep_relu.py",
+        "smallnets/descent/deep_training.py",
+        "neurec_papers/convex_recovery/descent.py",
+        "neurec_papers/inconsistency/published.py",
+        "neurec_papers/inconsistency/wide.py",
+        "neurec_papers/multilayer_dynamics/_fused.py",
+        "neurec_papers/multilayer_dynamics/gaussian.py",
+        "neurec_papers/multilayer_dynamics/matrix_ascent.py",
+        "neurec_papers/orthogonal_inputs/published.py",
     },
     "plotly": {
-        "look.py",
-        "plots.py",
-        "animation.py",
-        "portrait.py",
-        "line_portrait.py",
-        "neuron_portrait.py",
-        "bundle_portrait.py",
-        "kink_portrait.py",
-        "tanh_portrait.py",
-        "correlation_portrait.py",
-        "zonotope_portrait.py",
-        "explore.py",
+        "neurec_core/look.py",
+        "neurec_core/plots.py",
+        "neurec_core/animation.py",
+        "neurec_core/explore.py",
+        *(f"neurec_papers/{name}/view.py" for name in PAPERS),
     },
-    "ipywidgets": {"explore.py"},
-    "numba": {"dynamics/compiled.py"},
-    "distributed": {"sweep.py", "cluster.py"},
-    "dask_jobqueue": {"cluster.py"},
-    "papermill": {"batch.py"},
-    "click": {"__main__.py", "cli/inputs.py", "cli/runs.py", "cli/results.py"},
+    "ipywidgets": {"neurec_core/explore.py"},
+    "numba": {"smallnets/descent/compiled.py"},
+    "distributed": {"neurec_core/sweep.py", "neurec_core/cluster.py"},
+    "dask_jobqueue": {"neurec_core/cluster.py"},
+    "papermill": {"neurec_core/batch.py"},
+    "click": {f"neurec_core/{name}.py" for name in ("__main__", "cli/inputs", "cli/runs", "cli/results")},
 }
 
 
-def room(path: Path) -> str:
-    return path.relative_to(CORE).parts[0].removesuffix(".py")
+def short(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_name(path): path for path in SOURCES}
 
 
 @functools.cache
 def imports(path: Path) -> set[str]:
-    """Every module imported, absolute names, wherever the import stands."""
-    package = ["neurec_core", *path.relative_to(CORE).parts[:-1]]
+    """Every module or name imported, absolute, wherever the import stands."""
+    package = path.relative_to(ROOT).parts[:-1]
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -122,40 +97,35 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(CORE)))
-def test_layers_import_downwards(path):
-    here = room(path)
-    if here == "__init__":
-        assert not imports(path)
-        return
-    for name in imports(path):
-        parts = name.split(".")
-        if parts[0] != "neurec_core" or len(parts) < 2 or parts[1] == here:
-            continue
-        there = parts[1]
-        allowed = LAYERS[there] < LAYERS[here] or there in WITHIN.get(here, set())
-        assert allowed, f"{path.name} (layer {LAYERS[here]}) imports {there} (layer {LAYERS[there]})"
-    if LAYERS[here] in (3, 4):
-        assert not any(name.startswith("neurec_core.papers") for name in imports(path)), "gets an Experiment"
+def imported_modules(path: Path) -> set[str]:
+    """Those of the three packages' modules that a file imports."""
+    found = {name if name in FILES else name.rpartition(".")[0] for name in imports(path)}
+    return (found & FILES.keys()) - {module_name(path)}
 
 
-@pytest.mark.parametrize("path", sorted((CORE / "papers").rglob("*.py")), ids=lambda p: f"{p.parent.name}/{p.stem}")
-def test_papers_do_not_import_one_another(path):
-    own = path.relative_to(CORE / "papers").parts[0]
-    others = tuple(f"neurec_core.papers.{name}" for name in PAPERS if name != own)
-    assert len(others) == len(PAPERS) - (own in PAPERS)
-    assert not [name for name in imports(path) if name.startswith(others)]
+@pytest.mark.parametrize("path", SOURCES, ids=short)
+def test_the_law_of_imports(path):
+    package, *inner = path.relative_to(ROOT).parts
+    names = {name.split(".")[0] for name in imports(path)} & LAW.keys()
+    assert names <= LAW[package] | {package}
+    others = tuple(f"neurec_papers.{name}" for name in PAPERS if name != inner[0])
+    assert package != "neurec_papers" or not [name for name in imports(path) if name.startswith(others)]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(CORE)))
+def test_no_modules_import_one_another_in_a_circle():
+    graph = {name: imported_modules(path) for name, path in FILES.items()}
+    graphlib.TopologicalSorter(graph).prepare()  # a CycleError names the modules
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=short)
 def test_heavy_packages_are_imported_in_one_place(path):
     for package, entrances in ENTRANCES.items():
         if any(name == package or name.startswith(f"{package}.") for name in imports(path)):
-            assert str(path.relative_to(CORE)) in entrances, f"{package} is imported in {path.name}"
+            assert short(path) in entrances, f"{package} is imported in {path.name}"
 
 
 def test_importing_is_light():
-    modules = ["neurec_core", "neurec_core.sweep", *(f"neurec_core.papers.{name}" for name in PAPERS)]
+    modules = ["smallnets", "neurec_core", "neurec_core.sweep", *(f"neurec_papers.{name}" for name in PAPERS)]
     heavy = {"torch", "cvxpy", "numba", "plotly", "distributed"}
     # In one process; the first module that brings a heavy one is named.
     code = f"""
@@ -169,7 +139,7 @@ for module in {modules}:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(CORE)))
+@pytest.mark.parametrize("path", SOURCES, ids=short)
 def test_modules_and_functions_stay_small(path):
     text = path.read_text()
     assert text.count("\n") <= 300, "does it still have one job?"
@@ -205,7 +175,7 @@ def test_a_paper_stands_in_three_places(name):
 def test_a_paper_says_which_function_is_which_equation(name):
     module = papers.paper(name)
     assert "arXiv" in module.__doc__
-    functions = re.findall(r"`(neurec_core[\w.]+)`", module.__doc__)
+    functions = re.findall(r"`((?:smallnets|neurec_core|neurec_papers)[\w.]+)`", module.__doc__)
     assert functions, "a table equation -> function"
     for path in functions:
         owner, _, function = path.rpartition(".")
@@ -339,7 +309,7 @@ def test_environment_yml_installs_the_same():
 def test_versions_agree():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == PROJECT["version"] == neurec_core.__version__
-    assert importlib.metadata.version("neurec-core") == neurec_core.__version__
+    assert importlib.metadata.version("neurec") == neurec_core.__version__
     assert PROJECT["license"] == citation["license"] == "MIT"
 
 

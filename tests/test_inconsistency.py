@@ -15,15 +15,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.published_descent import Networks
 from benchmarks.published_descent import live as plain_live
 from neurec_core.draws import Draws
-from neurec_core.dynamics.certificate import hessian
-from neurec_core.dynamics.lives import Follower
-from neurec_core.dynamics.sides import Outcome, gather, line, split
 from neurec_core.experiment import Status
-from neurec_core.papers.inconsistency import crossing, examples, initial, law, movement, path, published, training
-from neurec_core.papers.inconsistency.crossing import CROSSING_PROBABILITY, Training
-from neurec_core.papers.inconsistency.events import EVENT_ESTIMATION, EventEstimation
-from neurec_core.papers.inconsistency.explorer import INSTANCE, Crowd, Instance
 from neurec_core.params import BadInput
+from neurec_papers.inconsistency import crossing, examples, initial, law, movement, path, published, training
+from neurec_papers.inconsistency.crossing import CROSSING_PROBABILITY
+from neurec_papers.inconsistency.events import EVENT_ESTIMATION, EventEstimation
+from neurec_papers.inconsistency.explorer import INSTANCE, Crowd
+from neurec_papers.inconsistency.setting import Instance, Training
+from smallnets.descent.certificate import hessian
+from smallnets.descent.lives import Follower
+from smallnets.descent.sides import Outcome, gather, line, split
 
 
 def solved(trials, **values):

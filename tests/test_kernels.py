@@ -18,7 +18,7 @@ import numba.core.registry, numpy, torch, scipy.linalg
 from numpy._core._multiarray_umath import __cpu_features__, __cpu_dispatch__
 from threadpoolctl import threadpool_info
 from pathlib import Path
-from neurec_core.dynamics.compiled import KernelCache
+from smallnets.descent.compiled import KernelCache
 scipy.linalg.lu_factor(numpy.eye(3))
 context = numba.core.registry.cpu_target.target_context
 print(json.dumps({

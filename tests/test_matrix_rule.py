@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from neurec_core.draws import Draws
-from neurec_core.dynamics import _fused, matrix_rule
-from neurec_core.dynamics._fused import Pair
-from neurec_core.dynamics.batches import batches
 from neurec_core.params import BadInput
+from neurec_papers.multilayer_dynamics import _fused
+from neurec_papers.multilayer_dynamics import matrix_ascent as matrix_rule
+from neurec_papers.multilayer_dynamics._fused import Pair
+from neurec_papers.multilayer_dynamics.batches import batches
+from smallnets.errors import InvalidInput
 
 RULES = ["matrix", "exact", "gradient"]
 SHAPES = {"two": ((5, 12, 6), (5, 7, 6)), "four": ((5, 8, 12, 9, 4), (5, 4, 6, 7, 4))}
@@ -347,7 +349,7 @@ def test_what_is_given_stays_as_it_is():
 def test_bad_input_is_refused(change, message):
     teacher, start = pairs()
     given = {"teacher": teacher, "start": start, "draws": Draws(0, range(3)), "rate": 0.1, "steps": 1, "batch": 10}
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises((BadInput, InvalidInput), match=message):
         matrix_rule.ascend(**{**given, **change})
 
 

@@ -9,15 +9,16 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize, nnls
 
-from neurec_core import arrangements, dual_basis
-from neurec_core.convex import interpolation, programs
-from neurec_core.convex.recovery import Outcome
 from neurec_core.draws import Draws
-from neurec_core.dual_basis import cheaper, margin, obtuse
 from neurec_core.experiment import Status
-from neurec_core.papers.single_neuron import families, min_norm
-from neurec_core.papers.single_neuron.min_norm import MIN_RANK_VS_MIN_NORM, MinNorm
 from neurec_core.params import BadInput
+from neurec_papers.single_neuron import families, min_norm
+from neurec_papers.single_neuron.min_norm import MIN_RANK_VS_MIN_NORM, MinNorm
+from smallnets.convex import interpolation, programs
+from smallnets.convex.recovery import Outcome
+from smallnets.errors import InvalidInput
+from smallnets.geometry import arrangements, dual_basis
+from smallnets.geometry.dual_basis import cheaper, margin, obtuse
 
 # b, M, half squared norm of the pair and of the best network, to six decimals.
 ABOVE = [
@@ -413,7 +414,7 @@ def test_m_decides_whether_the_teacher_is_the_only_network_of_least_norm(seed):
 )
 @pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
 def test_bad_input_is_refused(call, message):
-    with pytest.raises(BadInput) as error:
+    with pytest.raises(InvalidInput) as error:
         call(*families.points_above(3, 20))
     assert str(error.value).startswith(message)
 

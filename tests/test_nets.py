@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurec_core.nets import GatedNet, Net
+from smallnets.nets.two_layer import GatedNet, Net
 
 RNG = np.random.default_rng(0)
 X, W, A = RNG.standard_normal((2, 7, 3)), RNG.standard_normal((2, 3, 5)), RNG.standard_normal((2, 5))

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurec_core.draws import Draws
-from neurec_core.papers.finite_samples import competitors, irreducibility, teachers
-from neurec_core.papers.finite_samples.common import Network, relative_error
 from neurec_core.params import BadInput
+from neurec_papers.finite_samples import competitors, irreducibility, teachers
+from neurec_papers.finite_samples.common import Network, relative_error
 
 
 def fractions(numbers) -> list[Fraction]:

@@ -8,14 +8,14 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from neurec_core import neuron_portrait, tables
+from neurec_core import tables
 from neurec_core.draws import Draws
-from neurec_core.dynamics.relu import descend
 from neurec_core.experiment import Status
-from neurec_core.papers import orthogonal_inputs as paper
-from neurec_core.papers.orthogonal_inputs import common, growth, path, points, published, theory
-from neurec_core.papers.orthogonal_inputs.explorer import INSTANCE
 from neurec_core.params import BadInput
+from neurec_papers import orthogonal_inputs as paper
+from neurec_papers.orthogonal_inputs import common, growth, path, points, published, theory, view
+from neurec_papers.orthogonal_inputs.explorer import INSTANCE
+from smallnets.descent.relu import descend
 
 SADDLES, TOY_2, HIGH = paper.SADDLE_TO_SADDLE, paper.NON_ORTHOGONAL_TOY, paper.HIGH_DIMENSION
 TOY = SADDLES.params(data="toy", n=2, d=2)
@@ -338,22 +338,22 @@ def test_unbalanced_starts_are_not_predicted():
 def test_figures_move_and_rest(data):
     params = INSTANCE.params(data=data, init=1e-3, steps=4000)
     problem, solution, scores = INSTANCE.run(params, Draws(0, [0]))
-    moving = neuron_portrait.training(problem, solution, frames=20)
+    moving = view.training(problem, solution, frames=20)
     assert 2 <= len(moving.frames) <= 20
     names = [frame.name for frame in moving.frames]
     assert len(set(names)) == len(names)
     assert all(len(frame.data) == len(frame.traces) for frame in moving.frames)
     assert {"alt", "narrow", "frame_ms", "frame_label"} <= set(moving.layout.meta)
-    resting = neuron_portrait.paths(params, problem, solution, scores)
+    resting = view.paths(params, problem, solution, scores)
     assert isinstance(resting, go.Figure)
-    other = neuron_portrait.paths(TOY.with_(), *INSTANCE.run(INSTANCE.params(steps=100), Draws(0, [0])))
+    other = view.paths(TOY.with_(), *INSTANCE.run(INSTANCE.params(steps=100), Draws(0, [0])))
     assert len(resting.data) == len(other.data), "the explorer replaces trace by trace"
     assert f"{scores['norm'][0]:.4f}" in resting.layout.title.text
 
 
 def test_the_animation_shows_where_kinks_are():
     problem, solution, _ = INSTANCE.run(INSTANCE.params(), Draws(0, [0]))
-    figure = neuron_portrait.training(problem, solution)
+    figure = view.training(problem, solution)
     positive = figure.frames[-1].data[0]
     on = np.abs(positive.y) > 0.01
     assert positive.x[on] == pytest.approx(np.full(on.sum(), -0.5), abs=1e-3), "positive neurons end at the left point"

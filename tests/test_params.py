@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from toys import Toy
 
-from neurec_core.papers.convex_recovery.skip import SkipDistance
-from neurec_core.papers.inconsistency.examples import TrainingExamples
 from neurec_core.params import BadInput, received, unknown
+from neurec_papers.convex_recovery.skip import SkipDistance
+from neurec_papers.inconsistency.examples import TrainingExamples
 
 CASES = [
     ({"n": 0}, "n (training points) must be a whole number in [1, 100000], got 0"),

@@ -7,10 +7,10 @@ import pytest
 from scipy.optimize import linprog
 from scipy.stats import binomtest
 
-from neurec_core import arrangements, data, patterns
 from neurec_core.draws import Draws
-from neurec_core.papers.convex_recovery import theory
-from neurec_core.params import BadInput
+from neurec_papers.convex_recovery import data, theory
+from smallnets.errors import InvalidInput
+from smallnets.geometry import arrangements, patterns
 
 
 def all_ones_by_program(X: np.ndarray) -> bool:
@@ -138,7 +138,7 @@ def test_enumeration_sees_through_zero_and_parallel_rows():
     ],
 )
 def test_enumeration_refuses_what_it_cannot_do(rows, says):
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(InvalidInput, match=says):
         arrangements.enumerate(np.array([rows], float))
 
 
@@ -160,7 +160,7 @@ def test_parallel_rows_are_crossed_together():
     near = [arrangements.neighbours(X, h)[0] for h in H.T]
     assert {part.shape[1] for part in near} == {2}, "in the plane every cell has two sides"
     assert all(names(part) <= names(D) for part in near)
-    with pytest.raises(BadInput, match="must lie inside a cell"):
+    with pytest.raises(InvalidInput, match="must lie inside a cell"):
         arrangements.neighbours(X, np.array([-X[0, 1], X[0, 0]]) * 0)
 
 

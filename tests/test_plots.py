@@ -9,9 +9,9 @@ from toys import TOY
 
 from neurec_core import plots, tables
 from neurec_core.experiment import Column, Experiment, Grid, Guide
-from neurec_core.papers.convex_recovery import SKIP_RECOVERY
 from neurec_core.params import BadInput
 from neurec_core.sweep import sweep
+from neurec_papers.convex_recovery import SKIP_RECOVERY
 
 
 def table(grid):

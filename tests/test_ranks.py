@@ -11,16 +11,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurec_core import deep_nets
-from neurec_core.deep_nets import deep
 from neurec_core.draws import Draws
-from neurec_core.papers.local_linear_recovery import theory
-from neurec_core.papers.local_linear_recovery.deep import DEEP_RANKS, DeepRanks
-from neurec_core.papers.local_linear_recovery.linearized import LINEARIZED_RECOVERY, LinearizedRecovery
-from neurec_core.papers.local_linear_recovery.ranks import RANKS, Ranks
 from neurec_core.params import BadInput
-from neurec_core.ranks import leakage, tangent_rank
-from neurec_core.tanh_nets import Neurons, architecture, jacobian, neurons, placed
+from neurec_papers.local_linear_recovery import theory
+from neurec_papers.local_linear_recovery.deep import DEEP_RANKS, DeepRanks
+from neurec_papers.local_linear_recovery.linearized import LINEARIZED_RECOVERY, LinearizedRecovery
+from neurec_papers.local_linear_recovery.ranks import RANKS, Ranks
+from smallnets.errors import InvalidInput
+from smallnets.nets import deep_nets
+from smallnets.nets.deep_nets import deep
+from smallnets.nets.ranks import leakage, tangent_rank
+from smallnets.nets.tanh_nets import Neurons, architecture, jacobian, neurons, placed
 
 SWITCH = ["without", "with"]
 TRIALS = range(2)
@@ -384,5 +385,5 @@ ONES = np.ones((1, 2, 3))
     ],
 )  # fmt: skip
 def test_bad_input_is_refused(call, message):
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises((BadInput, InvalidInput), match=message):
         call()

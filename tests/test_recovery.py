@@ -6,16 +6,16 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from neurec_core import arrangements, data, patterns
-from neurec_core.convex import _newton, certify, decode, programs, recovery, solving
-from neurec_core.convex._points import whitening
-from neurec_core.convex.blocks import Blocks
-from neurec_core.convex.recovery import Outcome
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
-from neurec_core.papers.convex_recovery import instance, treat
-from neurec_core.papers.convex_recovery.normalized import NormalizedDistance
-from neurec_core.papers.convex_recovery.skip import SkipDistance
+from neurec_papers.convex_recovery import data, instance, treat
+from neurec_papers.convex_recovery.normalized import NormalizedDistance
+from neurec_papers.convex_recovery.skip import SkipDistance
+from smallnets.convex import _newton, certify, decode, programs, recovery, solving
+from smallnets.convex._points import whitening
+from smallnets.convex.blocks import Blocks
+from smallnets.convex.recovery import Outcome
+from smallnets.geometry import arrangements, patterns
 
 # CLARABEL stops at a relative gap of 1e-8, and at 1e-5 at worst where it calls its answer inaccurate; our own gap
 # is 1e-9. What is compared is the objective, relative to itself.
@@ -462,7 +462,7 @@ def test_no_pattern_is_factorised_twice_before_all_are(monkeypatch, n, d, k):
         seen.extend(map(bytes, D.T))
         return whitening(X, D)
 
-    monkeypatch.setattr("neurec_core.convex.blocks.whitening", noted)
+    monkeypatch.setattr("smallnets.convex.blocks.whitening", noted)
     for _ in range(2):
         recovery.decide(blocks, one.y, one.plant)
     assert not blocks.prepared

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from loops import relu_descent
 
-from neurec_core.dynamics import _relu_course, relu
-from neurec_core.dynamics.relu import End, descend
-from neurec_core.params import BadInput
+from smallnets.descent import _relu_course, relu
+from smallnets.descent.relu import End, descend
+from smallnets.errors import InvalidInput
 
 
 def instance(n, d, m, scale, seed, correlated=True):
@@ -211,7 +211,7 @@ def test_bad_input_is_refused_by_name(changes, message):
         "steps": 5,
         **changes,
     }
-    with pytest.raises(BadInput) as error:
+    with pytest.raises(InvalidInput) as error:
         descend(**values)
     assert str(error.value) == message
 

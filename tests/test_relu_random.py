@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from neurec_core.dynamics import _relu_course, relu
-from neurec_core.dynamics.relu import descend
+from smallnets.descent import _relu_course, relu
+from smallnets.descent.relu import descend
 
 SETS, STEP, STEPS = 130, 0.05, 500
 KINDS = ("line", "plane", "duplicates", "ties")

@@ -8,17 +8,19 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from neurec_core import tables, zonotope_portrait, zonotopes
-from neurec_core.convex import cell
+from neurec_core import tables
 from neurec_core.draws import Draws
-from neurec_core.dynamics.relu import descend
 from neurec_core.experiment import Status
-from neurec_core.papers import relu_zonotopes as paper
-from neurec_core.papers.relu_zonotopes import common, polish, search, selection
-from neurec_core.papers.relu_zonotopes.explorer import INSTANCE
-from neurec_core.papers.relu_zonotopes.landscape import Landscape, cells_of, signed
-from neurec_core.papers.relu_zonotopes.sensitivity import least_loss
 from neurec_core.params import BadInput
+from neurec_papers import relu_zonotopes as paper
+from neurec_papers.relu_zonotopes import common, polish, search, selection, view
+from neurec_papers.relu_zonotopes.explorer import INSTANCE
+from neurec_papers.relu_zonotopes.landscape import Landscape, cells_of, signed
+from neurec_papers.relu_zonotopes.sensitivity import least_loss
+from smallnets.convex import cell
+from smallnets.descent.relu import descend
+from smallnets.errors import InvalidInput
+from smallnets.geometry import zonotopes
 
 
 def landscape(n, d, trial=0):
@@ -67,7 +69,7 @@ def test_more_units_never_do_worse():
 
 def test_labels_that_are_not_numbers_are_refused():
     X = landscape(6, 2).X
-    with pytest.raises(BadInput, match="y \\(labels\\) must be finite, got 6 of 6"):
+    with pytest.raises(InvalidInput, match="y \\(labels\\) must be finite, got 6 of 6"):
         Landscape(X, np.full(6, np.nan))
 
 
@@ -177,7 +179,7 @@ def test_the_selected_vertex_is_one_of_the_zonotope():
     ],
 )
 def test_points_that_cannot_be_cut_are_refused(X, direction, says):
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises((BadInput, InvalidInput), match=says):
         selection.select(X, direction)
 
 
@@ -204,7 +206,7 @@ def test_units_outside_of_all_cells_are_refused():
         land.loss(np.zeros(0, int))
     with pytest.raises(BadInput, match="unknown rule 'greed': did you mean greedy"):
         search.greedy(land, np.array([0]), "greed")
-    with pytest.raises(BadInput, match=r"W \(hidden weights\) must be an array of shape .*, got \(0, 2\)"):
+    with pytest.raises(InvalidInput, match=r"W \(hidden weights\) must be an array of shape .*, got \(0, 2\)"):
         common.own_vertex(land.X, land.y, np.zeros((0, 2)), np.zeros(0))
 
 
@@ -267,7 +269,7 @@ def test_a_bias_independent_blocks_and_pairs_of_signs_are_each_needed(X, y, sign
         assert sorted(a) == sorted(signs)
         assert np.allclose(np.maximum(X @ W.T, 0) @ a, y, atol=1e-9)
     elif signs == (1, -1, 1, -1):
-        with pytest.raises(BadInput, match="direction \\(direction of the cuts\\) must be an array of shape"):
+        with pytest.raises(InvalidInput, match="direction \\(direction of the cuts\\) must be an array of shape"):
             selection.select(X, np.ones(0))
     elif d == 3:
         with pytest.raises(BadInput, match="a block of points is dependent"):
@@ -457,10 +459,10 @@ def test_the_drawn_zonotope_is_the_zonotope(n):
 
 
 def test_the_map_keeps_areas():
-    eye = zonotope_portrait._eye(33.0)
+    eye = view._eye(33.0)
     assert np.allclose(eye @ eye.T, np.eye(3))
     w = np.random.default_rng(0).standard_normal((200_000, 3))
-    r2 = (zonotope_portrait._disc(w, eye) ** 2).sum(axis=1) / 4
+    r2 = (view._disc(w, eye) ** 2).sum(axis=1) / 4
     assert r2.max() <= 1 + 1e-9
     # Uniform on the disc: the squared radius is uniform; 5 standard deviations of its mean.
     assert r2.mean() == pytest.approx(0.5, abs=5 / np.sqrt(12 * len(r2)))
@@ -470,7 +472,7 @@ def test_the_explorers_figure_always_has_the_same_traces():
     kinds = []
     for values in ({"n": 4, "m": 1}, {"n": 9, "m": 3}, {"n": 6, "m": 4, "turn": -100.0}):
         params = INSTANCE.params(steps=50, **values)
-        fig = zonotope_portrait.walk(params, *INSTANCE.run(params, Draws(0, [0])))
+        fig = view.walk(params, *INSTANCE.run(params, Draws(0, [0])))
         kinds.append([(trace.mode, trace.xaxis) for trace in fig.data])
         assert "greedy walk" in fig.layout.title.text.lower()
     assert kinds[0] == kinds[1] == kinds[2]
@@ -479,7 +481,7 @@ def test_the_explorers_figure_always_has_the_same_traces():
 def test_vertices_light_up_where_the_weights_are():
     params = INSTANCE.params(n=5, m=2, steps=200)
     problem, solution, _ = INSTANCE.run(params, Draws(0, [0]))
-    fig = zonotope_portrait.training(params, problem, solution)
+    fig = view.training(params, problem, solution)
     assert len(fig.frames) == solution.trace["W"].shape[1]
     t = {name: part[0] for name, part in solution.trace.items()}
     for i, W in enumerate(t["W"]):

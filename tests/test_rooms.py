@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from test_sides import networks
 
-from neurec_core.dynamics import _relu_course, lives, sides
-from neurec_core.dynamics.lanes import Checks
-from neurec_core.dynamics.relu import descend
-from neurec_core.dynamics.sides import Outcome
+from smallnets.descent import _relu_course, lives, sides
+from smallnets.descent.lanes import Checks
+from smallnets.descent.relu import descend
+from smallnets.descent.sides import Outcome
 
 
 def line(seed):

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.published_descent import Networks, live
-from neurec_core.dynamics import certificate, lives, sides
-from neurec_core.dynamics.lanes import Checks
-from neurec_core.dynamics.lives import Follower
-from neurec_core.dynamics.sides import Outcome
-from neurec_core.papers.inconsistency.common import X_SIX, Y_SIX
+from neurec_papers.inconsistency.common import X_SIX, Y_SIX
+from smallnets.descent import certificate, lives, sides
+from smallnets.descent.lanes import Checks
+from smallnets.descent.lives import Follower
+from smallnets.descent.sides import Outcome
 
 NEVER = Checks(interval=100, limit=1000, sufficient=False, sharp=True, patience=0)
 

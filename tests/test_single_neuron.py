@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neurec_core import bundle_portrait
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
-from neurec_core.papers import single_neuron as paper
-from neurec_core.papers.single_neuron import measures, setups, theory
-from neurec_core.papers.single_neuron.explorer import INSTANCE
 from neurec_core.params import BadInput
+from neurec_papers import single_neuron as paper
+from neurec_papers.single_neuron import measures, setups, theory, view
+from neurec_papers.single_neuron.explorer import INSTANCE
 
 ACUTE = {"d": 3, "m": 15, "data": "uncentred", "spread": 0.3, "step": 0.05, "steps": 10**6}
 
@@ -255,15 +254,15 @@ def test_bad_input_is_refused_by_name(values, message):
 def test_one_training_is_drawn_and_played():
     params = INSTANCE.params(d=3, m=8, steps=5000)
     problem, solution, scores = INSTANCE.run(params, Draws(0, [0]))
-    still = bundle_portrait.paths(params, problem, solution, scores)
+    still = view.paths(params, problem, solution, scores)
     assert f"{scores['iterations'][0]:.0f} iterations" in still.layout.title.text
-    played = bundle_portrait.training(problem, solution, frames=10)
+    played = view.training(problem, solution, frames=10)
     assert 5 < len(played.frames) <= 10
     assert played.layout.updatemenus
     assert played.layout.sliders
     params = paper.TRAJECTORIES.params(scale=0.01, d=3, m=8, steps=5000)
     _, way, _ = paper.TRAJECTORIES.run(params, Draws(0, [0]))
-    assert len(bundle_portrait.phases(way, "one").data) == 3 + 4 + 4
+    assert len(view.phases(way, "one").data) == 3 + 4 + 4
 
 
 def test_times_approach_their_limit_in_proportion_to_the_step():

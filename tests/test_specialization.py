@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neurec_core import specialization
 from neurec_core.draws import Draws
-from neurec_core.papers.multilayer_dynamics import setups
 from neurec_core.params import BadInput
+from neurec_papers.multilayer_dynamics import setups, specialization
 
 
 def test_correlations_are_those_of_the_textbook():

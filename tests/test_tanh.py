@@ -11,14 +11,15 @@ import pytest
 import torch
 
 from neurec_core.draws import Draws
-from neurec_core.dynamics import rows as arithmetic
-from neurec_core.dynamics import tanh
-from neurec_core.dynamics.polish import polish
 from neurec_core.experiment import Status
-from neurec_core.papers import local_linear_recovery as paper
-from neurec_core.papers.local_linear_recovery.sweeps import SampleSweep
 from neurec_core.params import BadInput
-from neurec_core.tanh_nets import NAMES, architecture, jacobian, outputs, placed
+from neurec_papers import local_linear_recovery as paper
+from neurec_papers.local_linear_recovery.polish import polish
+from neurec_papers.local_linear_recovery.sweeps import SampleSweep
+from smallnets.descent import rows as arithmetic
+from smallnets.descent import tanh
+from smallnets.errors import InvalidInput
+from smallnets.nets.tanh_nets import NAMES, architecture, jacobian, outputs, placed
 
 ROOT = Path(__file__).parents[1]
 rng = np.random.default_rng(0)
@@ -270,7 +271,7 @@ def test_bad_input_is_refused(change, message):
     net = architecture("fc", 5, 3, 1)
     theta, X, y = instance(net)
     given = {"theta": theta, "X": X, "y": y, "steps": 1, "rate": 0.1, **change}
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InvalidInput, match=message):
         tanh.train(net, **given)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from neurec_core import tanh_nets
 from neurec_core.draws import Draws
-from neurec_core.params import BadInput
-from neurec_core.tanh_nets import architecture, jacobian, neurons, outputs, placed
+from smallnets.errors import InvalidInput
+from smallnets.nets import tanh_nets
+from smallnets.nets.tanh_nets import architecture, jacobian, neurons, outputs, placed
 
 B, N = 2, 7
 SHAPES = [(5, 3, 2, False), (3, 3, 1, False), (3, 2, 2, True)]
@@ -143,11 +143,11 @@ def test_a_network_of_one_neuron(name):
     ],
 )
 def test_bad_input_is_refused(given, message):
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InvalidInput, match=message):
         architecture(*given)
 
 
 def test_a_network_that_is_too_narrow_is_refused():
     target = neurons(net := architecture("ws", 5, 3, 2), np.ones((1, net.size)))
-    with pytest.raises(BadInput, match=r"m \(neurons of the network\) must be a whole number in \[6, inf\), got 3"):
+    with pytest.raises(InvalidInput, match=r"m \(neurons of the network\) must be a whole number in \[6, inf\), got 3"):
         placed(architecture("ws", 5, 3, 1), target)

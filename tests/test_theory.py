@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from neurec_core import data, patterns
-from neurec_core.convex import certify
-from neurec_core.convex.blocks import Blocks
 from neurec_core.draws import Draws
-from neurec_core.papers.convex_recovery import theory
+from neurec_papers.convex_recovery import data, theory
+from smallnets.convex import certify
+from smallnets.convex.blocks import Blocks
+from smallnets.geometry import patterns
 
 
 def test_wendel_in_exact_arithmetic():

@@ -8,9 +8,9 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from neurec_core.convex import interpolation, solving
-from neurec_core.convex.blocks import Blocks
-from neurec_core.convex.cones import SURE, Cones
+from smallnets.convex import interpolation, solving
+from smallnets.convex.blocks import Blocks
+from smallnets.convex.cones import SURE, Cones
 
 FACTORS = (1e-8, 1e-3, 1e3, 1e8)
 MODELS = ("plain", "skip", "normalized")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from neurec_core import tables
-from neurec_core.convex import solving
-from neurec_core.convex.blocks import Blocks
 from neurec_core.experiment import Solution, Status
-from neurec_core.papers import convex_recovery as paper
-from neurec_core.papers.convex_recovery import treat
+from neurec_papers import convex_recovery as paper
+from neurec_papers.convex_recovery import treat
+from smallnets.convex import solving
+from smallnets.convex.blocks import Blocks
 
 
 def test_an_open_gap_says_nothing_about_other_solutions():

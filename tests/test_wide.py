@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from neurec_core.draws import Draws
-from neurec_core.dynamics import wide
-from neurec_core.dynamics.optimizers import OPTIMIZERS
-from neurec_core.dynamics.wide import Layers
 from neurec_core.params import BadInput
+from neurec_papers.inconsistency import wide
+from neurec_papers.inconsistency.wide import Layers
+from smallnets.descent.optimizers import OPTIMIZERS
+from smallnets.errors import InvalidInput
 
 B, N, D, M, BATCH = 3, 24, 3, 10, 8
 SCALES = (0.8, 0.3)
@@ -151,5 +152,5 @@ def test_threads_are_left_as_they_were():
 )
 def test_bad_input_is_refused(change, message):
     given = {"start": nets(), "train": sample(N), "watched": [sample(4)], "draws": Draws(0, range(B)), "rate": 0.1}
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises((BadInput, InvalidInput), match=message):
         wide.fit(**{**given, "epochs": 1, "batch": N, **change})

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.spatial import ConvexHull
 
-from neurec_core import arrangements, zonotopes
 from neurec_core.draws import Draws
-from neurec_core.params import BadInput
+from smallnets.errors import InvalidInput
+from smallnets.geometry import arrangements, zonotopes
 
 
 def normal(n, d, trial=0):
@@ -171,7 +171,7 @@ def test_sampled_directions_follow_the_solid_angles(n, d):
 
 def test_solid_angles_need_at_most_three_inputs():
     X = normal(6, 4)
-    with pytest.raises(BadInput, match="d \\(inputs\\) must be at most 3 for exact solid angles, got 4"):
+    with pytest.raises(InvalidInput, match="d \\(inputs\\) must be at most 3 for exact solid angles, got 4"):
         zonotopes.solid_angles(X, zonotopes.fan(X))
 
 
@@ -204,19 +204,19 @@ def test_nothing_is_reported_where_nothing_is_missed():
     ],
 )
 def test_points_in_special_position_are_refused(X, says):
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(InvalidInput, match=says):
         zonotopes.fan(X)
 
 
 def test_a_direction_on_a_wall_has_no_cell():
     X = normal(5, 3)
-    with pytest.raises(BadInput, match="h \\(a direction\\) must lie inside a cell"):
+    with pytest.raises(InvalidInput, match="h \\(a direction\\) must lie inside a cell"):
         zonotopes.cone(X, zonotopes.fan(X).rays[0] * 0)
-    with pytest.raises(BadInput, match="must be at least as many as there are inputs"):
+    with pytest.raises(InvalidInput, match="must be at least as many as there are inputs"):
         zonotopes.cone(X[:2], np.ones(3))
-    with pytest.raises(BadInput, match="must span the d = 3 inputs, got rank 2"):
+    with pytest.raises(InvalidInput, match="must span the d = 3 inputs, got rank 2"):
         zonotopes.cone(np.array([[1.0, 1, 0], [2, 2, 1], [3, 3, 5], [1, 1, 4]]), np.ones(3))
-    with pytest.raises(BadInput, match="h \\(a direction\\) must be finite, got 1 of 3"):
+    with pytest.raises(InvalidInput, match="h \\(a direction\\) must be finite, got 1 of 3"):
         zonotopes.cone(X, np.array([1.0, np.nan, 0]))
-    with pytest.raises(BadInput, match="directions \\(directions\\) must be finite, got 15 of 15"):
+    with pytest.raises(InvalidInput, match="directions \\(directions\\) must be finite, got 15 of 15"):
         zonotopes.sampled(X, np.full((3, 5), np.nan))

@@ -31,7 +31,7 @@ from sphinx.writers.html5 import HTML5Translator
 PLOTLY = "application/vnd.plotly.v1+json"
 CUBE = "application/vnd.neurec.cube+json"
 PAGE_LIMIT = 4_000_000  # characters of figure JSON; a reader on a slow line waits for all of it
-PACKAGE = "neurec_core"
+PACKAGES = ("smallnets", "neurec_core", "neurec_papers")
 
 logger = logging.getLogger(__name__)
 
@@ -172,11 +172,11 @@ def copy_vendor(app: Sphinx) -> None:
 
 
 class ApiDirective(SphinxDirective):
-    """Every module of the core, found by listing the package, with its docstrings."""
+    """Every module of the three packages, found by listing them, with its docstrings."""
 
     def run(self) -> list[nodes.Node]:
         """One section per module."""
-        names = public_modules(PACKAGE)
+        names = [name for package in PACKAGES for name in public_modules(package)]
         for name in names:
             # All before any is documented: autodoc writes into the annotations of base classes, pydantic's
             # too, after which a model that is imported anew cannot be completed.

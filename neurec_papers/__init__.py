@@ -1,0 +1,1 @@
+"""Papers, one module or package each: experiments, theory, what only they compute, and their figures."""

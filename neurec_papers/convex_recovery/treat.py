@@ -1,0 +1,264 @@
+"""Posed programs solved or decided, trial by trial, and what is read off the solutions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Problem, Solution, Status
+from smallnets.arguments import array, checked, number
+from smallnets.convex import certify, decode, recovery, solving
+from smallnets.convex.blocks import Blocks
+from smallnets.convex.cones import Cones
+from smallnets.convex.recovery import Decision, Outcome
+from smallnets.geometry import arrangements
+from smallnets.nets.two_layer import GatedNet, Net, NormalizedNet
+
+from .instance import OWN, Posed, model_of, pose, wider
+
+# The published test: every weight within 1e-4 of the plant.
+RECOVERY_TOLERANCE = 1e-4
+SEARCHES, KICKS, ROUNDS = 8, 20, 20  # of the search for adversarial patterns
+ACCEPTABLE_GAP = 1e-6  # what cone solvers call solved
+# What CVXPY says of a solve, as a trial's status.
+STATUSES = {
+    "optimal": Status.SOLVED,
+    "optimal_inaccurate": Status.INACCURATE,
+    "infeasible": Status.INFEASIBLE,
+    "infeasible_inaccurate": Status.INFEASIBLE,
+    "infeasible_or_unbounded": Status.INFEASIBLE,
+    "unbounded": Status.UNBOUNDED,
+    "unbounded_inaccurate": Status.UNBOUNDED,
+    "user_limit": Status.LIMIT,
+    "solver_error": Status.FAILED,
+}
+
+
+class Fit(NamedTuple):
+    """What was found for one trial.
+
+    W : (d, q) weights on the inputs, a column a block
+    dual : (n,) dual vector; NaN where the proof needs none
+    gap : relative duality gap
+    unique : whether the solution is the only one; None where that is not known
+    status : how it ended
+    decision : the proof, where one was asked for
+    """
+
+    W: np.ndarray
+    dual: np.ndarray
+    gap: float
+    unique: bool | None
+    status: Status
+    decision: Decision | None = None
+
+
+@checked(beta=number("weight decay", "[0, inf)"))
+def solve(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
+    """Solve the minimal-norm program, or for beta > 0 the training program, by our own solver or as a listing."""
+    if solver != OWN:
+        return _solve_listing(posed, solver, beta)
+    found = solving.solve(posed.blocks, posed.y, ridge=beta / 2)
+    if found.converged:
+        status = Status.SOLVED
+    elif np.isfinite(found.gap):
+        status = Status.INACCURATE if found.gap < ACCEPTABLE_GAP else Status.LIMIT
+    else:
+        status = Status.INFEASIBLE
+    return Fit(inputs(posed, found.W), found.dual, found.gap, found.unique, status)
+
+
+@checked(own=array("weights", "d q"))
+def inputs(posed: Posed, own: np.ndarray) -> np.ndarray:
+    """A program's weights as weights on the inputs, with the moves that units behind a normalised layer need.
+
+    Parameters
+    ----------
+    posed : the trial
+    own : (d, q) weights of its blocks, which are left as they are
+
+    Returns
+    -------
+    (d, q); units of an exact program behind a normalised layer have been moved in the null spaces of D_j X to where
+    they have their patterns
+    """
+    W, p = posed.blocks.inputs(own), posed.D.shape[1]
+    if posed.exact and posed.blocks.whitened:
+        W[:, :p] = decode.into_cones(posed.X, posed.D, W[:, :p])
+        W[:, p:] = -decode.into_cones(posed.X, posed.D, -W[:, p:])
+    return W
+
+
+def decide(posed: Posed, solver: str) -> Fit:
+    """Prove that the plant is, or is not, the only solution; the weights are those of the proof."""
+    if solver != OWN:
+        return _solve_listing(posed, solver)
+    proof = recovery.decide(posed.blocks, posed.y, posed.plant)
+    status = Status.UNDECIDED if proof.outcome is Outcome.UNDECIDED else Status.SOLVED
+    W = inputs(posed, posed.plant.weights(posed.blocks.D.shape[1]) if proof.W is None else proof.W)
+    dual = np.full(len(posed.y), np.nan) if proof.dual is None else proof.dual
+    unique = None if status is Status.UNDECIDED else proof.outcome is not Outcome.TIED
+    return Fit(W, dual, np.nan, unique, status, proof)
+
+
+@checked(beta=number("weight decay", "[0, inf)"))
+def listing(posed: Posed, beta: float = 0.0) -> Any:
+    """The program as a CVXPY listing: relaxed or exact minimal norm, or with beta the training program."""
+    from smallnets.convex import programs
+
+    name = f"{'train' if beta else 'min_norm'}_{posed.model}{'_exact' if posed.exact and not beta else ''}"
+    return getattr(programs, name)(posed.X, posed.D[:, posed.free :], posed.y, *[beta][: beta > 0])
+
+
+def listed_weights(posed: Posed, program: Any) -> np.ndarray:
+    """A solved listing's weights on the inputs, in the order of the blocks, (d, q)."""
+    found = {name: variable.value for name, variable in program.var_dict.items()}
+    signed = [found[name] for name in ("W", "U", "V", "W_plus", "W_minus") if name in found]
+    if posed.blocks.whitened:
+        U = decode.factors(posed.X, posed.D)
+        signed = [U.weights(W) for W in signed]
+    signed[1:] = [-W for W in signed[1:]]
+    return np.column_stack([found["w0"], *signed] if posed.free else signed)
+
+
+def _solve_listing(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
+    from smallnets.convex import programs
+
+    program, blocks, y = listing(posed, beta), posed.blocks, posed.y
+    status = STATUSES[programs.solve(program, solver)]
+    if not status.usable:
+        return Fit(np.full((len(posed.H), blocks.D.shape[1]), np.nan), np.full(len(y), np.nan), np.nan, None, status)
+    W = listed_weights(posed, program)
+    dual = program.constraints[0].dual_value
+    dual = dual if y @ dual > 0 else -dual  # the sign of an equality's multiplier is the solver's choice
+    own = blocks.coordinates(W)
+    unique = None
+    if status is Status.SOLVED:
+        unique = solving.evenly(blocks, own, dual, blocks.support(blocks.adjoint(dual)))[1]
+    primal = float(np.linalg.norm(own, axis=0).sum())
+    value = float(y @ dual)
+    if beta:
+        residual = y - blocks.forward(own)
+        primal, value = primal + float(residual @ residual) / beta, value - beta * float(dual @ dual) / 4
+    return Fit(W, dual, (primal - value) / primal, unique, status)
+
+
+def harden(
+    posed: Posed, method: Callable[[Posed, str], Fit], solver: str, starts: np.ndarray, kicks: np.ndarray
+) -> tuple[Posed, Fit]:
+    """Add patterns that a local search finds to break the dual vector, until it finds none.
+
+    What is not recovered over some patterns is not recovered over more; what is may be, up to the search.
+    """
+    found = method(posed, solver)
+    for _ in range(ROUNDS):
+        if not np.isfinite(found.dual).all():
+            break
+        norms = functools.partial(_norms, posed.X, posed.blocks.whitened, found.dual)
+        D, H = arrangements.adversarial(posed.X, norms, starts, kicks)
+        sizes = Cones(Blocks(posed.X, D, posed.blocks.whitened), H).norms(found.dual) if posed.exact else norms(D)
+        tight = (sizes.reshape(-1, D.shape[1]) >= 1 - certify.STRICT).any(axis=0)
+        more = wider(posed, D[:, tight], H[:, tight])
+        if more.D.shape == posed.D.shape:
+            break
+        posed = more
+        found = method(posed, solver)
+    return posed, found
+
+
+def _norms(X: np.ndarray, whitened: bool, dual: np.ndarray, D: np.ndarray) -> np.ndarray:
+    return Blocks(X, D, whitened).norms(dual)
+
+
+def treat(params: Any, problem: Problem, draws: Draws, method: Callable[[Posed, str], Fit]) -> Solution:
+    """Pose and treat every trial; the value is a net, the stats are what scores and figures read.
+
+    Stats of a pattern are (B, p) arrays, NaN where a trial has fewer patterns; all others are (B,).
+    """
+    posed = pose(params, problem, draws)
+    fits = [method(one, params.solver) if one else None for one in posed]
+    if params.gates == "adversarial":
+        starts, kicks = draws.normal("starts", params.d, SEARCHES), draws.normal("kicks", KICKS, params.d, SEARCHES)
+        for b, one in enumerate(posed):
+            if one:
+                posed[b], fits[b] = harden(one, method, params.solver, starts[b], kicks[b])
+    looks = [_look(one, found) if one and found else {} for one, found in zip(posed, fits, strict=True)]
+    B, p = len(posed), max((one.D.shape[1] for one in posed if one), default=1)
+    stats = {name: np.full((B, p) if name in OF_PATTERNS else B, np.nan) for name in LOOKS}
+    for b, look in enumerate(looks):
+        for name, value in look.items():
+            stats[name][(b, slice(np.size(value))) if name in OF_PATTERNS else b] = value
+    status = [found.status if found else Status.EMPTY for found in fits]
+    return Solution(_net(problem, params.program == "exact", posed, fits, p), status, stats)
+
+
+def _net(
+    problem: Problem, exact: bool, posed: Sequence[Posed | None], fits: Sequence[Fit | None], p: int
+) -> GatedNet | Net | NormalizedNet:
+    """The nets that were fitted: gated ones for a relaxed program, ReLU nets for an exact one."""
+    X, model = problem.X, model_of(problem.teacher)
+    (B, n, d), free = X.shape, int(model == "skip")
+    D, (H, plus, minus) = np.zeros((B, n, p), bool), np.zeros((3, B, d, p))
+    for b, (one, found) in enumerate(zip(posed, fits, strict=True)):
+        if one and found:
+            q = one.D.shape[1]
+            D[b, :, :q], H[b, :, :q], plus[b, :, :q] = one.D, one.H, found.W[:, :q]
+            if exact:
+                minus[b, :, free:q] = -found.W[:, q:]
+    skip = plus[:, :, 0] if free else np.zeros((B, d))
+    if not exact:
+        return GatedNet(plus[:, :, free:], H[:, :, free:], skip)
+    if model != "normalized":
+        return decode.balanced(plus[:, :, free:], minus[:, :, free:], skip)
+    back = decode.factors(X, D)
+    return decode.normalized(X, D, back.coordinates(plus), back.coordinates(minus))
+
+
+def _look(posed: Posed, found: Fit) -> dict[str, Any]:
+    """What is read off one trial."""
+    proof = found.decision
+    condition = proof.isometry if proof else certify.isometry(posed.blocks.gated, posed.plant)
+    look = {
+        "unique": np.nan if found.unique is None else found.unique,
+        "all_ones": posed.all_ones,
+        "isometry": condition.largest(posed.plant),
+        "isometry_held": condition.held(posed.plant),
+        "isometry_norms": condition.norms,
+    }
+    if proof:
+        known = found.status is not Status.UNDECIDED
+        return look | {"recovered": proof.outcome is Outcome.UNIQUE if known else np.nan, "margin": proof.margin}
+    own = posed.blocks.coordinates(found.W)
+    apart = own - posed.plant.weights(own.shape[1])
+    planted = np.isin(np.arange(own.shape[1]), posed.plant.where)
+    return look | {
+        "recovered": (np.abs(apart) <= RECOVERY_TOLERANCE).all(),
+        "gap": found.gap,
+        "distance": np.linalg.norm(apart[:, planted]),
+        "stray": np.linalg.norm(apart[:, ~planted]),
+        "residual": np.linalg.norm(posed.y - posed.blocks.forward(own)),
+        "norms": posed.of_patterns(posed.blocks.support(posed.blocks.adjoint(found.dual))),
+        "planted": planted[: posed.D.shape[1]],
+    }
+
+
+OF_PATTERNS = ("isometry_norms", "norms", "planted")
+LOOKS = (
+    "recovered", "unique", "margin", "gap", "distance", "stray", "residual", "all_ones", "isometry", "isometry_held",
+    *OF_PATTERNS,
+)  # fmt: skip
+
+
+def pick(solution: Solution, *names: str) -> dict[str, np.ndarray]:
+    """Stats as scores; those that are true or false as booleans, masked in trials for which they are not known."""
+    events, scores = {"recovered", "unique", "all_ones", "isometry_held"}, {}
+    for name in names:
+        values = solution.stats[name]
+        unknown = np.isnan(values) & [status.usable for status in solution.status]
+        true = np.ma.array(values == 1, mask=unknown) if unknown.any() else values == 1
+        scores[name] = true if name in events else values
+    return scores

@@ -1,0 +1,177 @@
+"""Networks of tanh or logistic neurons from their values at finitely many points: what fits, and what else fits."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
+from neurec_core.params import Params, param
+
+from . import teachers
+from .analytic import directions, directions_needed, distance, fit, needs_irreducible, outputs, points_on_line
+from .common import CITATION, relative_error
+
+REACH = 3.0  # points lie in [-REACH, REACH] along each direction
+FRESH = 400  # points at which fits are compared
+MET = 1e-20  # sum of squares, in units of that of y, below which a fit meets the data
+SAME = 1e-4  # largest difference of parameters of two networks that are one
+
+
+class AnalyticRecovery(Params):
+    """Values of a random network at points t v, for t along directions v."""
+
+    activation: Literal["tanh", "sigmoid"] = param("tanh", "what neurons compute")
+    d: int = param(1, "inputs", ge=1, le=6, slider=(1, 3, 1))
+    m: int = param(2, "neurons", ge=1, le=4, slider=(1, 3, 1))
+    bias: Literal["with", "without"] = param("with", "output bias")
+    points: int = param(16, "points along each direction", symbol="N", ge=1, le=400, slider=(2, 64, 2))
+    directions: int = param(1, "directions of rays", symbol="K", ge=1, le=200)
+    starts: int = param(20, "starts of least squares", ge=1, le=1000, slider=(5, 60, 5))
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.d == 1 and self.directions != 1:
+            raise ValueError(f"directions (directions of rays) must be 1 where d = 1, got {self.directions}")
+        return self
+
+
+def sample(params: AnalyticRecovery, draws: Draws) -> Problem:
+    """Points ``(B, directions * points, d)``, one in each of as many equal parts of a line, and values there."""
+    bias = params.bias == "with"
+    nets = [
+        needs_irreducible(params.activation, net, bias=bias) for net in teachers.smooth(draws, params.d, params.m, bias)
+    ]
+    t = REACH * (2 * (np.arange(params.points) + draws.uniform("points", params.points)) / params.points - 1)
+    v = directions(params.directions, params.d)
+    X = (t[:, None, :, None] * v[:, None]).reshape(len(draws), -1, params.d)
+    return Problem(X, np.stack([outputs(params.activation, net, x) for net, x in zip(nets, X, strict=True)]), nets)
+
+
+def solve(params: AnalyticRecovery, problem: Problem, draws: Draws) -> Solution:
+    """Fit from every start; each fit that meets the data is compared with the teacher."""
+    bias, shape = params.bias == "with", (params.starts, params.m)
+    W = 1.5 * draws.normal("start", *shape, params.d)
+    # A neuron starts with its centre at a point within reach.
+    centre = REACH * (2 * draws.uniform("centres", *shape, params.d) - 1)
+    starts = np.concatenate([W, -(W * centre).sum(axis=3, keepdims=True)], axis=3)
+    fresh = REACH * (2 * draws.uniform("fresh", FRESH, params.d) - 1)
+    fits, found = [], []
+    for X, y, net, start, new in zip(problem.X, problem.y, problem.teacher, starts, fresh, strict=True):
+        fits.append(fit(params.activation, X, y, start, bias=bias))
+        met = np.flatnonzero(fits[-1].cost <= MET * (y @ y))
+        own = [fits[-1].networks[i] for i in met]
+        true = outputs(params.activation, net, new)
+        found.append(
+            {
+                "met": float(len(met)),
+                "cost": float(fits[-1].cost.min() / (y @ y)),
+                "error": max((relative_error(true, outputs(params.activation, f, new)) for f in own), default=np.nan),
+                "apart": max((distance(params.activation, net, f, bias=bias) for f in own), default=np.nan),
+            }
+        )
+    stats = {name: np.array([one[name] for one in found]) for name in found[0]}
+    status = [Status.SOLVED if count else Status.STALLED for count in stats["met"]]
+    return Solution([own.networks[int(own.cost.argmin())] for own in fits], status, stats)
+
+
+def score(params: AnalyticRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Whether all that fits is the teacher, or another network fits as well."""
+    s, B = solution.stats, len(problem.X)
+    met, total = s["met"] > 0, params.points * params.directions
+    recovered = met & (s["apart"] < SAME)
+    parameters = params.m * (params.d + 2) + (params.bias == "with")
+    enough = points_on_line(params.m) * directions_needed(params.m, params.d)
+    counts = {"samples": total, "parameters": parameters, "sufficient": enough}
+    return {
+        "recovered": recovered,
+        "left_open": met & ~recovered,
+        # Which of many networks a fit ends at hangs on the last bit.
+        "error": np.where(recovered, s["error"], np.nan),
+        "apart": np.where(recovered, s["apart"], np.nan),
+        "worst": s["error"],
+        "cost": s["cost"],
+        **{name: np.full(B, float(count)) for name, count in counts.items()},
+    }
+
+
+COLUMNS = {
+    "recovered": Column("all that fit are the teacher", "event"),
+    "left_open": Column("another network fits as well", "event"),
+    "error": Column(
+        "error of the worst fit, if all are the teacher",
+        "measure",
+        "of max |f|",
+        True,
+        optional=True,
+        replay=Replay(1e-3, floor=1e-9),
+    ),
+    "apart": Column(
+        "largest difference of its parameters, up to symmetry",
+        "measure",
+        None,
+        True,
+        optional=True,
+        replay=Replay(1e-3, floor=1e-8),
+    ),
+    "worst": Column(
+        "error of the worst network met that fits",
+        "measure",
+        "of max |f|",
+        True,
+        optional=True,
+        replay=Replay(chaotic=1),  # where many fit, the last bit decides which of them each start meets
+    ),
+    "cost": Column(
+        "least sum of squares", "measure", "of that of y", True, replay=Replay(0.01, floor=1e-20, chaotic=0.05)
+    ),
+    "samples": Column("samples", "measure"),
+    "parameters": Column("parameters of the network", "measure"),
+    "sufficient": Column("samples that are enough for every network of the width", "measure"),
+}
+
+
+def every(m: np.ndarray) -> np.ndarray:
+    """4^m points."""
+    return 4.0 ** np.asarray(m)
+
+
+def counted(m: np.ndarray) -> np.ndarray:
+    """3m + 1 parameters."""
+    return 3 * np.asarray(m) + 1
+
+
+def enough_in_plane(m: np.ndarray) -> np.ndarray:
+    """4m directions."""
+    return 4 * np.asarray(m)
+
+
+ANALYTIC_RECOVERY = Experiment(
+    name="finite_samples.analytic_recovery",
+    question="How many values give a tanh or logistic network back?",
+    params=AnalyticRecovery,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid({"points": [3, 4]}, trials=2, fixed={"m": 1, "starts": 2}),
+        "quick": Grid({"points": [5, 6, 7, 8, 10, 16]}, trials=5, fixed={"starts": 10}),
+        "paper": Grid(
+            {"activation": ["tanh", "sigmoid"], "points": [3, 4, 5, 6, 7, 8, 10, 12, 16, 24], "m": [1, 2]}, trials=20
+        ),
+        "paper_three": Grid({"points": [8, 9, 10, 11, 12, 16, 32, 64]}, trials=10, fixed={"m": 3, "starts": 60}),
+        "paper_directions": Grid({"directions": [1, 2, 3, 5, 8]}, trials=10, fixed={"d": 2}),
+        "paper_space": Grid({"directions": [2, 3, 9], "activation": ["tanh", "sigmoid"]}, trials=5, fixed={"d": 3}),
+    },
+    citation=CITATION,
+    guides=(
+        Guide("points", "m", every, "4^m, for all networks", {"d": [1]}),
+        Guide("points", "m", counted, "parameters, 3m + 1", {"d": [1], "bias": ["with"]}),
+        Guide("directions", "m", enough_in_plane, "4m, enough for all networks", {"d": [2]}),
+    ),
+    batch=5,
+)  # fmt: skip

@@ -1,0 +1,280 @@
+"""One given ReLU network and the samples that pin it down: what they give back, and what fewer of them leave open."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import partial
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
+from neurec_core.params import Params, param
+
+from . import teachers
+from .common import CITATION, Network, relative_error
+from .competitors import MOST_TURNED, competitor
+from .line import (
+    broken,
+    exact_network,
+    exact_orientation,
+    in_fractions,
+    least_network,
+    outputs,
+    recover,
+    sample_points,
+    shared_out,
+)
+from .space import DRAWN, MOST, Lines, chosen_lines, kinks_on, least_lines, recover_in_space
+
+FRESH = 400  # points at which a recovered network is compared
+WELL = 1e-9  # relative error below which a network counts as recovered
+BINARY = 2**20  # places on a line are multiples of its inverse, so that fractions hold them exactly
+
+
+class ReluRecovery(Params):
+    """Samples of a random network on one or more lines."""
+
+    d: int = param(1, "inputs", ge=1, le=6, slider=(1, 4, 1))
+    m: int = param(4, "neurons", ge=1, le=12, slider=(1, 8, 1))
+    pairs: int = param(0, "opposite pairs among them", ge=0, le=2, slider=(0, 1, 1))
+    bias: Literal["with", "without"] = param("with", "output bias")
+    placement: Literal["pieces", "blind"] = param(
+        "pieces", "points: shared among the linear pieces, or uniform over all"
+    )
+    lines: int = param(1, "lines that samples lie on", symbol="L", ge=1, le=200)
+    points: int = param(10, "points on each line", symbol="N", ge=1, le=400, slider=(2, 40, 1))
+    evidence: Literal["kinks", "jumps"] = param(
+        "jumps", "what lines must agree on: where hyperplanes meet them, or also how much f bends there"
+    )
+    arithmetic: Literal["float", "rational"] = param("float", "numbers: float64, or exact fractions")
+
+    @property
+    def kinks(self) -> int:
+        """Hyperplanes with a net kink."""
+        return self.m - self.pairs
+
+    @property
+    def sufficient(self) -> float:
+        """Samples that separate the network from all of its width; NaN with opposite pairs, where none may do."""
+        return np.nan if self.pairs else 2 * (self.m + 1) * least_lines(self.m, self.d)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        refused = {
+            "m (neurons) must be at least two for each opposite pair": self.m < 2 * self.pairs,
+            "pairs (opposite pairs) must be at most 1 where d = 1 and there is an output bias: two are reducible":
+                self.pairs == 2 and self.d == 1 and self.bias == "with",
+            "lines (lines that samples lie on) must be 1 where d = 1": self.d == 1 and self.lines != 1,
+            "evidence (what lines must agree on) must be jumps where d = 1": self.d == 1 and self.evidence != "jumps",
+            "placement (points) must be pieces where d > 1": self.d > 1 and self.placement != "pieces",
+            "arithmetic (numbers) must be float unless d = 1 and pairs = 0":
+                self.arithmetic == "rational" and (self.d > 1 or self.pairs > 0),
+            f"m (neurons) must leave at most {MOST} hyperplanes to try, m^d": self.kinks**self.d > MOST and self.d > 1,
+        }  # fmt: skip
+        for line, wrong in refused.items():
+            if wrong:
+                raise ValueError(f"{line}, got m = {self.m}, pairs = {self.pairs}, d = {self.d}, lines = {self.lines}")
+        return self
+
+
+# ------------------------------------------------------------------------------------------------------------ sample
+
+
+def sample(params: ReluRecovery, draws: Draws) -> Problem:
+    """Points X, values y, and ``teacher = (networks, lines, places)``; lines are None where d = 1."""
+    bias, B = params.bias == "with", len(draws)
+    deal = draws.uniform("deal", params.lines, params.kinks + 1)
+    if params.d == 1:
+        nets = teachers.relu_on_line(draws, params.m, params.pairs, bias)
+        kinks = [np.array(broken(net).kinks)[None] for net in nets]
+        lines: list[Lines | None] = [None] * B
+    else:
+        nets = teachers.relu_in_space(draws, params.d, params.m, params.pairs, bias)
+        shape = (DRAWN, params.lines, params.d)
+        drawn = zip(nets, draws.normal("through", *shape), draws.normal("along", *shape), strict=True)
+        lines = [chosen_lines(net, p, v, params.lines) for net, p, v in drawn]
+        kinks = [kinks_on(net, own) for net, own in zip(nets, lines, strict=True) if own]
+    t = [_places(params, *parts) for parts in zip(kinks, deal, draws.uniform("blind", params.points), strict=True)]
+    X = np.stack([own.at(at).reshape(-1, params.d) if own else at.T for own, at in zip(lines, t, strict=True)])
+    return Problem(X, np.stack([net(x) for net, x in zip(nets, X, strict=True)]), (nets, lines, t))
+
+
+def _places(params: ReluRecovery, kinks: np.ndarray, deal: np.ndarray, blind: np.ndarray) -> np.ndarray:
+    """Places ``(lines, points)``, sorted: as many in each piece as can be, the rest in pieces by lot."""
+    if params.placement == "blind":
+        low, high = kinks.min() - 1, kinks.max() + 1
+        return np.sort(np.round((low + (high - low) * blind) * BINARY) / BINARY)[None]
+    counts = shared_out(params.points, deal)
+    t = np.stack([sample_points(own, count.tolist()) for own, count in zip(kinks, counts, strict=True)])
+    return np.round(t * BINARY) / BINARY
+
+
+# ------------------------------------------------------------------------------------------------------------- solve
+
+
+def solve(params: ReluRecovery, problem: Problem, draws: Draws) -> Solution:
+    """The recovered network of each trial, or None; the difference from a rival that fits as well, on a line."""
+    fresh = draws.normal("fresh", FRESH, params.d)
+    recovery = {"float": _on_line, "rational": _exactly}[params.arithmetic] if params.d == 1 else _in_space
+    trials = zip(problem.X, problem.y, *problem.teacher, 2 * fresh, strict=True)
+    found = [recovery(params, *trial) for trial in trials]
+    stats = {name: np.array([stat[name] for _, _, stat in found], float) for name in found[0][2]}
+    return Solution([net for net, _, _ in found], [status for _, status, _ in found], stats)
+
+
+Trial = tuple[Any, Status, dict[str, float]]
+NOTHING = {"error": np.nan, "width": np.nan, "seen": 0.0, "consistent": np.nan, "match": np.nan, "rival": np.nan}
+
+
+def _on_line(
+    params: ReluRecovery, X: np.ndarray, y: np.ndarray, net: Network, lines: None, t: np.ndarray, fresh: np.ndarray
+) -> Trial:
+    bias, rival = params.bias == "with", _rival(params, net, t[0])
+    found = recover(t[0].tolist(), y.tolist(), params.m)
+    if found is None:
+        return None, Status.UNSEEN, NOTHING | {"rival": rival}
+    least = least_network(found, bias=bias)
+    back = least.network
+    error = relative_error(net(fresh), back(fresh))
+    stat = {"error": error, "width": float(back.m), "seen": 1.0, "consistent": float(len(found.kinks)), "rival": rival}
+    return back, least.status, NOTHING | stat
+
+
+def _exactly(
+    params: ReluRecovery, X: np.ndarray, y: np.ndarray, net: Network, lines: None, t: np.ndarray, fresh: np.ndarray
+) -> Trial:
+    bias, rival = params.bias == "with", _rival(params, net, t[0])
+    # Weights and places are binary fractions of few digits, so that values y are exact, too.
+    found = recover([Fraction(x) for x in t[0].tolist()], [Fraction(v) for v in y.tolist()], params.m, 0)
+    left = None if found is None else exact_orientation(found, bias=bias)
+    if found is None or left is None:
+        return None, Status.UNSEEN, NOTHING | {"rival": rival}
+    back = exact_network(found, left, bias=bias)
+    places = [Fraction(round(x * BINARY), BINARY) for x in fresh[:, 0].tolist()]
+    f, other = in_fractions(net)(places), back(places)
+    error = float(max(abs(p - q) for p, q in zip(f, other, strict=True)) / max(map(abs, f)))
+    stat = {"error": error, "width": float(len(left)), "seen": 1.0, "consistent": float(len(left)), "rival": rival}
+    return back, Status.SOLVED, NOTHING | stat
+
+
+def _rival(params: ReluRecovery, net: Network, t: np.ndarray) -> float:
+    """How far another network of the width is off that fits the samples; NaN if none was met, or none looked for."""
+    truth = broken(net)
+    if params.pairs or params.m > MOST_TURNED:
+        return np.nan
+    other = competitor(truth, t, bias=params.bias == "with")
+    if other is None:
+        return np.nan
+    x = np.linspace(truth.kinks[0] - 1, truth.kinks[-1] + 1, FRESH)
+    return relative_error(outputs(truth, x), outputs(other.function, x))
+
+
+def _in_space(
+    params: ReluRecovery, X: np.ndarray, y: np.ndarray, net: Network, lines: Lines, t: np.ndarray, fresh: np.ndarray
+) -> Trial:
+    bias, values = params.bias == "with", list(y.reshape(t.shape))
+    found = recover_in_space(lines, list(t), values, params.m, bias=bias, jumps=params.evidence == "jumps")
+    stat = NOTHING | {"seen": float(found.seen), "consistent": float(found.consistent), "match": found.match}
+    if found.reduction is None:
+        return None, found.status, stat
+    back = found.reduction.network
+    return back, found.status, stat | {"error": relative_error(net(fresh), back(fresh)), "width": float(back.m)}
+
+
+# ------------------------------------------------------------------------------------------------------------- score
+
+
+def score(params: ReluRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Whether the network is back, with how many samples, and whether no other one can fit.
+
+    With a kink for each neuron on enough lines that is a theorem; with opposite pairs nothing is proved, and if there
+    is an output bias, another network always fits (`competitors.split_pair`).
+    """
+    s, B = solution.stats, len(problem.X)
+    own = {name: s[name] for name in NOTHING}
+    counts = {"samples": params.points * params.lines, "sufficient": params.sufficient}
+    recovered = (s["error"] < WELL) & (s["width"] <= params.m)
+    every = (s["consistent"] == params.m) & (s["seen"] >= least_lines(params.m, params.d))
+    return {
+        "recovered": recovered,
+        "identified": recovered & every,
+        **own,
+        **{name: np.full(B, float(count)) for name, count in counts.items()},
+    }
+
+
+COLUMNS = {
+    "recovered": Column("function given back, by a network of the width", "event"),
+    "identified": Column("and no other network of the width fits, as is proved", "event"),
+    "error": Column(
+        "recovered network's largest difference on fresh points",
+        "measure",
+        "of max |f|",
+        True,
+        optional=True,
+        replay=Replay(1e-3, floor=1e-9),
+    ),
+    "width": Column("width of the recovered network", "measure", "neurons", optional=True),
+    "seen": Column("lines on which every piece is seen", "measure"),
+    "consistent": Column("hyperplanes that all lines agree with", "measure", optional=True),
+    "match": Column(
+        "farthest that such a hyperplane misses a kink on a line",
+        "measure",
+        "of 1 + spread",
+        True,
+        optional=True,
+        replay=Replay(1e-3, floor=1e-9),
+    ),
+    "rival": Column(
+        "difference from another network that fits, where one was met", "measure", "of max |f|", optional=True
+    ),
+    "samples": Column("samples", "measure"),
+    "sufficient": Column("samples that suffice", "measure", optional=True),
+}
+
+
+def lines_guide(m: np.ndarray, d: int) -> np.ndarray:
+    """m(d - 1) + 1 lines."""
+    return np.asarray(m) * (d - 1) + 1
+
+
+def points_guide(m: np.ndarray) -> np.ndarray:
+    """2(m + 1) points a line."""
+    return 2 * (np.asarray(m) + 1)
+
+
+RELU_RECOVERY = Experiment(
+    name="finite_samples.relu_recovery",
+    question="How many samples give one ReLU network back?",
+    params=ReluRecovery,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid({"points": [7, 8]}, trials=2, fixed={"m": 3}),
+        "quick": Grid({"m": [1, 2, 3, 4, 5], "points": [2, 4, 6, 8, 10, 12, 14]}, trials=10),
+        "paper": Grid(
+            {"bias": ["with", "without"], "m": [1, 2, 3, 4, 5, 6], "points": list(range(2, 17))}, trials=40
+        ),
+        "paper_blind": Grid(
+            {"m": [1, 2, 4, 6], "points": [4, 8, 12, 16, 24, 32, 48, 64, 96]}, trials=40, fixed={"placement": "blind"}
+        ),
+        "paper_lines": Grid(
+            {"evidence": ["kinks", "jumps"], "m": [1, 2, 3, 4, 6], "lines": list(range(1, 14))}, trials=20,
+            fixed={"d": 3, "points": 14},
+        ),
+        "paper_rational": Grid({"points": [13, 14, 15]}, trials=20, fixed={"m": 6, "arithmetic": "rational"}),
+        "paper_space": Grid({"points": [8, 9, 10]}, trials=20, fixed={"d": 3, "m": 4, "lines": 9}),
+        "paper_pairs": Grid({"points": [18, 24, 32], "pairs": [1, 2]}, trials=20, fixed={"d": 3, "m": 5, "lines": 11}),
+    },
+    citation=CITATION,
+    guides=(
+        Guide("points", "m", points_guide, "2(m + 1)", {"d": [1], "pairs": [0]}),
+        *(Guide("lines", "m", partial(lines_guide, d=d), "m(d - 1) + 1, for all", {"d": [d]}) for d in (2, 3, 4)),
+    ),
+    batch=10,
+)  # fmt: skip

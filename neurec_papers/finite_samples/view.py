@@ -1,0 +1,125 @@
+"""Networks on a line with samples: what is recovered from these, what else fits them, and how many each piece holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from neurec_core.experiment import Problem, Solution
+from neurec_core.look import COLORS, panel_trace, stacked, style
+from neurec_core.params import Params
+
+Scores = dict[str, np.ndarray]
+ENOUGH = 2  # samples in a piece
+
+
+def samples(params: Params, problem: Problem, solution: Solution, scores: Scores) -> go.Figure:
+    """The function with its samples, a rival that agrees on all of them, and the samples that each piece holds.
+
+    Parameters
+    ----------
+    params, problem, solution, scores : of one trial of `finite_samples.explorer.INSTANCE`
+    """
+    trace = {name: part[0] for name, part in solution.trace.items()}
+    x, f, held = trace["x"], trace["f"], trace["held"]
+    kinks = trace["kinks"][np.isfinite(trace["kinks"])]
+    ends = np.concatenate([x[:1], kinks, x[-1:]])
+    height = np.interp(kinks, x, f)
+    place = float(solution.stats["place"][0])
+    data = [
+        panel_trace(1, x, f, "network", line={"color": COLORS[0], "width": 3}),
+        panel_trace(1, x, trace["rival"], "another network that fits", line={"color": COLORS[1], "dash": "dash"}),
+        panel_trace(1, x, trace["back"], "recovered from the samples", line={"color": COLORS[4], "dash": "dot"}),
+        panel_trace(1, kinks, height, "kinks", "markers", marker=_mark("diamond", COLORS[0], 9)),
+        panel_trace(1, [place], [np.interp(place, x, f)], "kink that is moved", "markers",
+                    marker=_mark("diamond-open", COLORS[3], 17)),
+        panel_trace(1, problem.X[0, :, 0], problem.y[0], "samples", "markers", marker=_mark("circle", "black", 6)),
+        _pieces(ends, held, held >= ENOUGH, "pieces that are seen", COLORS[2]),
+        _pieces(ends, held, held < ENOUGH, "pieces that are not", COLORS[1]),
+        panel_trace(2, [ends[0], ends[-1]], [ENOUGH] * 2, "enough", line={"color": "gray", "dash": "dash", "width": 1}),
+    ]  # fmt: skip
+    text, small = _words(problem, scores)
+    layout: dict[str, Any] = dict(_layout())
+    layout["meta"] = {**layout["meta"], "alt": f"A network on a line and its samples: {text}, {small}"}
+    layout["title"] = {**layout["title"], "text": f"{text}<br><sup>{small}</sup>"}
+    return go.Figure({"data": data, "layout": layout})
+
+
+def compared(points: np.ndarray, places: np.ndarray, curves: Mapping[str, np.ndarray], title: str) -> go.Figure:
+    """Functions on a line, which take the same values on points or do not.
+
+    Parameters
+    ----------
+    points : (n,) array, marked below the curves
+    places : (k,) array at which functions are drawn
+    curves : the values of each, ``(k,)``, by its name; those that lie on each other differ in their dashes
+    title : may hold a line of small print after ``<br><sup>``
+    """
+    dashes = ("solid", "dot", "solid", "dash")
+    shapes = zip(curves.items(), COLORS, dashes, strict=False)
+    data = [
+        panel_trace(1, places, values, name, line={"color": color, "dash": dash, "width": 3 if dash == "solid" else 4})
+        for (name, values), color, dash in shapes
+    ]
+    low = min(float(values.min()) for values in curves.values())
+    room = 0.08 * (max(float(values.max()) for values in curves.values()) - low)
+    marks = {"symbol": "line-ns-open", "color": "black", "size": 9}
+    data.append(panel_trace(1, points, np.full(len(points), low - room), "points", "markers", marker=marks))
+    fig = go.Figure(data)
+    fig.update_xaxes(title="input x")
+    fig.update_yaxes(title="output f(x)")
+    return style(fig, title, f"{title}: {', '.join(curves)} on a line, and {len(points)} points")
+
+
+def marked(fig: go.Figure, counts: Mapping[str, Sequence[float]], span: tuple[float, float] = (0.0, 1.0)) -> go.Figure:
+    """Vertical lines at counts that theory names, in the colours of the curves that they are about.
+
+    Parameters
+    ----------
+    fig : curves along one parameter, one for each of the counts
+    counts : for each name one count per curve, in their order; names differ in their dashes
+    span : from where to where the lines go, by default as rates do
+    """
+    for (name, values), dash in zip(counts.items(), ("dot", "dash"), strict=False):
+        for i, (value, color) in enumerate(zip(values, COLORS, strict=False)):
+            look = {"color": color, "dash": dash, "width": 2}
+            fig.add_scatter(x=[value, value], y=span, mode="lines", line=look, name=name, legendgroup=name,
+                            showlegend=i == 0, hoverinfo="skip")  # fmt: skip
+    return fig
+
+
+def _words(problem: Problem, scores: Scores) -> tuple[str, str]:
+    n, apart, error = problem.X.shape[1], float(scores["apart"][0]), float(scores["error"][0])
+    if scores["identified"][0]:
+        return "Identified", f"{n} samples; recovered to {error:.0e}"
+    if np.isfinite(apart):
+        return "Not identified", f"{n} samples; another fits, {apart:.0%} of max |f| off"
+    return "Not proved", f"{n} samples; no other was met that fits"
+
+
+def _mark(symbol: str, color: str, size: int) -> dict[str, Any]:
+    return {"symbol": symbol, "color": color, "size": size, "line": {"width": 2 if "open" in symbol else 0}}
+
+
+def _pieces(ends: np.ndarray, held: np.ndarray, chosen: np.ndarray, name: str, color: str) -> dict[str, Any]:
+    """A bar over each chosen piece, as high as it holds samples."""
+    apart = 0.006 * (ends[-1] - ends[0])  # so that equal bars stay two
+    bars = [(a + apart, b - apart, n) for a, b, n, own in zip(ends[:-1], ends[1:], held, chosen, strict=False) if own]
+    x = [part for a, b, _ in bars for part in (a, b, None)]
+    y = [part for _, _, n in bars for part in (n, n, None)]
+    return panel_trace(2, x, y, name, line={"color": color, "width": 7})
+
+
+@lru_cache(maxsize=1)
+def _layout() -> dict[str, Any]:
+    """The layout without what changes: plotly takes longer over it than over the data."""
+    fig = make_subplots(1, 2, subplot_titles=["function", "samples in each piece"], horizontal_spacing=0.14)
+    fig.update_xaxes(title="input x")
+    fig.update_yaxes(title="output f(x)", col=1)
+    fig.update_yaxes(title="number of samples", rangemode="tozero", dtick=1, col=2)
+    return style(fig, "", "", height=500, narrow=stacked(fig, height=860)).to_plotly_json()["layout"]

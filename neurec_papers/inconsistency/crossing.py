@@ -1,0 +1,91 @@
+"""How likely is it that a kink ever reaches a data point? The paper's Monte-Carlo experiment (figures 5 and 6)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
+
+from . import published
+from .common import CITATION
+from .setting import Training, sample
+
+
+def solve(params: Training, problem: Problem, draws: Draws) -> Solution:
+    """Train until the criterion is met; the value is the `Outcome` of each network."""
+    from smallnets.descent.sides import Outcome
+
+    from . import training
+
+    lives, step = training.train(params, problem, draws)
+
+    kinds = {Outcome.DIVERGED: Status.DIVERGED, Outcome.UNKNOWN: Status.UNDECIDED}
+    status = [kinds.get(Outcome(o), Status.SOLVED) for o in lives.outcome]
+    return Solution(lives.outcome, status, {"steps": lives.steps, "left": lives.left, "step": step})
+
+
+def score(params: Training, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """As published, a network counts as affine on either side only if it converged or stopped early."""
+    from smallnets.descent.sides import Outcome
+
+    outcome = solution.value
+    left = solution.stats["left"].astype(float)
+    return {
+        "not_affine": ~np.isin(outcome, [Outcome.CONVERGED, Outcome.STOPPED]),
+        "crossed": outcome == Outcome.CROSSED,
+        "converged": outcome == Outcome.CONVERGED,
+        "stopped_early": outcome == Outcome.STOPPED,
+        "degenerate": np.isin(outcome, [Outcome.X_DEGENERATE, Outcome.A_DEGENERATE]),
+        "steps": solution.stats["steps"].astype(float),
+        "crossing_step": np.where(left > 0, left, np.nan),
+    }
+
+
+# A kink that passes a point within a rounding error: fewer than one network in a thousand.
+FEW = Replay(1e-5, chaotic=0.001)
+COLUMNS = {
+    "not_affine": Column(
+        "not affine on either side: neither converged nor stopped before a kink crossed", "event", replay=FEW
+    ),
+    "crossed": Column("a kink has reached a point", "event", replay=FEW),
+    "converged": Column("no kink will ever reach a point", "event", replay=FEW),
+    "stopped_early": Column("stopped early, before a kink reached a point", "event", replay=FEW),
+    "degenerate": Column("a side with at most one point or without neurons", "event"),
+    "steps": Column("steps until the criterion was met", "measure", "steps", replay=FEW),
+    "crossing_step": Column(
+        "step at which a kink reached a point; NaN if none did", "measure", "steps", optional=True, replay=FEW
+    ),
+}
+PUBLISHED = {"m": list(published.WIDTHS)}
+EARLY = {"criterion": "early_stopping"}
+
+CROSSING_PROBABILITY = Experiment(
+    name="inconsistency.crossing_probability",
+    question="How likely is it that training ever moves a kink to a data point?",
+    params=Training,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid({"m": [16, 64], "optimizer": ["gd", "sgd"]}, trials=3, fixed=EARLY),
+        "quick": Grid({"m": [16, 32, 64, 128, 256]}, trials=400),
+        "paper": Grid({"shift": [0.0, 0.01, 0.1], **PUBLISHED}, trials=10_000),
+        "paper_early": Grid(PUBLISHED, trials=10_000, fixed={"criterion": "both"}),
+        "paper_sgd": Grid(PUBLISHED, trials=10_000, fixed={"optimizer": "sgd", **EARLY}),
+        "paper_sgd_small": Grid(
+            PUBLISHED, trials=10_000, fixed={"optimizer": "sgd", "step_rule": "per_width", "step": 0.01, **EARLY}
+        ),
+        "published": Grid(
+            {"shift": [0.0, 0.01, 0.1], **PUBLISHED}, 10_000, {"rng": "published", "constant": "published"}
+        ),
+        "wide": Grid({"m": [2**k for k in range(12, 17)]}, 1000, {"limit": 1_000_000_000}),
+        "widest": Grid({"m": [2**k for k in range(17, 21)]}, 500, {"limit": 1_000_000_000}),
+        "law": Grid({"m": [10**k for k in range(3, 7)]}, 1000, {"rng": "law", "limit": 1_000_000_000}),
+        # Nearly all of these are certified at the first check; the rest would need ten times m steps and more.
+        "law_wide": Grid({"m": [10**8, 10**9]}, 1000, {"rng": "law"}),
+    },
+    citation=CITATION,
+    batch=500,
+)

@@ -1,0 +1,65 @@
+"""How far do weights and kinks move in a whole training? Theorem 10 bounds each by a power of the width."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, Status
+
+from . import setting
+from .common import CITATION
+from .setting import MovementExponents
+
+MOVED = ("moved_a", "moved_b", "moved_w", "moved_c")
+
+
+def sample(params: MovementExponents, draws: Draws) -> Problem:
+    """The six points, as in the Monte-Carlo experiment: the same draws give the same networks."""
+    return setting.sample(params.training(), draws)
+
+
+def solve(params: MovementExponents, problem: Problem, draws: Draws) -> Solution:
+    """Train; the value holds the largest movements (B, 4) of a, b, w and c, over all neurons and steps."""
+    from . import training
+
+    moved, kink, inside = training.movements(params, problem, draws)
+    return Solution(moved, [Status.SOLVED] * len(draws), {"kink": kink, "inside": inside})
+
+
+def score(params: MovementExponents, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Movements are NaN where a neuron has left its side, to which the theorem does not apply."""
+    inside = solution.stats["inside"]
+    moved = np.where(inside[:, None], solution.value, np.nan)
+    return {
+        "stayed": inside,
+        **dict(zip(MOVED, moved.T, strict=True)),
+        "kink": np.where(inside, solution.stats["kink"], np.nan),
+    }
+
+
+COLUMNS = {
+    "kink": Column("largest distance of a kink from 0, over neurons and steps", "measure", optional=True),
+    "stayed": Column("no neuron has left its side, and none will", "event"),
+    "moved_a": Column("largest movement of a hidden weight", "measure", optional=True),
+    "moved_b": Column("largest movement of a hidden bias", "measure", optional=True),
+    "moved_w": Column("largest movement of an output weight", "measure", optional=True),
+    "moved_c": Column("largest movement of the output bias", "measure", optional=True),
+}
+
+MOVEMENT_EXPONENTS = Experiment(
+    name="inconsistency.movement_exponents",
+    question="How far do weights and kinks move, and how does that depend on the width?",
+    params=MovementExponents,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid({"m": [16, 32]}, trials=3),
+        "quick": Grid({"m": [64, 128, 256, 512]}, trials=40),
+        "paper": Grid({"m": [2**k for k in range(7, 15)]}, trials=200),
+    },
+    citation=CITATION,
+    batch=10,
+)

@@ -1,0 +1,114 @@
+"""One network's way through training at snapshots, beside the outcomes of a crowd."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Problem
+from smallnets.descent.lives import Follower
+from smallnets.descent.sides import Outcome, line, split
+
+from . import initial, training
+from . import neurons as one_by_one
+from .setting import DRAWN, Instance, sample
+
+GRID = np.linspace(-4, 4, 321)
+GROWTH = 1.15  # of the steps between two snapshots
+
+LONGEST = 2_000_000  # steps of the way that is shown: the widest networks then hardly move any more
+
+
+def followed(params: Instance, crowd: Draws) -> dict[str, Any]:
+    """Counts of the crowd; steps, lines, kinks and final outputs of its first network."""
+    problem = sample(params, crowd)
+    lives, h = training.train(params, problem, crowd)
+    affine = np.isin(lives.outcome, [Outcome.CONVERGED, Outcome.STOPPED])
+    last = min(int(lives.left[0] if lives.left[0] > 0 else lives.steps[0]), LONGEST)
+    way = (_by_neuron if params.optimizer == "adam" else _by_side)(params, problem, crowd, float(h[0]), last)
+    return {
+        "networks": len(crowd), "not_affine": int((~affine).sum()), "outcome": int(lives.outcome[0]),
+        "left": int(lives.left[0]), **way,
+    }  # fmt: skip
+
+
+def stops(last: int) -> np.ndarray:
+    """Steps of the snapshots: 0, then growing geometrically to the last."""
+    at = np.floor(GROWTH ** np.arange(np.log(max(last, 1)) / np.log(GROWTH) + 1)).astype(np.int64)
+    return np.unique(np.concatenate([[0], at[at < last], [last]]))
+
+
+def _by_side(params: Instance, problem: Problem, draws: Draws, h: float, last: int) -> dict[str, Any]:
+    points = split(problem.X[:, :, 0], problem.y, training.shares(problem))
+    one = Follower.start(initial.neurons(params, draws), 0)
+    listed = np.concatenate(one.coordinates)
+    reach = float(points.reach[0])
+    at, lines, kinks = stops(last), [], []
+    batches = training.batches(params, problem, draws) if params.optimizer == "sgd" else None
+    for before, step in zip([0, *at], at, strict=False):
+        if batches is None:
+            one.advance(points.M[:1], points.u[:1], h, reach, step - before)
+        else:
+            _minibatches(one, batches, h, reach, before, step, params.interval)
+        group = one.group
+        lines.append([line(group.basis, group.T, group.c[0], group.singles, s) for s in (0, 1)])
+        ends = [-b / a for a, b in (theta[[0, -1], :2].T for theta in one.neurons() if len(theta))]
+        kinks.append(np.resize(np.concatenate(ends), 4))
+    shape = {"x": GRID, "f": _outputs(params, draws, one, listed)}
+    return {"steps": at, "lines": np.array(lines), "kinks": np.array(kinks), **shape}
+
+
+def _minibatches(one: Follower, batches: Any, h: float, reach: float, before: int, step: int, interval: int) -> None:
+    while before < step:
+        block, offset = divmod(before, interval)
+        M, u = batches(0, block * interval)
+        steps = min(step - before, interval - offset)
+        one.advance(M[offset : offset + steps], u[offset : offset + steps], h, reach, steps)
+        before += steps
+
+
+def _outputs(params: Instance, draws: Draws, one: Follower, listed: np.ndarray) -> np.ndarray:
+    """f on the grid; beyond the widths whose weights are drawn, the line of either side.
+
+    Of the neurons `listed` at the start, those that have changed side since are followed one by one.
+    """
+    group = one.group
+    if params.m > DRAWN:
+        right, left = (line(group.basis, group.T, group.c[0], group.singles, s) for s in (0, 1))
+        return np.where(GRID > 0, right[0] * GRID + right[1], left[0] * GRID + left[1])
+    start = np.stack([part[0] for part in initial.weights(params, draws)], axis=1)
+    gone = np.setdiff1d(listed[:, 0], np.concatenate(one.coordinates)[:, 0])
+    start = start[~np.isin(start[:, 0], gone)]
+    side = (start[:, 0] < 0).astype(int)
+    theta = np.einsum("mij,mj->mi", group.basis[side], start)
+    a, b, w = np.concatenate([theta, group.singles]).T[:, None]
+    return one_by_one.outputs(one_by_one.Neurons(a, b, w, group.c), GRID)[0]
+
+
+def _by_neuron(params: Instance, problem: Problem, draws: Draws, h: float, last: int) -> dict[str, Any]:
+    a, w = (part[:1] for part in initial.weights(params, draws))
+    run = one_by_one.begin(one_by_one.Neurons(a, np.zeros_like(a), w, np.zeros(1)))
+    x, y = problem.X[:1, :, 0], problem.y[:1]
+    counts, at = training.by_address(params, problem, draws), stops(last)
+    kept = []
+    for before in range(0, last, params.interval):
+        steps = min(params.interval, last - before)
+        nu = counts(0, before)[None, :steps] / training.BATCH
+        inside = at[(at >= before) & ((at < before + steps) | (at == last) & (before + steps == last))]
+        run = one_by_one.advance(
+            run, x, y, steps=steps, rate=h, weights=nu, optimizer="adam", snapshots=inside.tolist()
+        )
+        kept.append(run.snapshots)
+    net = one_by_one.Neurons(*(np.concatenate(part, axis=1) for part in zip(*kept, strict=True)))
+    lines = np.stack(
+        [np.stack([_line(net, s), net.c + _line(net, s, intercept=True)], axis=-1)[0] for s in (1, -1)], axis=1
+    )
+    ratio = -net.b[0] / net.a[0]
+    kinks = np.sort(ratio, axis=1)[:, [0, 1, -2, -1]]
+    return {"steps": at, "lines": lines, "kinks": kinks, "x": GRID, "f": one_by_one.outputs(run.neurons, GRID)[0]}
+
+
+def _line(net: Any, side: int, intercept: bool = False) -> np.ndarray:
+    return np.sum((np.sign(net.a) == side) * net.w * (net.b if intercept else net.a), axis=-1)

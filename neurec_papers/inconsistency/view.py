@@ -1,0 +1,152 @@
+"""Networks on a line as figures: one in training, with its kinks; one among many; the points of the star."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from neurec_core.experiment import Problem, Solution
+from neurec_core.look import COLORS, SCALE, panel_trace, player, stacked, style
+from neurec_core.params import Params
+from neurec_core.tables import wilson
+
+Scores = dict[str, np.ndarray]
+Law = Callable[[float], tuple[np.ndarray, np.ndarray]]
+GRAY = {"color": "gray", "dash": "dash"}
+SMALLEST = 1e-14  # of what is drawn on a logarithmic axis
+ENDS = {3: "a kink reached a point at step {left}", 4: "no kink will ever reach a point", 5: "stopped early",
+        1: "a side with one point or none", 2: "a side without neurons", 6: "diverged"}  # fmt: skip
+
+
+def training(problem: Problem, solution: Solution, trial: int = 0, frames: int = 60) -> go.Figure:
+    """One network in training, animated: its function over the data, its loss, and where its kinks are.
+
+    Parameters
+    ----------
+    problem, solution : of `inconsistency.training_examples`
+    trial : which network
+    frames : snapshots shown at most
+    """
+    trace = {name: part[trial] for name, part in solution.trace.items()}
+    x, y, steps = problem.X[trial, :, 0], problem.y[trial], trace["steps"]
+    excess = np.maximum(trace["loss"] - solution.stats["best"][trial], SMALLEST)
+    grid, kinks = np.linspace(1.15 * x.min(), 1.15 * x.max(), 240), -trace["b"] / trace["a"]
+    nearest = [x[x < 0].max(), x[x > 0].min()]
+    good = _outputs([trace[f"reference_{name}"] for name in "abwc"], grid) if "reference_a" in trace else grid * np.nan
+
+    def moving(i: int) -> list[dict[str, Any]]:
+        net = [trace[name][i] for name in "abwc"]
+        now, here = [steps[i] + 1, steps[i] + 1], {"color": COLORS[1]}
+        return [
+            panel_trace(1, grid, _outputs(net, grid), "network", line=here),
+            panel_trace(1, kinks[i], _outputs(net, kinks[i]), "its kinks", mode="markers", marker=_diamond()),
+            panel_trace(
+                2, now[:1], excess[i : i + 1], "now", mode="markers", marker={"size": 10, **here}, showlegend=False
+            ),
+            panel_trace(3, now, nearest, "now", line=here, showlegend=False),
+        ]
+
+    still = [
+        panel_trace(1, x, y, "training points", mode="markers", marker={"size": 5, "color": "gray"}),
+        panel_trace(1, grid, good, "a network of this width that fits", line={"color": COLORS[2], "dash": "dot"}),
+        panel_trace(2, steps + 1, excess, "loss", line={"color": COLORS[1], "width": 1}, showlegend=False),
+        *_ways(steps, kinks, nearest),
+    ]
+    shown = np.unique(np.linspace(0, len(steps) - 1, frames).astype(int))
+    first = len(still)
+    pictures = [
+        go.Frame(name=str(steps[i]), data=moving(i), traces=list(range(first, first + 4))) for i in shown.tolist()
+    ]
+    ended = "a kink has reached a point" if solution.stats["reached"][trial] >= 0 else "no kink has reached a point"
+    words = f"{kinks.shape[1]} hidden neurons, {len(x)} points; {ended}"
+    fig = go.Figure({"data": [*still, *moving(0)], "layout": _layout("training"), "frames": pictures})
+    alt = "A network's function, loss and kinks in training"
+    return player(fig, f"Gradient descent<br><sup>{words}</sup>", alt)
+
+
+def _outputs(net: Sequence[np.ndarray], x: np.ndarray) -> np.ndarray:
+    a, b, w, c = net
+    return np.maximum(np.multiply.outer(x, a) + b, 0) @ w + c
+
+
+def _diamond() -> dict[str, Any]:
+    return {"symbol": "diamond", "size": 8, "color": COLORS[0]}
+
+
+def _ways(steps: np.ndarray, kinks: np.ndarray, nearest: Sequence[float]) -> list[dict[str, Any]]:
+    """All kinks' ways as one line with gaps, and the points nearest to 0."""
+    gap = np.full((1, kinks.shape[1]), np.nan)
+    along = np.tile(np.append(steps + 1.0, np.nan), kinks.shape[1])
+    ends = [1, steps[-1] + 1, None, 1, steps[-1] + 1]
+    return [
+        panel_trace(3, along, np.concatenate([kinks, gap]).T.ravel(), "kinks", line={"color": COLORS[0], "width": 1},
+               showlegend=False),
+        panel_trace(3, ends, [nearest[0], nearest[0], None, nearest[1], nearest[1]], "nearest points", line=GRAY),
+    ]  # fmt: skip
+
+
+@lru_cache(maxsize=2)
+def _layout(kind: str) -> dict[str, Any]:
+    """The layout without what changes: plotly takes longer over it than over the data."""
+    last = {"training": "kinks", "crowd": "how often a kink arrives"}[kind]
+    middle = {"training": "excess loss", "crowd": "its outermost kinks"}[kind]
+    fig = make_subplots(1, 3, subplot_titles=["function", middle, last], horizontal_spacing=0.12)
+    fig.update_xaxes(title="input x", col=1)
+    fig.update_yaxes(title="output f(x)", col=1)
+    fig.update_xaxes(title="step + 1", type="log", dtick=1, exponentformat="power", col=2)
+    if kind == "training":
+        fig.update_yaxes(title="above the best half-affine loss", type="log", dtick=4, exponentformat="power", col=2)
+        fig.update_xaxes(title="step + 1", type="log", dtick=1, exponentformat="power", col=3)
+        fig.update_yaxes(title="position x", col=3)
+    else:
+        fig.update_yaxes(title="position x", range=[-1.1, 1.1], col=2)
+        fig.update_xaxes(title="hidden neurons m", type="log", dtick=1, exponentformat="power", col=3)
+        fig.update_yaxes(title="probability, 95 % band", type="log", dtick=1, exponentformat="power", col=3)
+    return style(fig, "", "", height=500, narrow=stacked(fig, height=1120)).to_plotly_json()["layout"]
+
+
+def crowd(params: Params, problem: Problem, solution: Solution, scores: Scores, law: Law | None = None) -> go.Figure:
+    """One network's function at the end and its kinks on the way; the share of networks like it that are not affine.
+
+    Parameters
+    ----------
+    params, problem, solution, scores : of one trial of `inconsistency.explorer.INSTANCE`
+    law : from a shift of the labels to widths and probabilities to compare with
+    """
+    trace, stats = {name: part[0] for name, part in solution.trace.items()}, solution.stats
+    steps, kinks, networks = trace["steps"], trace["kinks"], int(stats["networks"][0])
+    low, high = wilson(int(stats["not_affine"][0]), networks)
+    share, chosen = float(scores["probability"][0]), params.model_dump()
+    m = chosen["m"]
+    widths, predicted = law(chosen["shift"]) if law else (np.array([]), np.array([]))
+    reach = {"array": [high - share], "arrayminus": [share - low], "symmetric": False, "thickness": 2}
+    data = [
+        panel_trace(1, problem.X[0, :, 0], problem.y[0], "points", mode="markers", marker={"color": "gray", "size": 8}),
+        panel_trace(1, trace["x"], trace["f"], "network at the end", line={"color": COLORS[1]}),
+        *(panel_trace(2, steps + 1, kinks[:, i], "outermost kinks", line={"color": COLORS[0]}, showlegend=i == 0)
+          for i in range(4)),
+        panel_trace(2, [1, steps[-1] + 1, None, 1, steps[-1] + 1], [-1, -1, None, 1, 1], "nearest points", line=GRAY),
+        panel_trace(3, widths, predicted, "asymptotic law, GD", line={"color": COLORS[3], "dash": "dash"}),
+        panel_trace(3, [m], [max(share, low, 1e-6)], f"{networks} networks", mode="markers", error_y=reach,
+               marker={"size": 10, "color": COLORS[1]}),
+    ]  # fmt: skip
+    end = ENDS.get(int(stats["outcome"][0]), "not finished").format(left=stats["left"][0])
+    shown = f"{share:.3g} [{low:.3g}, {high:.3g}] of {networks} networks are not affine on either side"
+    title = f"{end}<br><sup>m = {m}; {shown}</sup>"
+    layout = _layout("crowd") | {"meta": {**_layout("crowd")["meta"], "alt": f"One network and many: {end}; {shown}"}}
+    return go.Figure({"data": data, "layout": {**layout, "title": {**layout["title"], "text": title}}})
+
+
+def star(problem: Problem) -> go.Figure:
+    """The points of the star data set in the plane, coloured by label (figure 7)."""
+    X, y = problem.X[0], problem.y[0]
+    marker = {"color": y, "colorscale": SCALE, "size": 9, "showscale": True, "colorbar": {"title": "label y"}}
+    fig = go.Figure(go.Scatter(x=X[:, 0], y=X[:, 1], mode="markers", marker=marker, name="points"))
+    fig.update_yaxes(title="second input", scaleanchor="x")
+    fig.update_xaxes(title="first input")
+    return style(fig, "Star data set", alt="Points on rays around the origin, coloured by label")

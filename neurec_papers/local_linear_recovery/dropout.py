@@ -1,0 +1,178 @@
+"""Does dropout bring the samples that training needs closer to the optimistic sample size? (Figure 4)"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.params import Params, param
+from smallnets.arguments import array, checked, record
+from smallnets.nets.tanh_nets import Neurons
+
+from .targets import CITATION, Switch
+
+LOW, HIGH = -15.0, 14.0  # the inputs' interval
+TESTED = 1000  # test points, equally spaced there
+KINKS = (-7.0, 0.0, 7.0)  # biases of the target's three neurons
+OPTIMISTIC = 9  # three neurons of three parameters each
+# Test errors below which the target counts as recovered. With dropout, training ends near 1e-3.
+RECOVERED, LOOSE = 1e-3, 1e-2
+# Neurons whose (w, b) have a |cosine| above this share a direction; that of two of the target's is at most 0.96.
+SAME = 0.99
+LAST = 100  # of the training's loss notes, 16 steps each: what a noisy loss is averaged over
+
+
+class Dropout(Params):
+    """Adam from PyTorch's initialisation, on a function of one variable that three tanh neurons make."""
+
+    n: int = param(9, "training points", ge=1, le=10_000, slider=(1, 50, 1))
+    dropout: float = param(
+        0.1, "probability that a hidden unit is dropped", symbol="p", ge=0, le=0.9, slider=(0, 0.5, 0.05)
+    )
+    m: int = param(300, "hidden neurons", ge=1, le=100_000, slider=(3, 300, 3))
+    inputs: Literal["grid", "uniform"] = param("grid", "training points: equally spaced, or drawn")
+    output_bias: Switch = param("with", "bias of the output")
+    step: float = param(1e-3, "step size of Adam", symbol="h", gt=0, le=1, slider=(1e-4, 1e-3, 1e-4))
+    steps: int = param(100_000, "steps of Adam", ge=1, le=100_000_000, slider=(3125, 1_600_000, 2), geometric=True)
+
+
+# --------------------------------------------------------------------------------------------- sample, solve, score
+
+
+def target(x: np.ndarray) -> np.ndarray:
+    """tanh(x - 7) + tanh(x) + tanh(x + 7), of any array; the same bits on every processor."""
+    from .dropout_training import tanh
+
+    return tanh(x + KINKS[0]) + tanh(x + KINKS[1]) + tanh(x + KINKS[2])
+
+
+def sample(params: Dropout, draws: Draws) -> Problem:
+    """Points on [-15, 14] without noise, the target's neurons as the teacher."""
+    B, k = len(draws), len(KINKS)
+    x = np.tile(np.linspace(LOW, HIGH, params.n), (B, 1))
+    if params.inputs == "uniform":
+        x = LOW + (HIGH - LOW) * draws.uniform("X", params.n)
+    teacher = Neurons(np.ones((B, 1, k)), np.tile(KINKS, (B, 1)), np.ones((B, k)), np.zeros(B))
+    return Problem(x[..., None], target(x), teacher)
+
+
+def start(params: Dropout, draws: Draws) -> Neurons:
+    """PyTorch's: weights and biases of a layer with k inputs uniform on [-1, 1] / sqrt(k)."""
+    m = params.m
+    hidden, outer = 2 * draws.uniform("hidden", 2, m) - 1, (2 * draws.uniform("outer", m + 1) - 1) / m**0.5
+    c = outer[:, m] if params.output_bias == "with" else np.zeros(len(draws))
+    return Neurons(hidden[:, :1], hidden[:, 1], outer[:, :m], c)
+
+
+def solve(params: Dropout, problem: Problem, draws: Draws) -> Solution:
+    """Train; the value is the network, to be used without dropout, and the trace the loss with it.
+
+    **Source**: zhang2025local, Figure 4; differs: steps and output bias are not specified there, nor where
+    the test points are; one step size for all.
+    """
+    from . import dropout_training as dropout
+
+    fit = dropout.train(
+        start(params, draws), problem.X, problem.y, draws,
+        dropout=params.dropout, rate=params.step, steps=params.steps, output_bias=params.output_bias == "with",
+    )  # fmt: skip
+    status = [Status.DIVERGED if diverged else Status.SOLVED for diverged in fit.diverged]
+    return Solution(fit.net, status, {}, {"loss": fit.losses})
+
+
+def outputs(net: Neurons, x: np.ndarray) -> np.ndarray:
+    """Outputs ``(B, n)`` at ``x (B, n)``, a network at a time: no last bit depends on those beside it."""
+    parts = zip(*net, x, strict=True)
+    return np.array([np.tanh(x[:, None] * W[0] + b) @ a + c for W, b, a, c, x in parts])
+
+
+@checked(net=record(W=array("hidden weights", "B d m", finite=False), b=array("hidden biases", "B m", finite=False)))
+def cosines(net: Neurons) -> np.ndarray:
+    """|cosine| of the angle between (w_i, b_i) and (w_j, b_j), ``(B, m, m)``."""
+    directions = np.stack([net.W[:, 0], net.b], axis=2)
+    directions = directions / np.linalg.norm(directions, axis=2, keepdims=True)
+    products = directions @ directions.swapaxes(1, 2)
+    np.abs(products, out=products)
+    return np.minimum(products, 1, out=products)
+
+
+@checked(
+    net=record(
+        W=array("hidden weights", "B d m", finite=False),
+        b=array("hidden biases", "B m", finite=False),
+        a=array("output weights", "B m", finite=False),
+    )
+)
+def condensation(net: Neurons) -> tuple[np.ndarray, np.ndarray]:
+    """Share of pairs of neurons in one direction, and the effective number of directions, (B,) each.
+
+    The number is 1 / sum_ij p_i p_j 1[|cos_ij| > 0.99], p_i proportional to |a_i| |(w_i, b_i)|: k if k directions far
+    apart have equal shares.
+    """
+    same = cosines(net) > SAME
+    m = same.shape[1]
+    share = (same.sum(axis=(1, 2)) - m) / max(m * (m - 1), 1)
+    p = np.abs(net.a) * np.hypot(net.W[:, 0], net.b)
+    p = p / p.sum(axis=1, keepdims=True)
+    return share, 1 / (p[:, None] @ same @ p[..., None])[:, 0, 0]
+
+
+def score(params: Dropout, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Errors are means of squares, of the network without dropout."""
+    net, B = solution.value, len(problem.y)
+    x = np.tile(np.linspace(LOW, HIGH, TESTED), (B, 1))
+    test = ((outputs(net, x) - target(x)) ** 2).mean(axis=1)
+    share, directions = condensation(net)
+    return {
+        "recovered_loose": test < LOOSE,
+        "recovered": test < RECOVERED,
+        "test": test,
+        "train": ((outputs(net, problem.X[..., 0]) - problem.y) ** 2).mean(axis=1),
+        "train_dropped": solution.trace["loss"][:, -LAST:].mean(axis=1),
+        "directions": directions,
+        "aligned": share,
+    }
+
+
+COLUMNS = {
+    "recovered_loose": Column("test error below 1e-2", "event"),
+    "recovered": Column("test error below 1e-3", "event"),
+    "test": Column("test mean squared error, without dropout", "measure", replay=Replay(0.01, decades=True)),
+    "train": Column("training mean squared error, without dropout", "measure", replay=Replay(1e-3, floor=1e-12)),
+    "train_dropped": Column("training loss, with its dropped units, over the last 1600 steps", "measure"),
+    "directions": Column("effective number of directions of (w, b)", "measure"),
+    "aligned": Column("share of pairs of neurons whose (w, b) have a |cosine| above 0.99", "measure"),
+}
+COMPARED = {"dropout": [0.0, 0.1]}
+
+
+def size(params: Dropout) -> float:
+    """Bytes of a trial at its peak: cosines of all pairs of neurons, outputs on the test points, dropped units."""
+    drawn = 3 * 16 * params.n * params.m * params.dropout
+    return 8 * (1.2 * params.m**2 + (3 * TESTED + params.n) * params.m + drawn)
+
+
+DROPOUT = Experiment(
+    name="local_linear_recovery.dropout",
+    question="Does dropout condense neurons, and recover the target from fewer samples?",
+    params=Dropout,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid(
+            {"inputs": ["uniform", "grid"], **COMPARED, "output_bias": ["with", "without"]}, trials=2,
+            fixed={"m": 20, "steps": 200},
+        ),
+        "quick": Grid({**COMPARED, "n": [5, 9, 15, 25]}, trials=2, fixed={"steps": 20_000}),
+        "paper": Grid({**COMPARED, "n": list(range(1, 51))}, trials=10),
+        "part": Grid({**COMPARED, "n": [*range(1, 21), *range(25, 51, 5)]}, trials=10),
+    },
+    citation=CITATION,
+    bytes=size,
+    batch=1,
+)  # fmt: skip

@@ -1,0 +1,232 @@
+"""Adam, with dropout or without, for two-layer tanh networks of one input, many at once; compiled.
+
+    f(x) = sum_j a_j k_j tanh(w_j x + b_j) + c,   k_j = 0 with probability p, else 1 / (1 - p)
+
+Every point has factors k_j of its own in every step. Units are dropped at places that are counted through steps, points
+and units: the distance from one to the next is geometric, so that random numbers are drawn for the units dropped
+alone. Every sum, product, quotient and root is rounded by itself and in one order, whatever the processor: a
+training with Adam shows a last bit, and should show the same one everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from neurec_core.draws import Draws
+from smallnets.arguments import array, checked, number, record, whole
+from smallnets.descent.compiled import njit
+from smallnets.nets.tanh_nets import Neurons
+
+CHUNK = 16  # steps whose random numbers share an address
+LANES = 8  # partial sums
+SATURATED = 19.1  # tanh is 1 from here on
+FIRST, SECOND, SMALL = 0.9, 0.999, 1e-8  # Adam's, as in torch
+
+# A quotient by zero is not looked for, or loops would not be vectorised. Nothing is fused or reordered, so the faster
+# tanh and sums of gradient descent elsewhere are not for Adam.
+exact = njit(error_model="numpy")
+
+
+class Fit(NamedTuple):
+    """The trained ``net``; ``losses (B, chunks)``, of the training itself, means of 16 steps; ``diverged (B,)``."""
+
+    net: Neurons
+    losses: np.ndarray
+    diverged: np.ndarray
+
+
+@checked(
+    start=record(
+        a=array("output weights", "B m"),
+        W=array("hidden weights", "B 1 m"),
+        b=array("hidden biases", "B m"),
+        c=array("output bias", "B"),
+    ),
+    X=array("inputs", "B n 1"),
+    y=array("labels", "B n"),
+    dropout=number("probability", "[0, 1)"),
+    rate=number("step size", "(0, inf)"),
+    steps=whole("how many"),
+)
+def train(
+    start: Neurons,
+    X: np.ndarray,
+    y: np.ndarray,
+    draws: Draws,
+    *,
+    dropout: float,
+    rate: float,
+    steps: int,
+    output_bias: bool = True,
+) -> Fit:
+    """Full-batch Adam on the mean squared error; more steps go on where fewer end.
+
+    Parameters
+    ----------
+    start : networks with ``W (B, 1, m)``
+    X, y : (B, n, 1) and (B, n) arrays
+    draws : the randomness of the dropped units
+    dropout : p, in [0, 1)
+    rate : step size, > 0
+    steps : how many, >= 0
+    output_bias : whether c is trained
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    BadInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", and the like
+
+    **Source**: zhang2025local, Figure 4.
+    """
+    B, m = len(start.a), start.a.shape[1]
+    n, chunks = y.shape[1], -(-steps // CHUNK)
+    theta = np.concatenate([start.W[:, 0], start.b, start.a, start.c[:, None]], axis=1)
+    losses = np.zeros((B, chunks))
+    for b, trial in enumerate(draws.trials):
+        own, moments, powers = Draws(draws.seed, [trial]), np.zeros((2, 3 * m + 1)), np.ones(2)
+        keep = np.full(n * m, 1 / (1 - dropout))
+        for chunk in range(chunks):
+            here = min(CHUNK, steps - chunk * CHUNK)
+            places = dropped(own, chunk, n * m, dropout)[0] if 1 - dropout < 1 else np.empty(0, np.int64)
+            losses[b, chunk] = _advance(
+                theta[b], moments, powers, X[b, :, 0], y[b], keep, places, rate, here, output_bias
+            )
+    W, b_, a, c = np.split(theta, [m, 2 * m, 3 * m], axis=1)
+    return Fit(Neurons(W[:, None], b_, a, c[:, 0]), losses, ~np.isfinite(theta).all(axis=1))
+
+
+@checked(chunk=whole("chunk of steps"), size=whole("places", "[1, inf)"), dropout=number("share", "(0, 1)"))
+def dropped(draws: Draws, chunk: int, size: int, dropout: float) -> np.ndarray:
+    """The places dropped in a chunk of steps, counted through its steps and the `size` places of each, ``(B, .)``.
+
+    Increasing; those from 16 `size` on are of no step, and there are as many as that it takes.
+    """
+    mean = CHUNK * size * dropout
+    number = int(mean + 10 * (mean * (1 - dropout)) ** 0.5) + 10  # enough, but for one chunk in 10^20
+    u = draws.uniform(f"dropped {chunk}", number)
+    gaps = np.log(np.subtract(1, u, out=u), out=u)
+    gaps *= 1 / np.log(1 - dropout)
+    places = gaps.astype(np.int64)
+    places += 1
+    return np.cumsum(places, axis=1, out=places) - 1
+
+
+@checked(z=array("preactivations", "|_|_ _|_ _ _", empty=True, finite=False))
+def tanh(z: np.ndarray) -> np.ndarray:
+    """The hyperbolic tangent as the training computes it, of any array: the same bits on every processor."""
+    return _tanh_all(z.ravel()).reshape(z.shape)
+
+
+# ----------------------------------------------------------------------------------------------------- compiled
+
+
+@exact
+def _tanh(z: Any) -> Any:
+    """Seven levels of Lambert's continued fraction at z / 8, doubled three times."""
+    u = min(max(z, -SATURATED), SATURATED) * 0.125
+    s = u * u
+    p = u * (135135.0 + s * (17325.0 + s * (378.0 + s)))
+    q = 135135.0 + s * (62370.0 + s * (3150.0 + s * 28.0))
+    p, q = 2.0 * p * q, q * q + p * p
+    p, q = 2.0 * p * q, q * q + p * p
+    p, q = 2.0 * p * q, q * q + p * p
+    return p / q
+
+
+@exact
+def _tanh_all(z: np.ndarray) -> np.ndarray:
+    out = np.empty_like(z)
+    for i in range(len(z)):
+        out[i] = _tanh(z[i])
+    return out
+
+
+@exact
+def _units(w: np.ndarray, b: np.ndarray, x: float, t: np.ndarray) -> None:
+    """t_j = tanh(w_j x + b_j)."""
+    for j in range(len(t)):
+        t[j] = _tanh(w[j] * x + b[j])
+
+
+@exact
+def _output(a: np.ndarray, c: float, keep: np.ndarray, first: int, t: np.ndarray, parts: np.ndarray) -> float:
+    """The output at one point, whose factors stand in `keep` from `first` on; `parts` is whole lanes of zeros."""
+    for j in range(len(t)):
+        parts[j] = a[j] * (keep[first + j] * t[j])
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+    for k in range(0, len(parts), LANES):
+        s0 += parts[k]
+        s1 += parts[k + 1]
+        s2 += parts[k + 2]
+        s3 += parts[k + 3]
+        s4 += parts[k + 4]
+        s5 += parts[k + 5]
+        s6 += parts[k + 6]
+        s7 += parts[k + 7]
+    return c + (((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7)))
+
+
+@exact
+def _pull(
+    a: np.ndarray, x: float, keep: np.ndarray, first: int, t: np.ndarray, e: float,
+    w_: np.ndarray, b_: np.ndarray, a_: np.ndarray,
+) -> None:  # fmt: skip
+    """Add e times the output's derivative at that point to the gradient w_, b_, a_."""
+    for j in range(len(t)):
+        k = e * keep[first + j]
+        pull = (k * a[j]) * (1.0 - t[j] * t[j])
+        w_[j] += pull * x
+        b_[j] += pull
+        a_[j] += k * t[j]
+
+
+@exact
+def _adam(theta: np.ndarray, gradient: np.ndarray, moments: np.ndarray, powers: np.ndarray, rate: float) -> None:
+    """One step; `powers` holds FIRST and SECOND to the number of steps."""
+    powers[0] *= FIRST
+    powers[1] *= SECOND
+    size, root = rate / (1.0 - powers[0]), np.sqrt(1.0 - powers[1])
+    for i in range(len(theta)):
+        g = gradient[i]
+        moments[0, i] += (1.0 - FIRST) * (g - moments[0, i])
+        moments[1, i] = SECOND * moments[1, i] + (1.0 - SECOND) * (g * g)
+        theta[i] -= size * (moments[0, i] / (np.sqrt(moments[1, i]) / root + SMALL))
+
+
+@exact
+def _advance(
+    theta: np.ndarray, moments: np.ndarray, powers: np.ndarray, x: np.ndarray, y: np.ndarray, keep: np.ndarray,
+    dropped: np.ndarray, rate: float, steps: int, output_bias: bool,
+) -> float:  # fmt: skip
+    """Train one network in place; the mean loss. `keep` holds 1 / (1 - p) everywhere, before and after."""
+    n, m = len(x), len(theta) // 3
+    t, parts, gradient = np.empty(m), np.zeros(-(-m // LANES) * LANES), np.empty(len(theta))
+    kept, next_, total = keep[0], 0, 0.0
+    # Views are made once: each costs a count of references.
+    w, b, a = theta[:m], theta[m : 2 * m], theta[2 * m : 3 * m]
+    w_, b_, a_ = gradient[:m], gradient[m : 2 * m], gradient[2 * m : 3 * m]
+    for step in range(steps):
+        begin = next_
+        while next_ < len(dropped) and dropped[next_] < (step + 1) * n * m:
+            keep[dropped[next_] - step * n * m] = 0.0
+            next_ += 1
+        gradient[:] = 0.0
+        loss = 0.0
+        for i in range(n):
+            _units(w, b, x[i], t)
+            e = _output(a, theta[3 * m], keep, i * m, t, parts) - y[i]
+            loss += e * e
+            _pull(a, x[i], keep, i * m, t, 2.0 * e / n, w_, b_, a_)
+            gradient[3 * m] += 2.0 * e / n
+        if not output_bias:
+            gradient[3 * m] = 0.0
+        _adam(theta, gradient, moments, powers, rate)
+        for d in range(begin, next_):
+            keep[dropped[d] - step * n * m] = kept
+        total += loss / n
+    return total / steps

@@ -1,0 +1,109 @@
+"""Linearised recovery: from which number of samples on is the target the only fit in its tangent hyperplane?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution
+from neurec_core.params import param
+from smallnets.nets.ranks import leakage, tangent_rank
+from smallnets.nets.tanh_nets import jacobian
+
+from .ranks import ARCHITECTURES, Embedded, statuses
+from .targets import CITATION, guide
+
+# Points on which what is left undetermined is measured.
+TEST = 200
+# A leakage below is rounding: what is left undetermined by one sample too few is some per cent.
+EXACT = 1e-20
+# Rounding is not computed again to the digit; it is reported as this.
+FLOOR = 1e-12
+
+
+class LinearizedRecovery(Embedded):
+    """n samples of an embedded target; what they determine within the tangent hyperplane there."""
+
+    n: int = param(7, "training points", ge=1, le=1000, slider=(1, 63, 1))
+
+
+def sample(params: LinearizedRecovery, draws: Draws) -> Problem:
+    """Standard normal inputs, and the target's values there."""
+    target = params.teacher(draws)
+    X = draws.normal("X", params.n, params.d)
+    return Problem(X, target(X), target)
+
+
+def solve(params: LinearizedRecovery, problem: Problem, draws: Draws) -> Solution:
+    """Rank of the model, rank on the samples, and what these leave open of a random function in the hyperplane.
+
+    **Source**: zhang2025local, Lemma 1: the target is the only fit if both ranks agree.
+    """
+    net, theta = params.network(), params.embedded(problem.teacher, draws)
+    direction = draws.normal("direction", net.size)
+    test = draws.normal("test", TEST, net.d)
+    found = []
+    for b in range(len(draws)):
+        one = slice(b, b + 1)
+        J = jacobian(net, theta[one], problem.X[one])
+        found.append((tangent_rank(J).rank, leakage(J, jacobian(net, theta[one], test[one]), direction[one])))
+    seen, leak = map(np.concatenate, zip(*found, strict=True))
+    model = params.tangent_rank(theta, params.many(draws))
+    return Solution(theta, statuses(model), {"rank": model.rank, "sampled": seen, "leak": leak})
+
+
+def score(params: LinearizedRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Lemma 1's condition, and whether what it promises is so."""
+    rank, seen, leak = (solution.stats[name] for name in ("rank", "sampled", "leak"))
+    return {
+        "recovered": leak < EXACT,
+        "determined": seen == rank,
+        "leak": np.maximum(leak, FLOOR),
+        "sampled_rank": seen.astype(float),
+        "rank": rank.astype(float),
+    }
+
+
+COLUMNS = {
+    "recovered": Column("determined in the tangent hyperplane", "event"),
+    "determined": Column("rank on the samples is that of the model", "event"),
+    "leak": Column(
+        "share of a random tangent function left open, mean square (at least 1e-12)",
+        "measure",
+        replay=Replay(1e-3, floor=1e-9, decades=True),
+    ),
+    "sampled_rank": Column("rank of the tangent matrix on the samples", "measure"),
+    "rank": Column("rank of the tangent space", "measure"),
+}
+
+
+def _guide(architecture: str, hidden: str, output: str) -> Guide:
+    embedding = ["null", "proportional"] if architecture == "ws" else ["null", "proportional", "unequal"]
+    size = guide(architecture, hidden, output)
+    return size._replace(holds={**size.holds, "embedding": embedding})
+
+
+SWITCH = ("with", "without")
+PUBLISHED: dict[str, Any] = {**ARCHITECTURES, "factor": [1, 10, 34], "n": range(1, 26)}
+
+LINEARIZED_RECOVERY = Experiment(
+    name="local_linear_recovery.linearized_recovery",
+    question="From how many samples on is the target the only fit in the tangent hyperplane of a wide network?",
+    params=LinearizedRecovery,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid({**ARCHITECTURES, "n": [6, 22]}, trials=2, fixed={"factor": 2, "embedding": "proportional"}),
+        "quick": Grid({**ARCHITECTURES, "factor": [1, 3, 10], "n": range(1, 26)}, trials=3),
+        "paper": Grid(PUBLISHED, trials=20),
+        "paper_output_bias": Grid(PUBLISHED, trials=20, fixed={"output_bias": "with"}),
+        "split": Grid(PUBLISHED, trials=20, fixed={"embedding": "unequal"}),
+    },
+    citation=CITATION,
+    guides=tuple(_guide(a, h, o) for a in ARCHITECTURES["architecture"] for h in SWITCH for o in SWITCH),
+    batch=10,
+)

@@ -1,0 +1,84 @@
+"""When does training find the target? Test errors against sample size and width, for three architectures."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from neurec_core.experiment import Experiment, Grid
+from neurec_core.params import param
+
+from .targets import CITATION, Switch, guide
+from .training import COLUMNS, Training, sample, score, solve
+
+ARCHITECTURES = ["ws", "ns", "fc"]
+
+
+class SampleSweep(Training):
+    """The paper's main figure. What it leaves open, steps, step size and end, is as in the defaults."""
+
+
+class HmktSweep(Training):
+    """The protocol of the HMKT code: output biases, a step size of 0.1, at most 20,000 steps, an end at 1e-10."""
+
+    n: int = param(20, "training points", ge=1, le=100_000, slider=(5, 200, 5))
+    optimizer: Literal["gd", "adam"] = param("gd", "optimiser: gradient descent or Adam")
+    step: float = param(0.1, "step size", symbol="h", gt=0, le=100, slider=(0.05, 0.5, 0.05))
+    steps: int = param(20_000, "most steps", ge=0, le=1_000_000_000)
+    tolerance: float = param(1e-10, "training error at which training ends", ge=0, le=1)
+    output_bias: Switch = param("with", "bias of the output")
+
+
+EVERY = list(range(1, 64))
+SIZES = [5, 10, 20, 50, 100, 200]
+POLISHED = {"polish": "with", "steps": 5000}
+
+SAMPLE_SWEEP = Experiment(
+    name="local_linear_recovery.sample_sweep",
+    question="From how many points does training find the target, and how does that depend on the width?",
+    params=SampleSweep,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid({"architecture": ["ws", "fc"], "n": [6, 9]}, trials=3, fixed={"steps": 2000}),
+        "quick": Grid(
+            {"architecture": ARCHITECTURES, "factor": [1, 3], "n": list(range(2, 43, 4))},
+            trials=4,
+            fixed={"steps": 20_000},
+        ),
+        "paper": Grid({"architecture": ARCHITECTURES, "factor": [1, 3, 10], "n": EVERY}, trials=50),
+        "paper_wide": Grid({"architecture": ARCHITECTURES, "factor": [34, 100], "n": EVERY}, trials=50),
+        "polished": Grid({"architecture": ARCHITECTURES, "factor": [1, 3, 10], "n": EVERY}, trials=50, fixed=POLISHED),
+        "near_the_rank": Grid({"n": [5, 6, 7, 8]}, trials=200, fixed=POLISHED),
+        "step_sizes": Grid({"architecture": ARCHITECTURES, "step": [0.05, 0.1, 0.3, 0.4, 0.5], "n": EVERY}, trials=50),
+    },
+    citation=CITATION,
+    guides=tuple(guide(name, "with", "without") for name in ARCHITECTURES),
+    batch=10,
+)
+
+HMKT_SWEEP = Experiment(
+    name="local_linear_recovery.hmkt_sweep",
+    question="What does a protocol with few sample sizes, few steps and a loose end say?",
+    params=HmktSweep,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid({"architecture": ["ws", "fc"], "n": [5, 20]}, trials=3, fixed={"steps": 1000}),
+        "quick": Grid({"architecture": ARCHITECTURES, "n": SIZES}, trials=5),
+        "paper": Grid({"architecture": ARCHITECTURES, "factor": [1, 10], "n": SIZES}, trials=20),
+        "paper_adam": Grid(
+            {"architecture": ARCHITECTURES, "factor": [1, 10], "n": SIZES},
+            trials=20,
+            fixed={"optimizer": "adam", "step": 0.01},
+        ),
+        "float32": Grid(
+            {"architecture": ARCHITECTURES, "factor": [1, 10], "n": SIZES}, trials=20, fixed={"precision": "float32"}
+        ),
+    },
+    citation=CITATION,
+    batch=10,
+)

@@ -1,0 +1,73 @@
+"""Batches of standard normal inputs by address, as they are drawn or with less variance.
+
+A batch is a function of (seed, trial, its number, its size): more steps change no earlier one, and evaluating a
+network on other points changes none either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from neurec_core.draws import Draws
+from neurec_core.params import BadInput
+from smallnets.arguments import checked, choice, whole
+
+Draw = Callable[[Draws, str, int, int, int], np.ndarray]
+POINTS = 4096  # inputs drawn at a time; fixed, so that a batch does not depend on how many are taken
+
+
+@checked(
+    d=whole("inputs of a network", "[1, inf)"),
+    batch=whole("inputs per step", "[1, inf)"),
+    sampling=choice("sampling", ("iid", "antithetic", "whitened")),
+)
+def batches(draws: Draws, d: int, batch: int, sampling: str = "iid") -> Iterator[np.ndarray]:
+    """Arrays ``(B, several, batch, d)``: batch after batch, so many at a time, without end.
+
+    Every input is standard normal, or nearly so when whitened.
+
+    Parameters
+    ----------
+    draws : the randomness
+    d : inputs of a network
+    batch : inputs in a batch
+    sampling : "iid"; "antithetic": the second half is minus the first; "whitened": also X^T X / batch = I
+
+    Raises
+    ------
+    BadInput : "batch (inputs per step) must be even for antithetic sampling, got 5", or at least 2 d to be whitened
+    """
+    if sampling != "iid" and batch % 2:
+        raise BadInput(f"batch (inputs per step) must be even for {sampling} sampling, got {batch}")
+    if sampling == "whitened" and batch < 2 * d:
+        raise BadInput(f"batch (inputs per step) must be at least 2 d = {2 * d} to be whitened, got {batch}")
+    return _chunks(draws, d, batch, SAMPLINGS[sampling])
+
+
+def _chunks(draws: Draws, d: int, batch: int, draw: Draw) -> Iterator[np.ndarray]:
+    several, chunk = max(POINTS // batch, 1), 0
+    while True:
+        yield draw(draws, f"batches {chunk}", several, batch, d)
+        chunk += 1
+
+
+def _iid(draws: Draws, name: str, several: int, batch: int, d: int) -> np.ndarray:
+    return draws.normal(name, several, batch, d)
+
+
+def _antithetic(draws: Draws, name: str, several: int, batch: int, d: int) -> np.ndarray:
+    half = draws.normal(name, several, batch // 2, d)
+    return np.concatenate([half, -half], axis=2)
+
+
+def _whitened(draws: Draws, name: str, several: int, batch: int, d: int) -> np.ndarray:
+    # X C^{-T} with X^T X / n = C C^T is a uniformly random frame, whichever root C of the covariance is taken.
+    half = draws.normal(name, several, batch // 2, d)
+    root = np.linalg.cholesky(half.swapaxes(2, 3) @ half / (batch // 2))
+    half = half @ np.linalg.inv(root).swapaxes(2, 3)
+    return np.concatenate([half, -half], axis=2)
+
+
+SAMPLINGS = {"iid": _iid, "antithetic": _antithetic, "whitened": _whitened}

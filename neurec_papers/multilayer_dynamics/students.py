@@ -1,0 +1,246 @@
+"""Deep students of deep teachers: what both papers' multilayer programs start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+from pydantic import field_validator, model_validator
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Problem
+from neurec_core.params import BadInput, Params, param
+from smallnets.nets.deep_nets import Layer, fan_ins
+
+from . import images
+from .setups import VALUES, default_layer, enough, normalized, rates, separated, widths
+
+if TYPE_CHECKING:
+    from smallnets.descent.deep_relu import DeepNet, Form
+    from smallnets.descent.deep_training import Epoch
+
+LAYERS = 4  # hidden layers that a row describes
+Switch = Literal["with", "without"]
+
+
+class Setup(Params):
+    """A teacher, students with more neurons in every hidden layer, and how they are trained."""
+
+    d: int = param(20, "inputs; images, and convolutions, have their own number", ge=1, le=10_000)
+    widths: str = param("10-15-20-25", "neurons of the teacher's hidden layers")
+    outputs: int = param(100, "numbers that a network puts out", symbol="c", ge=1, le=10_000, slider=(1, 100, 9))
+    node_multi: int = param(10, "student neurons per teacher neuron", ge=1, le=100, slider=(1, 10, 1))
+    teacher: Literal["separated", "default"] = param("separated", "teacher's weights: separated, or torch's default")
+    values: Literal["five", "nine"] = param("five", "values that a weight of a separated teacher takes")
+    biases: Switch = param("with", "biases of teacher and student")
+    tuned: Switch = param(
+        "without", "teacher's biases moved so that each hidden neuron is active on half of the points"
+    )
+    decay: float = param(
+        0.0, "decay of the teacher's strength: inputs i of higher layers have weights over i to this power", symbol="p",
+        ge=0, le=10,
+    )  # fmt: skip
+    standardized: Switch = param("without", "teacher's outputs brought to mean 0 and variance 1")
+    pairs: Literal["own", "shared"] = param("own", "whether each trial has its own teacher and points")
+    data: Literal["gaussian", "uniform", "mnist", "cifar10", "mnist_like", "cifar10_like"] = param(
+        "gaussian", "points; images are read from disk, their likes are drawn"
+    )
+    data_std: float = param(10.0, "standard deviation of the points, or uniform width", symbol="s", gt=0, le=1e4,
+                            slider=(1, 20, 1))  # fmt: skip
+    points: int = param(100_000, "training points", symbol="N", ge=1, le=10_000_000)
+    fresh: Switch = param("without", "new training points in every epoch")
+    network: Literal["dense", "convolutional"] = param("dense", "hidden layers")
+    slope: float = param(0.0, "activation's slope below zero", ge=0, le=1)
+    batch_norm: Literal["without", "after", "before"] = param(
+        "without", "student's batch norm, after the ReLU or before"
+    )
+    affine: Switch = param("without", "weights of the batch norm")
+    normalize: Switch = param("without", "student's neurons brought to norm 1 after each step")
+    loss: Literal["mean", "cross_entropy"] = param(
+        "mean", "loss: mean square, or cross entropy with the largest output"
+    )
+    optimizer: Literal["sgd", "adam"] = param("sgd", "optimiser")
+    rate: str = param("0.05", "step size, or from which epoch on which")
+    momentum: float = param(0.0, "momentum of sgd", ge=0, le=0.999)
+    weight_decay: float = param(0.0, "weight decay", ge=0, le=1)
+    batch: int = param(64, "points per step", ge=2, le=100_000)
+    epochs: int = param(40, "passes over the training points", symbol="E", ge=0, le=10_000)
+    looked_at: int = param(4096, "points on which correlations are measured", ge=2, le=100_000)
+    dtype: Literal["float64", "float32"] = param("float64", "precision; the published one is float32")
+
+    @field_validator("widths")
+    @classmethod
+    def _not_too_deep(cls, words: str) -> str:
+        if len(widths(words)) > LAYERS:
+            raise BadInput(f"widths (neurons of the hidden layers) must name at most {LAYERS} layers, got {words!r}")
+        return words
+
+    @field_validator("rate")
+    @classmethod
+    def _readable(cls, words: str) -> str:
+        rates(words, 1)
+        return words
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.image:
+            if self.tuned == "with":
+                raise BadInput("tuned (teacher's biases moved) must be without for convolutional layers")
+            sides = self.image[1:]
+            if min(sides) <= 2 * len(self.hidden):
+                raise BadInput(f"widths (hidden layers) must be fewer than {min(sides) // 2} over images of {sides}")
+        if self.teacher == "separated":
+            sizes = zip(self.fan_ins(self.hidden), (*self.hidden, self.outputs), strict=True)
+            for into, out in sizes:
+                enough(out, into, VALUES[self.values])
+        self._agrees()
+        return self
+
+    def _agrees(self) -> None:
+        """Refuse what would be silently left aside."""
+        if self.momentum and self.optimizer == "adam":
+            raise BadInput(f"momentum (of sgd) must be 0 with adam, got {self.momentum:g}")
+        if self.affine == "with" and self.batch_norm == "without":
+            raise BadInput("affine (weights of the batch norm) must be without where there is no batch norm")
+        if self.batch_norm != "without" and self.points % self.batch == 1:
+            raise BadInput(f"points (training points) must not leave a batch of one to a batch norm, got {self.points}")
+        if self.fresh == "with" and self.data in images.STORED:
+            raise BadInput(f"fresh (new points in every epoch) must be without for stored images, got {self.data}")
+        if self.loss == "cross_entropy" and self.outputs == 1:
+            raise BadInput("outputs (numbers that a network puts out) must be at least 2 for cross entropy, got 1")
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Neurons of the teacher's hidden layers."""
+        return widths(self.widths)
+
+    def form(self) -> Form:
+        """What the student's hidden layers do."""
+        from smallnets.descent.deep_relu import Form
+
+        norm = {"without": "none", "after": "after", "before": "before"}[self.batch_norm]
+        return Form(self.slope, norm, self.affine == "with", self.image)  # type: ignore[arg-type]
+
+    @property
+    def image(self) -> tuple[int, int, int] | None:
+        """Channels, height and width that convolutions see."""
+        return images.SHAPES.get(self.data, (1, 16, 16)) if self.network == "convolutional" else None
+
+    def fan_ins(self, hidden: Sequence[int]) -> list[int]:
+        """How many weights a neuron of each layer has."""
+        return fan_ins(self.inputs, hidden, self.image)
+
+    @property
+    def inputs(self) -> int:
+        """Numbers of a point: of an image, or d."""
+        if self.network == "convolutional" or self.data in images.SHAPES:
+            return int(np.prod(images.SHAPES.get(self.data, (1, 16, 16))))
+        return self.d
+
+
+def world(params: Setup, draws: Draws) -> Draws:
+    """Where the teacher and the points come from: the trials themselves, or trial 0 for all of them."""
+    return Draws(draws.seed, [0]) if params.pairs == "shared" else draws
+
+
+def sample(params: Setup, draws: Draws) -> Problem:
+    """Points to look at, what the teacher says there, and the teacher.
+
+    **Source**: tian2019luck, its code; that of tian2020student for standardized outputs.
+    """
+    from smallnets.descent.deep_relu import states
+
+    own = world(params, draws)
+    net = teacher(params, own)
+    X = _stretched(cloud(params, own, "looked at", params.looked_at), len(own))
+    y = states(net, X, params.form().teachers)[-1]
+    B = len(draws)
+    layers = tuple(Layer(_stretched(W, B), _stretched(b, B)) for W, b in net.layers)
+    return Problem(_stretched(X, B), _stretched(y, B), type(net)(layers))
+
+
+def _stretched(array: np.ndarray, B: int) -> np.ndarray:
+    """One for all of B trials, where there is one."""
+    return array if len(array) == B else np.repeat(array, B, axis=0)
+
+
+def teacher(params: Setup, draws: Draws) -> DeepNet:
+    """Separated or default weights, biases U(-1/2, 1/2) or default, every neuron brought to norm 1 with its bias."""
+    from smallnets.descent.deep_relu import DeepNet, states
+
+    layers = []
+    sizes = zip(params.fan_ins(params.hidden), (*params.hidden, params.outputs), strict=True)
+    for i, (into, out) in enumerate(sizes, start=1):
+        if params.teacher == "separated":
+            W = separated(draws, f"teacher {i}", out, into, VALUES[params.values])
+            if i > 1 and params.decay:
+                W = W / (np.arange(1, into + 1) ** params.decay)[:, None]
+            layer = Layer(W, draws.uniform(f"teacher bias {i}", out) - 0.5)
+        else:
+            layer = default_layer(draws, f"teacher {i}", into, out)
+        layers.append(normalized(layer if params.biases == "with" else Layer(layer.W, np.zeros_like(layer.b))))
+    if "with" not in (params.tuned, params.standardized):
+        return DeepNet(tuple(layers))
+    X = _stretched(cloud(params, draws, "standardized", params.looked_at), len(draws))
+    form = params.form().teachers
+    for i in range(len(layers) - 1 if params.tuned == "with" else 0):
+        linear = states(DeepNet(tuple(layers[: i + 1])), X, form)[-1]  # of the layer as if it were the last
+        layers[i] = Layer(layers[i].W, layers[i].b - np.median(linear, axis=1))
+    if params.standardized == "with":
+        y = states(DeepNet(tuple(layers)), X, form)[-1]
+        (W, b), size = layers[-1], y.std(axis=1)
+        size = np.where(size > 0, size, 1.0)  # an output that does not vary is brought to mean 0 only
+        with np.errstate(over="ignore"):  # one that hardly varies may leave the range of floats: the trial diverges
+            layers[-1] = Layer(W / size[:, None], (b - y.mean(axis=1)) / size)
+    return DeepNet(tuple(layers))
+
+
+def student(params: Setup, draws: Draws) -> DeepNet:
+    """torch's default start, U(+-1/sqrt(inputs)), with `node_multi` times the teacher's neurons."""
+    from smallnets.descent.deep_relu import DeepNet
+
+    hidden = [params.node_multi * width for width in params.hidden]
+    sizes = zip(params.fan_ins(hidden), (*hidden, params.outputs), strict=True)
+    layers = [default_layer(draws, f"student {i}", into, out) for i, (into, out) in enumerate(sizes, start=1)]
+    if params.biases == "without":
+        layers = [Layer(layer.W, np.zeros_like(layer.b)) for layer in layers]
+    if params.normalize == "with":
+        layers = [normalized(layer) for layer in layers]
+    return DeepNet(tuple(layers))
+
+
+def cloud(params: Setup, draws: Draws, name: str, number: int) -> np.ndarray:
+    """Points by address, (B, n, d); images from disk are (1, n, d), the same for all."""
+    if params.data in images.SHAPES:
+        return images.read(params.data, draws, name, number)
+    if params.data == "uniform":
+        return params.data_std * (draws.uniform(name, number, params.inputs) - 0.5)
+    return params.data_std * draws.normal(name, number, params.inputs)
+
+
+def training(params: Setup, problem: Problem, start: DeepNet, draws: Draws) -> Iterator[Epoch]:
+    """The students' epochs."""
+    from smallnets.descent.deep_training import Method, train
+
+    own = world(params, draws)
+    kept: dict[str, np.ndarray] = {}
+
+    def points(epoch: int) -> np.ndarray:
+        name = f"points {epoch}" if params.fresh == "with" else "points"
+        if name not in kept:
+            kept.clear()
+            kept[name] = cloud(params, own, name, params.points)
+        return images.augmented(params.data, kept[name], own, epoch)
+
+    def order(epoch: int) -> np.ndarray:
+        return np.argsort(draws.uniform(f"order {epoch}", images.number(params.data, params.points)), axis=1)
+
+    method = Method(
+        params.loss, params.optimizer, params.momentum, params.weight_decay, params.normalize == "with",
+        biases=params.biases == "with",
+    )  # fmt: skip
+    return train(
+        start, problem.teacher, points, order, rates(params.rate, params.epochs), batch=params.batch,
+        form=params.form(), method=method, dtype=params.dtype,
+    )  # fmt: skip

@@ -1,0 +1,57 @@
+"""The published random streams: the draws of the authors' two notebooks, from torch's generator, in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from smallnets.arguments import checked, whole
+
+SEED = 4  # of the high-dimensional run
+TEACHER = 6  # its neurons
+
+
+def toy(trial: int, m: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and biases (m, 2) of variance 1/m, and signs (m,); the trial is torch's seed, the authors set none."""
+    with _stream(trial) as torch:
+        return _network(torch, 1, m, bias=True)
+
+
+@checked(
+    trial=whole("trial"),
+    n=whole("training points", "[1, inf)"),
+    d=whole("dimension", "[1, inf)"),
+    m=whole("neurons", "[1, inf)"),
+)
+def high_dimension(trial: int, n: int, d: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Inputs (n, d), labels (n,), student's weights (m, d) of variance 1/(m d), signs (m,); seed 4 + trial."""
+    with _stream(SEED + trial) as torch:
+        W, a = _network(torch, d, TEACHER, balanced=False)
+        X = torch.randn(n, d).double().numpy()
+        return X, np.maximum(X @ W.T, 0) @ a, *_network(torch, d, m)
+
+
+@contextmanager
+def _stream(seed: int) -> Iterator[Any]:
+    import torch  # their stream is that of its generator
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield torch
+
+
+def _network(torch: Any, d: int, m: int, bias: bool = False, balanced: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    hidden = torch.nn.Linear(d, m, bias=bias)  # its own initialisation draws, too
+    torch.nn.init.normal_(hidden.weight.data, std=(m * d) ** -0.5)
+    if bias:
+        torch.nn.init.normal_(hidden.bias.data, std=(m * d) ** -0.5)
+    outer = torch.nn.Linear(m, 1, bias=False).weight.data
+    if balanced:
+        outer = 2 * torch.bernoulli(torch.full((1, m), 0.5)) - 1
+    else:
+        torch.nn.init.normal_(outer, std=m**-0.5)
+    parts = [hidden.weight.data, hidden.bias.data[:, None]] if bias else [hidden.weight.data]
+    return torch.cat(parts, dim=1).double().numpy(), outer.double().numpy()[0]

@@ -1,0 +1,37 @@
+"""ReLU networks as vertices of zonotopes: training is a search among activation patterns, each with a convex problem.
+
+Matena and Raffel, "A Combinatorial Perspective on the Optimization of Shallow ReLU Networks", NeurIPS 2022
+(arXiv 2210.00176). Only its abstract was at hand: its claims are stated in our words, the mathematics below is derived
+here, and no figure or number is theirs.
+
+============================================  ========================================================================
+equation                                      function
+============================================  ========================================================================
+number of cells 2 sum_{k<d} C(n-1, k)         `smallnets.geometry.arrangements.count`
+cells, rays, walls of the normal fan          `smallnets.geometry.zonotopes.fan`
+vertices, sums of the active points           `smallnets.geometry.zonotopes.vertices`
+support function sum_i max(0, w . x_i)        `smallnets.geometry.zonotopes.support`
+number of edges                               `smallnets.geometry.zonotopes.walls`
+law of a random vertex                        `smallnets.geometry.zonotopes.solid_angles`
+least squares in a cell, with multipliers     `smallnets.convex.cell.fit`
+the same by the rays of the cells             `smallnets.convex.cell.combine`
+the best vertex of all                        `neurec_papers.relu_zonotopes.search.exhaustive`
+greedy local search                           `neurec_papers.relu_zonotopes.search.greedy`
+vertex selection with 2 ceil(n / d) units     `neurec_papers.relu_zonotopes.selection.select`
+its weights, block by block                   `neurec_papers.relu_zonotopes.selection.fit`
+least loss before and after a move            `neurec_papers.relu_zonotopes.sensitivity.least_loss`
+optimum at a trained network's vertex         `neurec_papers.relu_zonotopes.common.own_vertex`
+gradient descent                              `smallnets.descent.relu.descend`
+============================================  ========================================================================
+"""
+
+from __future__ import annotations
+
+from .counts import VERTEX_COUNTS
+from .local_search import LOCAL_SEARCH
+from .polish import POLISH
+from .random_vertex import RANDOM_VERTEX
+from .sensitivity import SENSITIVITY
+from .vertex_selection import VERTEX_SELECTION
+
+EXPERIMENTS = (VERTEX_COUNTS, RANDOM_VERTEX, VERTEX_SELECTION, LOCAL_SEARCH, SENSITIVITY, POLISH)

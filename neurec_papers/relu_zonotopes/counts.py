@@ -1,0 +1,131 @@
+"""How many vertices a zonotope has, how many of them sampling finds, and how thin their cells are."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, Status
+from neurec_core.params import Params, param
+from smallnets.geometry import arrangements, zonotopes
+
+from .common import CITATION, enumerable, points
+
+
+class VertexCounts(Params):
+    """Points in general position, all cells of their hyperplanes, and a number of sampled directions."""
+
+    n: int = param(10, "training points", ge=2, le=10_000, slider=(3, 40, 1))
+    d: int = param(3, "inputs, the constant 1 of the bias included", ge=2, le=20, slider=(2, 5, 1))
+    inputs: Literal["normal", "with_bias"] = param(
+        "normal", "points: normal in all inputs, or with a 1 as the last", symbol="X"
+    )
+    directions: int = param(
+        1000, "random directions", symbol="k", ge=1, le=10_000_000, slider=(10, 1_000_000, 10), geometric=True
+    )
+
+    @model_validator(mode="after")
+    def _general(self) -> Self:
+        enumerable(self.n, self.d)
+        return self
+
+
+def sample(params: VertexCounts, draws: Draws) -> Problem:
+    """Points; their labels play no part."""
+    return Problem(points(draws, params.n, params.d, params.inputs), np.zeros((len(draws), params.n)))
+
+
+def solve(params: VertexCounts, problem: Problem, draws: Draws) -> Solution:
+    """All cells, and those that the directions meet; the value holds a fan for each trial."""
+    directions = draws.normal("h", params.d, params.directions)
+    fans = [zonotopes.fan(X) for X in problem.X]
+    stats = [_measured(X, fan, H) for X, fan, H in zip(problem.X, fans, directions, strict=True)]
+    return Solution(fans, [Status.SOLVED] * len(fans), {name: np.array([s[name] for s in stats]) for name in stats[0]})
+
+
+def _measured(X: np.ndarray, fan: zonotopes.Fan, directions: np.ndarray) -> dict[str, float]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", zonotopes.MissedCells)  # it is what is counted here
+        D, times = zonotopes.sampled(X, directions)
+    V, H = zonotopes.vertices(X, fan.D), fan.H
+    # A vertex is farther along its own direction than all others: the gap is the room of the closest rival.
+    reach = np.sort(V @ H, axis=0) if V.shape[0] < 3000 else None
+    angles = zonotopes.solid_angles(X, fan) if X.shape[1] <= zonotopes.EXACT else None
+    expected = np.nan if angles is None else np.sum(-np.expm1(directions.shape[1] * np.log1p(-angles)))
+    cells = fan.find(D)
+    return {
+        "cells": fan.D.shape[1],
+        "walls": np.sum(fan.beyond >= 0) / 2,
+        "degree": np.mean(np.sum(fan.beyond >= 0, axis=1)),
+        "least_degree": np.min(np.sum(fan.beyond >= 0, axis=1)),
+        "supported": np.nan if reach is None else float(np.mean(np.isclose((V * H.T).sum(axis=1), reach[-1]))),
+        "met": len(cells),
+        "expected": expected,
+        "law": np.nan if angles is None else np.abs(_shares(cells, times, len(angles)) - angles).max(),
+        "thinnest": np.nan if angles is None else angles.min(),
+    }
+
+
+def _shares(cells: np.ndarray, times: np.ndarray, p: int) -> np.ndarray:
+    shares = np.zeros(p)
+    shares[cells] = times / times.sum()
+    return shares
+
+
+def score(params: VertexCounts, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Counts beside their formulas."""
+    s = solution.stats
+    count, walls = arrangements.count(params.n, params.d), zonotopes.walls(params.n, params.d)
+    return {
+        "as_predicted": (s["cells"] == count) & (s["walls"] == walls),
+        "all_met": s["met"] == count,
+        "cells": s["cells"].astype(float),
+        "missed": count - s["met"].astype(float),
+        "missed_expected": count - s["expected"],
+        "degree": s["degree"],
+        "least_degree": s["least_degree"].astype(float),
+        "supported": s["supported"],
+        "thinnest": s["thinnest"],
+        "law_error": s["law"],
+    }
+
+
+COLUMNS = {
+    "as_predicted": Column("as many vertices and edges as the formulas say", "event"),
+    "all_met": Column("random directions meet all cells", "event"),
+    "cells": Column("vertices", "measure", logarithmic=True),
+    "missed": Column("vertices that no random direction meets", "measure"),
+    "missed_expected": Column("that, expected from solid angles, d ≤ 3", "measure", optional=True),
+    "degree": Column("edges at a vertex, mean", "measure"),
+    "least_degree": Column("edges at a vertex, least", "measure"),
+    "supported": Column("vertices farthest along their own direction, up to 3000 of them", "measure", optional=True),
+    "thinnest": Column("least solid angle, d ≤ 3", "measure", "of all directions", logarithmic=True, optional=True),
+    "law_error": Column(
+        "largest |share of directions - solid angle|, d ≤ 3", "measure", logarithmic=True, optional=True
+    ),
+}
+
+VERTEX_COUNTS = Experiment(
+    name="relu_zonotopes.vertex_counts",
+    question="How many activation patterns are there, and how many does sampling find?",
+    params=VertexCounts,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid({"n": [4, 6], "d": [2, 3]}, trials=2, fixed={"directions": 100}),
+        "quick": Grid({"n": [6, 8, 10, 12], "d": [2, 3, 4]}, trials=5, fixed={"directions": 10_000}),
+        "paper": Grid({"n": [6, 8, 10, 12, 20, 40], "d": [2, 3, 4]}, trials=5, fixed={"directions": 200_000}),
+        "bias": Grid({"n": [6], "d": [3]}, trials=5, fixed={"inputs": "with_bias", "directions": 200_000}),
+        "sampling": Grid(
+            {"directions": [10**k for k in range(1, 7)]}, trials=20, fixed={"n": 10, "d": 3}
+        ),
+    },
+    citation=CITATION,
+    batch=5,
+)  # fmt: skip

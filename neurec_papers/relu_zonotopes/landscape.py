@@ -1,0 +1,163 @@
+"""The optimal loss at every vertex of Z^m: a network is m signed cells, and its loss a convex problem.
+
+A signed cell is a number: c for a positive unit in cell c of the fan, ~c = -1 - c for a negative one. The order of the
+units and repeated signed cells change nothing, so that a set of signed cells says it all.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import nnls
+
+from neurec_core.params import BadInput
+from smallnets.arguments import array, checked, indices, integers, sizes_of
+from smallnets.convex import cell
+from smallnets.geometry import zonotopes
+
+SURE = 1e-10  # largest gradient along a ray that a quick solution may leave, over the sizes of output and labels
+UNITS = integers("signed cells", "|m|_ m")
+FAN, CELLS = sizes_of(p="cells"), indices("signed cells", "m", "p", signed=True)
+HUGE = 1e7  # coefficients above this, for outputs and labels of size 1, are looked at again
+
+
+class Vertex(NamedTuple):
+    """The convex optimum of one vertex.
+
+    loss : mean squared error
+    W : (m, d) weights of the units, a row a unit
+    residual : (n,) labels less outputs
+    """
+
+    loss: float
+    W: np.ndarray
+    residual: np.ndarray
+
+
+@checked(cells=integers("cells", "|m|_ m"), signs=array("signs", "|m|_ m"))
+def signed(cells: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    """Cells and output signs 1 or -1 as one number per unit."""
+    return np.where(signs > 0, cells, ~cells)
+
+
+@checked(units=UNITS)
+def cells_of(units: np.ndarray) -> np.ndarray:
+    """The cells of signed units."""
+    return np.where(units < 0, ~units, units)
+
+
+@checked(units=UNITS)
+def signs_of(units: np.ndarray) -> np.ndarray:
+    """The output signs, 1 or -1, of signed units."""
+    return np.where(units < 0, -1, 1)
+
+
+def union(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """All indices that stand in some of the parts, once each, increasing."""
+    return np.unique(np.concatenate([np.zeros(0, int), *parts]))
+
+
+class Landscape:
+    """All cells of one data set, and the optimal loss of any set of signed ones, each computed once.
+
+    Parameters
+    ----------
+    X : (n, d) points in general position, n >= d
+    y : (n,) labels
+    fan : of X, if it is at hand
+
+    Attributes
+    ----------
+    fan : `zonotopes.Fan` of X
+    G : (n, r) outputs max(0, X r) of units on the rays
+    sizes : (r,) their norms
+    solves : convex problems solved so far
+    """
+
+    @checked(X=array("points", "n d"), y=array("labels", "n"))
+    def __init__(self, X: np.ndarray, y: np.ndarray, fan: zonotopes.Fan | None = None) -> None:
+        self.X, self.y = X, y
+        self.fan = zonotopes.fan(X) if fan is None else fan
+        outputs = np.maximum(X @ self.fan.rays.T, 0)
+        # Rays that vanish on points leave rounding errors there, which must not look like outputs.
+        rounding = 1e-14 * np.abs(X).max()
+        self.G = np.where(outputs < rounding, 0, outputs)
+        self.sizes = np.linalg.norm(self.G, axis=0)
+        self.solves = 0
+        size, length = np.abs(X).max() * X.shape[1] ** 0.5, float(np.linalg.norm(y))
+        self._huge, self._sure = HUGE * length / size, SURE * size * length
+        self._blocks = [self.G[:, self.fan.corners(j)] for j in range(self.fan.D.shape[1])]
+        self._known: dict[tuple[int, ...], float] = {}
+
+    def fresh(self) -> Landscape:
+        """The same cells, and nothing solved yet."""
+        other = copy.copy(self)
+        other.solves, other._known = 0, {}
+        return other
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return self.fan.D.shape[1]
+
+    @checked(self=FAN, units=CELLS)
+    def loss(self, units: np.ndarray) -> float:
+        """The least mean squared error with units (m,) in these signed cells."""
+        if not len(units):
+            raise BadInput("units (signed cells) must be at least one")
+        return self._loss(units)
+
+    def _loss(self, units: np.ndarray) -> float:
+        """As `loss`, in searches, whose units are signed cells by construction."""
+        key = tuple(sorted(set(units.tolist())))
+        if key not in self._known:
+            self._known[key] = self._residual(np.array(key))[1]
+        return self._known[key]
+
+    @checked(self=FAN, units=CELLS)
+    def residual(self, units: np.ndarray) -> tuple[np.ndarray, float]:
+        """Labels less the outputs of the best units in distinct signed cells, and their mean square."""
+        return self._residual(units)
+
+    def _residual(self, units: np.ndarray) -> tuple[np.ndarray, float]:
+        """As `residual`, in searches."""
+        self.solves += 1
+        A = np.hstack([self._blocks[u] if u >= 0 else -self._blocks[~u] for u in units.tolist()])
+        found = nnls(A, self.y)[0]
+        residual = self.y - A @ found
+        if found.max() > self._huge or (residual @ A).max() > self._sure:
+            residual = self._combined(units)[1]
+        return residual, float(residual @ residual / len(residual))
+
+    @checked(self=FAN, units=CELLS)
+    def vertex(self, units: np.ndarray) -> Vertex:
+        """Weights and residual of the optimum; of units in one signed cell the first does the work of all."""
+        coefficients, residual = self._combined(units)
+        owned = [self.fan.corners(int(c)) for c in cells_of(units)]
+        W = cell.weights(coefficients, self.fan.rays, owned, signs_of(units))
+        return Vertex(float(np.mean(residual**2)), W, residual)
+
+    def _combined(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        plus, minus = (self._rays(units[units >= 0]), self._rays(~units[units < 0]))
+        return cell.combine(self.G, self.y, plus, minus)
+
+    def _rays(self, cells: np.ndarray) -> np.ndarray:
+        return union([self.fan.corners(int(c)) for c in cells])
+
+    @checked(directions=array("directions", "d k", finite=False))
+    def at(self, directions: np.ndarray) -> np.ndarray:
+        """The cells (k,) that directions (d, k) lie in.
+
+        Raises
+        ------
+        BadInput : "directions (of the units) must lie inside cells, got 1 of 3 that do not"
+        """
+        cells = self.fan.find(self.X @ directions >= 0)
+        if outside := int((cells < 0).sum()):
+            raise BadInput(
+                f"directions (of the units) must lie inside cells, got {outside} of {len(cells)} that do not"
+            )
+        return cells

@@ -1,0 +1,164 @@
+"""Greedy walks over vertices against gradient descent, and against the best vertex of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.params import param
+
+from . import search
+from .common import CITATION, Points, enumerable, sample, searchable, signs, trained
+from .landscape import Landscape, signed
+
+SAME = 1e-6  # losses, of labels of mean square 1, this close are one
+
+
+class LocalSearch(Points):
+    """One data set a trial, several starts on it; all methods begin at the same directions and signs."""
+
+    method: Literal["greedy", "flipping", "first", "binding", "descent"] = param(
+        "greedy",
+        "best edge, edge or output sign, first edge that improves, best through a wall that binds; gradient descent",
+    )
+    starts: int = param(12, "random vertices to begin at", symbol="k", ge=1, le=10_000, slider=(1, 24, 1))
+    outputs: Literal["alternating", "random"] = param(
+        "alternating", "signs of output weights: in turns, or by chance", symbol="s"
+    )
+    optimum: Literal["searched", "unknown"] = param("searched", "whether the best vertex of all is searched for")
+    step: float = param(0.02, "step size of gradient descent", symbol="h", gt=0, le=10)
+    steps: int = param(12_000, "steps of gradient descent", symbol="T", ge=1, le=100_000_000)
+
+    @model_validator(mode="after")
+    def _used(self) -> Self:
+        if self.optimum == "searched":
+            searchable(self.n, self.d, self.m)
+        else:
+            enumerable(self.n, self.d)
+        if self.method != "descent" and (self.step, self.steps) != (0.02, 12_000):
+            raise ValueError(f"step and steps (of gradient descent) must be left alone where method is {self.method}")
+        return self
+
+
+def begin(params: LocalSearch, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    """Directions (B, k, d, m) and signs (B, k, m) of the units at each start."""
+    W = draws.normal("W", params.starts, params.d, params.m)
+    return W, signs(draws, params.outputs, params.starts, params.m)
+
+
+def solve(params: LocalSearch, problem: Problem, draws: Draws) -> Solution:
+    """Losses (B, k) at the ends, those at the starts, of the ends' vertices, and how many convex problems it took."""
+    found = []
+    for X, y, W, s in zip(problem.X, problem.y, *begin(params, draws), strict=True):
+        land = Landscape(X, y)
+        units = np.array([signed(land.at(w), b) for w, b in zip(W, s, strict=True)])
+        at_start = [land.loss(u) for u in units]
+        ends = METHODS[params.method](params, land, units, W, s)
+        best = np.nan
+        if params.optimum == "searched":
+            best = _optimum(X.tobytes(), y.tobytes(), X.shape, params.m)
+        found.append({"start": at_start, **ends, "optimum": np.full(len(units), best)})
+    stats = {name: np.array([one[name] for one in found], float) for name in found[0]}
+    status = [Status.SOLVED if np.isfinite(ends).all() else Status.DIVERGED for ends in stats["end"]]
+    return Solution(stats["end"], status, stats)
+
+
+def _walk(params: LocalSearch, land: Landscape, units: np.ndarray, W: np.ndarray, s: np.ndarray) -> dict[str, Any]:
+    # Each start on its own: what another one has solved must not look like less work.
+    walks = [search.greedy(land.fresh(), own, params.method) for own in units]
+    ends = [walk.losses[-1] for walk in walks]
+    edges = [len(walk.losses) - 1 for walk in walks]
+    return {"end": ends, "vertex": ends, "edges": edges, "solves": [walk.solves for walk in walks]}
+
+
+def _descend(params: LocalSearch, land: Landscape, units: np.ndarray, W: np.ndarray, s: np.ndarray) -> dict[str, Any]:
+    ends, at = [], []
+    for w, sign in zip(W, s, strict=True):
+        start = w.T / np.sqrt(params.d), sign / np.sqrt(params.m)
+        run, own = trained(land.X, land.y, *start, params.step, params.steps)
+        ends.append(run.loss if np.isfinite(own) else np.nan)
+        at.append(own)
+    nothing = np.full(len(ends), np.nan)
+    return {"end": ends, "vertex": at, "edges": nothing, "solves": nothing}
+
+
+METHODS: dict[str, Callable[..., dict[str, Any]]] = {
+    "greedy": _walk, "flipping": _walk, "first": _walk, "binding": _walk, "descent": _descend,
+}  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _optimum(X: bytes, y: bytes, shape: tuple[int, int], m: int) -> float:
+    """The best vertex of all, once for all methods."""
+    land = Landscape(np.frombuffer(X).reshape(shape), np.frombuffer(y))
+    return search.exhaustive(land, m).loss
+
+
+def score(params: LocalSearch, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Means over the starts, the best of them, and how many reach the optimum."""
+    s = solution.stats
+    end, optimum = s["end"], s["optimum"][:, 0]
+    hit = np.mean(end <= s["optimum"] + SAME, axis=1)
+    return {
+        "end": end.mean(axis=1),
+        "best": end.min(axis=1),
+        "least": optimum,
+        "hit_rate": np.where(np.isnan(optimum), np.nan, hit),
+        "start": s["start"].mean(axis=1),
+        "vertex": s["vertex"].mean(axis=1),
+        "never_above_start": (end <= s["start"] + SAME).mean(axis=1),
+        "edges": s["edges"].mean(axis=1),
+        "solves": s["solves"].mean(axis=1),
+    }
+
+
+# Vertices of equal loss: which of them a walk leaves first hangs on rounding.
+WALK = Replay(1e-5, floor=1e-12, chaotic=0.1)
+COLUMNS = {
+    "end": Column("loss at the end, mean of the starts", "measure", "of the labels'", replay=WALK),
+    "best": Column("loss at the end, best start", "measure", "of the labels'", replay=WALK),
+    "least": Column(
+        "loss of the best vertex of all", "measure", "of the labels'", optional=True, replay=Replay(1e-5, floor=1e-12)
+    ),
+    "hit_rate": Column("share of starts that reach it", "measure", optional=True, replay=WALK),
+    "start": Column(
+        "loss at the start's vertex, mean of the starts", "measure", "of the labels'", replay=Replay(1e-5, floor=1e-12)
+    ),
+    "vertex": Column("loss at the end's vertex, mean of the starts", "measure", "of the labels'", replay=WALK),
+    "never_above_start": Column("share of starts that end no higher than the start's vertex", "measure", replay=WALK),
+    "edges": Column("edges walked, mean of the starts", "measure", optional=True, replay=WALK),
+    "solves": Column("convex problems solved, mean of the starts", "measure", optional=True, replay=WALK),
+}
+METHOD_NAMES = ["greedy", "flipping", "first", "binding", "descent"]
+UNKNOWN = {"optimum": "unknown"}
+
+LOCAL_SEARCH = Experiment(
+    name="relu_zonotopes.local_search",
+    question="Does a greedy walk over vertices find a lower loss than gradient descent?",
+    params=LocalSearch,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid({"method": METHOD_NAMES, "m": [1, 2]}, trials=2, fixed={"n": 5, "d": 2, "starts": 2}),
+        "quick": Grid({"method": METHOD_NAMES}, trials=10, fixed={"n": 8}),
+        "paper": Grid({"n": [8, 10], "method": METHOD_NAMES}, trials=50),
+        "signs": Grid({"method": METHOD_NAMES}, trials=50, fixed={"n": 8, "outputs": "random"}),
+        "three_units": Grid({"method": METHOD_NAMES}, trials=10, fixed={"n": 12, "m": 3}),
+        "width": Grid(
+            {"m": [1, 2, 3, 4, 6, 8, 12], "method": METHOD_NAMES}, trials=20, fixed={"n": 12, "starts": 6, **UNKNOWN}
+        ),
+        "larger": Grid(
+            {"m": [2, 4, 8], "method": ["greedy", "flipping", "descent"]}, trials=5,
+            fixed={"n": 20, "d": 4, "starts": 4, **UNKNOWN},
+        ),
+    },
+    citation=CITATION,
+)  # fmt: skip

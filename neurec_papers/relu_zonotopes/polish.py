@@ -1,0 +1,105 @@
+"""A network trained by gradient descent, and the convex optimum at the vertex where it ended."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.params import param
+
+from .common import CITATION, Points, own_vertex, sample, signs, trained
+
+WORSE = 1e-9  # by which rounding may make the convex optimum worse, of labels of mean square 1
+WALL = 1e-3  # cosine of a point and a unit's weights below which the kink is at the point
+NEAR = 1.01  # a loss below this times its vertex's optimum is at the optimum
+
+
+class Polish(Points):
+    """One training of both layers, as the local search has it for its peer."""
+
+    n: int = param(30, "training points", ge=2, le=100_000, slider=(4, 60, 1))
+    m: int = param(5, "hidden units", ge=1, le=100_000, slider=(1, 40, 1))
+    step: float = param(0.02, "step size", symbol="h", gt=0, le=10, slider=(0.005, 0.1, 0.005))
+    steps: int = param(
+        12_000,
+        "steps of gradient descent",
+        symbol="T",
+        ge=1,
+        le=100_000_000,
+        slider=(100, 1_000_000, 10),
+        geometric=True,
+    )
+    outputs: Literal["alternating", "random"] = param(
+        "random", "signs of output weights: in turns, or by chance", symbol="s"
+    )
+
+
+def solve(params: Polish, problem: Problem, draws: Draws) -> Solution:
+    """Train, then solve the convex problem; the value is the polished loss (B,)."""
+    W = draws.normal("W", params.m, params.d) / np.sqrt(params.d)
+    a = signs(draws, params.outputs, params.m) / np.sqrt(params.m)
+    found, status = [], []
+    for X, y, w, b in zip(problem.X, problem.y, W, a, strict=True):
+        run, own = trained(X, y, w, b, params.step, params.steps)
+        kept = np.mean((X @ w.T > 0) == (X @ run.W.T > 0))
+        first = own_vertex(X, y, w, b).loss
+        found.append((run.loss, own, first, 1 - kept, len(run.crossings), _on_walls(X, run.W)))
+        status.append(Status.SOLVED if np.isfinite(own) else Status.DIVERGED)
+    names = ("trained", "polished", "first", "flipped", "crossings", "on_walls")
+    stats = {name: np.array(part, float) for name, part in zip(names, zip(*found, strict=True), strict=True)}
+    return Solution(stats["polished"], status, stats)
+
+
+def _on_walls(X: np.ndarray, W: np.ndarray) -> float:
+    """The share of units whose kink all but goes through a point; those of a run that diverged may be of any size."""
+    largest = np.abs(W).max(axis=1, keepdims=True)
+    W = np.divide(W, largest, out=np.zeros(W.shape), where=(largest > 0) & np.isfinite(largest))
+    sizes = np.linalg.norm(X, axis=1)[:, None] * np.linalg.norm(W, axis=1)
+    cosines = np.divide(np.abs(X @ W.T), sizes, out=np.zeros(sizes.shape), where=sizes > 0)
+    return float(np.mean(cosines.min(axis=0) < WALL))
+
+
+def score(params: Polish, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """What the convex problem gains, and what moving between vertices had gained."""
+    s = solution.stats
+    with np.errstate(invalid="ignore"):
+        return {
+            "never_worse": s["polished"] <= s["trained"] + WORSE,
+            "at_optimum": s["trained"] <= NEAR * s["polished"] + WORSE,
+            "better_vertex": s["polished"] < s["first"] - WORSE,
+            **{name: s[name] for name in ("trained", "polished", "first", "flipped", "crossings", "on_walls")},
+        }
+
+
+COLUMNS = {
+    "never_worse": Column("the convex optimum is not worse", "event"),
+    "at_optimum": Column("descent has reached the optimum of its last vertex, to 1 %", "event"),
+    "better_vertex": Column("the last vertex is better than the first", "event"),
+    "trained": Column("loss after gradient descent", "measure", "of the labels'", replay=Replay(1e-4, floor=1e-12)),
+    "polished": Column("least loss at its last vertex", "measure", "of the labels'", replay=Replay(1e-4, floor=1e-12)),
+    "first": Column("least loss at its first vertex", "measure", "of the labels'", replay=Replay(1e-4, floor=1e-12)),
+    "flipped": Column("share of active and inactive points that have changed", "measure"),
+    "crossings": Column("changes of patterns on the way, up to a million", "measure"),
+    "on_walls": Column("share of units that end with a kink at a point", "measure"),
+}
+
+POLISH = Experiment(
+    name="relu_zonotopes.polish",
+    question="How far from the optimum of its last patterns does gradient descent end?",
+    params=Polish,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid({"m": [1, 4], "steps": [10, 500]}, trials=2, fixed={"n": 6, "d": 2}),
+        "quick": Grid({"steps": [100, 1000, 10_000, 100_000]}, trials=10),
+        "paper": Grid({"steps": [100, 1000, 10_000, 100_000, 1_000_000], "m": [2, 5, 10]}, trials=20),
+        "wide": Grid({"m": [5, 10, 20, 40]}, trials=10, fixed={"n": 60, "d": 5, "steps": 100_000}),
+    },
+    citation=CITATION,
+    batch=5,
+)  # fmt: skip

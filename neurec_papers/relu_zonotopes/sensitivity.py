@@ -1,0 +1,124 @@
+"""Is the least loss a continuous function of the points? Where they are in general position; elsewhere it may jump."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.params import Params, param
+from smallnets.arguments import array, checked, whole
+from smallnets.geometry import zonotopes
+
+from . import search
+from .common import CITATION, labels, points, searchable
+from .landscape import Landscape
+
+PLACES = np.array([-1.0, 0.0, 0.0, 1.0])
+LABELS = np.array([0.0, -1.0, 1.0, 0.0])
+CONTINUOUS = 0.01  # a change of the least loss that counts as a jump, of labels of mean square 1
+
+
+class Sensitivity(Params):
+    """One point is moved by a little; the least loss of all networks with m units is searched before and after."""
+
+    case: Literal["coincident", "general"] = param(
+        "coincident", "two of four points of a line coincide before, or random points in general position"
+    )
+    moved: float = param(
+        1e-3, "how far one point is moved", symbol="ε", ge=1e-8, le=0.5, slider=(1e-5, 0.1, 10), geometric=True
+    )
+    m: int = param(3, "hidden units", ge=1, le=4, slider=(1, 4, 1))
+    n: int = param(4, "training points, 4 where two coincide", ge=2, le=40)
+    d: int = param(2, "inputs, the constant 1 of the bias included; 2 where two points coincide", ge=2, le=5)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.case == "coincident" and (self.n, self.d) != (4, 2):
+            raise ValueError(
+                f"n and d (points, inputs) must be 4 and 2 where case is coincident, got {self.n}, {self.d}"
+            )
+        searchable(self.n, self.d, self.m)
+        return self
+
+
+def sample(params: Sensitivity, draws: Draws) -> Problem:
+    """Points before the move, ending in a 1, and labels; the four points are the same in every trial."""
+    B = len(draws)
+    if params.case == "coincident":
+        X = np.column_stack([PLACES, np.ones(4)])
+        # The trial says where the four points stand on the line; that changes no loss.
+        X = X[None] + np.stack([draws.normal("shift", 1), np.zeros((B, 1))], axis=2)
+        return Problem(X, np.broadcast_to(LABELS, (B, 4)))
+    return Problem(points(draws, params.n, params.d, "with_bias"), labels(draws, params.n))
+
+
+def move(params: Sensitivity, problem: Problem, draws: Draws) -> np.ndarray:
+    """Points after the move: the third of the four to the right, the first of random ones anywhere."""
+    X = np.array(problem.X)
+    if params.case == "coincident":
+        X[:, 2, 0] += params.moved
+        return X
+    way = draws.normal("way", params.d - 1)
+    X[:, 0, :-1] += params.moved * way / np.linalg.norm(way, axis=1, keepdims=True)
+    return X
+
+
+@checked(X=array("points", "n d"), y=array("labels", "n"), m=whole("units", "[1, inf)"))
+def least_loss(X: np.ndarray, y: np.ndarray, m: int) -> float:
+    """The least mean squared error of networks with m units; points may coincide.
+
+    Raises
+    ------
+    BadInput : as `zonotopes.fan` does for what is left when equal points are taken once
+    """
+    apart, which = np.unique(X, axis=0, return_inverse=True)
+    fan = zonotopes.fan(apart)
+    land = Landscape(X, y, fan.over(which.ravel()))
+    return search.exhaustive(land, m).loss
+
+
+def solve(params: Sensitivity, problem: Problem, draws: Draws) -> Solution:
+    """The least losses (B, 2) before and after the move."""
+    pairs = zip(problem.X, move(params, problem, draws), problem.y, strict=True)
+    losses = np.array([[least_loss(X, y, params.m), least_loss(Z, y, params.m)] for X, Z, y in pairs])
+    return Solution(losses, [Status.SOLVED] * len(losses))
+
+
+def score(params: Sensitivity, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """How much the least loss changes."""
+    before, after = solution.value.T
+    change = np.abs(after - before)
+    return {"jumped": change > CONTINUOUS, "change": change, "before": before, "after": after}
+
+
+COLUMNS = {
+    "jumped": Column("the least loss changes by more than 0.01", "event"),
+    "change": Column(
+        "change of the least loss", "measure", "of the labels'", logarithmic=True, replay=Replay(1e-3, floor=1e-12)
+    ),
+    "before": Column("least loss before", "measure", replay=Replay(1e-5, floor=1e-12)),
+    "after": Column("least loss after", "measure", replay=Replay(1e-5, floor=1e-12)),
+}
+MOVES = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5]
+
+SENSITIVITY = Experiment(
+    name="relu_zonotopes.sensitivity",
+    question="Does the least loss jump when a point moves by a little?",
+    params=Sensitivity,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid({"moved": [0.1, 1e-4], "case": ["coincident", "general"]}, trials=2, fixed={"m": 2}),
+        "quick": Grid({"moved": MOVES, "case": ["coincident", "general"]}, trials=3, fixed={"m": 2}),
+        "paper": Grid({"moved": MOVES}, trials=3),
+        "paper_line": Grid({"moved": MOVES}, trials=100, fixed={"case": "general", "n": 6, "m": 2}),
+        "paper_plane": Grid({"moved": MOVES}, trials=50, fixed={"case": "general", "n": 7, "d": 3, "m": 2}),
+    },
+    citation=CITATION,
+)  # fmt: skip

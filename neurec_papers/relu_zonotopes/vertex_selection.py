@@ -1,0 +1,91 @@
+"""The selected vertex fits any labels, with twice as many hidden weights as there are labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.params import Params, param
+
+from . import common, selection
+from .common import CITATION
+
+EXACT = 1e-6  # largest error, for labels of mean square 1, that is taken for the rounding of weights up to 10^8
+
+
+class VertexSelection(Params):
+    """Normal points and labels; the direction along which points are cut is drawn, too."""
+
+    n: int = param(200, "training points", ge=2, le=1_000_000, slider=(10, 2000, 10))
+    d: int = param(5, "inputs, the constant 1 of the bias included", ge=2, le=1000, slider=(2, 40, 1))
+    tries: int = param(
+        1, "directions, of which the one with the widest gap at its cuts is taken", symbol="k", ge=1, le=10_000,
+        slider=(1, 1024, 2), geometric=True,
+    )  # fmt: skip
+
+
+def sample(params: VertexSelection, draws: Draws) -> Problem:
+    """Points that end in a 1, and random labels."""
+    X = common.points(draws, params.n, params.d, "with_bias")
+    return Problem(X, common.labels(draws, params.n))
+
+
+def solve(params: VertexSelection, problem: Problem, draws: Draws) -> Solution:
+    """Choose the vertex from the points, then fit the labels in it; the value holds weights (m, d) of each trial."""
+    directions = draws.normal("direction", params.tries, params.d - 1)
+    weights, found = [], []
+    for X, y, ways in zip(problem.X, problem.y, directions, strict=True):
+        chosen = selection.widest(X, ways)
+        W, a = selection.fit(X, y, chosen)
+        inside = (np.where(np.repeat(chosen.D, 2, axis=1), 1, -1) * (X @ W.T)).min()
+        # Units of a pair are active together and large: their difference is what the network says, without rounding.
+        together = np.sum(chosen.D * (X @ (W[::2] - W[1::2]).T), axis=1)
+        rounded = np.maximum(X @ W.T, 0) @ a
+        found.append((np.abs(together - y).max(), np.abs(rounded - y).max(), inside, np.abs(W).max(), chosen.m))
+        weights.append((W, a))
+    names = ("error", "rounded", "inside", "largest", "m")
+    stats = {name: np.array(part, float) for name, part in zip(names, zip(*found, strict=True), strict=True)}
+    return Solution(weights, [Status.SOLVED] * len(weights), stats)
+
+
+def score(params: VertexSelection, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Whether all labels are met with the patterns that were chosen."""
+    s = solution.stats
+    return {
+        "exact": (s["error"] < EXACT) & (s["inside"] >= 0),
+        "error": s["error"],
+        "rounded": s["rounded"],
+        "largest": s["largest"],
+        "width": s["m"],
+        "overparameterized": s["m"] * params.d / params.n,
+    }
+
+
+COLUMNS = {
+    "exact": Column("all labels met to 1e-6, with the chosen patterns", "event"),
+    "error": Column("largest error", "measure", "of a label", logarithmic=True, replay=Replay(3.0)),
+    "rounded": Column("largest error, unit after unit", "measure", "of a label", logarithmic=True, replay=Replay(3.0)),
+    "largest": Column("largest hidden weight", "measure", logarithmic=True),
+    "width": Column("hidden units", "measure"),
+    "overparameterized": Column("hidden weights for each point", "measure"),
+}
+
+VERTEX_SELECTION = Experiment(
+    name="relu_zonotopes.vertex_selection",
+    question="Does a vertex chosen without the labels hold a network that fits them?",
+    params=VertexSelection,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={
+        "tiny": Grid({"n": [7, 20], "d": [2, 4]}, trials=2),
+        "quick": Grid({"n": [20, 50, 100, 200, 500], "d": [4, 10]}, trials=10),
+        "paper": Grid({"n": [20, 50, 100, 200, 500, 1000, 2000], "d": [4, 6, 10, 20]}, trials=20),
+        "tries": Grid({"tries": [1, 4, 16, 64, 256]}, trials=20, fixed={"n": 1000, "d": 10}),
+        "line": Grid({"n": [20, 50, 100, 200, 500, 1000, 2000]}, trials=20, fixed={"d": 2}),
+    },
+    citation=CITATION,
+    batch=5,
+)  # fmt: skip

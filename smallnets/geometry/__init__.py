@@ -1,0 +1,1 @@
+"""Geometry of activation patterns: arrangements of hyperplanes, zonotopes, dual bases."""

@@ -1,0 +1,1 @@
+"""Networks: forward passes, Jacobians, ranks of tangent spaces."""
