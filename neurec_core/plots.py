@@ -37,7 +37,10 @@ def plot(table: pd.DataFrame, experiment: Experiment, column: str | None = None)
     numeric = [name for name in free if declared[name].kind in ("int", "float")]
     rest = [name for name in free if name not in numeric[:2]]
     if len(rest) > 1:
-        raise BadInput(f"a figure shows at most three parameters that vary, this table varies {', '.join(free)}")
+        raise BadInput(
+            f"a figure shows at most three parameters that vary, this table varies {', '.join(free)}; "
+            "keep some rows only (neurec plot --where FIELD=VALUES)"
+        )
     split = rest[0] if rest else None
     if len(numeric) >= 2:
         return phase_diagram(table, experiment, numeric[0], numeric[1], column, panels=split)

@@ -11,7 +11,7 @@ import sys
 import pandas as pd
 import pytest
 
-from neurec_core import __version__, papers
+from neurec_core import __version__, papers, tables
 from neurec_core.__main__ import main
 from neurec_core.experiment import Experiment
 from neurec_core.params import BadInput
@@ -175,7 +175,7 @@ BAD = [
     (["sweep", NAME, "--preset", "tiny", "--out=~nobody-here/x"], "got '~nobody-here/x': there is no such user"),
     (["sweep", NAME, "--over=", "--out", "x"], "must be FIELD=START:STOP:STEP or FIELD=A,B,..., got ''"),
     (["notebook", "convex_recovery", "--out="], "out (folder of the executed notebook) must be a path, got ''"),
-    (["plot", ""], "DIR (a file or folder) must be a path, got ''"),
+    (["plot", ""], "PAPER.EXPERIMENT for its published table) must be a path, got ''"),
     (["plot", "x", "--html="], "html (an interactive page that needs no network) must be a path, got ''"),
     (["plot", "nowhere"], "DIR (folder of a sweep) must hold rows of one experiment, 'nowhere' holds no finished"),
     (["export", "nowhere", "x.csv"], "holds no finished shard"),
@@ -249,6 +249,40 @@ def test_plot_without_a_file_writes_beside_the_rows(neurec, folder):
     assert neurec("plot", folder, "--column", "isometry")[0] == 0
     assert (folder / "figure.html").is_file()
     assert neurec("plot", folder, "--column", "isometri")[0] == 2
+
+
+KEPT = [word for kept in ("design=gaussian,cubic", "plant=random", "program=relaxed") for word in ("--where", kept)]
+
+
+def test_a_published_table_is_drawn_and_exported_by_its_name(neurec, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = neurec("plot", NAME)
+    assert status == 2
+    assert "at most three parameters that vary" in err
+    assert "--where" in err
+    status, out, err = neurec("plot", NAME, *KEPT)
+    assert (status, err) == (0, "")
+    assert out.strip() == f"{NAME}.html"
+    assert "design = gaussian" in (tmp_path / f"{NAME}.html").read_text(encoding="utf-8")
+    assert neurec("export", NAME.replace("_", "-"), tmp_path / "t.csv")[0] == 0
+    assert len(pd.read_csv(tmp_path / "t.csv")) == len(tables.load(tables.published(papers.experiment(NAME))))
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("d=17", r"where \(rows to draw\) leaves none, since d is 10, .*, 100 here: got 'd=17'"),
+        ("plant=randm", r"plant \(planted neuron\) must be one of .*: did you mean random\?"),
+        ("planet=random", r"unknown parameter 'planet': did you mean plant\?"),
+        ("plant", r"FIELD=START:STOP:STEP or FIELD=A,B,\.\.\., got 'plant'"),
+    ],
+)
+def test_rows_to_draw_that_are_none_are_refused(neurec, tmp_path, monkeypatch, where, said):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = neurec("plot", NAME, "--where", where)
+    assert status == 2
+    assert re.search(said, err)
+    assert not list(tmp_path.iterdir())
 
 
 def test_export_writes_rows_with_provenance(neurec, folder, tmp_path):

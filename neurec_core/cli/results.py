@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,43 +11,72 @@ import click
 
 from .. import papers
 from ..experiment import Experiment
-from ..params import BadInput, shortened, unknown
-from .inputs import DIR, RunFailed, say
+from ..params import BadInput, received, shortened, unknown
+from .inputs import DIR, RunFailed, axis, normalise, say, word
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+SOURCE = "DIR of a sweep, FILE of a table, or PAPER.EXPERIMENT for its published table"
+
+
 @click.command()
-@click.argument("folder", metavar="DIR", type=DIR)
+@click.argument("source", metavar="SOURCE")
 @click.option("--column", metavar="NAME", help="the score to draw  [default: the headline event]")
+@click.option("--where", multiple=True, metavar="FIELD=VALUES", help="draw these rows only: sigma=0 or n=10:100:10")
 @click.option("--html", type=DIR, metavar="FILE", help="an interactive page that needs no network")
 @click.option("--png", type=DIR, metavar="FILE", help="a picture (needs Chrome or Chromium)")
-def plot(folder: Path, column: str | None, html: Path | None, png: Path | None) -> None:
-    """Draw a sweep, finished or running; without a FILE, to DIR/figure.html."""
+def plot(source: str, column: str | None, where: tuple[str, ...], html: Path | None, png: Path | None) -> None:
+    """Draw SOURCE: DIR of a sweep, finished or running, FILE of a table, or PAPER.EXPERIMENT for its published table.
+
+    Without --html or --png the page goes to DIR/figure.html, beside FILE, or to PAPER.EXPERIMENT.html here.
+    """
     from .. import look, plots
 
-    table, experiment = _table(folder)
+    table, experiment, page = _table(source)
     if column is not None and column.replace("-", "_") not in experiment.columns:
         raise BadInput(unknown("column", column, experiment.columns))
-    fig = plots.plot(table, experiment, column and column.replace("-", "_"))
+    fig = plots.plot(_part(table, experiment, where), experiment, column and column.replace("-", "_"))
     if html is None and png is None:
-        html = folder / "figure.html" if folder.is_dir() else folder.with_suffix(".html")
+        html = page
     if html:
-        page = fig.to_html(include_plotlyjs=True, include_mathjax=False, config=look.CONFIG)
-        _save(html, page.encode())
+        content = fig.to_html(include_plotlyjs=True, include_mathjax=False, config=look.CONFIG)
+        _save(html, content.encode())
     if png:
         _save(png, _picture(fig))
 
 
-def _table(folder: Path) -> tuple[pd.DataFrame, Experiment]:
+def _table(source: str) -> tuple[pd.DataFrame, Experiment, Path]:
+    """The rows that `SOURCE` names, their experiment, and where its figure goes."""
     from .. import store, tables
+    from ..values import location
 
-    table = tables.load(folder) if folder.is_file() else store.read_table(folder, say)
+    path = location("source", SOURCE, source)
+    if not path.exists() and normalise(source) in map(normalise, papers.experiments()):
+        experiment = papers.experiment(source)
+        table, page = tables.load(tables.published(experiment)), Path(f"{experiment.name}.html")
+    elif path.is_file():
+        table, page = tables.load(path), path.with_suffix(".html")
+    else:
+        table, page = store.read_table(path, say), path / "figure.html"
     experiment = papers.experiment(str(table.attrs["experiment"]))
     if lacking := [name for name in tables.schema(experiment).names if name not in table]:
-        raise BadInput(f"table (of {experiment.name}) {str(folder)!r} has no column {', '.join(lacking)}")
-    return table, experiment
+        raise BadInput(f"table (of {experiment.name}) {source!r} has no column {', '.join(lacking)}")
+    return table, experiment, page
+
+
+def _part(table: pd.DataFrame, experiment: Experiment, where: Sequence[str]) -> pd.DataFrame:
+    """The rows whose parameters have one of the values that each ``FIELD=VALUES`` lists."""
+    for text in where:
+        field, values = axis(text, experiment)
+        allowed = [getattr(experiment.params(**{field: value}), field) for value in values]
+        kept = table[field].isin(allowed) | (table[field].isna() if None in allowed else False)
+        if not kept.any():
+            there = ", ".join(map(word, sorted(table[field].unique())))
+            raise BadInput(f"where (rows to draw) leaves none, since {field} is {there} here: got {received(text)}")
+        table = table[kept]
+    return table
 
 
 def _picture(fig: Any) -> bytes:
@@ -73,12 +103,15 @@ def _save(path: Path, content: bytes) -> None:
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=DIR)
+@click.argument("source", metavar="SOURCE")
 @click.argument("file", metavar="FILE", type=DIR)
-def export(folder: Path, file: Path) -> None:
-    """Write a sweep's rows to FILE (.parquet or .csv) with their provenance."""
+def export(source: str, file: Path) -> None:
+    """Write the rows of SOURCE to FILE (.parquet or .csv) with their provenance.
+
+    SOURCE is the DIR of a sweep, the FILE of a table, or PAPER.EXPERIMENT for its published table.
+    """
     from .. import tables
 
-    table, _ = _table(folder)
+    table, _, _ = _table(source)
     tables.export(table, file)
     click.echo(f"{len(table)} trials in {file}")
