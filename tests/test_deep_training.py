@@ -37,6 +37,7 @@ CASES = {
     "no_biases": {"biases": False},
     "no_biases_adam": {"biases": False, "optimizer": "adam"},
     "none": {"trained": [False, False, False]},
+    "top_affine": {"form": Form(norm="before", affine=True), "trained": [False, True, True], "momentum": 0.5},
 }
 
 
@@ -115,7 +116,11 @@ def published(student, teacher, X, orders, rates, **options):
     form = options.get("form", PLAIN)
     model, wise = modules(student, form), modules(teacher, form.teachers)
     linears = [part for part in model if isinstance(part, torch.nn.Linear | torch.nn.Conv2d)]
-    for linear, learns in zip(linears, options.get("trained", [True] * 3), strict=True):
+    norms = [part for part in model if isinstance(part, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)]
+    trained = options.get("trained", [True] * 3)
+    for norm, learns in zip(norms, trained, strict=False):
+        norm.requires_grad_(learns)
+    for linear, learns in zip(linears, trained, strict=True):
         linear.requires_grad_(learns)
         linear.bias.requires_grad_(learns and options.get("biases", True))
     learning = [p for p in model.parameters() if p.requires_grad]
@@ -220,6 +225,13 @@ def test_a_network_that_diverges_touches_no_other_and_all_of_them_end_training()
     none = list(deep_training.train(student, teacher, lambda _: 1e200 * X, order, [0.1] * 4, batch=BATCH))
     assert len(none) == 1
     assert not none[0].finite.any()
+
+
+def test_a_neuron_that_overflows_below_zero_is_off():
+    layers = Layer(np.full((1, 1, 2), [-1e200, 1.0]), np.zeros((1, 2))), Layer(np.ones((1, 2, 1)), np.zeros((1, 1)))
+    hidden, outputs = deep_relu.states(DeepNet(layers), np.full((1, 1, 1), 1e200))
+    assert hidden.tolist() == [[[0.0, 1e200]]]
+    assert outputs.tolist() == [[[1e200]]]
 
 
 def test_single_precision_is_near():

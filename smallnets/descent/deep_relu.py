@@ -1,4 +1,4 @@
-"""Deep ReLU networks side by side in torch: states of every layer, and gradients written out.
+"""Deep ReLU networks side by side in torch: the states of every layer as a function of parameters and points.
 
     h_0 = x,   h_l = act(h_{l-1} W_l + b_l),   f(x) = h_{L-1} W_L + b_L
 
@@ -11,13 +11,14 @@ it (measured on x86 processors; on a GPU the sums of a matrix product may be ord
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from torch.nn import functional
 
-from ..arguments import array, checked, choice, shaped, whole
+from ..arguments import array, checked, choice, shaped
 from ..errors import InvalidInput
 from ..nets.deep_nets import Layer, fan_ins
 from .device import DTYPES, one_thread, torch_device
@@ -68,30 +69,16 @@ def fresh_norms(layers: Sequence[Layer]) -> tuple[Norm, ...]:
     return tuple(Norm(np.ones_like(b), np.zeros_like(b), np.zeros_like(b), np.ones_like(b)) for b in hidden)
 
 
-class Pass(NamedTuple):
-    """States h_0, ..., h_{L-1}, what each layer sees of them, and outputs; in training what the batch norms made."""
+class Network(NamedTuple):
+    """Parameters and running means on a device, layer by layer; all but the weights ``(B, 1, m)``, changed in place."""
 
-    states: list[torch.Tensor]
-    seen: list[torch.Tensor]
-    outputs: torch.Tensor
-    inner: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]  # of a norm: its inverse scale, its result, the units
-
-
-class Network:
-    """Weights on a device. They are changed in place."""
-
-    def __init__(self, net: DeepNet, form: Form, number: torch.dtype, place: torch.device) -> None:
-        def tensor(array: np.ndarray) -> torch.Tensor:
-            # In rows: a product of matrices that lie otherwise in memory adds in another order.
-            return torch.tensor(np.ascontiguousarray(array), dtype=number, device=place)
-
-        self.form = form
-        self.W = [tensor(layer.W) for layer in net.layers]
-        self.b = [tensor(layer.b)[:, None] for layer in net.layers]
-        norms = net.norms or (fresh_norms(net.layers) if form.norm != "none" else ())
-        self.scale, self.shift, self.mean, self.variance = (
-            [tensor(norm[i])[:, None] for norm in norms] for i in range(4)
-        )
+    form: Form
+    W: list[torch.Tensor]
+    b: list[torch.Tensor]
+    scale: list[torch.Tensor]
+    shift: list[torch.Tensor]
+    mean: list[torch.Tensor]
+    variance: list[torch.Tensor]
 
     @property
     def inputs(self) -> int:
@@ -104,123 +91,49 @@ class Network:
         norms = zip(self.scale, self.shift, self.mean, self.variance, strict=True)
         return DeepNet(layers, tuple(Norm(*(_array(part)[:, 0] for part in norm)) for norm in norms))
 
-    @property
-    def weights(self) -> list[torch.Tensor]:
-        """All that a gradient has an entry for, layer by layer: W, b, and an affine norm's scale and shift."""
-        parts = []
-        for i in range(len(self.W)):
-            parts += [self.W[i], self.b[i]]
-            if self.form.affine and i < len(self.scale):
-                parts += [self.scale[i], self.shift[i]]
-        return parts
-
     def finite(self) -> torch.Tensor:
         """Which networks have no weight that is infinite or no number, (B,) of bool."""
-        return torch.stack([part.flatten(1).isfinite().all(1) for part in self.weights]).all(0)
+        weights = (*self.W, *self.b, *self.scale, *self.shift)
+        return torch.stack([part.flatten(1).isfinite().all(1) for part in weights]).all(0)
 
-    def forward(self, x: torch.Tensor, training: bool = False) -> Pass:
-        """States and outputs at points x (B, n, d)."""
-        states, seen, inner = [x], [], []
-        for i in range(len(self.W) - 1):
-            seen.append(self._seen(states[-1], i))
-            h = torch.baddbmm(self.b[i], seen[-1], self.W[i])
-            if self.form.norm == "before":
-                h, *kept = self._normalized(h, i, training)
-            h = self._active(h)
-            units = h
-            if self.form.norm == "after":
-                h, *kept = self._normalized(h, i, training)
-            if self.form.norm != "none":
-                inner.append((kept[0], kept[1], units))
-            states.append(h)
-        seen.append(self._seen(states[-1], len(self.W) - 1))
-        return Pass(states, seen, torch.baddbmm(self.b[-1], seen[-1], self.W[-1]), inner)
 
-    @checked(lowest=whole("first layer"))
-    def backward(self, made: Pass, g: torch.Tensor, lowest: int = 0) -> list[tuple[torch.Tensor, ...]]:
-        """How the loss changes with z_l = h_{l-1} W_l + b_l, and with a norm's scale and shift; layer by layer.
+def forward(net: Network, x: torch.Tensor, training: bool = False) -> list[torch.Tensor]:
+    """States of the hidden layers and outputs at points x (B, n, d); training moves the running means."""
+    made, h = [], x
+    for i in range(len(net.W) - 1):
+        h = torch.baddbmm(net.b[i], _seen(net, h, i), net.W[i])
+        if net.form.norm == "before":
+            h = _normalized(net, h, i, training)
+        h = functional.leaky_relu_(h, net.form.slope) if net.form.slope else h.relu_()
+        if net.form.norm == "after":
+            h = _normalized(net, h, i, training)
+        made.append(h)
+    return [*made, torch.baddbmm(net.b[-1], _seen(net, h, len(made)), net.W[-1])]
 
-        Parameters
-        ----------
-        made : a training pass
-        g : (B, n, outputs), how the loss changes with the outputs
-        lowest : the first layer to go down to
 
-        Returns
-        -------
-        for each layer from `lowest` on (gradient of z_l,), or (gradient of z_l, of its scale, of its shift)
-        """
-        found: list[tuple[torch.Tensor, ...]] = [(g,)]
-        for i in range(len(self.W) - 2, lowest - 1, -1):
-            g, pulled = self._felt(torch.bmm(g, self.W[i + 1].mT), i + 1), []
-            if self.form.norm == "none":
-                g = self._masked(g, made.states[i + 1])
-            elif self.form.norm == "after":
-                g, *pulled = self._through_norm(g, i, made)
-                g = self._masked(g, made.inner[i][2])
-            else:
-                g, *pulled = self._through_norm(self._masked(g, made.inner[i][2]), i, made)
-            found.append((g, *pulled))
-        return found[::-1]
+def _seen(net: Network, h: torch.Tensor, i: int) -> torch.Tensor:
+    """What layer i multiplies with its weights: the state itself, windows of an image, or the whole map."""
+    if not net.form.image:
+        return h
+    B, inputs, _ = net.W[i].shape
+    if i == len(net.W) - 1:
+        return h.reshape(B, -1, inputs)
+    height, width = (side - 2 * i for side in net.form.image[1:])
+    maps = h.reshape(-1, height, width, inputs // 9)
+    # Row by row of a window, channels side by side. (The gradient of `unfold` takes twice as long.)
+    windows = [maps[:, row : row + height - 2, column : column + width - 2] for row in range(3) for column in range(3)]
+    return torch.cat(windows, 3).reshape(B, -1, inputs)
 
-    def _sides(self, i: int) -> list[int]:
-        return [side - 2 * i for side in self.form.image[1:]] if self.form.image else []
 
-    def _seen(self, h: torch.Tensor, i: int) -> torch.Tensor:
-        """What layer i multiplies with its weights: the state itself, windows of an image, or the whole map."""
-        if not self.form.image:
-            return h
-        height, width = self._sides(i)
-        if i == len(self.W) - 1:
-            return h.reshape(len(h), -1, self.W[i].shape[1])
-        maps = h.reshape(-1, height, width, self.W[i].shape[1] // 9)
-        # Row by row of a window, channels side by side: they lie so in memory, too.
-        windows = maps.unfold(1, 3, 1).unfold(2, 3, 1).permute(0, 1, 2, 4, 5, 3)
-        return windows.reshape(len(h), -1, self.W[i].shape[1])
-
-    def _felt(self, g: torch.Tensor, i: int) -> torch.Tensor:
-        """How the loss changes with a state, from how it changes with what layer i sees of it."""
-        if not self.form.image:
-            return g
-        height, width = self._sides(i)
-        if i == len(self.W) - 1:
-            return g.reshape(len(g), -1, self.W[i].shape[1] // (height * width))
-        channels = self.W[i].shape[1] // 9
-        windows = g.reshape(-1, height - 2, width - 2, 3, 3, channels)
-        maps = windows.new_zeros(len(windows), height, width, channels)
-        for a in range(3):
-            for b in range(3):
-                maps[:, a : a + height - 2, b : b + width - 2] += windows[:, :, :, a, b]
-        return maps.reshape(len(g), -1, channels)
-
-    def _active(self, z: torch.Tensor) -> torch.Tensor:
-        slope = self.form.slope
-        return z.relu_() if slope == 0 else z if slope == 1 else torch.nn.functional.leaky_relu_(z, slope)
-
-    def _masked(self, g: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
-        """What passes the activation, of which ``units`` are the results: all of it where they are positive."""
-        slope = self.form.slope
-        if slope == 0:
-            return torch.ops.aten.threshold_backward(g, units, 0)
-        return g if slope == 1 else torch.where(units > 0, g, slope * g)
-
-    def _normalized(self, x: torch.Tensor, i: int, training: bool) -> tuple[torch.Tensor, ...]:
-        if training:
-            mean, variance, n = x.mean(1, keepdim=True), x.var(1, keepdim=True, correction=0), x.shape[1]
-            self.mean[i].lerp_(mean, MOMENTUM)
-            self.variance[i].lerp_(variance * (n / max(n - 1, 1)), MOMENTUM)
-        else:
-            mean, variance = self.mean[i], self.variance[i]
-        inverse = (variance + EPS).rsqrt()
-        made = (x - mean) * inverse
-        return torch.addcmul(self.shift[i], self.scale[i], made), inverse, made
-
-    def _through_norm(self, g: torch.Tensor, i: int, made: Pass) -> list[torch.Tensor]:
-        inverse, unit, _ = made.inner[i]
-        along, whole = (g * unit).sum(1, keepdim=True), g.sum(1, keepdim=True)
-        n = g.shape[1]
-        through = (g - whole / n - unit * (along / n)) * (self.scale[i] * inverse)
-        return [through, along, whole] if self.form.affine else [through]
+def _normalized(net: Network, x: torch.Tensor, i: int, training: bool) -> torch.Tensor:
+    mean = x.mean(1, keepdim=True) if training else net.mean[i]
+    centred = x - mean
+    variance = centred.square().mean(1, keepdim=True) if training else net.variance[i]
+    if training:
+        n = x.shape[1]
+        net.mean[i].lerp_(mean.detach(), MOMENTUM)
+        net.variance[i].lerp_(variance.detach() * (n / max(n - 1, 1)), MOMENTUM)
+    return torch.addcmul(net.shift[i], net.scale[i], centred * (variance + EPS).rsqrt())
 
 
 @checked(X=array("points", "B N d"))
@@ -243,8 +156,7 @@ def states(net: DeepNet, X: np.ndarray, form: Form = PLAIN, *, device: str | Non
     with one_thread(), torch.no_grad():
         parts = []
         for some in torch.tensor(X, dtype=torch.float64, device=placed.W[0].device).split(AT_ONCE, 1):
-            made = placed.forward(some)
-            parts.append([_array(part) for part in (*made.states[1:], made.outputs)])
+            parts.append([_array(part) for part in forward(placed, some)])
     return [np.concatenate(part, axis=1) for part in zip(*parts, strict=True)]
 
 
@@ -266,7 +178,19 @@ def network(net: DeepNet, form: Form, dtype: str, device: str | None) -> Network
     for i, (layer, into) in enumerate(zip(net.layers, inputs, strict=True), start=1):
         shaped(f"W_{i}", "weights of a layer", "(B, inputs, m_l)", layer.W, (B, into, None))
         shaped(f"b_{i}", "biases of a layer", "(B, m_l)", layer.b, (B, layer.W.shape[2]))
-    return Network(net, form, DTYPES[dtype], torch_device(device))
+    norms = net.norms or (fresh_norms(net.layers) if form.norm != "none" else ())
+    number, place = DTYPES[dtype], torch_device(device)
+
+    def tensors(parts: Iterable[np.ndarray]) -> list[torch.Tensor]:
+        # In rows: a product of matrices that lie otherwise in memory adds in another order.
+        return [torch.tensor(np.ascontiguousarray(part), dtype=number, device=place) for part in parts]
+
+    return Network(
+        form,
+        tensors(layer.W for layer in net.layers),
+        tensors(layer.b[:, None] for layer in net.layers),
+        *(tensors(norm[part][:, None] for norm in norms) for part in range(4)),
+    )
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

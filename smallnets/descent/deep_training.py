@@ -15,13 +15,12 @@ from torch.nn import functional
 
 from ..arguments import array, checked, choice, number, whole
 from ..errors import InvalidInput
-from .deep_relu import PLAIN, DeepNet, Form, Network, Pass, network
+from .deep_relu import PLAIN, DeepNet, Form, Network, forward, network
 from .device import DTYPES, one_thread
 from .optimizers import OPTIMIZERS
 
 Source = Callable[[int], np.ndarray]
-Loss = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-Gradients = list[tuple[torch.Tensor, ...]]
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 CHUNK = 16  # batches that are gathered, and that the teacher is asked about, at once
 SMALL = 1e-5  # added to norms by the published normalisation
 
@@ -35,22 +34,16 @@ class Epoch(NamedTuple):
     net: Network
 
 
-def _mean(f: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    r = f.sub_(y)
-    size = r.shape[1] * r.shape[2]
-    return r.square().sum((1, 2)) / size, r.mul_(2 / size)
+def _mean(f: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return (f - y).square().mean((1, 2))
 
 
-def _half(f: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    r = f.sub_(y)
-    return r.square().sum((1, 2)) / (2 * r.shape[1]), r.div_(r.shape[1])
+def _half(f: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return (f - y).square().sum((1, 2)) / (2 * f.shape[1])
 
 
-def _cross_entropy(f: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    named_class = y.argmax(2, keepdim=True)
-    logs = functional.log_softmax(f, 2)
-    g = logs.exp().scatter_add_(2, named_class, torch.full_like(logs[..., :1], -1))
-    return -logs.gather(2, named_class).mean((1, 2)), g.div_(f.shape[1])
+def _cross_entropy(f: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return -functional.log_softmax(f, 2).gather(2, y.argmax(2, keepdim=True)).mean((1, 2))
 
 
 POINTS = array("points", "B N d")
@@ -127,13 +120,13 @@ def train(
             f"teacher (networks to learn from) must have the student's B, inputs and outputs, got layers of "
             f"{[tuple(W.shape) for W in wise.W]} for {[tuple(W.shape) for W in net.W]}"
         )
-    return _epochs(wise, points, order, np.asarray(rates), batch, _Update(net, method))
+    return _epochs(wise, points, order, np.asarray(rates), batch, _Steps(net, method))
 
 
 def _epochs(
-    teacher: Network, points: Source, order: Source, rates: np.ndarray, batch: int, update: _Update
+    teacher: Network, points: Source, order: Source, rates: np.ndarray, batch: int, steps: _Steps
 ) -> Iterator[Epoch]:
-    net = update.net
+    net = steps.net
     B = len(net.W[0])
     given: np.ndarray | None = None
     finite = np.ones(B, dtype=bool)
@@ -149,12 +142,9 @@ def _epochs(
             losses = torch.zeros(B, dtype=rows.dtype, device=rows.device)
             for some in at.split(CHUNK * batch, 1):
                 x = rows[some + first]
-                y = teacher.forward(x).outputs
+                y = forward(teacher, x)[-1]
                 for inputs, labels in zip(x.split(batch, 1), y.split(batch, 1), strict=True):
-                    made = net.forward(inputs, training=True)
-                    lost, g = update.pull(made.outputs, labels)
-                    update(made, g, float(rate))
-                    losses.add_(lost, alpha=inputs.shape[1])
+                    losses.add_(steps.take(inputs, labels, float(rate)), alpha=inputs.shape[1])
             finite &= (net.finite() & losses.isfinite()).cpu().numpy()
             mean = (losses / at.shape[1]).cpu().numpy().astype(np.float64)
         yield Epoch(epoch + 1, mean, finite.copy(), net)
@@ -162,64 +152,44 @@ def _epochs(
             return
 
 
-class _Update:
-    """One step of the optimiser; it counts its steps and keeps its moments."""
+class _Steps:
+    """The optimiser of one call: it counts its steps and keeps its moments."""
 
     def __init__(self, net: Network, method: Method) -> None:
-        self.net, self.taken = net, 0
         choice("loss", tuple(LOSSES))("loss", method.loss, {})
         choice("optimizer", ("sgd", "adam"))("optimizer", method.optimizer, {})
         number("share of the last step", "[0, 1)")("momentum", method.momentum, {})
         number("pull to zero", "[0, inf)")("weight_decay", method.weight_decay, {})
-        self.pull, self.sgd = LOSSES[method.loss], method.optimizer == "sgd"
-        self.momentum, self.decay, self.normalize = method.momentum, method.weight_decay, method.normalize
-        self.biases = method.biases
-        learns = method.trained or [True] * len(net.W)
-        self.layers = [i for i, learning in enumerate(learns) if learning]
-        self.moments: list[list[torch.Tensor]] = []
+        self.net, self.method, self.loss, self.taken = net, method, LOSSES[method.loss], 0
+        self.layers = [i for i in range(len(net.W)) if method.trained is None or method.trained[i]]
+        groups = [net.W, *([net.b] if method.biases else []), *([net.scale, net.shift] if net.form.affine else [])]
+        self.learning = [group[i].requires_grad_() for group in groups for i in self.layers if i < len(group)]
+        kept = 2 if method.optimizer == "adam" else 1 if method.momentum else 0
+        self.moments = [[torch.zeros_like(part) for _ in range(kept)] for part in self.learning]
 
-    def __call__(self, made: Pass, g: torch.Tensor, rate: float) -> None:
-        """Change the weights by the gradient that follows from a training pass and its outputs' gradient."""
-        lowest = self.layers[0] if self.layers else len(self.net.W)
-        pulled = self.net.backward(made, g, lowest)
-        if self.sgd and not self.momentum and not self.net.form.affine:
-            self._plain(made, pulled, lowest, rate)
-        else:
-            self._moved(made, pulled, lowest, rate)
-        if self.normalize:
+    def take(self, x: torch.Tensor, y: torch.Tensor, rate: float) -> torch.Tensor:
+        """One step of every network on its batch; returns the losses (B,) before it."""
+        with torch.enable_grad():
+            losses = self.loss(forward(self.net, x, training=True)[-1], y)
+            total = losses.sum()
+        if self.learning:
+            self.taken += 1
+            gradients = torch.autograd.grad(total, self.learning)
+            for part, gradient, moments in zip(self.learning, gradients, self.moments, strict=True):
+                self._move(part, gradient, moments, rate)
+        if self.method.normalize:
             for i in self.layers:
                 size = torch.linalg.vector_norm(self.net.W[i], dim=1, keepdim=True).add_(SMALL)
                 self.net.W[i].div_(size)
                 self.net.b[i].div_(size)
+        return losses.detach()
 
-    def _plain(self, made: Pass, pulled: Gradients, lowest: int, rate: float) -> None:
-        # The gradient's product is added to the weights as it is made.
-        kept = 1 - rate * self.decay
-        for i in self.layers:
-            (g,) = pulled[i - lowest]
-            self.net.W[i].baddbmm_(made.seen[i].mT, g, beta=kept, alpha=-rate)
-            if self.biases:
-                b = self.net.b[i].mul_(kept) if self.decay else self.net.b[i]
-                b.sub_(g.sum(1, keepdim=True), alpha=rate)
-
-    def _moved(self, made: Pass, pulled: Gradients, lowest: int, rate: float) -> None:
-        self.taken += 1
-        parts, gradients = [], []
-        for i in self.layers:
-            g, *norm = pulled[i - lowest]
-            parts.append(self.net.W[i])
-            gradients.append(torch.bmm(made.seen[i].mT, g))
-            if self.biases:
-                parts.append(self.net.b[i])
-                gradients.append(g.sum(1, keepdim=True))
-            if norm:
-                parts += [self.net.scale[i], self.net.shift[i]]
-                gradients += norm
-        if not self.moments:
-            self.moments = [[torch.zeros_like(part) for _ in range(2)] for part in parts]
-        for part, gradient, moments in zip(parts, gradients, self.moments, strict=True):
-            gradient.add_(part, alpha=self.decay)
-            if self.sgd:
-                part.sub_(moments[0].mul_(self.momentum).add_(gradient), alpha=rate)
-            else:
-                OPTIMIZERS["adam"](part, gradient, moments, self.taken, rate)
+    def _move(self, part: torch.Tensor, gradient: torch.Tensor, moments: list[torch.Tensor], rate: float) -> None:
+        if self.method.weight_decay:
+            gradient = gradient.add(part, alpha=self.method.weight_decay)
+        if self.method.optimizer == "adam":
+            OPTIMIZERS["adam"](part, gradient, moments, self.taken, rate)
+            return
+        if self.method.momentum:
+            gradient = moments[0].mul_(self.method.momentum).add_(gradient)
+        part.sub_(gradient, alpha=rate)
