@@ -65,11 +65,12 @@ def show(experiment: str) -> None:
     click.echo("\nPresets")
     for name, grid in shown.presets.items():
         axes = ", ".join(f"{axis} = {words(values)}" for axis, values in grid.axes.items())
-        click.echo(f"  {name:<10} {axes}; {grid.trials} trials: {grid.cells * grid.trials} rows")
+        part = f"; {grid.published} trials in the published table" if grid.published else ""
+        click.echo(f"  {name:<10} {axes}; {grid.trials} trials: {grid.cells * grid.trials} rows{part}")
     click.echo(f"\n{shown.citation}")
 
 
-for command in (runs.run, runs.sweep, results.plot, results.export):
+for command in (runs.run, runs.sweep, runs.publish, results.plot, results.export):
     cli.add_command(command)
 
 

@@ -137,6 +137,11 @@ class Experiment:
             raise BadInput(unknown("preset", name, self.presets))
         return self.presets[name]
 
+    @property
+    def published(self) -> dict[str, Grid]:
+        """The presets that make up the published table, each with the trials that it has there."""
+        return {name: grid.part for name, grid in self.presets.items() if grid.published}
+
     def solved_as(self, params: Params) -> tuple[Any, ...]:
         """What `solve` reads of a point: points for which it is equal can be solved together."""
         return tuple(value for name, value in params.model_dump().items() if name not in self.sampled)

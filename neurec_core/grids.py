@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .params import BadInput, Params, received
@@ -16,6 +16,8 @@ from .values import whole
 class Grid:
     """Every combination of `axes`, the other parameters `fixed`, `trials` independent draws per cell.
 
+    The experiment's published table holds the first `published` trials of each cell; with 0 the grid is no part of it.
+
     Raises
     ------
     BadInput : "n (axis of the grid) must be a list of values, got 10"
@@ -24,9 +26,11 @@ class Grid:
     axes: Mapping[str, Sequence[Any]]
     trials: int
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    published: int = 0
 
     def __post_init__(self) -> None:
         whole("trials", "independent draws per cell", self.trials, 1)
+        whole("published", "trials per cell of the published table", self.published)
         for name, given in (("axes", self.axes), ("fixed", self.fixed)):
             if not isinstance(given, Mapping):
                 raise BadInput(f"{name} must be a dictionary of parameters, got {received(given)}")
@@ -37,6 +41,11 @@ class Grid:
     @property
     def cells(self) -> int:
         return math.prod(len(values) for values in self.axes.values())
+
+    @property
+    def part(self) -> Grid:
+        """The same cells with the trials of the published table."""
+        return replace(self, trials=self.published)
 
     def points(self, params: type[Params]) -> list[Params]:
         """The grid's points, the last axis fastest.

@@ -77,11 +77,16 @@ def published(experiment: Experiment) -> Path:
     ------
     BadInput : there is no such table
     """
-    stem, _, name = experiment.name.partition(".")
-    path = Path(str(papers.paper(stem).__file__)).parent / "tables" / f"{name}.parquet"
+    path = place(experiment)
     if not path.is_file():
         raise BadInput(f"{experiment.name} has no published table: there is no {path}")
     return path
+
+
+def place(experiment: Experiment) -> Path:
+    """Where the published table of an experiment stands, or will: ``tables/<experiment>.parquet`` beside the paper."""
+    stem, _, name = experiment.name.partition(".")
+    return Path(str(papers.paper(stem).__file__)).parent / "tables" / f"{name}.parquet"
 
 
 def export(table: pd.DataFrame, path: str | Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -13,7 +14,8 @@ import pytest
 
 from neurec_core import __version__, papers, tables
 from neurec_core.__main__ import main
-from neurec_core.experiment import Experiment
+from neurec_core.cli import runs
+from neurec_core.experiment import Experiment, Grid
 from neurec_core.params import BadInput
 
 NAME = "convex_recovery.skip_recovery"
@@ -97,7 +99,7 @@ def test_show_prints_all_that_is_declared(neurec):
     for name, column in experiment.columns.items():
         assert name in out
         assert column.label in out
-    assert "n = 10:400:10, d = 10:100:10; 5 trials: 16000 rows" in out
+    assert re.search("n = 10:400:10, d = 10:100:10; 5 trials: 16000 rows; 5 trials .* published table\n", out)
     assert "2209.15265" in out
 
 
@@ -194,6 +196,9 @@ BAD = [
     (["run", "convex_recovery"], f"convex_recovery is a paper: name one of its experiments, {NAME}, "),
     (["list", "convex"], "unknown paper 'convex': did you mean convex_recovery?"),
     (["show", "convex"], "unknown experiment 'convex'"),
+    (["publish", "convex", "--out", "x"], "unknown paper 'convex': did you mean convex_recovery?"),
+    (["publish", "convex_recovery.skip", "--out", "x"], f"did you mean {NAME}?"),
+    (["publish"], "--out (a folder for each experiment is kept there; resumes) is required"),
     (["lst"], "No such command 'lst'. Did you mean 'list'?"),
 ]  # fmt: skip
 
@@ -249,6 +254,48 @@ def test_plot_without_a_file_writes_beside_the_rows(neurec, folder):
     assert neurec("plot", folder, "--column", "isometry")[0] == 0
     assert (folder / "figure.html").is_file()
     assert neurec("plot", folder, "--column", "isometri")[0] == 2
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """Grids of two experiments that take no time, and their tables beside nobody's paper."""
+    presets = {
+        "tiny": Grid({"n": [6, 8]}, trials=5, fixed={"d": 2}),
+        "part": Grid({"n": [8, 6]}, trials=5, fixed={"d": 2}, published=3),
+        "more": Grid({"d": [2, 3]}, trials=5, fixed={"n": 6}, published=2),
+    }
+    experiments = papers.experiments()
+    for name, own in {NAME: presets, NOISY: {"tiny": presets["tiny"]}}.items():
+        experiments[name] = dataclasses.replace(experiments[name], presets=own)
+    monkeypatch.setattr(papers, "experiments", lambda: experiments)
+    monkeypatch.setattr(tables, "place", lambda experiment: tmp_path / "tables" / f"{experiment.name}.parquet")
+    return tmp_path
+
+
+def test_publish_computes_the_declared_trials_and_writes_the_table(neurec, small, monkeypatch):
+    for _ in range(2):  # the second time nothing is left to compute
+        status, out, _ = neurec("publish", NAME, "--jobs", 1, "--out", small / "runs")
+        assert (status, out.splitlines()[-1]) == (0, f"8 trials in {small}/tables/{NAME}.parquet")
+        table = tables.load(tables.published(papers.experiment(NAME)))
+        held = table.groupby(["n", "d"])["trial"].apply(list).to_dict()
+        assert held == {(6, 2): [0, 1, 2], (8, 2): [0, 1, 2], (6, 3): [0, 1]}
+        assert [path.name for path in (small / "runs").iterdir()] == ["skip_recovery"]
+        monkeypatch.setattr("neurec_core.sweep.run_shard", None)
+
+
+def test_publish_refuses_what_has_no_published_table(neurec, small):
+    status, _, err = neurec("publish", NOISY, "--out", small / "runs")
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert f"{NOISY} has no published table: no preset says how many" in err
+    assert not (small / "runs").exists()
+
+
+def test_publish_takes_papers_and_experiments_each_once():
+    found = [experiment.name for experiment in runs.named(("relu-zonotopes.polish", "relu_zonotopes", NAME))]
+    assert found[0] == "relu_zonotopes.polish"
+    assert set(found) == {NAME, *(e.name for e in papers.paper("relu_zonotopes").EXPERIMENTS)}
+    assert len(found) == len(set(found))
+    assert [experiment.name for experiment in runs.named(())] == list(papers.experiments())
 
 
 KEPT = [word for kept in ("design=gaussian,cubic", "plant=random", "program=relaxed") for word in ("--where", kept)]

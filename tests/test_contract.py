@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from toys import TOGETHER, TOY, WALK
 
@@ -226,10 +228,32 @@ def test_a_measure_that_is_not_finite_is_no_answer(value, optional, status):
         assert rows[0]["detail"] == "not finite: size"
 
 
-PUBLISHED = [e for e in papers.experiments().values() if "paper" in e.presets]
+published = pytest.mark.parametrize("experiment", papers.experiments().values(), ids=lambda e: e.name)
+# Tables that hold more than is declared: a second stage depends on the first.
+MORE = {"inconsistency.comparison"}
 
 
-@pytest.mark.parametrize("experiment", PUBLISHED, ids=lambda e: e.name)
+@published
+def test_a_published_table_holds_the_points_and_trials_that_are_declared(experiment):
+    fields = list(experiment.params.model_fields)
+    declared = collections.Counter()
+    for grid in experiment.presets.values():
+        if grid.published:  # points that several grids share are computed once
+            declared |= collections.Counter(dict.fromkeys(grid.points(experiment.params), grid.published))
+    table = tables.load(tables.published(experiment))
+    held = {}
+    for values, rows in table.groupby(fields, dropna=False, sort=False):
+        point = {name: None if pd.isna(value) else value for name, value in zip(fields, values, strict=True)}
+        held[experiment.params(**point)] = len(rows)
+        assert sorted(rows["trial"]) == list(range(len(rows)))
+    assert set(table["seed"]) == {0}
+    assert declared
+    if experiment.name in MORE:
+        held = {point: held[point] for point in declared}
+    assert held == declared
+
+
+@published
 def test_published_measures_are_finite_or_declared_optional(experiment):
     table = tables.usable(tables.load(tables.published(experiment)))
     assert len(table)

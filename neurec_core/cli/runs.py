@@ -1,24 +1,21 @@
-"""`neurec run` and `neurec sweep`: one sub-command per experiment, its flags generated from its `Params`."""
+"""`neurec run` and `neurec sweep`, whose flags are generated from each experiment's `Params`, and `neurec publish`."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .. import papers
 from ..cluster import WHERE
-from ..experiment import Experiment
+from ..experiment import Experiment, Grid
 from ..params import BadInput
 from .inputs import DIR, Flags, RunFailed, Whole, grid_from, say, word
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 SWEEPS = "is an option of `neurec sweep`; `neurec run` computes one point"
 SEED = click.Option(["--seed"], type=Whole("seed of every draw", 0), default=0, show_default=True, help="of every draw")
@@ -108,24 +105,13 @@ def build_sweep(experiment: Experiment) -> click.Command:
     """`neurec sweep` of one experiment."""
 
     def sweep(**values: Any) -> None:
-        from .. import cluster, tables
-        from .. import sweep as sweeps
+        from .. import cluster
 
         grid = grid_from(experiment, values["preset"], values["over"], _given(values, experiment), values["trials"])
         jobs = values["jobs"] or (1 if values["scheduler"] else cluster.default_jobs())
         if values["jobs"] and values["scheduler"] not in (None, "slurm"):
             raise BadInput("--jobs (processes to start) does not go with the address of a running scheduler")
-        options = {"seed": values["seed"], "jobs": jobs, "scheduler": values["scheduler"], "warn": say}
-        try:
-            table = sweeps.sweep(experiment, grid, out=values["out"], **options)
-        except sweeps.SweepFailed as error:
-            raise RunFailed(str(error)) from None
-        except KeyboardInterrupt:
-            say(f"stopped; finished trials are kept in {values['out']}: run the same command again to go on")
-            raise
-        _print_statuses(table, values["out"])
-        if tables.usable(table).empty:
-            raise RunFailed("every trial failed")
+        _swept(experiment, grid, values["out"], seed=values["seed"], jobs=jobs, scheduler=values["scheduler"])
 
     named = f"a named grid: {', '.join(experiment.presets)}"
     axis = "an axis of the grid: n=10:400:10 or design=gaussian,cubic"
@@ -145,10 +131,62 @@ def build_sweep(experiment: Experiment) -> click.Command:
     return Flags(experiment.name, callback=sweep, params=params, help=experiment.question, elsewhere=named_elsewhere)
 
 
-def _print_statuses(table: pd.DataFrame, out: Path) -> None:
-    counts = table["status"].value_counts()
-    ends = ", ".join(f"{count} {status}" for status, count in counts.items())
+def _swept(experiment: Experiment, grid: Grid, out: Path, **options: Any) -> None:
+    """Sweep into a folder and print how its trials ended."""
+    from .. import sweep as sweeps
+    from .. import tables
+
+    try:
+        table = sweeps.sweep(experiment, grid, out=out, warn=say, **options)
+    except sweeps.SweepFailed as error:
+        raise RunFailed(str(error)) from None
+    except KeyboardInterrupt:
+        say(f"stopped; finished trials are kept in {out}: run the same command again to go on")
+        raise
+    ends = ", ".join(f"{count} {status}" for status, count in table["status"].value_counts().items())
     click.echo(f"{len(table)} trials in {out}: {ends}")
+    if tables.usable(table).empty:
+        raise RunFailed("every trial failed")
+
+
+@click.command()
+@click.argument("names", metavar="[PAPER | PAPER.EXPERIMENT]...", nargs=-1)
+@click.option("--jobs", type=Whole("processes", 1), help="processes; 1 stays in this one  [default: cores]")
+@click.option(
+    "--out", type=DIR, required=True, metavar="DIR", help="a folder for each experiment is kept there; resumes"
+)
+def publish(names: tuple[str, ...], jobs: int | None, out: Path) -> None:
+    """Compute published tables again and write them beside their papers; all of them where none is named."""
+    from .. import cluster, store, tables
+
+    for experiment in named(names):
+        folder = out / experiment.name.partition(".")[2]
+        for preset, grid in experiment.published.items():
+            say(f"{experiment.name} --preset {preset} --trials {grid.trials}")
+            _swept(experiment, grid, folder, jobs=jobs or cluster.default_jobs())
+        table, place = store.read_table(folder, say), tables.place(experiment)
+        with contextlib.suppress(OSError):  # whatever is wrong, `export` says it
+            place.parent.mkdir(exist_ok=True)
+        tables.export(table, place)
+        click.echo(f"{len(table)} trials in {place}")
+
+
+def named(names: Sequence[str]) -> list[Experiment]:
+    """The experiments with a published table that names of papers and experiments mean; all where there is no name.
+
+    Raises
+    ------
+    BadInput : "paper.experiment has no published table: no preset says how many of its trials are published"
+    """
+    chosen: dict[str, Experiment] = {}
+    for name in names or papers.names():
+        stem, _, own = name.partition(".")
+        meant = [papers.experiment(name)] if own else papers.paper(stem).EXPERIMENTS
+        found = {experiment.name: experiment for experiment in meant if experiment.published}
+        if names and not found:
+            raise BadInput(f"{name} has no published table: no preset says how many of its trials are published")
+        chosen |= found
+    return list(chosen.values())
 
 
 run = PerExperiment(build_run, name="run", help="Run one point of an experiment.")

@@ -94,6 +94,7 @@ CLUSTER_PATTERNS = Experiment(
                 "s": np.arange(1, 8.6, 0.5).tolist(),
             },
             trials=20,
+            published=20,
         ),
     },
     citation=CITATION,

@@ -97,11 +97,11 @@ CONVEX_TRAINING = Experiment(
         ),
         "part": Grid(
             {"sigma": NOISE_LEVELS, "n": range(10, 161, 10), "d": range(10, 41, 10)}, trials=1,
-            fixed={"plant": "smallest_singular"},
+            fixed={"plant": "smallest_singular"}, published=1,
         ),
         "part_normalized": Grid(
             {"sigma": [0.0, 0.1], "n": range(10, 121, 10), "d": range(10, 31, 10)}, trials=1,
-            fixed={"model": "normalized", "k": 2},
+            fixed={"model": "normalized", "k": 2}, published=1,
         ),
         "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"plant": "smallest_singular"}),
         "paper_normalized": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"model": "normalized", "k": 2}),

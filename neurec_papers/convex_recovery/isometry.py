@@ -121,7 +121,7 @@ ISOMETRY = Experiment(
     presets={
         "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2),
         "quick": Grid({"n": range(10, 121, 10), "d": [5, 10, 15, 20]}, trials=10),
-        "paper": Grid(PUBLISHED, trials=50),
+        "paper": Grid(PUBLISHED, trials=50, published=10),
     },
     citation=CITATION,
     guides=NECESSARY,

@@ -126,9 +126,9 @@ NORMALIZED_RECOVERY = Experiment(
     presets={
         "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2, fixed={"k": 2}),
         "quick": Grid({"n": range(10, 101, 10), "d": [5, 10, 15, 20]}, trials=10),
-        "paper": Grid({"k": [1, 2, 3], **PUBLISHED}, trials=5),
-        "paper_axis": Grid({"k": [2, 3], **PUBLISHED}, trials=5, fixed={"plant": "axis"}),
-        "paper_opposite": Grid({"k": [2], **PUBLISHED}, trials=5, fixed={"plant": "opposite"}),
+        "paper": Grid({"k": [1, 2, 3], **PUBLISHED}, trials=5, published=5),
+        "paper_axis": Grid({"k": [2, 3], **PUBLISHED}, trials=5, fixed={"plant": "axis"}, published=5),
+        "paper_opposite": Grid({"k": [2], **PUBLISHED}, trials=5, fixed={"plant": "opposite"}, published=5),
     },
     citation=CITATION,
     guides=GUIDES,
@@ -146,10 +146,14 @@ NORMALIZED_DISTANCE = Experiment(
     presets={
         "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2, fixed={"sigma": 0.1}),
         "quick": Grid({"n": range(10, 101, 10), "d": [10], "sigma": NOISE_LEVELS}, trials=5),
-        "part_axis": Grid({"k": [2, 3], "sigma": NOISE_LEVELS, **EVERY_FOURTH}, trials=1, fixed={"plant": "axis"}),
-        "paper": Grid({"k": [1, 2], "sigma": NOISE_LEVELS, **PUBLISHED}, trials=5),
+        "part_axis": Grid(
+            {"k": [2, 3], "sigma": NOISE_LEVELS, **EVERY_FOURTH}, trials=1, fixed={"plant": "axis"}, published=1
+        ),
+        "paper": Grid({"k": [1, 2], "sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, published=1),
         "paper_axis": Grid({"k": [2, 3], "sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"plant": "axis"}),
-        "paper_opposite": Grid({"k": [2], "sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"plant": "opposite"}),
+        "paper_opposite": Grid(
+            {"k": [2], "sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, fixed={"plant": "opposite"}, published=1
+        ),
     },
     citation=CITATION,
     guides=GUIDES,

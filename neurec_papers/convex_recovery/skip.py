@@ -147,8 +147,8 @@ SKIP_RECOVERY = Experiment(
     presets={
         "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2),
         "quick": Grid({"n": range(10, 101, 10), "d": range(5, 31, 5)}, trials=10),
-        "paper": Grid({**EVERY_DESIGN, "plant": ["random", "smallest_singular"], **PUBLISHED}, trials=5),
-        "paper_exact": Grid(PUBLISHED, trials=5, fixed={"plant": "smallest_singular", "program": "exact"}),
+        "paper": Grid({**EVERY_DESIGN, "plant": ["random", "smallest_singular"], **PUBLISHED}, trials=5, published=5),
+        "paper_exact": Grid(PUBLISHED, trials=5, fixed={"plant": "smallest_singular", "program": "exact"}, published=5),
     },
     citation=CITATION,
     guides=GUIDES,
@@ -166,8 +166,8 @@ SKIP_DISTANCE = Experiment(
     presets={
         "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2, fixed={"sigma": 0.1}),
         "quick": Grid({"n": range(10, 101, 10), "d": [20], "sigma": NOISE_LEVELS}, trials=10),
-        "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=5),
-        "paper_exact": Grid(PUBLISHED, trials=5, fixed={"program": "exact"}),
+        "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=5, published=5),
+        "paper_exact": Grid(PUBLISHED, trials=5, fixed={"program": "exact"}, published=1),
     },
     citation=CITATION,
     guides=GUIDES,

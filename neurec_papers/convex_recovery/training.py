@@ -131,10 +131,12 @@ NETWORK_TRAINING = Experiment(
             {"n": range(20, 201, 20), "d": range(10, 41, 10), "sigma": [0.0, 0.2]}, trials=5,
             fixed={"plant": "smallest_singular"},
         ),
-        "part": Grid({"sigma": NOISE_LEVELS, **EVERY_FOURTH}, trials=2, fixed={"plant": "smallest_singular"}),
+        "part": Grid(
+            {"sigma": NOISE_LEVELS, **EVERY_FOURTH}, trials=2, fixed={"plant": "smallest_singular"}, published=2
+        ),
         "part_normalized": Grid(
             {"plant": list(data.NEURONS), "sigma": NOISE_LEVELS, **EVERY_FOURTH}, trials=2,
-            fixed={"model": "normalized", "k": 2},
+            fixed={"model": "normalized", "k": 2}, published=2,
         ),
         "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=10, fixed={"plant": "smallest_singular"}),
         **{

@@ -161,11 +161,16 @@ ANALYTIC_RECOVERY = Experiment(
         "tiny": Grid({"points": [3, 4]}, trials=2, fixed={"m": 1, "starts": 2}),
         "quick": Grid({"points": [5, 6, 7, 8, 10, 16]}, trials=5, fixed={"starts": 10}),
         "paper": Grid(
-            {"activation": ["tanh", "sigmoid"], "points": [3, 4, 5, 6, 7, 8, 10, 12, 16, 24], "m": [1, 2]}, trials=20
+            {"activation": ["tanh", "sigmoid"], "points": [3, 4, 5, 6, 7, 8, 10, 12, 16, 24], "m": [1, 2]}, trials=20,
+            published=20,
         ),
-        "paper_three": Grid({"points": [8, 9, 10, 11, 12, 16, 32, 64]}, trials=10, fixed={"m": 3, "starts": 60}),
-        "paper_directions": Grid({"directions": [1, 2, 3, 5, 8]}, trials=10, fixed={"d": 2}),
-        "paper_space": Grid({"directions": [2, 3, 9], "activation": ["tanh", "sigmoid"]}, trials=5, fixed={"d": 3}),
+        "paper_three": Grid(
+            {"points": [8, 9, 10, 11, 12, 16, 32, 64]}, trials=10, fixed={"m": 3, "starts": 60}, published=10
+        ),
+        "paper_directions": Grid({"directions": [1, 2, 3, 5, 8]}, trials=10, fixed={"d": 2}, published=10),
+        "paper_space": Grid(
+            {"directions": [2, 3, 9], "activation": ["tanh", "sigmoid"]}, trials=5, fixed={"d": 3}, published=5
+        ),
     },
     citation=CITATION,
     guides=(

@@ -110,10 +110,10 @@ NON_IDENTIFIABILITY = Experiment(
         "quick": Grid({"n": [10, 30, 100, 300], "d": [1, 2, 5]}, trials=20),
         "paper": Grid(
             {"d": [1, 2, 5, 20], "n": [10, 30, 100, 300, 1000, 3000]}, trials=100,
-            fixed={"margin": 1e-6, "changed": "weight"},
+            fixed={"margin": 1e-6, "changed": "weight"}, published=100,
         ),
-        "paper_width": Grid({"design": ["normal", "cube", "sphere"], "m": [2, 4, 8, 16]}, trials=50),
-        "paper_unbiased": Grid({"n": [10, 100, 1000]}, trials=50, fixed={"bias": "without"}),
+        "paper_width": Grid({"design": ["normal", "cube", "sphere"], "m": [2, 4, 8, 16]}, trials=50, published=50),
+        "paper_unbiased": Grid({"n": [10, 100, 1000]}, trials=50, fixed={"bias": "without"}, published=50),
     },
     citation=CITATION,
     batch=10,

@@ -164,17 +164,20 @@ IRREDUCIBILITY = Experiment(
         "tiny": Grid({"pairs": [0, 1, 3]}, trials=2, fixed={"m": 7}),
         "quick": Grid({"pairs": [0, 1, 2, 3, 4], "d": [1, 2, 3]}, trials=20, fixed={"m": 10}),
         "paper": Grid(
-            {"bias": ["with", "without"], "d": [1, 2, 3, 10], "pairs": [0, 1, 2, 3, 4, 5]}, trials=50, fixed={"m": 12}
+            {"bias": ["with", "without"], "d": [1, 2, 3, 10], "pairs": [0, 1, 2, 3, 4, 5]}, trials=50,
+            fixed={"m": 12}, published=50,
         ),
         "paper_planted": Grid(
             {"bias": ["with", "without"], "pairs": [1, 2], "d": [1, 2, 3, 10]}, trials=50,
-            fixed={"m": 12, "relation": "planted"},
+            fixed={"m": 12, "relation": "planted"}, published=50,
         ),
         "paper_flat": Grid(
             {"bias": ["with", "without"], "flat": [0, 1, 2], "copies": [0, 2], "d": [1, 3]}, trials=50,
-            fixed={"m": 12, "pairs": 0},
+            fixed={"m": 12, "pairs": 0}, published=50,
         ),
-        "paper_wide": Grid({"m": [16, 24, 32, 36, 40]}, trials=10, fixed={"pairs": 2, "relation": "planted"}),
+        "paper_wide": Grid(
+            {"m": [16, 24, 32, 36, 40]}, trials=10, fixed={"pairs": 2, "relation": "planted"}, published=10
+        ),
     },
     citation=CITATION,
     batch=10,

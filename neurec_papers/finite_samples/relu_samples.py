@@ -258,18 +258,24 @@ RELU_RECOVERY = Experiment(
         "tiny": Grid({"points": [7, 8]}, trials=2, fixed={"m": 3}),
         "quick": Grid({"m": [1, 2, 3, 4, 5], "points": [2, 4, 6, 8, 10, 12, 14]}, trials=10),
         "paper": Grid(
-            {"bias": ["with", "without"], "m": [1, 2, 3, 4, 5, 6], "points": list(range(2, 17))}, trials=40
+            {"bias": ["with", "without"], "m": [1, 2, 3, 4, 5, 6], "points": list(range(2, 17))}, trials=40,
+            published=40,
         ),
         "paper_blind": Grid(
-            {"m": [1, 2, 4, 6], "points": [4, 8, 12, 16, 24, 32, 48, 64, 96]}, trials=40, fixed={"placement": "blind"}
+            {"m": [1, 2, 4, 6], "points": [4, 8, 12, 16, 24, 32, 48, 64, 96]}, trials=40,
+            fixed={"placement": "blind"}, published=40,
         ),
         "paper_lines": Grid(
             {"evidence": ["kinks", "jumps"], "m": [1, 2, 3, 4, 6], "lines": list(range(1, 14))}, trials=20,
-            fixed={"d": 3, "points": 14},
+            fixed={"d": 3, "points": 14}, published=20,
         ),
-        "paper_rational": Grid({"points": [13, 14, 15]}, trials=20, fixed={"m": 6, "arithmetic": "rational"}),
-        "paper_space": Grid({"points": [8, 9, 10]}, trials=20, fixed={"d": 3, "m": 4, "lines": 9}),
-        "paper_pairs": Grid({"points": [18, 24, 32], "pairs": [1, 2]}, trials=20, fixed={"d": 3, "m": 5, "lines": 11}),
+        "paper_rational": Grid(
+            {"points": [13, 14, 15]}, trials=20, fixed={"m": 6, "arithmetic": "rational"}, published=20
+        ),
+        "paper_space": Grid({"points": [8, 9, 10]}, trials=20, fixed={"d": 3, "m": 4, "lines": 9}, published=20),
+        "paper_pairs": Grid(
+            {"points": [18, 24, 32], "pairs": [1, 2]}, trials=20, fixed={"d": 3, "m": 5, "lines": 11}, published=20
+        ),
     },
     citation=CITATION,
     guides=(

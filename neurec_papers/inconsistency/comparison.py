@@ -228,7 +228,7 @@ COMPARISON = Experiment(
             trials=4,
         ),
         "paper": Grid({"d": [1, 2, 4, 8, 16, 32, 64], **SETTINGS}, trials=100, fixed={"distribution": "radial"}),
-        "paper_line": Grid({"distribution": ["ex", "radial"], **SETTINGS}, trials=100),
+        "paper_line": Grid({"distribution": ["ex", "radial"], **SETTINGS}, trials=100, published=10),
     },
     citation=CITATION,
     batch=10,

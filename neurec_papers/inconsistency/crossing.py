@@ -71,20 +71,27 @@ CROSSING_PROBABILITY = Experiment(
     presets={
         "tiny": Grid({"m": [16, 64], "optimizer": ["gd", "sgd"]}, trials=3, fixed=EARLY),
         "quick": Grid({"m": [16, 32, 64, 128, 256]}, trials=400),
-        "paper": Grid({"shift": [0.0, 0.01, 0.1], **PUBLISHED}, trials=10_000),
-        "paper_early": Grid(PUBLISHED, trials=10_000, fixed={"criterion": "both"}),
-        "paper_sgd": Grid(PUBLISHED, trials=10_000, fixed={"optimizer": "sgd", **EARLY}),
+        "paper": Grid({"shift": [0.0, 0.01, 0.1], **PUBLISHED}, trials=10_000, published=10_000),
+        "paper_early": Grid(PUBLISHED, trials=10_000, fixed={"criterion": "both"}, published=10_000),
+        "paper_sgd": Grid(PUBLISHED, trials=10_000, fixed={"optimizer": "sgd", **EARLY}, published=2000),
         "paper_sgd_small": Grid(
-            PUBLISHED, trials=10_000, fixed={"optimizer": "sgd", "step_rule": "per_width", "step": 0.01, **EARLY}
+            PUBLISHED,
+            trials=10_000,
+            fixed={"optimizer": "sgd", "step_rule": "per_width", "step": 0.01, **EARLY},
+            published=2000,
         ),
         "published": Grid(
-            {"shift": [0.0, 0.01, 0.1], **PUBLISHED}, 10_000, {"rng": "published", "constant": "published"}
+            {"shift": [0.0, 0.01, 0.1], **PUBLISHED},
+            10_000,
+            {"rng": "published", "constant": "published"},
+            published=10_000,
         ),
-        "wide": Grid({"m": [2**k for k in range(12, 17)]}, 1000, {"limit": 1_000_000_000}),
-        "widest": Grid({"m": [2**k for k in range(17, 21)]}, 500, {"limit": 1_000_000_000}),
-        "law": Grid({"m": [10**k for k in range(3, 7)]}, 1000, {"rng": "law", "limit": 1_000_000_000}),
+        "wide": Grid({"m": [2**k for k in range(12, 17)]}, 1000, {"limit": 1_000_000_000}, published=1000),
+        "widest": Grid({"m": [2**k for k in range(17, 21)]}, 500, {"limit": 1_000_000_000}, published=500),
+        "law": Grid({"m": [10**k for k in range(3, 7)]}, 1000, {"rng": "law", "limit": 1_000_000_000}, published=1000),
+        "law_precise": Grid({"m": [1000, 10_000]}, 10_000, {"rng": "law", "limit": 1_000_000_000}, published=10_000),
         # Nearly all of these are certified at the first check; the rest would need ten times m steps and more.
-        "law_wide": Grid({"m": [10**8, 10**9]}, 1000, {"rng": "law"}),
+        "law_wide": Grid({"m": [10**8, 10**9]}, 1000, {"rng": "law"}, published=1000),
     },
     citation=CITATION,
     batch=500,

@@ -110,7 +110,7 @@ EVENT_ESTIMATION = Experiment(
     presets={
         "tiny": Grid({"m": [16, 64]}, trials=4),
         "quick": Grid({"m": [2**k for k in range(4, 13, 2)]}, trials=100),
-        "paper": Grid({"m": [2**k for k in range(4, 20)]}, trials=100),
+        "paper": Grid({"m": [2**k for k in range(4, 20)]}, trials=100, published=100),
     },
     citation=CITATION,
     batch=4,

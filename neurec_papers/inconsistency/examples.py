@@ -182,8 +182,8 @@ TRAINING_EXAMPLES = Experiment(
     presets={
         "tiny": Grid({"points": ["ex"], "m": [4, 8]}, trials=2, fixed={"n": 24, "steps": 50, "reference_steps": 20}),
         "quick": Grid({"m": [16, 64]}, trials=10, fixed={"reference_steps": 20_000}),
-        "paper": Grid({"rng": ["published"]}, trials=1),
-        "paper_repeated": Grid({"m": [16, 32, 64, 128]}, trials=100),
+        "paper": Grid({"rng": ["published"]}, trials=1, published=1),
+        "paper_repeated": Grid({"m": [16, 32, 64, 128]}, trials=100, published=100),
     },
     citation=CITATION,
     batch=5,

@@ -58,7 +58,7 @@ MOVEMENT_EXPONENTS = Experiment(
     presets={
         "tiny": Grid({"m": [16, 32]}, trials=3),
         "quick": Grid({"m": [64, 128, 256, 512]}, trials=40),
-        "paper": Grid({"m": [2**k for k in range(7, 15)]}, trials=200),
+        "paper": Grid({"m": [2**k for k in range(7, 15)]}, trials=200, published=40),
     },
     citation=CITATION,
     batch=10,

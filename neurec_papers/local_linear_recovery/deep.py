@@ -88,6 +88,7 @@ DEEP_RANKS = Experiment(
                 "biases": ["with", "without"],
             },
             trials=20,
+            published=20,
         ),
     },
     citation=CITATION,

@@ -170,7 +170,7 @@ DROPOUT = Experiment(
         ),
         "quick": Grid({**COMPARED, "n": [5, 9, 15, 25]}, trials=2, fixed={"steps": 20_000}),
         "paper": Grid({**COMPARED, "n": list(range(1, 51))}, trials=10),
-        "part": Grid({**COMPARED, "n": [*range(1, 21), *range(25, 51, 5)]}, trials=10),
+        "part": Grid({**COMPARED, "n": [*range(1, 21), *range(25, 51, 5)]}, trials=10, published=6),
     },
     citation=CITATION,
     bytes=size,

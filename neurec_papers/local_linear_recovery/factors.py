@@ -206,8 +206,10 @@ MATRIX_AND_TOY = Experiment(
             fixed={"limit": 3000},
         ),
         "quick": Grid({"r": [1, 2, 3, 4], **ENTRIES}, trials=10),
-        "paper": Grid({**BOTH, "r": [1, 2, 3, 4], **ENTRIES}, trials=50),
-        "paper_toy": Grid({**BOTH, "r": [0, 1], "n": [1, 2, 3]}, trials=100, fixed={"model": "toy", "step": 0.01}),
+        "paper": Grid({**BOTH, "r": [1, 2, 3, 4], **ENTRIES}, trials=50, published=50),
+        "paper_toy": Grid(
+            {**BOTH, "r": [0, 1], "n": [1, 2, 3]}, trials=100, fixed={"model": "toy", "step": 0.01}, published=100
+        ),
     },
     citation=CITATION,
     guides=(

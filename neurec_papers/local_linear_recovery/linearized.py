@@ -99,9 +99,9 @@ LINEARIZED_RECOVERY = Experiment(
     presets={
         "tiny": Grid({**ARCHITECTURES, "n": [6, 22]}, trials=2, fixed={"factor": 2, "embedding": "proportional"}),
         "quick": Grid({**ARCHITECTURES, "factor": [1, 3, 10], "n": range(1, 26)}, trials=3),
-        "paper": Grid(PUBLISHED, trials=20),
-        "paper_output_bias": Grid(PUBLISHED, trials=20, fixed={"output_bias": "with"}),
-        "split": Grid(PUBLISHED, trials=20, fixed={"embedding": "unequal"}),
+        "paper": Grid(PUBLISHED, trials=20, published=20),
+        "paper_output_bias": Grid(PUBLISHED, trials=20, fixed={"output_bias": "with"}, published=20),
+        "split": Grid(PUBLISHED, trials=20, fixed={"embedding": "unequal"}, published=20),
     },
     citation=CITATION,
     guides=tuple(_guide(a, h, o) for a in ARCHITECTURES["architecture"] for h in SWITCH for o in SWITCH),

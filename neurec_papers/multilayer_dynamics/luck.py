@@ -94,7 +94,9 @@ LUCK = Experiment(
         ),
         "quick": Grid({"node_multi": [1, 2, 5, 10]}, trials=4, fixed={"iterations": 2000}),
         "paper": Grid(
-            {"rule": ["matrix", "gradient"], "node_multi": [1, 2, 5, 10], "iterations": [1000, 4000, 16_000]}, trials=8
+            {"rule": ["matrix", "gradient"], "node_multi": [1, 2, 5, 10], "iterations": [1000, 4000, 16_000]},
+            trials=8,
+            published=8,
         ),
     },
     citation=CITATION,

@@ -124,7 +124,7 @@ RECONSTRUCTION = Experiment(
         "quick": Grid(
             {"epochs": [0, 1, 2, 4, 8]}, trials=2, fixed={"node_multi": 2, "points": 20_000, "looked_at": 1000}
         ),
-        "paper": Grid({"epochs": HORIZONS}, trials=10),
+        "paper": Grid({"epochs": HORIZONS}, trials=10, published=4),
         "published": Grid({"epochs": [40]}, trials=10, fixed={"pairs": "shared", "dtype": "float32", "looked_at": 192}),
     },
     citation=CITATION,

@@ -33,16 +33,16 @@ class Specialization(Setup):
 
 TURNED = {
     "node_multi": Grid({"node_multi": [1, 2, 5, 10]}, trials=10),
-    "outputs": Grid({"outputs": [1, 10, 100]}, trials=10),
-    "data_std": Grid({"data_std": [1.0, 3.0, 10.0]}, trials=10),
-    "small_points": Grid({"rate": ["0.05", "0.5", "1.5", "4"]}, trials=10, fixed={"data_std": 1.0}),
-    "rate": Grid({"rate": ["0.01", "0.05", "0.2", "0.5"]}, trials=10),
-    "normalize": Grid({"normalize": ["without", "with"]}, trials=10),
-    "batch_norm": Grid({"batch_norm": ["after", "before"], "affine": ["without", "with"]}, trials=10),
-    "fresh": Grid({"fresh": ["without", "with"]}, trials=10),
-    "momentum": Grid({"momentum": [0.0, 0.9]}, trials=10, fixed={"rate": "0.005"}),
-    "adam": Grid({"optimizer": ["adam"]}, trials=10, fixed={"rate": "0.001"}),
-    "cross_entropy": Grid({"loss": ["mean", "cross_entropy"]}, trials=10, fixed={"outputs": 10}),
+    "outputs": Grid({"outputs": [1, 10, 100]}, trials=10, published=2),
+    "data_std": Grid({"data_std": [1.0, 3.0, 10.0]}, trials=10, published=2),
+    "small_points": Grid({"rate": ["0.05", "0.5", "1.5", "4"]}, trials=10, fixed={"data_std": 1.0}, published=2),
+    "rate": Grid({"rate": ["0.01", "0.05", "0.2", "0.5"]}, trials=10, published=2),
+    "normalize": Grid({"normalize": ["without", "with"]}, trials=10, published=2),
+    "batch_norm": Grid({"batch_norm": ["after", "before"], "affine": ["without", "with"]}, trials=10, published=2),
+    "fresh": Grid({"fresh": ["without", "with"]}, trials=10, published=2),
+    "momentum": Grid({"momentum": [0.0, 0.9]}, trials=10, fixed={"rate": "0.005"}, published=2),
+    "adam": Grid({"optimizer": ["adam"]}, trials=10, fixed={"rate": "0.001"}, published=2),
+    "cross_entropy": Grid({"loss": ["mean", "cross_entropy"]}, trials=10, fixed={"outputs": 10}, published=2),
     "images": Grid({"data": ["mnist", "cifar10"]}, trials=2, fixed={"outputs": 10, "rate": "0.01", "epochs": 40}),
     "images_like": Grid(
         {"data": ["mnist_like", "cifar10_like"], "network": ["dense", "convolutional"]}, trials=2,
@@ -61,7 +61,7 @@ KNOBS = dataclasses.replace(
             {"normalize": ["without", "with"], "data_std": [1.0, 10.0]}, trials=2, fixed={**SHORT, "epochs": 2}
         ),
         "quick": Grid({"data_std": [1.0, 3.0, 10.0], "rate": ["0.05", "0.5"]}, trials=2, fixed=BRIEF),
-        "paper": Grid({"node_multi": [1, 2, 5, 10], "outputs": [10, 100]}, trials=10),
+        "paper": Grid({"node_multi": [1, 2, 5, 10], "outputs": [10, 100]}, trials=10, published=2),
         **TURNED,
     },
 )  # fmt: skip
@@ -74,8 +74,10 @@ DEEP_SPECIALIZATION = dataclasses.replace(
         "tiny": Grid({"epochs": [0, 2]}, trials=2, fixed={**SHORT, "widths": "3-4-3"}),
         "quick": Grid({"epochs": [0, 1, 3]}, trials=1, fixed={"node_multi": 1, "points": 20_000, "looked_at": 1000}),
         "paper": Grid({"node_multi": [1, 2, 5, 10], "epochs": [1, 5, 20, 100]}, trials=10),
-        "part": Grid({"node_multi": [1, 2], "epochs": [1, 5, 20]}, trials=3),
-        "depth": Grid({"widths": ["50", "50-75", "50-75-100"]}, trials=10, fixed={"node_multi": 2, "epochs": 5}),
+        "part": Grid({"node_multi": [1, 2], "epochs": [1, 5, 20]}, trials=3, published=2),
+        "depth": Grid(
+            {"widths": ["50", "50-75", "50-75-100"]}, trials=10, fixed={"node_multi": 2, "epochs": 5}, published=2
+        ),
         "readme": Grid({"epochs": [100]}, trials=1, fixed={"dtype": "float32"}),
     },
 )

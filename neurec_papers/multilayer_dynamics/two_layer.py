@@ -251,12 +251,13 @@ TWO_LAYER_SPECIALIZATION = Experiment(
         "paper": Grid(
             {"epochs": [6, 100], "m": [5, 10, 20], "node_multi": MULTIS, "decay": DECAYS}, trials=32,
         ),
-        "early": Grid({"epochs": [6], "m": [5, 10, 20], "node_multi": MULTIS, "decay": DECAYS}, trials=32),
-        "strength": Grid({"epochs": [100], "m": [20], "node_multi": MULTIS, "decay": DECAYS}, trials=32),
+        "early": Grid({"epochs": [6], "m": [5, 10, 20], "node_multi": MULTIS, "decay": DECAYS}, trials=32, published=2),
+        "strength": Grid({"epochs": [100], "m": [20], "node_multi": MULTIS, "decay": DECAYS}, trials=32, published=2),
+        "narrow": Grid({"epochs": [100], "m": [5], "node_multi": [1], "decay": DECAYS}, trials=32, published=2),
         "shape": Grid({"epochs": [100], "m": [10], "node_multi": MULTIS, "decay": [0.0, 1.0, 2.0]}, trials=32),
-        "readme": Grid({"epochs": [1, 2, 3, 4]}, trials=8),
+        "readme": Grid({"epochs": [1, 2, 3, 4]}, trials=8, published=8),
         "adversarial": Grid(
-            {"start": ["random", "towards", "against"], "decay": DECAYS}, trials=8, fixed={"epochs": 20},
+            {"start": ["random", "towards", "against"], "decay": DECAYS}, trials=8, fixed={"epochs": 20}, published=4,
         ),
     },
     citation=CITATION,

@@ -166,12 +166,12 @@ HIGH_DIMENSION = Experiment(
             {"init": [1e-10, 1e-20]}, trials=2,
             fixed={"n": 15, "d": 60, "m": 50, "step": 0.01, "look": 20_000, "steps": 40_000},
         ),
-        "paper": Grid({"rng": ["published"]}, trials=1),
+        "paper": Grid({"rng": ["published"]}, trials=1, published=1),
         "paper_dimension": Grid(
             {"d": [10, 20, 40, 80, 160, 320, 640]}, trials=20,
-            fixed={"n": 10, "m": 100, "init": 1e-10, "step": 0.01, "look": 20_000, "steps": 60_000},
+            fixed={"n": 10, "m": 100, "init": 1e-10, "step": 0.01, "look": 20_000, "steps": 60_000}, published=20,
         ),
-        "paper_large": Grid({"rng": ["published"], "init": [1.0]}, trials=1),
+        "paper_large": Grid({"rng": ["published"], "init": [1.0]}, trials=1, published=1),
     },
     citation=CITATION,
 )  # fmt: skip

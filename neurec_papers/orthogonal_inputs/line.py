@@ -100,10 +100,10 @@ NON_ORTHOGONAL_TOY = Experiment(
     presets={
         "tiny": Grid({"init": [1e-2, 1.0]}, trials=2, fixed={"data": "random", "m": 20, "step": 0.01, "steps": 1000}),
         "quick": Grid({"init": [1e-6, 1e-3, 1.0]}, trials=4, fixed={"step": 0.01, "steps": 100_000}),
-        "paper": Grid({"init": [1e-6, 1e-4, 1e-2, 1e-1, 1.0]}, trials=10),
+        "paper": Grid({"init": [1e-6, 1e-4, 1e-2, 1e-1, 1.0]}, trials=10, published=10),
         "paper_random": Grid(
             {"n": [2, 3, 4, 5, 6], "init": [1e-6, 1.0]}, trials=10,
-            fixed={"data": "random", "m": 200, "step": 0.01, "steps": 1_000_000},
+            fixed={"data": "random", "m": 200, "step": 0.01, "steps": 1_000_000}, published=10,
         ),
     },
     citation=CITATION,

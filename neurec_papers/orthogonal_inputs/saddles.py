@@ -243,17 +243,19 @@ SADDLE_TO_SADDLE = Experiment(
             {"n": [2, 3], "init": [1e-2, 1e-3]}, trials=2, fixed={"d": 4, "m": 20, "step": 0.02, "steps": 4000}
         ),
         "quick": Grid({"init": SCALES}, trials=4, fixed={"n": 4, "d": 4, "m": 200, **FAST}),
-        "paper": Grid({"init": [1e-2, 1e-4, 1e-6, 1e-8, 1e-16, 1e-32]}, trials=20, fixed={**TOY, "steps": 100_000}),
+        "paper": Grid(
+            {"init": [1e-2, 1e-4, 1e-6, 1e-8, 1e-16, 1e-32]}, trials=20, fixed={**TOY, "steps": 100_000}, published=20
+        ),
         "paper_orthogonal": Grid(
-            {"n": [2, 4, 6], "init": SCALES}, trials=20, fixed={"m": 400, "step": 0.002, "steps": 400_000}
+            {"n": [2, 4, 6], "init": SCALES}, trials=20, fixed={"m": 400, "step": 0.002, "steps": 400_000}, published=20
         ),
         "paper_width": Grid(
             {"n": list(range(2, 13, 2)), "m": [2**k for k in range(9)]}, trials=50,
-            fixed={"d": 12, "init": 1e-8, **FAST},
+            fixed={"d": 12, "init": 1e-8, **FAST}, published=50,
         ),
         "published": Grid(
             {"init": [1e-6]}, trials=20,
-            fixed={**TOY, "variance": "published", "rng": "published", "target": 0.0},
+            fixed={**TOY, "variance": "published", "rng": "published", "target": 0.0}, published=20,
         ),
     },
     citation=CITATION,

@@ -120,10 +120,12 @@ VERTEX_COUNTS = Experiment(
     presets={
         "tiny": Grid({"n": [4, 6], "d": [2, 3]}, trials=2, fixed={"directions": 100}),
         "quick": Grid({"n": [6, 8, 10, 12], "d": [2, 3, 4]}, trials=5, fixed={"directions": 10_000}),
-        "paper": Grid({"n": [6, 8, 10, 12, 20, 40], "d": [2, 3, 4]}, trials=5, fixed={"directions": 200_000}),
-        "bias": Grid({"n": [6], "d": [3]}, trials=5, fixed={"inputs": "with_bias", "directions": 200_000}),
+        "paper": Grid(
+            {"n": [6, 8, 10, 12, 20, 40], "d": [2, 3, 4]}, trials=5, fixed={"directions": 200_000}, published=5
+        ),
+        "bias": Grid({"n": [6], "d": [3]}, trials=5, fixed={"inputs": "with_bias", "directions": 200_000}, published=5),
         "sampling": Grid(
-            {"directions": [10**k for k in range(1, 7)]}, trials=20, fixed={"n": 10, "d": 3}
+            {"directions": [10**k for k in range(1, 7)]}, trials=20, fixed={"n": 10, "d": 3}, published=20
         ),
     },
     citation=CITATION,

@@ -149,15 +149,16 @@ LOCAL_SEARCH = Experiment(
     presets={
         "tiny": Grid({"method": METHOD_NAMES, "m": [1, 2]}, trials=2, fixed={"n": 5, "d": 2, "starts": 2}),
         "quick": Grid({"method": METHOD_NAMES}, trials=10, fixed={"n": 8}),
-        "paper": Grid({"n": [8, 10], "method": METHOD_NAMES}, trials=50),
-        "signs": Grid({"method": METHOD_NAMES}, trials=50, fixed={"n": 8, "outputs": "random"}),
-        "three_units": Grid({"method": METHOD_NAMES}, trials=10, fixed={"n": 12, "m": 3}),
+        "paper": Grid({"n": [8, 10], "method": METHOD_NAMES}, trials=50, published=50),
+        "signs": Grid({"method": METHOD_NAMES}, trials=50, fixed={"n": 8, "outputs": "random"}, published=50),
+        "three_units": Grid({"method": METHOD_NAMES}, trials=10, fixed={"n": 12, "m": 3}, published=10),
         "width": Grid(
-            {"m": [1, 2, 3, 4, 6, 8, 12], "method": METHOD_NAMES}, trials=20, fixed={"n": 12, "starts": 6, **UNKNOWN}
+            {"m": [1, 2, 3, 4, 6, 8, 12], "method": METHOD_NAMES}, trials=20,
+            fixed={"n": 12, "starts": 6, **UNKNOWN}, published=20,
         ),
         "larger": Grid(
             {"m": [2, 4, 8], "method": ["greedy", "flipping", "descent"]}, trials=5,
-            fixed={"n": 20, "d": 4, "starts": 4, **UNKNOWN},
+            fixed={"n": 20, "d": 4, "starts": 4, **UNKNOWN}, published=5,
         ),
     },
     citation=CITATION,

@@ -97,8 +97,8 @@ POLISH = Experiment(
     presets={
         "tiny": Grid({"m": [1, 4], "steps": [10, 500]}, trials=2, fixed={"n": 6, "d": 2}),
         "quick": Grid({"steps": [100, 1000, 10_000, 100_000]}, trials=10),
-        "paper": Grid({"steps": [100, 1000, 10_000, 100_000, 1_000_000], "m": [2, 5, 10]}, trials=20),
-        "wide": Grid({"m": [5, 10, 20, 40]}, trials=10, fixed={"n": 60, "d": 5, "steps": 100_000}),
+        "paper": Grid({"steps": [100, 1000, 10_000, 100_000, 1_000_000], "m": [2, 5, 10]}, trials=20, published=20),
+        "wide": Grid({"m": [5, 10, 20, 40]}, trials=10, fixed={"n": 60, "d": 5, "steps": 100_000}, published=10),
     },
     citation=CITATION,
     batch=5,

@@ -101,15 +101,19 @@ RANDOM_VERTEX = Experiment(
         "quick": Grid({"m": [4, 8, 12, 16, 24, 32]}, trials=30, fixed={"n": 12, "d": 3}),
         "paper": Grid(
             {"m": [4, 8, 12, 16, 20, 24, 28, 32, 40, 48], "outputs": ["alternating", "paired"]},
-            trials=200, fixed={"n": 12, "d": 3},
+            trials=200, fixed={"n": 12, "d": 3}, published=200,
         ),
-        "ridge": Grid({"m": [4, 8, 12, 16, 24, 32]}, trials=200, fixed={"n": 12, "d": 3, "stabilized": "ridge"}),
+        "ridge": Grid(
+            {"m": [4, 8, 12, 16, 24, 32]}, trials=200, fixed={"n": 12, "d": 3, "stabilized": "ridge"}, published=200
+        ),
         "paper_20": Grid(
             {"m": [4, 6, 10, 14, 16, 20, 24, 30, 40, 50], "outputs": ["alternating", "paired"]},
-            trials=100, fixed={"n": 20, "d": 4},
+            trials=100, fixed={"n": 20, "d": 4}, published=100,
         ),
-        "paper_100": Grid({"m": [20, 40, 60, 70, 80, 90, 100, 120, 150]}, trials=20, fixed={"n": 100, "d": 5}),
-        "odd": Grid({"m": [5, 15]}, trials=100, fixed={"n": 20, "d": 4}),
+        "paper_100": Grid(
+            {"m": [20, 40, 60, 70, 80, 90, 100, 120, 150]}, trials=20, fixed={"n": 100, "d": 5}, published=20
+        ),
+        "odd": Grid({"m": [5, 15]}, trials=100, fixed={"n": 20, "d": 4}, published=100),
     },
     citation=CITATION,
     batch=10,

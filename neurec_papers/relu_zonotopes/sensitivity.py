@@ -116,9 +116,11 @@ SENSITIVITY = Experiment(
     presets={
         "tiny": Grid({"moved": [0.1, 1e-4], "case": ["coincident", "general"]}, trials=2, fixed={"m": 2}),
         "quick": Grid({"moved": MOVES, "case": ["coincident", "general"]}, trials=3, fixed={"m": 2}),
-        "paper": Grid({"moved": MOVES}, trials=3),
-        "paper_line": Grid({"moved": MOVES}, trials=100, fixed={"case": "general", "n": 6, "m": 2}),
-        "paper_plane": Grid({"moved": MOVES}, trials=50, fixed={"case": "general", "n": 7, "d": 3, "m": 2}),
+        "paper": Grid({"moved": MOVES}, trials=3, published=3),
+        "paper_line": Grid({"moved": MOVES}, trials=100, fixed={"case": "general", "n": 6, "m": 2}, published=100),
+        "paper_plane": Grid(
+            {"moved": MOVES}, trials=50, fixed={"case": "general", "n": 7, "d": 3, "m": 2}, published=50
+        ),
     },
     citation=CITATION,
 )  # fmt: skip

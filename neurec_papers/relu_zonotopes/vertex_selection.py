@@ -82,9 +82,9 @@ VERTEX_SELECTION = Experiment(
     presets={
         "tiny": Grid({"n": [7, 20], "d": [2, 4]}, trials=2),
         "quick": Grid({"n": [20, 50, 100, 200, 500], "d": [4, 10]}, trials=10),
-        "paper": Grid({"n": [20, 50, 100, 200, 500, 1000, 2000], "d": [4, 6, 10, 20]}, trials=20),
-        "tries": Grid({"tries": [1, 4, 16, 64, 256]}, trials=20, fixed={"n": 1000, "d": 10}),
-        "line": Grid({"n": [20, 50, 100, 200, 500, 1000, 2000]}, trials=20, fixed={"d": 2}),
+        "paper": Grid({"n": [20, 50, 100, 200, 500, 1000, 2000], "d": [4, 6, 10, 20]}, trials=20, published=20),
+        "tries": Grid({"tries": [1, 4, 16, 64, 256]}, trials=20, fixed={"n": 1000, "d": 10}, published=20),
+        "line": Grid({"n": [20, 50, 100, 200, 500, 1000, 2000]}, trials=20, fixed={"d": 2}, published=20),
     },
     citation=CITATION,
     batch=5,

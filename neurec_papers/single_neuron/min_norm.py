@@ -235,9 +235,11 @@ MIN_RANK_VS_MIN_NORM = Experiment(
     presets={
         "tiny": Grid({"data": ["uncentred", "centred", "below", "above"]}, trials=2),
         "quick": Grid({"b": [5, 8, 10, 11, 14, 20, 30, 50, 100, 200]}, trials=3, fixed={"target": 1e-12}),
-        "paper": Grid({"b": SIZES}, trials=5, fixed={"target": 1e-18}),
-        "paper_below": Grid({"d": [2, 3, 4, 5, 6], "xi": [0.1, 0.2, 0.3]}, trials=5, fixed={"data": "below"}),
-        "paper_random": Grid({"data": ["centred", "uncentred"], "d": [2, 3, 4, 5]}, trials=50),
+        "paper": Grid({"b": SIZES}, trials=5, fixed={"target": 1e-18}, published=5),
+        "paper_below": Grid(
+            {"d": [2, 3, 4, 5, 6], "xi": [0.1, 0.2, 0.3]}, trials=5, fixed={"data": "below"}, published=5
+        ),
+        "paper_random": Grid({"data": ["centred", "uncentred"], "d": [2, 3, 4, 5]}, trials=50, published=50),
     },
     citation=CITATION,
     batch=5,

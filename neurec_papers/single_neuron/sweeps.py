@@ -32,16 +32,18 @@ ALIGNMENT_VS_SCALE = _experiment(
         "tiny": Grid({**BOTH, "scale": [1.0, 4.0**-3]}, trials=2, fixed={"d": 3, "m": 8, "steps": 20_000}),
         "quick": Grid({**BOTH, "scale": SCALES[::3]}, trials=3, fixed={"d": 4, "m": 50}),
         "paper": Grid({"d": [4, 16, 64, 256, 1024], **BOTH, "scale": SCALES}, trials=5, fixed={"m": 200}),
-        "part": Grid({"d": [4, 16], **BOTH, "scale": SCALES}, trials=5, fixed={"m": 200}),
-        "part_64": Grid({**BOTH, "scale": SCALES}, trials=5, fixed={"d": 64, "m": 200, "tail": 1e-6}),
+        "part": Grid({"d": [4, 16], **BOTH, "scale": SCALES}, trials=5, fixed={"m": 200}, published=5),
+        "part_64": Grid({**BOTH, "scale": SCALES}, trials=5, fixed={"d": 64, "m": 200, "tail": 1e-6}, published=3),
+        "part_64_large": Grid({"scale": SCALES[:4]}, trials=5, fixed={"d": 64, "m": 200, "tail": 1e-6}, published=4),
         "stopped": Grid(
             {"steps": [10_000, 100_000]},
             trials=3,
             fixed={"d": 64, "m": 200, "data": "uncentred", "scale": 4.0**-3, "tail": 1e-6},
+            published=3,
         ),
         "part_256": Grid({**BOTH, "scale": SCALES[2::3]}, trials=1, fixed={"d": 256, "m": 200, "tail": 1e-6}),
         "published_angles": Grid(
-            {"d": [4], **BOTH, "scale": SCALES[-6:]}, trials=5, fixed={"m": 200, "angles": "arccos"}
+            {"d": [4], **BOTH, "scale": SCALES[-6:]}, trials=5, fixed={"m": 200, "angles": "arccos"}, published=5
         ),
     },
     ["max_angle", "mean_angle", "nuclear"],
@@ -53,7 +55,7 @@ WIDTH_STUDY = _experiment(
         "tiny": Grid({"m": [4, 8]}, trials=2, fixed={"d": 3, "scale": 4.0**-3, "steps": 20_000}),
         "quick": Grid({"m": [25, 50, 200], "scale": [1.0, 4.0**-3, 4.0**-6]}, trials=3, fixed={"d": 4}),
         "paper": Grid({"m": [25, 50, 200], **BOTH, "scale": SCALES}, trials=5, fixed={"d": 1024}),
-        "part": Grid({"m": [25, 50, 200, 800], **BOTH, "scale": SCALES}, trials=5, fixed={"d": 16}),
+        "part": Grid({"m": [25, 50, 200, 800], **BOTH, "scale": SCALES}, trials=5, fixed={"d": 16}, published=2),
     },
     ["max_angle", "mean_angle", "nuclear"],
 )
@@ -68,7 +70,8 @@ TWO_TEACHERS = _experiment(
         "quick": Grid({"spread": [0.1, 0.5, 1.0]}, trials=3, fixed={**TWO, "d": 4, "target": 1e-6}),
         "paper": Grid({**BOTH, "spread": SPREADS}, trials=15, fixed=TWO),
         "part": Grid(
-            {**BOTH, "spread": [*SPREADS[1::2], 3.0, 4.0, 5.0, 6.0]}, trials=15, fixed={**TWO, "steps": 1_000_000}
+            {**BOTH, "spread": [*SPREADS[1::2], 3.0, 4.0, 5.0, 6.0]}, trials=15,
+            fixed={**TWO, "steps": 1_000_000}, published=5,
         ),
     },
     ["max_angle", "negative_angle"],

@@ -171,9 +171,11 @@ TRAJECTORIES = Experiment(
         "quick": Grid({"scale": DEEP}, trials=3, fixed={"d": 8, "data": "uncentred", "spread": 0.3}),
         "paper": Grid(
             {"data": ["centred", "uncentred"], "scale": [4.0**-e for e in range(2, 9)]}, trials=5,
-            fixed={"d": 16, "tail": 1e-6},
+            fixed={"d": 16, "tail": 1e-6}, published=5,
         ),
-        "deep": Grid({"scale": DEEP}, trials=20, fixed={"d": 8, "data": "uncentred", "spread": 0.3, "tail": 1e-7}),
+        "deep": Grid(
+            {"scale": DEEP}, trials=20, fixed={"d": 8, "data": "uncentred", "spread": 0.3, "tail": 1e-7}, published=10
+        ),
     },
     citation=CITATION,
 )  # fmt: skip
