@@ -146,7 +146,7 @@ def main() -> None:
     rows = [
         row("reconstruction, 10x", *deep(many), rate=0.01, batch=64),
         row("reconstruction, 5x", *deep(64 if far else 4, node_multi=5), rate=0.01, batch=64),
-        row("5x, normalised", *deep(64 if far else 4, node_multi=5, normalize="with"), rate=0.01, batch=64,
+        row("5x, normalised", *deep(64 if far else 4, node_multi=5, normalize=True), rate=0.01, batch=64,
             normalize=True),
         row("reconstruction, 1x", *deep(64 if far else 16, node_multi=1), rate=0.01, batch=64),
         row("reconstruction, 10x", *deep(many), rate=0.01, batch=64, dtype="float64"),

@@ -62,7 +62,7 @@ class Case(NamedTuple):
     def module(self) -> Module:
         """The first network as a module."""
         p = self.params
-        return Module(p.architecture, p.d, p.s, p.factor * p.k, p.output_bias == "with", self.start[0])
+        return Module(p.architecture, p.d, p.s, p.factor * p.k, p.output_bias, self.start[0])
 
     def test(self, theta: np.ndarray) -> np.ndarray:
         """Test errors (B,)."""

@@ -19,10 +19,11 @@ import neurec_core
 
 from . import papers
 from .cli import results, runs, streams
-from .cli.inputs import DIR, RunFailed, Whole, normalise, say, word, words
+from .cli.inputs import DIR, RunFailed, Whole, normalise, say, words
 from .cluster import WHERE
 from .experiment import Experiment
 from .params import BadInput, received, shortened, unknown
+from .values import word
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "token_normalize_func": normalise, "max_content_width": 110}
 

@@ -22,6 +22,7 @@ from .columns import Replay as Replay
 from .draws import Draws
 from .grids import Grid as Grid
 from .params import BadInput, Params, unknown
+from .values import word
 
 
 class Status(StrEnum):
@@ -169,7 +170,7 @@ class Experiment:
 
     def _named(self, params: Params) -> str:
         defaults = self.params.declared()
-        changed = [f"{name} = {value}" for name, value in params if value != defaults[name].default]
+        changed = [f"{name} = {word(value)}" for name, value in params if value != defaults[name].default]
         return f"{self.name}{' with ' * bool(changed)}{', '.join(changed)}"
 
     def run(self, params: Params, draws: Draws) -> tuple[Problem, Solution, dict[str, np.ndarray]]:

@@ -205,6 +205,8 @@ def control(declared: Declaration, value: Any) -> widgets.Widget:
     words = {"value": value, "description": f"{declared.label} {declared.symbol}", "tooltip": declared.axis, **LOOK}
     if declared.kind == "choice":
         return widgets.Dropdown(options=declared.choices, **words)
+    if declared.kind == "bool":
+        return widgets.Checkbox(indent=False, **words)
     if declared.slider is None:
         raise BadInput(f"{declared.name} ({declared.label}) declares no slider")
     low, high, step = declared.slider

@@ -9,10 +9,12 @@ import typing
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 LARGEST = 2**63 - 1  # the largest whole number that a table holds
 MOST_SHOWN = 100  # characters of a received value that a message repeats
+WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 MOST_WRITTEN = 3000  # characters of a message: a list of every experiment fits, a file given as a value does not
 
 
@@ -60,14 +62,16 @@ def param(
     geometric : whether a step of the slider multiplies
     """
     extra: dict[str, Any] = {"symbol": symbol, "unit": unit, "slider": slider, "geometric": geometric}
-    return Field(default, description=label, ge=ge, gt=gt, le=le, json_schema_extra=extra)
+    # pydantic takes 1, "t" and much more for true where it is not strict.
+    strict = True if isinstance(default, bool) else None
+    return Field(default, description=label, ge=ge, gt=gt, le=le, strict=strict, json_schema_extra=extra)
 
 
 class Declaration(NamedTuple):
     """What a `Params` field declares, in the form that flags, sliders and axes read."""
 
     name: str
-    kind: Literal["int", "float", "choice", "text"]
+    kind: Literal["int", "float", "bool", "choice", "text"]
     default: Any
     label: str
     symbol: str
@@ -87,6 +91,8 @@ class Declaration(NamedTuple):
             return "one of " + ", ".join(self.choices)
         if self.kind == "text":
             return "a name"
+        if self.kind == "bool":
+            return "true or false"
         low = "(-inf" if self.low is None else f"{'(' if self.open_low else '['}{self.low:g}"
         high = "inf)" if self.high is None else f"{self.high:.12g}]"
         number = "a whole number" if self.kind == "int" else "a number"
@@ -116,11 +122,15 @@ class Params(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _read_none(cls, values: Any) -> Any:
+    def _read_words(cls, values: Any) -> Any:
         # The command line and papermill hand over words; "none" is the word for an optional value left out.
-        if isinstance(values, dict):
-            return {k: None if isinstance(v, str) and v.lower() == "none" else v for k, v in values.items()}
-        return values
+        if not isinstance(values, dict):
+            return values
+        read = {k: None if isinstance(v, str) and v.lower() == "none" else v for k, v in values.items()}
+        for name, info in cls.model_fields.items():
+            if info.annotation is bool and isinstance(value := read.get(name), str | np.bool):
+                read[name] = WORDS.get(str(value).lower(), value)
+        return read
 
     @classmethod
     def declared(cls) -> dict[str, Declaration]:
@@ -175,7 +185,9 @@ def _declaration(name: str, info: Any) -> Declaration:
     choices = typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
     bounds = {key: getattr(m, key) for m in info.metadata for key in ("ge", "gt", "le") if hasattr(m, key)}
     extra = info.json_schema_extra or {}
-    kinds: dict[Any, Literal["int", "float", "text"]] = {int: "int", float: "float", str: "text"}
+    kinds: dict[Any, Literal["int", "float", "bool", "text"]] = {
+        int: "int", float: "float", bool: "bool", str: "text",
+    }  # fmt: skip
     return Declaration(
         name=name,
         kind="choice" if choices else kinds[annotation],

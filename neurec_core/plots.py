@@ -14,6 +14,7 @@ from . import tables
 from .experiment import Experiment
 from .look import COLORS, SCALE, stacked, style
 from .params import BadInput
+from .values import word
 
 
 def plot(table: pd.DataFrame, experiment: Experiment, column: str | None = None) -> go.Figure:
@@ -71,7 +72,7 @@ def summarise(
 def _parts(table: pd.DataFrame, by: str | None) -> list[tuple[str, pd.DataFrame]]:
     if by is None:
         return [("", table)]
-    return [(f"{by} = {value}", rows) for value, rows in table.groupby(by, dropna=False)]
+    return [(f"{by} = {word(value)}", rows) for value, rows in table.groupby(by, dropna=False)]
 
 
 # ---------------------------------------------------------------------------------- tables as figures
@@ -255,7 +256,7 @@ def bars(table: pd.DataFrame, experiment: Experiment, x: str, column: str | None
     reach = {"array": cells["high"] - cells["value"], "arrayminus": cells["value"] - cells["low"]}
     fig = go.Figure()
     fig.add_bar(
-        x=cells[x].astype(str), y=cells["value"], error_y={"symmetric": False, **reach}, marker_color=COLORS[0],
+        x=cells[x].map(word), y=cells["value"], error_y={"symmetric": False, **reach}, marker_color=COLORS[0],
         width=0.5, customdata=cells[["trials", "failed"]],
         hovertemplate="%{y:.3g}, %{customdata[0]} trials, %{customdata[1]} failed<extra></extra>",
     )  # fmt: skip

@@ -30,7 +30,7 @@ CONFIDENCE = 0.95
 
 def schema(experiment: Experiment) -> pa.Schema:
     """The columns of every table of an experiment and their types."""
-    types = {"int": pa.int64(), "float": pa.float64(), "choice": pa.string(), "text": pa.string()}
+    types = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "choice": pa.string(), "text": pa.string()}
     fields = [(name, types[d.kind]) for name, d in experiment.params.declared().items()]
     fields += [("seed", pa.int64()), ("trial", pa.int64())]
     kinds = {"event": pa.bool_(), "measure": pa.float64()}
@@ -44,11 +44,13 @@ def arrow(rows: Sequence[dict[str, Any]], experiment: Experiment) -> pa.Table:
 
 
 def frame(table: pa.Table) -> pd.DataFrame:
-    """As a DataFrame; events and optional whole numbers stay nullable."""
+    """As a DataFrame; events and optional whole numbers stay nullable, parameters that are true or false are not."""
     nullable = {pa.bool_(): pd.BooleanDtype(), pa.int64(): pd.Int64Dtype()}
     data = table.to_pandas(types_mapper=nullable.get)
     whole = [c for c in data if data[c].dtype == "Int64" and data[c].notna().all()]
-    return data.astype(dict.fromkeys(whole, "int64"))
+    parameters = list(data)[: list(data).index("trial")] if "trial" in data else []
+    flags = [c for c in parameters if data[c].dtype == "boolean" and data[c].notna().all()]
+    return data.astype(dict.fromkeys(whole, "int64") | dict.fromkeys(flags, "bool"))
 
 
 def load(path: str | Path) -> pd.DataFrame:

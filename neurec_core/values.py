@@ -40,6 +40,11 @@ def wholes(name: str, meaning: str, got: Any) -> tuple[int, ...]:
     return tuple(value for value in values if value is not None)
 
 
+def word(value: Any) -> str:
+    """A value as the command line writes it: none, true and false without a capital."""
+    return str(value).lower() if value is None or isinstance(value, bool | np.bool) else str(value)
+
+
 def location(name: str, meaning: str, got: Any) -> Path:
     """A path of a file or folder; ``~`` stands for the home folder, as in ``--out=~/runs``.
 

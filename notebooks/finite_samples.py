@@ -98,7 +98,7 @@ print(f"samples in the pieces, from the left: {held.tolist()}")
 # together and the function stays. Conversely the affine part of a function may cost up to two neurons more.
 
 # %%
-planted = {"m": 5, "pairs": 1, "relation": "planted", "bias": "without"}
+planted = {"m": 5, "pairs": 1, "relation": "planted", "bias": False}
 rows, a, _ = paper.IRREDUCIBILITY.sample(
     paper.IRREDUCIBILITY.params(**planted), Draws(seed, [0])
 ).teacher
@@ -116,7 +116,7 @@ assert four.m == 4
 # After the turn, two neurons are active on the same side of one hyperplane and are merged. Three opposite pairs, without any relation, are always one neuron too many:
 
 # %%
-pairs = {"m": 6, "pairs": 3, "bias": "without"}
+pairs = {"m": 6, "pairs": 3, "bias": False}
 rows, a, _ = paper.IRREDUCIBILITY.sample(
     paper.IRREDUCIBILITY.params(**pairs), Draws(seed, [0])
 ).teacher
@@ -225,7 +225,7 @@ irr = load(published(paper.IRREDUCIBILITY))
 solved = irr[irr["width"].notna()]
 generic = solved[(solved["relation"] == "generic") & (solved["flat"] == 0)]
 generic = generic[(generic["m"] == 12) & (generic["copies"] == 0)]
-with_bias = generic[generic["bias"] == "with"]
+with_bias = generic[generic["bias"]]
 least = with_bias.pivot_table(index="d", columns="pairs", values="width")
 assert (least[[0, 1]] == 12).all(axis=None)
 assert least[2].tolist() == [11, 12, 12, 12]
@@ -237,7 +237,7 @@ least.astype(int)
 # all of the affine part.
 
 # %%
-without = generic[generic["bias"] == "without"]
+without = generic[~generic["bias"]]
 widths = without.pivot_table(index="d", columns="pairs", values="width")
 assert (widths.loc[1] == widths.loc[3]).all()
 both = solved[solved["enumerated"].notna()]
@@ -305,7 +305,7 @@ open_share.round(2)
 
 # %%
 shown = line[(line["placement"] == "pieces") & (line["arithmetic"] == "float")]
-shown = shown[(shown["bias"] == "with") & shown["m"].isin([1, 2, 4, 6])]
+shown = shown[shown["bias"] & shown["m"].isin([1, 2, 4, 6])]
 off = shown["error"].fillna(shown["rival"]).clip(lower=1e-17)
 fig = plots.curves(shown.assign(error=off), relu, "points", "error", "m")
 fig.update_layout(title_text="Error of the networks found that fit the samples")
@@ -524,7 +524,7 @@ zeros
 still = {
     "shift": [-1.5, -1.2, -0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9, 1.2, 1.5],
     "moved": [1, 2, 3],
-    "bias": ["with", "without"],
+    "bias": [True, False],
 }
 sliders = {"m": [4], "points": [10], "placement": ["pieces"]}
 explore(INSTANCE, view.samples, {**still, **sliders}, seed=seed)
@@ -585,8 +585,8 @@ checks |= {
     ),
     "[D] 13 samples": line_of(
         "not enough",
-        f"a rival for {open_share.loc[('with', 6), 1]:.0%}",
-        open_share.loc[("with", 6), 1] > 0,
+        f"a rival for {open_share.loc[(True, 6), 1]:.0%}",
+        open_share.loc[(True, 6), 1] > 0,
     ),
     "[D] d = 3, m = 4, 90 samples": line_of(
         "4 hyperplanes", f"{nine['consistent'].max():.0f}", nine["recovered"].all()

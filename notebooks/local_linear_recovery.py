@@ -169,8 +169,8 @@ ranks = load(published(paper.RANKS))
 line = ranks[(ranks["inputs"] == "line") & (ranks["target"] == "paper")]
 plain = line[(line["nulled"] == 0) & (line["embedding"] == "null")]
 biases = (
-    plain["hidden_bias"].eq("with").map({True: "hidden", False: "no"})
-    + plain["output_bias"].eq("with").map({True: " + output", False: ""})
+    plain["hidden_bias"].map({True: "hidden", False: "no"})
+    + plain["output_bias"].map({True: " + output", False: ""})
     + " bias"
 )
 by_width = plain.assign(biases=biases).pivot_table(
@@ -184,16 +184,16 @@ by_width.astype(int)
 # position. Where the formulas fail (without a bias of the output):
 
 # %%
-bare = ranks[ranks["output_bias"] == "without"]
+bare = ranks[~ranks["output_bias"]]
 fails = bare[~bare["agrees"].astype(bool)]
 where = ["hidden_bias", "target", "embedding", "architecture", "factor"]
 failures = fails.groupby(where)[["rank", "formula"]].first().astype(int)
 shifted = failures.xs(("shifted", "null"), level=["target", "embedding"])
-by_bias = {b: shifted.loc[b].sort_values("rank") for b in ("without", "with")}
-assert by_bias["without"]["rank"].unique().tolist() == [9, 18, 30]
-assert by_bias["without"]["formula"].unique().tolist() == [12, 24, 48]
-assert by_bias["with"]["rank"].unique().tolist() == [11, 23, 35]
-assert by_bias["with"]["formula"].unique().tolist() == [14, 32, 56]
+by_bias = {b: shifted.loc[b].sort_values("rank") for b in (False, True)}
+assert by_bias[False]["rank"].unique().tolist() == [9, 18, 30]
+assert by_bias[False]["formula"].unique().tolist() == [12, 24, 48]
+assert by_bias[True]["rank"].unique().tolist() == [11, 23, 35]
+assert by_bias[True]["formula"].unique().tolist() == [14, 32, 56]
 failures
 
 # %% [markdown]
@@ -205,9 +205,9 @@ failures
 
 # %%
 nulled = ranks[(ranks["nulled"] > 0) | (ranks["target"] == "paper")]
-one_kernel = nulled[(nulled["k"] == 1) & (nulled["hidden_bias"] == "with")]
+one_kernel = nulled[(nulled["k"] == 1) & nulled["hidden_bias"]]
 one_kernel = one_kernel[
-    (one_kernel["output_bias"] == "without")
+    ~one_kernel["output_bias"]
     & (one_kernel["embedding"] == "null")
     & (one_kernel["inputs"] == "line")
     & (one_kernel["d"] == 5)
@@ -238,9 +238,7 @@ assert not changed.any()
 
 # %%
 linear = load(published(paper.LINEARIZED_RECOVERY))
-tangent = linear[
-    (linear["output_bias"] == "without") & (linear["embedding"] != "unequal")
-]
+tangent = linear[~linear["output_bias"] & (linear["embedding"] != "unequal")]
 same = linear["recovered"].astype(bool) == linear["determined"].astype(bool)
 assert same.all()
 plots.phase_diagram(
@@ -258,9 +256,7 @@ plots.phase_diagram(
 
 # %%
 runs_table = load(table or published(sampling))
-descent = runs_table[
-    (runs_table["polish"] == "without") & (runs_table["step"] == 0.2)
-]
+descent = runs_table[~runs_table["polish"] & (runs_table["step"] == 0.2)]
 heat_map(descent)
 
 # %% [markdown]
@@ -302,7 +298,7 @@ onset
 # Some of the widest would still need more than its 300 iterations:
 
 # %%
-polished = runs_table[runs_table["polish"] == "with"]
+polished = runs_table[runs_table["polish"]]
 cell = ["architecture", "factor", "n", "trial"]
 both = descent.merge(polished, on=cell, suffixes=("", "_finish"))
 counts = (
@@ -541,10 +537,10 @@ def levels(bias, column):
 checks = {
     "ranks, hidden biases: ws, ns, fc": ranks_line,
     "ranks of shifted kernels, no biases": line_of(
-        levels("without", "formula"), levels("without", "rank"), False
+        levels(False, "formula"), levels(False, "rank"), False
     ),
     "the same, equal hidden biases": line_of(
-        levels("with", "formula"), levels("with", "rank"), False
+        levels(True, "formula"), levels(True, "rank"), False
     ),
 }
 
@@ -606,7 +602,7 @@ pd.concat([pd.DataFrame(checks, index=columns).T, onsets])
 # %%
 narrow_fc = runs_table[
     (runs_table["factor"] == 1)
-    & (runs_table["polish"] == "without")
+    & ~runs_table["polish"]
     & (runs_table["architecture"] == "fc")
     & runs_table["n"].between(21, 45)
 ]

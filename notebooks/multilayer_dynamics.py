@@ -268,9 +268,9 @@ summary["diverged"] = turned["status"].apply(
 summary.dropna(how="all")
 
 # %%
-plain = knobs.query("batch_norm == 'without' and normalize == 'without'")
+plain = knobs.query("batch_norm == 'without' and not normalize")
 plain = plain.query("node_multi == 5 and outputs == 100 and optimizer == 'sgd'")
-plain = plain.query("fresh == 'without' and momentum == 0")
+plain = plain.query("not fresh and momentum == 0")
 cells = plain.groupby(["data_std", "rate"])[lowest_up].mean()
 small_points, large = cells.loc[(1.0, "4")], cells.loc[(10.0, "0.05")]
 assert cells.loc[(1.0, "0.05"), "live_1"] < 0.7 < 0.99 < large["live_1"]
@@ -292,15 +292,15 @@ cells.loc[[(1.0, r) for r in ("0.05", "0.5", "1.5", "4")] + [(10.0, "0.05")]].ro
 # %%
 usual = plain[plain["data_std"] == 10].groupby("rate")["live_2"].mean()
 kinds = knobs.query("node_multi == 5 and rate == '0.05' and data_std == 10")
-kinds = kinds.query("outputs == 100 and affine == 'without' and fresh == 'without'")
+kinds = kinds.query("outputs == 100 and not affine and not fresh")
 cost = kinds.groupby(["batch_norm", "normalize"])["live_2"].mean()
 blown = knobs.query("rate == '0.5' and status == 'the iterates diverged'")
 assert usual["0.5"] < usual["0.05"] < usual["0.2"]
 assert len(blown)
-ways = ["after", "before", "without"], ["without", "without", "with"]
+ways = ["after", "before", "without"], [False, False, True]
 slower = cost.loc[list(zip(*ways, strict=True))]
 assert np.allclose(slower, [0.78, 0.79, 0.75], atol=0.005)
-assert np.isclose(cost["without", "without"], 0.91, atol=0.005)
+assert np.isclose(cost["without", False], 0.91, atol=0.005)
 print(usual.round(3).to_string())
 cost.round(3).to_frame("second layer")
 
@@ -453,7 +453,7 @@ pd.DataFrame(checks, index=["claimed", "measured", "agrees"]).T
 # | `--teacher_bn` | a norm that was never trained: nearly nothing | not offered |
 # | `--load_teacher` | no checkpoint is published, no script makes one | not offered |
 # | `--num_iter`, `--init_multi`, `--teacher_scale`, `student_scale_down` | no effect | not offered |
-# | `--normalize` | after every step (the help says epoch), neuron by neuron | `normalize="with"`, at once |
+# | `--normalize` | after every step (the help says epoch), neuron by neuron | `normalize=True`, at once |
 # | `--eval_batchsize`, `--stats_w` | | `looked_at`; the column `moved` (lowest layer) |
 # | `--stats_grad_norm` | gradients' norms, logged | not logged |
 # | `--use_gd`, `--init_std`, `--ks` | | `inputs="fixed"`, `noise`, `widths` |

@@ -10,9 +10,10 @@ import subprocess
 import sys
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from neurec_core import __version__, papers, tables
+from neurec_core import __version__, files, papers, tables
 from neurec_core.__main__ import main
 from neurec_core.cli import runs
 from neurec_core.experiment import Experiment, Grid
@@ -20,6 +21,7 @@ from neurec_core.params import BadInput
 
 NAME = "convex_recovery.skip_recovery"
 NOISY = "convex_recovery.skip_distance"
+SWEPT = "local_linear_recovery.sample_sweep"
 INF, NAN = float("inf"), float("nan")
 POINT = ["--n", "12", "--d", "3"]
 
@@ -196,6 +198,12 @@ BAD = [
     (["run", "convex_recovery"], f"convex_recovery is a paper: name one of its experiments, {NAME}, "),
     (["list", "convex"], "unknown paper 'convex': did you mean convex_recovery?"),
     (["show", "convex"], "unknown experiment 'convex'"),
+    (
+        ["run", SWEPT, "--polish", "with"],
+        "polish (a finish by Levenberg and Marquardt) must be true or false, got 'with'",
+    ),
+    (["sweep", SWEPT, "--over", "polish=true,maybe", "--out", "x"], "must be true or false, got 'maybe'"),
+    (["sweep", SWEPT, "--over", "polish=true", "--polish", "no", "--out", "x"], "polish is both fixed (--polish no)"),
     (["publish", "convex", "--out", "x"], "unknown paper 'convex': did you mean convex_recovery?"),
     (["publish", "convex_recovery.skip", "--out", "x"], f"did you mean {NAME}?"),
     (["publish"], "--out (a folder for each experiment is kept there; resumes) is required"),
@@ -296,6 +304,31 @@ def test_publish_takes_papers_and_experiments_each_once():
     assert set(found) == {NAME, *(e.name for e in papers.paper("relu_zonotopes").EXPERIMENTS)}
     assert len(found) == len(set(found))
     assert [experiment.name for experiment in runs.named(())] == list(papers.experiments())
+
+
+def test_a_choice_of_two_is_true_or_false(neurec, tmp_path):
+    status, out, _ = neurec("show", SWEPT)
+    assert status == 0
+    assert re.search(r"polish +a finish by Levenberg and Marquardt\n +true or false; default false\n", out)
+    words = ["--over", "polish=true,off", "--n", 5, "--steps", 50, "--trials", 1, "--jobs", 1, "--out", tmp_path / "s"]
+    assert neurec("sweep", SWEPT, *words)[0] == 0
+    assert neurec("plot", tmp_path / "s", "--where", "polish=yes", "--html", tmp_path / "f.html")[0] == 0
+    status, _, err = neurec("plot", tmp_path / "s", "--where", "polish=maybe", "--html", tmp_path / "f.html")
+    assert (status, "must be true or false, got 'maybe'" in err) == (2, True)
+    assert neurec("export", tmp_path / "s", tmp_path / "t.csv")[0] == 0
+    assert sorted(pd.read_csv(tmp_path / "t.csv")["polish"]) == [False, True]
+    status, out, _ = neurec("run", SWEPT, "--steps", 5, "--polish", "on", "--trials", 1, "--json")
+    assert json.loads(out)["polish"] is True
+
+
+def test_a_table_of_words_where_there_are_booleans_now_is_refused(neurec, tmp_path):
+    table = tables.load(tables.published(papers.experiment(SWEPT))).head(4)
+    old = pa.Table.from_pandas(table.assign(polish="without"), preserve_index=False)
+    (tmp_path / "old.parquet").write_bytes(files.packed(old, table.attrs))
+    status, _, err = neurec("export", tmp_path / "old.parquet", tmp_path / "t.csv")
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert "polish (a finish by Levenberg and Marquardt) must be true or false in" in err
+    assert "which holds without: compute it again" in err
 
 
 KEPT = [word for kept in ("design=gaussian,cubic", "plant=random", "program=relaxed") for word in ("--where", kept)]

@@ -43,6 +43,7 @@ def test_it_declares_the_presets_that_everything_relies_on(experiment):
 def test_parameters_are_described(experiment):
     for name, d in experiment.params.declared().items():
         assert d.label != name, f"{name} says what it means"
+        assert not {"with", "without", "yes", "no", "true", "false"} >= set(d.choices) > set(), f"{name} is a boolean"
         if d.slider:
             low, high, step = d.slider
             assert step > 0

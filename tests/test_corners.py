@@ -51,6 +51,8 @@ def corners(experiment: Experiment, d: Declaration) -> list[object]:
     """The corners of one parameter's range."""
     if d.kind == "choice":
         return [choice for choice in d.choices if choice not in STORED]
+    if d.kind == "bool":
+        return [False, True]
     if d.kind == "text":
         return list(TEXTS[d.name])
     low, high, none = d.low, d.high, [None] * d.optional

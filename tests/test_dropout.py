@@ -169,7 +169,7 @@ def test_it_starts_where_torch_does():
         low, high = theirs.min().item(), theirs.max().item()
         assert [ours.min(), ours.max(), ours.std()] == pytest.approx([low, high, theirs.std().item()], rel=0.03)
     assert abs(net.c[0]) <= 20_000**-0.5
-    assert paper.start(Dropout(m=5, output_bias="without"), Draws(0, [0])).c == 0
+    assert paper.start(Dropout(m=5, output_bias=False), Draws(0, [0])).c == 0
 
 
 def test_the_target_is_its_neurons_and_they_are_three_directions():

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 import pytest
 from calls import count, die, echo, fail, threads, unreadable, wait_for
 from plotly.basedatatypes import BasePlotlyType
-from toys import TOY, WALK
+from toys import FLIP, TOY, WALK
 
 from neurec_core import background, explore
 from neurec_core.background import Cancelled, Latest, Worker
@@ -603,6 +603,11 @@ def test_a_cube_falls_back_to_its_first_figure(monkeypatch):
     assert bundle[explore.PLOTLY]["data"] == bundle[explore.CUBE]["figure"]["data"]
     assert bundle[explore.PLOTLY]["config"]["showSendToCloud"] is False
     json.dumps(bundle)
+
+
+def test_what_is_true_or_false_is_a_box_to_check():
+    box = explore.control(FLIP.params.declared()["tails"], True)
+    assert (type(box).__name__, box.value, box.description) == ("Checkbox", True, "whether tails count tails")
 
 
 def test_a_slider_may_multiply():

@@ -29,7 +29,7 @@ def planted(**values) -> tuple[list[Network], bool]:
     params = IRREDUCIBILITY.params(**values)
     rows, a, c = IRREDUCIBILITY.sample(params, Draws(0, TRIALS)).teacher
     nets = [Network(r[:, :-1], r[:, -1], outer, float(const)) for r, outer, const in zip(rows, a, c, strict=True)]
-    return nets, params.bias == "with"
+    return nets, params.bias
 
 
 def refit_width(net: Network, bias: bool) -> int:
@@ -64,7 +64,7 @@ def refit_width(net: Network, bias: bool) -> int:
 # -------------------------------------------------------------------------------------------------- irreducibility
 
 
-@pytest.mark.parametrize("bias", ["with", "without"])
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("d", [1, 2, 3])
 @pytest.mark.parametrize(
     "kind",
@@ -93,7 +93,7 @@ def test_least_width_is_that_of_a_refit_with_fewer_neurons(kind, d, bias):
 
 
 def test_flipping_a_subset_that_sums_to_zero_changes_nothing():
-    (net, *_), _ = planted(m=6, pairs=1, relation="planted", bias="without")
+    (net, *_), _ = planted(m=6, pairs=1, relation="planted", bias=False)
     chosen = np.array([True, False, True, True, False, False])  # one of the pair, two single ones
     assert np.abs((net.a[:, None] * np.column_stack([net.W, net.b]))[chosen].sum(axis=0)).max() < 1e-14
     side = np.where(chosen, -1.0, 1.0)
@@ -105,13 +105,13 @@ def test_flipping_a_subset_that_sums_to_zero_changes_nothing():
     assert np.abs(net(X) - other(X)).max() > 0.1, "any subset would not do"
 
 
-@pytest.mark.parametrize("bias", ["with", "without"])
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("d", [1, 2, 3])
 @pytest.mark.parametrize("kind", [{"pairs": 1}, {"pairs": 2}, {"pairs": 1, "relation": "planted"}], ids=str)
 def test_least_width_does_not_hang_on_the_origin_or_the_unit(kind, d, bias):
     nets, own = planted(d=d, m=6, bias=bias, **kind)
     # Without an output bias offsets are compared, too, and lose digits far away; slopes never do.
-    for place in (1e3, 1e5) if bias == "without" else (1e5, 1e7, 1e9):
+    for place in (1e3, 1e5) if not bias else (1e5, 1e7, 1e9):
         for net in nets:
             far = net._replace(b=net.b - net.W @ np.full(d, place))
             found = irreducibility.reduce(far, bias=own)
@@ -172,14 +172,14 @@ def test_a_small_kink_beside_a_large_one_is_a_kink():
 
 
 def test_three_pairs_are_five_neurons_and_one_pair_with_a_relation_four():
-    nets, _ = planted(m=6, pairs=3, bias="without")
+    nets, _ = planted(m=6, pairs=3, bias=False)
     assert [irreducibility.reduce(net, bias=False).network.m for net in nets] == [5] * len(TRIALS)
-    nets, _ = planted(m=5, pairs=1, relation="planted", bias="without")
+    nets, _ = planted(m=5, pairs=1, relation="planted", bias=False)
     assert [irreducibility.reduce(net, bias=False).network.m for net in nets] == [4] * len(TRIALS)
 
 
 def test_two_pairs_on_a_line_are_reducible_only_with_an_output_bias():
-    for bias, least in (("with", 5), ("without", 6)):
+    for bias, least in ((True, 5), (False, 6)):
         nets, own = planted(d=1, m=6, pairs=2, bias=bias)
         assert {irreducibility.reduce(net, bias=own).network.m for net in nets} == {least}
 
@@ -264,7 +264,7 @@ def test_the_two_networks_differ_on_the_share_of_fresh_points_that_symmetry_give
 # -------------------------------------------------------------------------------------------- recovery on a line
 
 
-@pytest.mark.parametrize("bias", ["with", "without"])
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("m", [1, 2, 4, 6, 9])
 def test_two_samples_in_each_piece_give_the_network_back(m, bias):
     rows = RELU.rows(RELU.params(m=m, points=2 * (m + 1), bias=bias), 0, range(10))
@@ -277,12 +277,12 @@ def test_two_samples_in_each_piece_give_the_network_back(m, bias):
     assert not any(row["recovered"] for row in fewer)
 
 
-@pytest.mark.parametrize("bias", ["with", "without"])
+@pytest.mark.parametrize("bias", [True, False])
 def test_fractions_give_the_network_back_exactly(bias):
     rows = RELU.rows(RELU.params(m=6, points=14, bias=bias, arithmetic="rational"), 0, range(10))
     assert {row["error"] for row in rows} == {0.0}
     assert all(row["recovered"] for row in rows)
-    for net in teachers.relu_on_line(Draws(0, TRIALS), 6, 0, bias == "with"):
+    for net in teachers.relu_on_line(Draws(0, TRIALS), 6, 0, bias):
         exact = line.in_fractions(net)
         kinks = sorted(-b / w for w, b, _ in exact.neurons)
         x = [Fraction(round(p * 4096), 4096) for p in line.sample_points(np.array(kinks, float), [2] * 7)]
@@ -295,7 +295,7 @@ def test_fractions_give_the_network_back_exactly(bias):
 def test_functions_with_opposite_pairs_are_given_back_from_two_more_samples_a_piece():
     for pairs, enough in ((1, 4), (2, 6)):
         kinks = 5 - pairs
-        params = RELU.params(m=5, pairs=pairs, bias="without", points=enough * (kinks + 1))
+        params = RELU.params(m=5, pairs=pairs, bias=False, points=enough * (kinks + 1))
         assert all(row["recovered"] for row in RELU.rows(params, 0, range(10)))
         fewer = RELU.rows(params.with_(points=params.points - 1), 0, range(10))
         assert {row["status"] for row in fewer} == {Status.UNSEEN}
@@ -374,7 +374,7 @@ def test_a_large_output_bias_hides_no_kink(c):
 # ---------------------------------------------------------------------------------------------- recovery in space
 
 
-@pytest.mark.parametrize("bias", ["with", "without"])
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("d", "m"), [(2, 3), (2, 7), (3, 4), (4, 3)])
 def test_counted_lines_and_samples_give_the_network_back(d, m, bias):
     lines = m * (d - 1) + 1
@@ -460,7 +460,7 @@ def test_zeros_are_no_more_than_sign_changes_of_the_coefficients(seed, m, apart)
     assert analytic.sign_changes(difference) <= allowed <= 4**m - 1
 
 
-@pytest.mark.parametrize("bias", ["with", "without"])
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
 @pytest.mark.parametrize("m", [1, 2])
 def test_all_fits_of_enough_points_are_the_teacher(m, activation, bias):
@@ -469,7 +469,7 @@ def test_all_fits_of_enough_points_are_the_teacher(m, activation, bias):
     assert all(row["recovered"] for row in rows)
     assert not any(row["left_open"] for row in rows)
     assert max(row["apart"] for row in rows) < 1e-8
-    open_rows = ANALYTIC.rows(params.with_(points=3 * m - (bias == "without")), 0, range(3))
+    open_rows = ANALYTIC.rows(params.with_(points=3 * m - (not bias)), 0, range(3))
     assert all(row["left_open"] for row in open_rows), "one point fewer than parameters"
 
 

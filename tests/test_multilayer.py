@@ -35,13 +35,13 @@ def test_teachers_are_normalized_neuron_by_neuron():
     for W, b in wise.layers:
         assert np.allclose(np.linalg.norm(W, axis=1), 1, atol=1e-4)  # up to the published 1e-5 over a norm
         assert np.abs(b).max() > 0.01
-    bare = students.teacher(small(biases="without"), Draws(0, [0, 1]))
+    bare = students.teacher(small(biases=False), Draws(0, [0, 1]))
     assert not any(layer.b.any() for layer in bare.layers)
     assert np.array_equal(bare.layers[0].W, wise.layers[0].W)
 
 
 def test_standardized_outputs_have_mean_zero_and_variance_one():
-    params = small(standardized="with", looked_at=4000)
+    params = small(standardized=True, looked_at=4000)
     y = RECONSTRUCTION.sample(params, Draws(0, [0, 1])).y
     # The scale comes from as many other points; ReLU outputs have heavier tails than normal ones.
     assert np.abs(y.mean(axis=1)).max() < 0.1
@@ -61,17 +61,17 @@ def test_pairs_are_own_or_shared():
 
 
 def test_students_without_biases_get_none():
-    params = small(biases="without")
+    params = small(biases=False)
     draws = Draws(0, [0])
     end = RECONSTRUCTION.solve(params, RECONSTRUCTION.sample(params, draws), draws).value[1]
     assert not any(layer.b.any() for layer in end.layers)
 
 
 def test_new_points_come_in_every_epoch():
-    rows = {fresh: RECONSTRUCTION.rows(small(fresh=fresh), 0, [0])[0] for fresh in ("with", "without")}
-    first = {fresh: RECONSTRUCTION.rows(small(fresh=fresh, epochs=0), 0, [0])[0] for fresh in ("with", "without")}
-    assert rows["with"]["error"] != rows["without"]["error"]
-    assert first["with"]["error"] == first["without"]["error"]
+    rows = {fresh: RECONSTRUCTION.rows(small(fresh=fresh), 0, [0])[0] for fresh in (True, False)}
+    first = {fresh: RECONSTRUCTION.rows(small(fresh=fresh, epochs=0), 0, [0])[0] for fresh in (True, False)}
+    assert rows[True]["error"] != rows[False]["error"]
+    assert first[True]["error"] == first[False]["error"]
 
 
 def test_measures_are_those_of_plain_loops():
@@ -154,9 +154,9 @@ def test_words_that_mean_nothing_are_refused(experiment, changes, message):
 
 # What each parameter may be changed to, and what must then be different: all of them mean something.
 CHANGES = {
-    "d": 6, "widths": "4-3", "outputs": 5, "node_multi": 3, "teacher": "default", "values": "nine", "biases": "without",
-    "tuned": "with", "decay": 1.0, "standardized": "with", "data": "uniform", "data_std": 3.0, "points": 140,
-    "fresh": "with", "slope": 0.1, "batch_norm": "after", "normalize": "with", "loss": "cross_entropy",
+    "d": 6, "widths": "4-3", "outputs": 5, "node_multi": 3, "teacher": "default", "values": "nine", "biases": False,
+    "tuned": True, "decay": 1.0, "standardized": True, "data": "uniform", "data_std": 3.0, "points": 140,
+    "fresh": True, "slope": 0.1, "batch_norm": "after", "normalize": True, "loss": "cross_entropy",
     "optimizer": "adam", "rate": "0:0.005,1:0.001", "momentum": 0.5, "weight_decay": 0.1, "batch": 32, "epochs": 1,
     "looked_at": 140, "dtype": "float32",
 }  # fmt: skip
@@ -171,7 +171,7 @@ def test_every_parameter_has_an_effect():
         changed = RECONSTRUCTION.rows(RECONSTRUCTION.params(**{**base, name: value}), 0, [1])[0]
         assert changed["status"] == Status.SOLVED, (name, changed["detail"])
         assert changed["error"] != usual["error"], name
-    normed = [{**base, "batch_norm": "before", "affine": affine, "weight_decay": 0.1} for affine in ("with", "without")]
+    normed = [{**base, "batch_norm": "before", "affine": affine, "weight_decay": 0.1} for affine in (True, False)]
     rows = [RECONSTRUCTION.rows(RECONSTRUCTION.params(**some), 0, [1])[0]["error"] for some in normed]
     assert rows[0] != rows[1]
 
@@ -200,15 +200,15 @@ def test_a_teachers_strength_may_decay_with_the_input_of_a_layer():
     ("changes", "message"),
     [
         ({"optimizer": "adam", "momentum": 0.9}, r"momentum \(of sgd\) must be 0 with adam, got 0.9"),
-        ({"affine": "with"}, "affine .* must be without where there is no batch norm"),
+        ({"affine": True}, "affine .* must be false where there is no batch norm"),
         ({"batch_norm": "after", "points": 129}, r"points \(training points\) must not leave a batch of one"),
-        ({"data": "mnist", "fresh": "with"}, "fresh .* must be without for stored images"),
+        ({"data": "mnist", "fresh": True}, "fresh .* must be false for stored images"),
         ({"loss": "cross_entropy", "outputs": 1, "widths": "9"}, "outputs .* must be at least 2 for cross entropy"),
         (
             {"widths": "1", "d": 5},
             r"neurons \(of a separated layer\) must be at most 4 with 1 inputs and 5 values, got 6",
         ),
-        ({"network": "convolutional", "tuned": "with"}, "tuned .* must be without for convolutional"),
+        ({"network": "convolutional", "tuned": True}, "tuned .* must be false for convolutional"),
     ],
 )
 def test_what_would_be_left_aside_is_refused(changes, message):
@@ -374,7 +374,7 @@ def test_the_step_size_may_be_halved():
 
 
 @pytest.mark.parametrize("changes", [{"method": "gd"}, {"slope": 1.0}, {"trained": "output"}, {"trained": "hidden"},
-                                     {"data": "boundaries"}, {"fresh": "with"}, {"biases": "without"}])  # fmt: skip
+                                     {"data": "boundaries"}, {"fresh": True}, {"biases": False}])  # fmt: skip
 def test_every_switch_trains(changes):
     params = two(**changes, rate=0.05)
     draws = Draws(0, [0, 1])
@@ -383,7 +383,7 @@ def test_every_switch_trains(changes):
     learns = {"output": [False, True], "hidden": [True, False]}.get(params.trained, [True, True])
     for before, after, learning in zip(start.layers, end.layers, learns, strict=True):
         assert np.array_equal(before.W, after.W) != learning
-        assert np.array_equal(before.b, after.b) != (learning and params.biases == "with")
+        assert np.array_equal(before.b, after.b) != (learning and params.biases)
     losses = [((states(net, problem.X, params_form(params))[-1] - problem.y) ** 2).mean() for net in (start, end)]
     assert losses[1] < losses[0]
 
@@ -453,7 +453,7 @@ def test_the_explorer_goes_on_beside_a_student_that_diverges():
 def test_points_ten_times_as_large_are_steps_a_hundred_times_as_large():
     """Without biases outputs are proportional to the points' size s, and gradients to s^2."""
     runs = [
-        RECONSTRUCTION.run(small(biases="without", epochs=4, data_std=s, rate=h), Draws(0, [0, 1]))
+        RECONSTRUCTION.run(small(biases=False, epochs=4, data_std=s, rate=h), Draws(0, [0, 1]))
         for s, h in ((10.0, "0.05"), (1.0, "5"))
     ]
     (start, large), (same, unit) = (solution.value for _, solution, _ in runs)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from toys import Toy
+from toys import Flip, Toy
 
 from neurec_core.params import BadInput, received, unknown
 from neurec_papers.convex_recovery.skip import SkipDistance
@@ -36,6 +37,24 @@ def test_bad_values_are_refused_in_one_line(values, message):
 def test_words_are_read_as_the_command_line_writes_them():
     params = SkipDistance(n="12", sigma="1e-1", patterns="none", solver="scs")
     assert (params.n, params.sigma, params.patterns, params.solver) == (12, 0.1, None, "SCS")
+
+
+@pytest.mark.parametrize("given", [True, np.True_, "true", "TRUE", "yes", "On"])
+def test_what_is_true_or_false_is_read_from_words(given):
+    assert Flip(tails=given).tails is True
+
+
+@pytest.mark.parametrize("given", [False, np.False_, "false", "No", "off"])
+def test_what_is_false_is_read_from_words(given):
+    assert Flip(tails=given).tails is False
+
+
+@pytest.mark.parametrize("given", ["maybe", "with", "without", "", "1", 1, 0, 1.0, "t", "n", "none", None, [True], 2])
+def test_nothing_else_is_true_or_false(given):
+    with pytest.raises(BadInput, match=r"^tails \(whether tails count\) must be true or false, got "):
+        Flip(tails=given)
+    declared = Flip.declared()["tails"]
+    assert (declared.kind, declared.allowed, declared.default) == ("bool", "true or false", False)
 
 
 def test_names_take_dashes_or_underscores():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from toys import TOY
+from toys import FLIP, TOY
 
 from neurec_core import plots, tables
 from neurec_core.experiment import Column, Experiment, Grid, Guide
@@ -37,6 +37,18 @@ def test_two_numbers_make_a_phase_diagram():
     assert np.allclose(measured.x, points["threshold"])
     assert np.allclose(measured.error_x.array, points["high"] - points["threshold"], equal_nan=True)
     assert titles(fig) == ["tenths x", "another number y"]
+
+
+def test_what_is_true_or_false_makes_lines_panels_and_bars():
+    data = sweep(FLIP, Grid({"x": [3, 5], "y": [1, 2], "tails": [True, False]}, trials=4), progress=False)
+    names = ["tails = false", "tails = true"]
+    assert [title.text for title in plots.plot(data, FLIP).layout.annotations] == names
+    lines = plots.plot(data[data["y"] == 1], FLIP)
+    assert [trace.name for trace in lines.data if trace.showlegend] == names
+    fig = plots.plot(data[(data["y"] == 1) & (data["x"] == 3)], FLIP)
+    assert list(fig.data[0].x) == ["false", "true"]
+    assert sum(fig.data[0].y) == 1, "heads and tails"
+    assert titles(fig)[0] == "whether tails count tails"
 
 
 def test_panels_stand_one_above_the_other_on_a_phone():

@@ -23,7 +23,7 @@ from smallnets.nets.deep_nets import deep
 from smallnets.nets.ranks import leakage, tangent_rank
 from smallnets.nets.tanh_nets import Neurons, architecture, jacobian, neurons, placed
 
-SWITCH = ["without", "with"]
+SWITCH = [False, True]
 TRIALS = range(2)
 
 
@@ -47,7 +47,7 @@ TABLE = {"ws": (6, 7, 8), "ns": (12, 15, 16), "fc": (18, 21, 22)}
 @pytest.mark.parametrize("factor", [1, 3, 10, 34, 100])
 @pytest.mark.parametrize("name", TABLE)
 def test_ranks_of_the_papers_experiment_do_not_depend_on_the_width(name, factor, embedding):
-    biases = [("without", "without"), ("with", "without"), ("with", "with")]
+    biases = [(False, False), (True, False), (True, True)]
     given = {"architecture": name, "factor": factor, "embedding": embedding, "trials": [0]}
     assert tuple(rank_of(hidden_bias=h, output_bias=o, **given) for h, o in biases) == TABLE[name]
 
@@ -99,7 +99,7 @@ def test_random_targets_have_the_rank_of_the_closed_form(name, d, s, k, factor, 
 
 @pytest.mark.parametrize(("name", "shifted", "random"), [("ws", 9, 12), ("ns", 18, 24), ("fc", 30, 48)])
 def test_kernels_that_are_shifts_of_one_another_have_a_lower_rank(name, shifted, random):
-    given = {"architecture": name, "s": 2, "k": 2, "hidden_bias": "without"}
+    given = {"architecture": name, "s": 2, "k": 2, "hidden_bias": False}
     for factor in (1, 3):
         assert rank_of(target="shifted", factor=factor, **given) == shifted
         assert rank_of(target="random", factor=factor, **given) == random
@@ -169,9 +169,9 @@ def test_shifted_kernels_lower_the_rank_unless_their_biases_differ(name, none, e
     assert exact_rank(name, SHIFTS, ["b", "c"], 5) == different
     assert exact_rank(name, [(1, 2), (3, 1)], ["b", "b"], 5) == different, "kernels that are no shifts"
     given = {"architecture": name, "s": 2, "k": 2, "target": "shifted"}
-    assert rank_of(hidden_bias="with", **given) == equal
-    assert rank_of(hidden_bias="without", **given) == none
-    assert Ranks(hidden_bias="with", **given).formula == different
+    assert rank_of(hidden_bias=True, **given) == equal
+    assert rank_of(hidden_bias=False, **given) == none
+    assert Ranks(hidden_bias=True, **given).formula == different
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_shifted_kernels_lower_the_rank_unless_their_biases_differ(name, none, e
     [("ws", (7, 7, 7, 0), (6, 6, 6, 0)), ("ns", (15, 10, 5, 0), (12, 8, 4, 0)), ("fc", (21, 14, 7, 0), (18, 12, 6, 0))],
 )
 def test_a_zero_output_weight_takes_its_whole_neuron_away(name, with_bias, without):
-    for ranks, hidden in ((with_bias, "with"), (without, "without")):
+    for ranks, hidden in ((with_bias, True), (without, False)):
         for nulled, rank in enumerate(ranks):
             given = {"architecture": name, "nulled": nulled, "hidden_bias": hidden}
             assert rank_of(factor=3, **given) == Ranks(**given).formula == rank
@@ -252,7 +252,7 @@ def test_ranks_of_deep_networks_do_not_depend_on_the_width(hidden, rank, extra):
 
 @pytest.mark.parametrize("depth", [1, 2])
 def test_a_deep_network_of_single_neurons_takes_one_sample_a_weight(depth):
-    rows = DEEP_RANKS.rows(DeepRanks(d=4, depth=depth, first=1, width=1, extra=2, biases="without"), 0, range(5))
+    rows = DEEP_RANKS.rows(DeepRanks(d=4, depth=depth, first=1, width=1, extra=2, biases=False), 0, range(5))
     assert {row["rank"] for row in rows} == {4 + depth}
 
 

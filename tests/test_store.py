@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from calls import LONG
-from toys import OTHER, TOGETHER, TOY, solve
+from toys import FLIP, OTHER, TOGETHER, TOY, solve
 
 from neurec_core import shards, store, tables
 from neurec_core.experiment import Grid, Status
@@ -33,6 +33,16 @@ def run(grid=GRID, experiment=TOY, **options):
 
 def same(a: pd.DataFrame, b: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(a.drop(columns="seconds"), b.drop(columns="seconds"), check_exact=True)
+
+
+def test_points_that_differ_in_what_is_true_or_false_are_found_again(tmp_path, monkeypatch):
+    grid = Grid({"tails": [False, True]}, trials=3)
+    first = run(grid, FLIP, out=tmp_path)
+    monkeypatch.setattr("neurec_core.sweep.run_shard", None)  # nothing is left to compute
+    same(run(Grid({"tails": ["no", "yes"]}, trials=3), FLIP, out=tmp_path), first)
+    assert store.read_table(tmp_path, print).attrs["params"]["tails"] == [False, True]
+    heads = first["heads"].to_numpy(bool)
+    assert (heads[:3] != heads[3:]).all()
 
 
 # ------------------------------------------------------------------------------------------- trials that raised

@@ -6,9 +6,10 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from threadpoolctl import threadpool_info
-from toys import TOY
+from toys import FLIP, TOY
 
 from neurec_core import provenance, tables
 from neurec_core.experiment import Status
@@ -19,6 +20,18 @@ from neurec_core.params import BadInput
 def events(x, outcomes, status=Status.SOLVED):
     heads = pd.array(outcomes, dtype="boolean")
     return pd.DataFrame({"x": x, "heads": heads, "size": np.arange(len(outcomes), dtype=float), "status": status.value})
+
+
+def test_what_is_true_or_false_is_a_column_of_booleans(tmp_path):
+    rows = [row for tails in (True, False) for row in FLIP.rows(FLIP.params(tails=tails), 0, [0, 1])]
+    stored = tables.arrow(rows, FLIP)
+    assert stored.schema.field("tails").type == pa.bool_()
+    data = tables.frame(stored)
+    assert data["tails"].dtype == bool, "a parameter is never missing; an event may be"
+    assert data["heads"].dtype == "boolean"
+    assert (~data["tails"]).tolist() == [False, False, True, True]
+    tables.export(data.assign(seed=0), tmp_path / "t.csv")
+    assert pd.read_csv(tmp_path / "t.csv")["tails"].tolist() == [True, True, False, False]
 
 
 def test_rate_is_the_share_with_wilsons_band():

@@ -199,7 +199,7 @@ def test_recovery_begins_at_the_rank_and_never_below():
     # The convolution has rank 7; 20 trials each. Below, interpolants form a curve through the target.
     found = {}
     for n in (6, 7):
-        params = SampleSweep(n=n, steps=5000, polish="with")
+        params = SampleSweep(n=n, steps=5000, polish=True)
         rows = paper.SAMPLE_SWEEP.rows(params, 0, range(20))
         found[n] = sum(bool(row["recovered"]) for row in rows)
         fitted = [row["train"] < 1e-18 for row in rows if row["status"] == "solved"]

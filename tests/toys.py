@@ -81,6 +81,20 @@ OTHER = Experiment(**{**vars(TOY), "name": "toys.other"})
 TOGETHER = Experiment(**{**vars(TOY), "name": "toys.together", "sampled": ("x", "y"), "batch": 5})
 
 
+class Flip(Toy):
+    """The same coin, of which tails may count."""
+
+    tails: bool = param(False, "whether tails count")
+
+
+def score_flip(params: Flip, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    scores = score(params, problem, solution)
+    return {**scores, "heads": scores["heads"] != params.tails}
+
+
+FLIP = Experiment(**{**vars(TOY), "name": "toys.flip", "params": Flip, "score": score_flip})
+
+
 class Walk(Params):
     """A walk of so many steps, each drawn from the normal law."""
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..experiment import Experiment, Grid
 from ..params import BadInput, received, shortened, unknown
-from ..values import location, whole
+from ..values import location, whole, word
 
 MOST_VALUES = 1_000_000
 TRIALS = 10  # trials per cell where neither a preset nor the user says
@@ -146,19 +146,14 @@ def grid_from(
     axes = dict(axis(text, experiment) for text in over)
     for name in axes:
         if name in fixed:
-            flag = f"--{name} {shortened(str(fixed[name]))}"
+            flag = f"--{name} {shortened(word(fixed[name]))}"
             raise BadInput(f"{name} is both fixed ({flag}) and an axis (--over {name}=...)")
     kept = {name: values for name, values in base.axes.items() if name not in fixed}
     return Grid({**kept, **axes}, trials or base.trials, {**base.fixed, **fixed})
-
-
-def word(value: Any) -> str:
-    """A value as the command line writes it."""
-    return "none" if value is None else str(value)
 
 
 def words(values: Sequence[Any]) -> str:
     """An axis in short: ``10:400:10`` or ``a, b``."""
     if isinstance(values, range) and len(values) > 2:
         return f"{values[0]}:{values[-1]}:{values.step}"
-    return ", ".join(str(value) for value in values)
+    return ", ".join(map(word, values))

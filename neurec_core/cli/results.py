@@ -12,7 +12,8 @@ import click
 from .. import papers
 from ..experiment import Experiment
 from ..params import BadInput, received, shortened, unknown
-from .inputs import DIR, RunFailed, axis, normalise, say, word
+from ..values import location, word
+from .inputs import DIR, RunFailed, axis, normalise, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,6 @@ def plot(source: str, column: str | None, where: tuple[str, ...], html: Path | N
 def _table(source: str) -> tuple[pd.DataFrame, Experiment, Path]:
     """The rows that `SOURCE` names, their experiment, and where its figure goes."""
     from .. import store, tables
-    from ..values import location
 
     path = location("source", SOURCE, source)
     if not path.exists() and normalise(source) in map(normalise, papers.experiments()):
@@ -63,6 +63,10 @@ def _table(source: str) -> tuple[pd.DataFrame, Experiment, Path]:
     experiment = papers.experiment(str(table.attrs["experiment"]))
     if lacking := [name for name in tables.schema(experiment).names if name not in table]:
         raise BadInput(f"table (of {experiment.name}) {source!r} has no column {', '.join(lacking)}")
+    for name, d in experiment.params.declared().items():
+        if d.kind == "bool" and table[name].dtype.kind != "b":  # of a time when it was a word
+            old = f"holds {', '.join(map(word, sorted(table[name].unique())))}"
+            raise BadInput(f"{name} ({d.label}) must be {d.allowed} in {source!r}, which {old}: compute it again")
     return table, experiment, page
 
 

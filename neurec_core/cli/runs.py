@@ -15,7 +15,8 @@ from .. import papers
 from ..cluster import WHERE
 from ..experiment import Experiment, Grid
 from ..params import BadInput
-from .inputs import DIR, Flags, RunFailed, Whole, grid_from, say, word
+from ..values import word
+from .inputs import DIR, Flags, RunFailed, Whole, grid_from, say
 
 SWEEPS = "is an option of `neurec sweep`; `neurec run` computes one point"
 SEED = click.Option(["--seed"], type=Whole("seed of every draw", 0), default=0, show_default=True, help="of every draw")

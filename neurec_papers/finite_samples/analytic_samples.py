@@ -27,7 +27,7 @@ class AnalyticRecovery(Params):
     activation: Literal["tanh", "sigmoid"] = param("tanh", "what neurons compute")
     d: int = param(1, "inputs", ge=1, le=6, slider=(1, 3, 1))
     m: int = param(2, "neurons", ge=1, le=4, slider=(1, 3, 1))
-    bias: Literal["with", "without"] = param("with", "output bias")
+    bias: bool = param(True, "output bias")
     points: int = param(16, "points along each direction", symbol="N", ge=1, le=400, slider=(2, 64, 2))
     directions: int = param(1, "directions of rays", symbol="K", ge=1, le=200)
     starts: int = param(20, "starts of least squares", ge=1, le=1000, slider=(5, 60, 5))
@@ -41,7 +41,7 @@ class AnalyticRecovery(Params):
 
 def sample(params: AnalyticRecovery, draws: Draws) -> Problem:
     """Points ``(B, directions * points, d)``, one in each of as many equal parts of a line, and values there."""
-    bias = params.bias == "with"
+    bias = params.bias
     nets = [
         needs_irreducible(params.activation, net, bias=bias) for net in teachers.smooth(draws, params.d, params.m, bias)
     ]
@@ -53,7 +53,7 @@ def sample(params: AnalyticRecovery, draws: Draws) -> Problem:
 
 def solve(params: AnalyticRecovery, problem: Problem, draws: Draws) -> Solution:
     """Fit from every start; each fit that meets the data is compared with the teacher."""
-    bias, shape = params.bias == "with", (params.starts, params.m)
+    bias, shape = params.bias, (params.starts, params.m)
     W = 1.5 * draws.normal("start", *shape, params.d)
     # A neuron starts with its centre at a point within reach.
     centre = REACH * (2 * draws.uniform("centres", *shape, params.d) - 1)
@@ -83,7 +83,7 @@ def score(params: AnalyticRecovery, problem: Problem, solution: Solution) -> dic
     s, B = solution.stats, len(problem.X)
     met, total = s["met"] > 0, params.points * params.directions
     recovered = met & (s["apart"] < SAME)
-    parameters = params.m * (params.d + 2) + (params.bias == "with")
+    parameters = params.m * (params.d + 2) + (params.bias)
     enough = points_on_line(params.m) * directions_needed(params.m, params.d)
     counts = {"samples": total, "parameters": parameters, "sufficient": enough}
     return {
@@ -175,7 +175,7 @@ ANALYTIC_RECOVERY = Experiment(
     citation=CITATION,
     guides=(
         Guide("points", "m", every, "4^m, for all networks", {"d": [1]}),
-        Guide("points", "m", counted, "parameters, 3m + 1", {"d": [1], "bias": ["with"]}),
+        Guide("points", "m", counted, "parameters, 3m + 1", {"d": [1], "bias": [True]}),
         Guide("directions", "m", enough_in_plane, "4m, enough for all networks", {"d": [2]}),
     ),
     batch=5,

@@ -24,7 +24,7 @@ class Instance(Params):
     """A network, samples for it, and one of its kinks moved after the samples were chosen."""
 
     m: int = param(4, "neurons", ge=1, le=8, slider=(1, 8, 1))
-    bias: Literal["with", "without"] = param("with", "output bias")
+    bias: bool = param(True, "output bias")
     placement: Literal["pieces", "even"] = param(
         "pieces", "samples: shared among the pieces before the move, or evenly spaced"
     )
@@ -45,7 +45,7 @@ def sample(params: Instance, draws: Draws) -> Problem:
     """Samples ``X (B, n, 1)``, values of the network after the move, and the network."""
     nets, X = [], []
     for net, deal in zip(
-        teachers.relu_on_line(draws, params.m, 0, params.bias == "with"),
+        teachers.relu_on_line(draws, params.m, 0, params.bias),
         draws.uniform("deal", params.m + 1),
         strict=True,
     ):
@@ -71,7 +71,7 @@ def solve(params: Instance, problem: Problem, draws: Draws) -> Solution:
 
 
 def _look(params: Instance, x: np.ndarray, y: np.ndarray, net: Network) -> dict[str, np.ndarray]:
-    truth, bias = broken(net), params.bias == "with"
+    truth, bias = broken(net), params.bias
     t = np.array(truth.kinks)
     place = np.linspace(min(t[0], x[0]) - AROUND, max(t[-1], x[-1]) + AROUND, PLACES)
     where = np.sort(np.concatenate([place, t]))

@@ -28,7 +28,7 @@ class NonIdentifiability(Params):
     design: Literal["normal", "cube", "sphere"] = param("normal", "distribution of the points")
     changed: Literal["kink", "weight"] = param("kink", "what differs in the neuron that no point sees")
     margin: float = param(0.1, "distance of its kink from the farthest point", ge=1e-6, le=10, slider=(0.01, 1, 0.01))
-    bias: Literal["with", "without"] = param("with", "output bias")
+    bias: bool = param(True, "output bias")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -48,7 +48,7 @@ def _points(params: NonIdentifiability, draws: Draws, name: str, n: int) -> np.n
 
 def sample(params: NonIdentifiability, draws: Draws) -> Problem:
     """The points S; y are the outputs there of the first network, ``teacher = (core networks, directions)``."""
-    bias = params.bias == "with"
+    bias = params.bias
     cores = teachers.relu_in_space(draws, params.d, params.m - 1, 0, bias)
     direction, X = draws.normal("direction", params.d), _points(params, draws, "points", params.n)
     chosen = zip(X, cores, direction, strict=True)
@@ -58,7 +58,7 @@ def sample(params: NonIdentifiability, draws: Draws) -> Problem:
 
 def solve(params: NonIdentifiability, problem: Problem, draws: Draws) -> Solution:
     """Both networks of each trial, and what distinguishes them."""
-    bias, pairs, found = params.bias == "with", [], []
+    bias, pairs, found = params.bias, [], []
     for X, core, direction in zip(problem.X, *problem.teacher, strict=True):
         pair = competitors.hidden_pair(X, core, direction, margin=params.margin, changed=params.changed)
         pairs.append(pair)
@@ -113,7 +113,7 @@ NON_IDENTIFIABILITY = Experiment(
             fixed={"margin": 1e-6, "changed": "weight"}, published=100,
         ),
         "paper_width": Grid({"design": ["normal", "cube", "sphere"], "m": [2, 4, 8, 16]}, trials=50, published=50),
-        "paper_unbiased": Grid({"n": [10, 100, 1000]}, trials=50, fixed={"bias": "without"}, published=50),
+        "paper_unbiased": Grid({"n": [10, 100, 1000]}, trials=50, fixed={"bias": False}, published=50),
     },
     citation=CITATION,
     batch=10,

@@ -32,7 +32,7 @@ class Irreducibility(Params):
     relation: Literal["generic", "planted"] = param(
         "generic", "weights: any, or with a subset with one neuron of each pair that sums to zero"
     )
-    bias: Literal["with", "without"] = param("with", "output bias")
+    bias: bool = param(True, "output bias")
 
     @property
     def singles(self) -> int:
@@ -45,7 +45,7 @@ class Irreducibility(Params):
         kinks, affine = self.pairs + self.singles, self.pairs + self.flat
         if not affine or self.relation == "planted":
             return kinks
-        easy = (self.pairs, self.flat) == (1, 0) or (self.d == 1 and self.bias == "with" and kinks > 0)
+        easy = (self.pairs, self.flat) == (1, 0) or (self.d == 1 and self.bias and kinks > 0)
         return kinks + (1 if easy else 2)
 
     @model_validator(mode="after")
@@ -85,7 +85,7 @@ def sample(params: Irreducibility, draws: Draws) -> Problem:
         chosen = [*range(0, 2 * p, 2), *range(first, first + max(2, (s - 1) // 2))]
         rest, last = chosen[:-1], chosen[-1]
         rows[:, last] = -(a[:, rest, None] * rows[:, rest]).sum(axis=1) / a[:, last, None]
-    c = draws.normal("output bias") if params.bias == "with" else np.zeros(len(draws))
+    c = draws.normal("output bias") if params.bias else np.zeros(len(draws))
     X = 2 * draws.normal("probes", PROBES, params.d)
     y = np.stack([net(points) for net, points in zip(_nets(rows, a, c), X, strict=True)])
     return Problem(X, y, (rows, a, c))
@@ -111,7 +111,7 @@ def enumerated(found: Bends, *, bias: bool = True, tolerance: float = TOLERANCE)
 
 def solve(params: Irreducibility, problem: Problem, draws: Draws) -> Solution:
     """Reduce each network; beside it, what looking at all orientations says."""
-    bias, found, widths = params.bias == "with", [], []
+    bias, found, widths = params.bias, [], []
     for net in _nets(*problem.teacher):
         found.append(reduce(net, bias=bias))
         function = bends(net)
@@ -164,15 +164,15 @@ IRREDUCIBILITY = Experiment(
         "tiny": Grid({"pairs": [0, 1, 3]}, trials=2, fixed={"m": 7}),
         "quick": Grid({"pairs": [0, 1, 2, 3, 4], "d": [1, 2, 3]}, trials=20, fixed={"m": 10}),
         "paper": Grid(
-            {"bias": ["with", "without"], "d": [1, 2, 3, 10], "pairs": [0, 1, 2, 3, 4, 5]}, trials=50,
+            {"bias": [True, False], "d": [1, 2, 3, 10], "pairs": [0, 1, 2, 3, 4, 5]}, trials=50,
             fixed={"m": 12}, published=50,
         ),
         "paper_planted": Grid(
-            {"bias": ["with", "without"], "pairs": [1, 2], "d": [1, 2, 3, 10]}, trials=50,
+            {"bias": [True, False], "pairs": [1, 2], "d": [1, 2, 3, 10]}, trials=50,
             fixed={"m": 12, "relation": "planted"}, published=50,
         ),
         "paper_flat": Grid(
-            {"bias": ["with", "without"], "flat": [0, 1, 2], "copies": [0, 2], "d": [1, 3]}, trials=50,
+            {"bias": [True, False], "flat": [0, 1, 2], "copies": [0, 2], "d": [1, 3]}, trials=50,
             fixed={"m": 12, "pairs": 0}, published=50,
         ),
         "paper_wide": Grid(

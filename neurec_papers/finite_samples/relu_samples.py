@@ -40,7 +40,7 @@ class ReluRecovery(Params):
     d: int = param(1, "inputs", ge=1, le=6, slider=(1, 4, 1))
     m: int = param(4, "neurons", ge=1, le=12, slider=(1, 8, 1))
     pairs: int = param(0, "opposite pairs among them", ge=0, le=2, slider=(0, 1, 1))
-    bias: Literal["with", "without"] = param("with", "output bias")
+    bias: bool = param(True, "output bias")
     placement: Literal["pieces", "blind"] = param(
         "pieces", "points: shared among the linear pieces, or uniform over all"
     )
@@ -66,7 +66,7 @@ class ReluRecovery(Params):
         refused = {
             "m (neurons) must be at least two for each opposite pair": self.m < 2 * self.pairs,
             "pairs (opposite pairs) must be at most 1 where d = 1 and there is an output bias: two are reducible":
-                self.pairs == 2 and self.d == 1 and self.bias == "with",
+                self.pairs == 2 and self.d == 1 and self.bias,
             "lines (lines that samples lie on) must be 1 where d = 1": self.d == 1 and self.lines != 1,
             "evidence (what lines must agree on) must be jumps where d = 1": self.d == 1 and self.evidence != "jumps",
             "placement (points) must be pieces where d > 1": self.d > 1 and self.placement != "pieces",
@@ -85,7 +85,7 @@ class ReluRecovery(Params):
 
 def sample(params: ReluRecovery, draws: Draws) -> Problem:
     """Points X, values y, and ``teacher = (networks, lines, places)``; lines are None where d = 1."""
-    bias, B = params.bias == "with", len(draws)
+    bias, B = params.bias, len(draws)
     deal = draws.uniform("deal", params.lines, params.kinks + 1)
     if params.d == 1:
         nets = teachers.relu_on_line(draws, params.m, params.pairs, bias)
@@ -132,7 +132,7 @@ NOTHING = {"error": np.nan, "width": np.nan, "seen": 0.0, "consistent": np.nan, 
 def _on_line(
     params: ReluRecovery, X: np.ndarray, y: np.ndarray, net: Network, lines: None, t: np.ndarray, fresh: np.ndarray
 ) -> Trial:
-    bias, rival = params.bias == "with", _rival(params, net, t[0])
+    bias, rival = params.bias, _rival(params, net, t[0])
     found = recover(t[0].tolist(), y.tolist(), params.m)
     if found is None:
         return None, Status.UNSEEN, NOTHING | {"rival": rival}
@@ -146,7 +146,7 @@ def _on_line(
 def _exactly(
     params: ReluRecovery, X: np.ndarray, y: np.ndarray, net: Network, lines: None, t: np.ndarray, fresh: np.ndarray
 ) -> Trial:
-    bias, rival = params.bias == "with", _rival(params, net, t[0])
+    bias, rival = params.bias, _rival(params, net, t[0])
     # Weights and places are binary fractions of few digits, so that values y are exact, too.
     found = recover([Fraction(x) for x in t[0].tolist()], [Fraction(v) for v in y.tolist()], params.m, 0)
     left = None if found is None else exact_orientation(found, bias=bias)
@@ -165,7 +165,7 @@ def _rival(params: ReluRecovery, net: Network, t: np.ndarray) -> float:
     truth = broken(net)
     if params.pairs or params.m > MOST_TURNED:
         return np.nan
-    other = competitor(truth, t, bias=params.bias == "with")
+    other = competitor(truth, t, bias=params.bias)
     if other is None:
         return np.nan
     x = np.linspace(truth.kinks[0] - 1, truth.kinks[-1] + 1, FRESH)
@@ -175,7 +175,7 @@ def _rival(params: ReluRecovery, net: Network, t: np.ndarray) -> float:
 def _in_space(
     params: ReluRecovery, X: np.ndarray, y: np.ndarray, net: Network, lines: Lines, t: np.ndarray, fresh: np.ndarray
 ) -> Trial:
-    bias, values = params.bias == "with", list(y.reshape(t.shape))
+    bias, values = params.bias, list(y.reshape(t.shape))
     found = recover_in_space(lines, list(t), values, params.m, bias=bias, jumps=params.evidence == "jumps")
     stat = NOTHING | {"seen": float(found.seen), "consistent": float(found.consistent), "match": found.match}
     if found.reduction is None:
@@ -258,7 +258,7 @@ RELU_RECOVERY = Experiment(
         "tiny": Grid({"points": [7, 8]}, trials=2, fixed={"m": 3}),
         "quick": Grid({"m": [1, 2, 3, 4, 5], "points": [2, 4, 6, 8, 10, 12, 14]}, trials=10),
         "paper": Grid(
-            {"bias": ["with", "without"], "m": [1, 2, 3, 4, 5, 6], "points": list(range(2, 17))}, trials=40,
+            {"bias": [True, False], "m": [1, 2, 3, 4, 5, 6], "points": list(range(2, 17))}, trials=40,
             published=40,
         ),
         "paper_blind": Grid(

@@ -11,7 +11,7 @@ from smallnets.nets.deep_nets import Deep, deep, embedded, jacobian, outputs
 from smallnets.nets.ranks import Rank, tangent_rank
 
 from .ranks import COLUMNS, statuses
-from .targets import CITATION, Switch
+from .targets import CITATION
 
 
 class DeepRanks(Params):
@@ -22,12 +22,12 @@ class DeepRanks(Params):
     first: int = param(2, "neurons of the target's first hidden layer", symbol="m₁", ge=1, le=10, slider=(1, 5, 1))
     width: int = param(2, "neurons of its other hidden layers", symbol="m", ge=1, le=10, slider=(1, 5, 1))
     extra: int = param(0, "neurons added to every hidden layer", ge=0, le=30, slider=(0, 10, 1))
-    biases: Switch = param("with", "biases of all layers")
+    biases: bool = param(True, "biases of all layers")
 
     def network(self, extra: int = 0) -> Deep:
         """The target's network, or one with more neurons."""
         hidden = [self.first] + [self.width] * (self.depth - 1)
-        return deep(self.d, [m + extra for m in hidden], biases=self.biases == "with")
+        return deep(self.d, [m + extra for m in hidden], biases=self.biases)
 
 
 def sample(params: DeepRanks, draws: Draws) -> Problem:
@@ -75,17 +75,15 @@ DEEP_RANKS = Experiment(
     score=score,
     columns={**COLUMNS, "formula": Column("parameters of the target's network, a bound", "measure")},
     presets={
-        "tiny": Grid({"depth": [1, 2, 3], "biases": ["with", "without"]}, trials=2, fixed={"extra": 1}),
-        "quick": Grid(
-            {"depth": [1, 2, 3], "first": [1, 2, 3], "extra": [0, 3], "biases": ["with", "without"]}, trials=5
-        ),
+        "tiny": Grid({"depth": [1, 2, 3], "biases": [True, False]}, trials=2, fixed={"extra": 1}),
+        "quick": Grid({"depth": [1, 2, 3], "first": [1, 2, 3], "extra": [0, 3], "biases": [True, False]}, trials=5),
         "paper": Grid(
             {
                 "depth": [1, 2, 3],
                 "first": [1, 2, 3],
                 "width": [1, 2],
                 "extra": [0, 3, 10],
-                "biases": ["with", "without"],
+                "biases": [True, False],
             },
             trials=20,
             published=20,

@@ -12,7 +12,7 @@ from neurec_core.params import Params, param
 from smallnets.arguments import array, checked, record
 from smallnets.nets.tanh_nets import Neurons
 
-from .targets import CITATION, Switch
+from .targets import CITATION
 
 LOW, HIGH = -15.0, 14.0  # the inputs' interval
 TESTED = 1000  # test points, equally spaced there
@@ -34,7 +34,7 @@ class Dropout(Params):
     )
     m: int = param(300, "hidden neurons", ge=1, le=100_000, slider=(3, 300, 3))
     inputs: Literal["grid", "uniform"] = param("grid", "training points: equally spaced, or drawn")
-    output_bias: Switch = param("with", "bias of the output")
+    output_bias: bool = param(True, "bias of the output")
     step: float = param(1e-3, "step size of Adam", symbol="h", gt=0, le=1, slider=(1e-4, 1e-3, 1e-4))
     steps: int = param(100_000, "steps of Adam", ge=1, le=100_000_000, slider=(3125, 1_600_000, 2), geometric=True)
 
@@ -63,7 +63,7 @@ def start(params: Dropout, draws: Draws) -> Neurons:
     """PyTorch's: weights and biases of a layer with k inputs uniform on [-1, 1] / sqrt(k)."""
     m = params.m
     hidden, outer = 2 * draws.uniform("hidden", 2, m) - 1, (2 * draws.uniform("outer", m + 1) - 1) / m**0.5
-    c = outer[:, m] if params.output_bias == "with" else np.zeros(len(draws))
+    c = outer[:, m] if params.output_bias else np.zeros(len(draws))
     return Neurons(hidden[:, :1], hidden[:, 1], outer[:, :m], c)
 
 
@@ -77,7 +77,7 @@ def solve(params: Dropout, problem: Problem, draws: Draws) -> Solution:
 
     fit = dropout.train(
         start(params, draws), problem.X, problem.y, draws,
-        dropout=params.dropout, rate=params.step, steps=params.steps, output_bias=params.output_bias == "with",
+        dropout=params.dropout, rate=params.step, steps=params.steps, output_bias=params.output_bias,
     )  # fmt: skip
     status = [Status.DIVERGED if diverged else Status.SOLVED for diverged in fit.diverged]
     return Solution(fit.net, status, {}, {"loss": fit.losses})
@@ -165,7 +165,7 @@ DROPOUT = Experiment(
     columns=COLUMNS,
     presets={
         "tiny": Grid(
-            {"inputs": ["uniform", "grid"], **COMPARED, "output_bias": ["with", "without"]}, trials=2,
+            {"inputs": ["uniform", "grid"], **COMPARED, "output_bias": [True, False]}, trials=2,
             fixed={"m": 20, "steps": 200},
         ),
         "quick": Grid({**COMPARED, "n": [5, 9, 15, 25]}, trials=2, fixed={"steps": 20_000}),

@@ -79,13 +79,12 @@ COLUMNS = {
 }
 
 
-def _guide(architecture: str, hidden: str, output: str) -> Guide:
+def _guide(architecture: str, hidden: bool, output: bool) -> Guide:
     embedding = ["null", "proportional"] if architecture == "ws" else ["null", "proportional", "unequal"]
     size = guide(architecture, hidden, output)
     return size._replace(holds={**size.holds, "embedding": embedding})
 
 
-SWITCH = ("with", "without")
 PUBLISHED: dict[str, Any] = {**ARCHITECTURES, "factor": [1, 10, 34], "n": range(1, 26)}
 
 LINEARIZED_RECOVERY = Experiment(
@@ -100,10 +99,10 @@ LINEARIZED_RECOVERY = Experiment(
         "tiny": Grid({**ARCHITECTURES, "n": [6, 22]}, trials=2, fixed={"factor": 2, "embedding": "proportional"}),
         "quick": Grid({**ARCHITECTURES, "factor": [1, 3, 10], "n": range(1, 26)}, trials=3),
         "paper": Grid(PUBLISHED, trials=20, published=20),
-        "paper_output_bias": Grid(PUBLISHED, trials=20, fixed={"output_bias": "with"}, published=20),
+        "paper_output_bias": Grid(PUBLISHED, trials=20, fixed={"output_bias": True}, published=20),
         "split": Grid(PUBLISHED, trials=20, fixed={"embedding": "unequal"}, published=20),
     },
     citation=CITATION,
-    guides=tuple(_guide(a, h, o) for a in ARCHITECTURES["architecture"] for h in SWITCH for o in SWITCH),
+    guides=tuple(_guide(a, h, o) for a in ARCHITECTURES["architecture"] for h in (True, False) for o in (True, False)),
     batch=10,
 )

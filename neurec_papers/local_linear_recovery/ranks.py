@@ -37,7 +37,7 @@ class Embedded(Target):
         """The least rank over all parameters that express the target, in closed form."""
         return theory.optimistic_sample_size(
             self.architecture, self.d, self.s, self.k,
-            hidden_bias=self.hidden_bias == "with", output_bias=self.output_bias == "with",
+            hidden_bias=self.hidden_bias, output_bias=self.output_bias,
             image=self.image, nulled=self.nulled,
         )  # fmt: skip
 
@@ -147,7 +147,7 @@ COLUMNS = {
     ),
 }
 ARCHITECTURES = {"architecture": ["ws", "ns", "fc"]}
-BIASES = {"hidden_bias": ["without", "with"], "output_bias": ["without", "with"]}
+BIASES = {"hidden_bias": [False, True], "output_bias": [False, True]}
 EMBEDDINGS = {"embedding": ["null", "proportional", "unequal"]}
 
 RANKS = Experiment(

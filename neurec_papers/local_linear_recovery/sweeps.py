@@ -7,7 +7,7 @@ from typing import Literal
 from neurec_core.experiment import Experiment, Grid
 from neurec_core.params import param
 
-from .targets import CITATION, Switch, guide
+from .targets import CITATION, guide
 from .training import COLUMNS, Training, sample, score, solve
 
 ARCHITECTURES = ["ws", "ns", "fc"]
@@ -25,12 +25,12 @@ class HmktSweep(Training):
     step: float = param(0.1, "step size", symbol="h", gt=0, le=100, slider=(0.05, 0.5, 0.05))
     steps: int = param(20_000, "most steps", ge=0, le=1_000_000_000)
     tolerance: float = param(1e-10, "training error at which training ends", ge=0, le=1)
-    output_bias: Switch = param("with", "bias of the output")
+    output_bias: bool = param(True, "bias of the output")
 
 
 EVERY = list(range(1, 64))
 SIZES = [5, 10, 20, 50, 100, 200]
-POLISHED = {"polish": "with", "steps": 5000}
+POLISHED = {"polish": True, "steps": 5000}
 
 SAMPLE_SWEEP = Experiment(
     name="local_linear_recovery.sample_sweep",
@@ -58,7 +58,7 @@ SAMPLE_SWEEP = Experiment(
         ),
     },
     citation=CITATION,
-    guides=tuple(guide(name, "with", "without") for name in ARCHITECTURES),
+    guides=tuple(guide(name, True, False) for name in ARCHITECTURES),
     batch=10,
 )
 

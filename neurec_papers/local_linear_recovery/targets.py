@@ -20,7 +20,6 @@ CITATION = (
     "JMLR 26(69), 1-30, 2025 (arXiv 2406.18035)"
 )
 Name = Literal["fc", "ns", "ws"]
-Switch = Literal["with", "without"]
 Kernels = Literal["paper", "random", "shifted"]
 
 
@@ -36,8 +35,8 @@ class Target(Params):
     k: int = param(1, "kernels of the target", ge=1, le=20)
     target: Kernels = param("paper", "the target's kernels")
     nulled: int = param(0, "output weights of the target that are zero", ge=0, le=100)
-    hidden_bias: Switch = param("with", "biases of the hidden neurons")
-    output_bias: Switch = param("without", "bias of the output")
+    hidden_bias: bool = param(True, "biases of the hidden neurons")
+    output_bias: bool = param(False, "bias of the output")
 
     @model_validator(mode="after")
     def _fits(self) -> Target:
@@ -64,8 +63,8 @@ class Target(Params):
             self.d,
             self.s,
             (factor or self.factor) * self.k,
-            hidden_bias=self.hidden_bias == "with",
-            output_bias=self.output_bias == "with",
+            hidden_bias=self.hidden_bias,
+            output_bias=self.output_bias,
             image=self.image,
         )
 
@@ -91,9 +90,9 @@ class Target(Params):
         return neurons(net, theta)
 
 
-def guide(name: str, hidden: str, output: str) -> Guide:
+def guide(name: str, hidden: bool, output: bool) -> Guide:
     """The optimistic sample size of the paper's target (d = 5, s = 3, k = 1) in an architecture, over n and width."""
-    size = optimistic_sample_size(name, 5, 3, 1, hidden_bias=hidden == "with", output_bias=output == "with")
+    size = optimistic_sample_size(name, 5, 3, 1, hidden_bias=hidden, output_bias=output)
     fixed: dict[str, Any] = {
         "architecture": name, "d": 5, "s": 3, "k": 1, "nulled": 0, "hidden_bias": hidden, "output_bias": output,
     }  # fmt: skip

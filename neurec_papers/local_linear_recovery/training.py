@@ -11,7 +11,7 @@ from neurec_core.experiment import Column, Problem, Replay, Solution, Status
 from neurec_core.params import param
 from smallnets.nets.tanh_nets import Neurons, outputs
 
-from .targets import Switch, Target
+from .targets import Target
 
 TEST = 1000  # points
 STRICT, LOOSE = 1e-12, 1e-4  # test errors that count as recovery
@@ -33,7 +33,7 @@ class Training(Target):
         geometric=True,
     )  # fmt: skip
     weight_decay: float = param(0.0, "weight decay", ge=0, le=1)
-    polish: Switch = param("without", "a finish by Levenberg and Marquardt")
+    polish: bool = param(False, "a finish by Levenberg and Marquardt")
     precision: Literal["float64", "float32"] = param("float64", "numbers computed with")
 
 
@@ -72,7 +72,7 @@ def trained(
     finite = np.isfinite(run.loss) & np.isfinite(run.theta).all(axis=1)
     theta, loss, polished = run.theta, run.loss, np.zeros(len(draws), int)
     stalled = ~(run.loss < STALLED * run.earlier) & (run.steps == params.steps) & (params.steps >= 10)
-    if params.polish == "with" and finite.any():
+    if params.polish and finite.any():
         end = polish(net, theta[finite], problem.X[finite], problem.y[finite], iterations=FINISH)
         theta, loss = theta.copy(), loss.copy()
         theta[finite], loss[finite], polished[finite] = end

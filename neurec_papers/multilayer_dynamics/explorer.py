@@ -44,7 +44,7 @@ class Instance(Params):
         """As a point of the papers' experiments: an epoch is what passes between two looks."""
         return Setup(
             node_multi=self.node_multi, rate=repr(self.rate), data_std=self.data_std, outputs=self.outputs,
-            widths=self.widths, epochs=-(-self.steps // STEPS), points=STEPS * BATCH, batch=BATCH, fresh="with",
+            widths=self.widths, epochs=-(-self.steps // STEPS), points=STEPS * BATCH, batch=BATCH, fresh=True,
             looked_at=1000, dtype="float32",
         )  # fmt: skip
 

@@ -19,8 +19,6 @@ from .setups import VALUES, enough, separated, widths
 if TYPE_CHECKING:
     from .matrix_ascent import Ascended
 
-Switch = Literal["with", "without"]
-
 
 class MatrixNets(Params):
     """A teacher, a student with more neurons, and the rule by which it steps."""
@@ -53,7 +51,7 @@ class MatrixNets(Params):
         "iid", "inputs of a batch: independent; in opposite pairs; of sample covariance 1, too"
     )
     inputs: Literal["fresh", "fixed"] = param("fresh", "inputs of every step: new, or always the first batch")
-    biases: Switch = param("with", "student's biases")
+    biases: bool = param(True, "student's biases")
     points: int = param(1024, "points on which networks are looked at", ge=2, le=1_000_000)
 
     @model_validator(mode="after")
@@ -116,7 +114,7 @@ def students(params: MatrixNets, teacher: list[np.ndarray], draws: Draws) -> lis
             m = V.shape[2]
             which = (draws.uniform("opposed", out)[:, m:] * m).astype(int)
             W[:, :, m:] -= np.take_along_axis(V, which[:, None], axis=2)
-        if params.biases == "without":
+        if not params.biases:
             W[:, -1] = 0
         layers.append(unit(W))
     return layers
@@ -154,7 +152,7 @@ def advance(
         rule=params.rule.removesuffix("_summed"),
         rate=params.rate,
         steps=params.iterations,
-        biases=params.biases == "with",
+        biases=params.biases,
         log=log,
         batch=params.batch,
         sampling=params.sampling,

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from smallnets.descent.deep_training import Epoch
 
 LAYERS = 4  # hidden layers that a row describes
-Switch = Literal["with", "without"]
 
 
 class Setup(Params):
@@ -33,15 +32,13 @@ class Setup(Params):
     node_multi: int = param(10, "student neurons per teacher neuron", ge=1, le=100, slider=(1, 10, 1))
     teacher: Literal["separated", "default"] = param("separated", "teacher's weights: separated, or torch's default")
     values: Literal["five", "nine"] = param("five", "values that a weight of a separated teacher takes")
-    biases: Switch = param("with", "biases of teacher and student")
-    tuned: Switch = param(
-        "without", "teacher's biases moved so that each hidden neuron is active on half of the points"
-    )
+    biases: bool = param(True, "biases of teacher and student")
+    tuned: bool = param(False, "teacher's biases moved so that each hidden neuron is active on half of the points")
     decay: float = param(
         0.0, "decay of the teacher's strength: inputs i of higher layers have weights over i to this power", symbol="p",
         ge=0, le=10,
     )  # fmt: skip
-    standardized: Switch = param("without", "teacher's outputs brought to mean 0 and variance 1")
+    standardized: bool = param(False, "teacher's outputs brought to mean 0 and variance 1")
     pairs: Literal["own", "shared"] = param("own", "whether each trial has its own teacher and points")
     data: Literal["gaussian", "uniform", "mnist", "cifar10", "mnist_like", "cifar10_like"] = param(
         "gaussian", "points; images are read from disk, their likes are drawn"
@@ -49,14 +46,14 @@ class Setup(Params):
     data_std: float = param(10.0, "standard deviation of the points, or uniform width", symbol="s", gt=0, le=1e4,
                             slider=(1, 20, 1))  # fmt: skip
     points: int = param(100_000, "training points", symbol="N", ge=1, le=10_000_000)
-    fresh: Switch = param("without", "new training points in every epoch")
+    fresh: bool = param(False, "new training points in every epoch")
     network: Literal["dense", "convolutional"] = param("dense", "hidden layers")
     slope: float = param(0.0, "activation's slope below zero", ge=0, le=1)
     batch_norm: Literal["without", "after", "before"] = param(
         "without", "student's batch norm, after the ReLU or before"
     )
-    affine: Switch = param("without", "weights of the batch norm")
-    normalize: Switch = param("without", "student's neurons brought to norm 1 after each step")
+    affine: bool = param(False, "weights of the batch norm")
+    normalize: bool = param(False, "student's neurons brought to norm 1 after each step")
     loss: Literal["mean", "cross_entropy"] = param(
         "mean", "loss: mean square, or cross entropy with the largest output"
     )
@@ -85,8 +82,8 @@ class Setup(Params):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.image:
-            if self.tuned == "with":
-                raise BadInput("tuned (teacher's biases moved) must be without for convolutional layers")
+            if self.tuned:
+                raise BadInput("tuned (teacher's biases moved) must be false for convolutional layers")
             sides = self.image[1:]
             if min(sides) <= 2 * len(self.hidden):
                 raise BadInput(f"widths (hidden layers) must be fewer than {min(sides) // 2} over images of {sides}")
@@ -101,12 +98,12 @@ class Setup(Params):
         """Refuse what would be silently left aside."""
         if self.momentum and self.optimizer == "adam":
             raise BadInput(f"momentum (of sgd) must be 0 with adam, got {self.momentum:g}")
-        if self.affine == "with" and self.batch_norm == "without":
-            raise BadInput("affine (weights of the batch norm) must be without where there is no batch norm")
+        if self.affine and self.batch_norm == "without":
+            raise BadInput("affine (weights of the batch norm) must be false where there is no batch norm")
         if self.batch_norm != "without" and self.points % self.batch == 1:
             raise BadInput(f"points (training points) must not leave a batch of one to a batch norm, got {self.points}")
-        if self.fresh == "with" and self.data in images.STORED:
-            raise BadInput(f"fresh (new points in every epoch) must be without for stored images, got {self.data}")
+        if self.fresh and self.data in images.STORED:
+            raise BadInput(f"fresh (new points in every epoch) must be false for stored images, got {self.data}")
         if self.loss == "cross_entropy" and self.outputs == 1:
             raise BadInput("outputs (numbers that a network puts out) must be at least 2 for cross entropy, got 1")
 
@@ -120,7 +117,7 @@ class Setup(Params):
         from smallnets.descent.deep_relu import Form
 
         norm = {"without": "none", "after": "after", "before": "before"}[self.batch_norm]
-        return Form(self.slope, norm, self.affine == "with", self.image)  # type: ignore[arg-type]
+        return Form(self.slope, norm, self.affine, self.image)  # type: ignore[arg-type]
 
     @property
     def image(self) -> tuple[int, int, int] | None:
@@ -179,15 +176,15 @@ def teacher(params: Setup, draws: Draws) -> DeepNet:
             layer = Layer(W, draws.uniform(f"teacher bias {i}", out) - 0.5)
         else:
             layer = default_layer(draws, f"teacher {i}", into, out)
-        layers.append(normalized(layer if params.biases == "with" else Layer(layer.W, np.zeros_like(layer.b))))
-    if "with" not in (params.tuned, params.standardized):
+        layers.append(normalized(layer if params.biases else Layer(layer.W, np.zeros_like(layer.b))))
+    if not (params.tuned or params.standardized):
         return DeepNet(tuple(layers))
     X = _stretched(cloud(params, draws, "standardized", params.looked_at), len(draws))
     form = params.form().teachers
-    for i in range(len(layers) - 1 if params.tuned == "with" else 0):
+    for i in range(len(layers) - 1 if params.tuned else 0):
         linear = states(DeepNet(tuple(layers[: i + 1])), X, form)[-1]  # of the layer as if it were the last
         layers[i] = Layer(layers[i].W, layers[i].b - np.median(linear, axis=1))
-    if params.standardized == "with":
+    if params.standardized:
         y = states(DeepNet(tuple(layers)), X, form)[-1]
         (W, b), size = layers[-1], y.std(axis=1)
         size = np.where(size > 0, size, 1.0)  # an output that does not vary is brought to mean 0 only
@@ -203,9 +200,9 @@ def student(params: Setup, draws: Draws) -> DeepNet:
     hidden = [params.node_multi * width for width in params.hidden]
     sizes = zip(params.fan_ins(hidden), (*hidden, params.outputs), strict=True)
     layers = [default_layer(draws, f"student {i}", into, out) for i, (into, out) in enumerate(sizes, start=1)]
-    if params.biases == "without":
+    if not params.biases:
         layers = [Layer(layer.W, np.zeros_like(layer.b)) for layer in layers]
-    if params.normalize == "with":
+    if params.normalize:
         layers = [normalized(layer) for layer in layers]
     return DeepNet(tuple(layers))
 
@@ -227,7 +224,7 @@ def training(params: Setup, problem: Problem, start: DeepNet, draws: Draws) -> I
     kept: dict[str, np.ndarray] = {}
 
     def points(epoch: int) -> np.ndarray:
-        name = f"points {epoch}" if params.fresh == "with" else "points"
+        name = f"points {epoch}" if params.fresh else "points"
         if name not in kept:
             kept.clear()
             kept[name] = cloud(params, own, name, params.points)
@@ -237,8 +234,8 @@ def training(params: Setup, problem: Problem, start: DeepNet, draws: Draws) -> I
         return np.argsort(draws.uniform(f"order {epoch}", images.number(params.data, params.points)), axis=1)
 
     method = Method(
-        params.loss, params.optimizer, params.momentum, params.weight_decay, params.normalize == "with",
-        biases=params.biases == "with",
+        params.loss, params.optimizer, params.momentum, params.weight_decay, params.normalize,
+        biases=params.biases,
     )  # fmt: skip
     return train(
         start, problem.teacher, points, order, rates(params.rate, params.epochs), batch=params.batch,

@@ -9,7 +9,7 @@ from neurec_core.experiment import Grid
 from neurec_core.params import param
 
 from .reconstruction import RECONSTRUCTION, SHORT
-from .students import Setup, Switch
+from .students import Setup
 
 
 class Knobs(Setup):
@@ -24,8 +24,8 @@ class Specialization(Setup):
 
     widths: str = param("50-75-100-125", "neurons of the teacher's hidden layers")
     values: Literal["five", "nine"] = param("nine", "values that a separated weight takes")
-    tuned: Switch = param("with", "teacher's biases moved so that each hidden neuron is active on half of the points")
-    standardized: Switch = param("with", "teacher's outputs brought to mean 0 and variance 1")
+    tuned: bool = param(True, "teacher's biases moved so that each hidden neuron is active on half of the points")
+    standardized: bool = param(True, "teacher's outputs brought to mean 0 and variance 1")
     rate: str = param("0:0.2,20:0.1", "step size, or from which epoch on which")
     points: int = param(200_000, "training points", symbol="N", ge=1, le=10_000_000)
     epochs: int = param(100, "passes over the training points", symbol="E", ge=0, le=10_000)
@@ -37,9 +37,9 @@ TURNED = {
     "data_std": Grid({"data_std": [1.0, 3.0, 10.0]}, trials=10, published=2),
     "small_points": Grid({"rate": ["0.05", "0.5", "1.5", "4"]}, trials=10, fixed={"data_std": 1.0}, published=2),
     "rate": Grid({"rate": ["0.01", "0.05", "0.2", "0.5"]}, trials=10, published=2),
-    "normalize": Grid({"normalize": ["without", "with"]}, trials=10, published=2),
-    "batch_norm": Grid({"batch_norm": ["after", "before"], "affine": ["without", "with"]}, trials=10, published=2),
-    "fresh": Grid({"fresh": ["without", "with"]}, trials=10, published=2),
+    "normalize": Grid({"normalize": [False, True]}, trials=10, published=2),
+    "batch_norm": Grid({"batch_norm": ["after", "before"], "affine": [False, True]}, trials=10, published=2),
+    "fresh": Grid({"fresh": [False, True]}, trials=10, published=2),
     "momentum": Grid({"momentum": [0.0, 0.9]}, trials=10, fixed={"rate": "0.005"}, published=2),
     "adam": Grid({"optimizer": ["adam"]}, trials=10, fixed={"rate": "0.001"}, published=2),
     "cross_entropy": Grid({"loss": ["mean", "cross_entropy"]}, trials=10, fixed={"outputs": 10}, published=2),
@@ -58,7 +58,7 @@ KNOBS = dataclasses.replace(
     params=Knobs,
     presets={
         "tiny": Grid(
-            {"normalize": ["without", "with"], "data_std": [1.0, 10.0]}, trials=2, fixed={**SHORT, "epochs": 2}
+            {"normalize": [False, True], "data_std": [1.0, 10.0]}, trials=2, fixed={**SHORT, "epochs": 2}
         ),
         "quick": Grid({"data_std": [1.0, 3.0, 10.0], "rate": ["0.05", "0.5"]}, trials=2, fixed=BRIEF),
         "paper": Grid({"node_multi": [1, 2, 5, 10], "outputs": [10, 100]}, trials=10, published=2),

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 FOUND = 0.95  # correlation from which a teacher neuron counts as recovered
 NEURONS = 20  # teacher neurons that a row describes one by one
-Switch = Literal["with", "without"]
 
 
 class TwoLayer(Params):
@@ -39,7 +38,7 @@ class TwoLayer(Params):
         le=10, slider=(0, 2.5, 0.5),
     )  # fmt: skip
     bias: float = param(-0.1, "teacher's biases, both layers", ge=-10, le=10)
-    biases: Switch = param("with", "biases of teacher and student")
+    biases: bool = param(True, "biases of teacher and student")
     scale: float = param(0.005, "standard deviation of the student's weights at the start", gt=0, le=10)
     start: Literal["random", "towards", "against"] = param(
         "random", "student neurons at the start: of any side, or all on one side of the weakest teacher neuron"
@@ -51,12 +50,12 @@ class TwoLayer(Params):
     shift: float = param(1.0, "least distance from a boundary, of points near boundaries", ge=0, le=100)
     shift_range: float = param(1.0, "range of that distance", ge=0, le=100)
     points: int = param(10_000, "training points", symbol="N", ge=1, le=10_000_000)
-    fresh: Switch = param("without", "new training points in every epoch")
+    fresh: bool = param(False, "new training points in every epoch")
     method: Literal["sgd", "gd"] = param("sgd", "points of a step: drawn with replacement, or all of them")
     batch: int = param(16, "points per step of sgd; gd takes all", ge=1, le=100_000)
     rate: float = param(0.01, "step size", gt=0, le=10)
     halving: int = param(0, "epochs after which the step size is halved, again and again; 0: never", ge=0, le=10_000)
-    normalize: Switch = param("without", "student's neurons brought to norm 1 after each step")
+    normalize: bool = param(False, "student's neurons brought to norm 1 after each step")
     steps: int = param(1000, "steps per epoch", ge=1, le=10_000_000)
     epochs: int = param(100, "passes, of as many steps each", symbol="E", ge=0, le=10_000)
     looked_at: int = param(10_000, "points on which correlations are measured", ge=2, le=100_000)
@@ -84,7 +83,7 @@ def teacher(params: TwoLayer, draws: Draws) -> DeepNet:
     W = separated(draws, "teacher 1", params.m, params.d, VALUES["nine"])
     V = separated(draws, "teacher 2", params.outputs, params.m, VALUES["nine"])
     V = V / (np.arange(1, params.m + 1) ** params.decay)[:, None]
-    bias = params.bias * (params.biases == "with")
+    bias = params.bias * (params.biases)
     sizes = (len(draws), params.m), (len(draws), params.outputs)
     b = [np.full(size, bias) for size in sizes]
     return DeepNet((Layer(W / np.linalg.norm(W, axis=1, keepdims=True), b[0]), Layer(V, b[1])))
@@ -141,7 +140,7 @@ def training(params: TwoLayer, problem: Problem, start: DeepNet, draws: Draws) -
     batch = params.batch if params.method == "sgd" else params.points
 
     def points(epoch: int) -> np.ndarray:
-        name = f"points {epoch}" if params.fresh == "with" else "points"
+        name = f"points {epoch}" if params.fresh else "points"
         if name not in kept:
             kept.clear()
             kept[name] = cloud(params, problem.teacher, draws, name, params.points)
@@ -153,7 +152,7 @@ def training(params: TwoLayer, problem: Problem, start: DeepNet, draws: Draws) -
         return (draws.uniform(f"order {epoch}", params.steps * batch) * params.points).astype(int)
 
     learns = params.trained != "output", params.trained != "hidden"
-    method = Method("half", normalize=params.normalize == "with", trained=learns, biases=params.biases == "with")
+    method = Method("half", normalize=params.normalize, trained=learns, biases=params.biases)
     # Gradient descent has a single step in what `train` calls an epoch: its points need not be copied many times.
     times = params.steps if params.method == "gd" else 1
     return train(
