@@ -36,7 +36,8 @@ book: site  ## run the notebooks and build the site
 # A page is read again every time (--all), since its notebook may be unchanged while its outputs are not.
 site: $(READY) sync
 	@$(BIN)/python book/stamp.py _build || rm -rf _build/.jupyter_cache
-	NEUREC_STATIC=1 $(BIN)/jupyter-book build . --toc book/_toc.yml --all -W -n --keep-going --quiet
+	@$(BIN)/python book/contents.py _build/toc.yml
+	NEUREC_STATIC=1 $(BIN)/jupyter-book build . --toc _build/toc.yml --all -W -n --keep-going --quiet
 	@$(BIN)/python book/stamp.py _build --write
 
 serve: book  ## show the site in a browser

@@ -18,7 +18,7 @@ import click
 import neurec_core
 
 from . import papers
-from .cli import results, runs, streams
+from .cli import results, runs, streams, studies
 from .cli.inputs import DIR, RunFailed, Whole, normalise, say, words
 from .cluster import WHERE
 from .experiment import Experiment
@@ -71,7 +71,7 @@ def show(experiment: str) -> None:
     click.echo(f"\n{shown.citation}")
 
 
-for command in (runs.run, runs.sweep, runs.publish, results.plot, results.export):
+for command in (runs.run, runs.sweep, runs.publish, results.plot, results.export, studies.new, studies.check):
     cli.add_command(command)
 
 

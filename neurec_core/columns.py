@@ -1,9 +1,13 @@
-"""What an experiment declares of its scores: their labels, and how closely another machine finds them again."""
+"""What an experiment declares of its scores: their labels, how closely another machine finds them again, claims."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Replay(NamedTuple):
@@ -49,3 +53,25 @@ class Column(NamedTuple):
         """How closely it is found again, with what holds for its kind where nothing is declared."""
         replay = self.replay or Replay(0.0 if self.kind == "event" else 1e-5)
         return replay if replay.decades is not None else replay._replace(decades=self.logarithmic)
+
+
+class Claim(NamedTuple):
+    """A sentence that a number of the published table decides.
+
+    Parameters
+    ----------
+    measured : a function of the rows that count, with a column for each derived axis; its docstring is the sentence
+    expected : what the source or a derivation says it is
+    tolerance : the largest difference at which the claim holds, in the unit of the number
+    source : where the expected number is from
+    """
+
+    measured: Callable[[pd.DataFrame], float]
+    expected: float
+    tolerance: float
+    source: str
+
+    @property
+    def text(self) -> str:
+        """What is claimed, one line."""
+        return " ".join((self.measured.__doc__ or "").split())

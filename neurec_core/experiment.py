@@ -10,16 +10,18 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import memory
+from .columns import Claim as Claim
 from .columns import Column as Column
 from .columns import Replay as Replay
 from .draws import Draws
+from .figures import Figure
 from .grids import Grid as Grid
 from .params import BadInput, Params, unknown
 from .values import word
@@ -57,12 +59,14 @@ class Problem(NamedTuple):
     """What is given: inputs ``X (B, n, d)``, labels ``y (B, n)``, the net that was planted, shares of the points.
 
     Of a net with c outputs labels are ``(B, n, c)``. ``weights (B, n)`` sum to 1; None where points count the same.
+    ``trials`` is the list of what functions of one trial have drawn, see `trials.each_trial`.
     """
 
     X: np.ndarray
     y: np.ndarray
     teacher: Any = None
     weights: np.ndarray | None = None
+    trials: list[Any] | None = None
 
 
 class Solution(NamedTuple):
@@ -108,6 +112,8 @@ class Experiment:
         together, and everything in a `Problem` and a `Solution` then has a leading trial axis
     follow : the same solve as it comes along: ``(params, problem, draws)`` yields solutions that grow, each one
         that can be scored, the last of them what `solve` returns; None where only the end is worth a look
+    figures : what is drawn of its tables, by name; the first is what `neurec plot` draws
+    claims : what its published table is to show
     bytes : ``params -> float``, about how much memory one trial takes at its peak; what would not fit into this
         machine is refused before it is computed. In any case a single array that does not fit is refused when asked for
     """
@@ -125,6 +131,8 @@ class Experiment:
     batch: int = 1
     sampled: tuple[str, ...] = ()
     follow: Callable[[Any, Problem, Draws], Iterator[Solution]] | None = None
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
     bytes: Callable[[Any], float] | None = None
 
     def preset(self, name: str) -> Grid:
@@ -264,6 +272,8 @@ def _joined(parts: Sequence[Any]) -> Any:
         return first
     if isinstance(first, np.ndarray):
         return np.concatenate(parts)
+    if isinstance(first, list):
+        return [*itertools.chain(*parts)]
     return type(first)(*map(_joined, zip(*parts, strict=True)))
 
 

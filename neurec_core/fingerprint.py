@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .experiment import Experiment
@@ -32,9 +32,17 @@ def fingerprint(experiment: Experiment) -> str:
     Twelve hexadecimal digits, or `UNKNOWN` for what is written in a script that is run, in a notebook or at a prompt
     """
     parts = (experiment.params, experiment.sample, experiment.solve, experiment.score)
-    named = (part.func if isinstance(part, partial) else part for part in parts)
-    modules = {part.__module__ for part in named}
+    modules = {named.__module__ for part in parts for named in _named(part)}
     return _of_modules(tuple(sorted(modules))) if all(map(_source, modules)) else UNKNOWN
+
+
+def _named(part: Any) -> Iterator[Any]:
+    """A function or class, or those that a partial application holds."""
+    if isinstance(part, partial):
+        yield part.func
+        yield from (item for item in (*part.args, *part.keywords.values()) if callable(item))
+    else:
+        yield part
 
 
 @cache

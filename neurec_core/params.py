@@ -6,7 +6,7 @@ import difflib
 import reprlib
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -65,6 +65,31 @@ def param(
     # pydantic takes 1, "t" and much more for true where it is not strict.
     strict = True if isinstance(default, bool) else None
     return Field(default, description=label, ge=ge, gt=gt, le=le, strict=strict, json_schema_extra=extra)
+
+
+class Derived(property):
+    """A number that follows from parameters; made by `derived`."""
+
+    label: str
+    symbol: str
+
+
+def derived(label: str, symbol: str) -> Callable[[Callable[[Any], Any]], Any]:
+    """Declare a number that follows from parameters, such as m/n: an axis of figures, and no parameter itself.
+
+    The method below it takes one point, or a table with a column for each parameter, and so consists of arithmetic::
+
+        @derived("features per training point", symbol="m/n")
+        def ratio(self):
+            return self.m / self.n
+    """
+
+    def declare(function: Callable[[Any], Any]) -> Derived:
+        made = Derived(function)
+        made.label, made.symbol = label, symbol
+        return made
+
+    return declare
 
 
 class Declaration(NamedTuple):
@@ -138,6 +163,12 @@ class Params(BaseModel):
         return {name: _declaration(name, info) for name, info in cls.model_fields.items()}
 
     @classmethod
+    def axes(cls) -> dict[str, Declaration]:
+        """The fields that are declared, and after them the numbers that are derived from them."""
+        found = {name: item for base in reversed(cls.__mro__) for name, item in vars(base).items()}
+        return cls.declared() | {n: _of_derived(n, item) for n, item in found.items() if isinstance(item, Derived)}
+
+    @classmethod
     def name_of(cls, written: str) -> str:
         """The field meant by `written` (dashes or underscores alike).
 
@@ -203,6 +234,11 @@ def _declaration(name: str, info: Any) -> Declaration:
         geometric=extra.get("geometric", False),
         optional=optional,
     )
+
+
+def _of_derived(name: str, item: Derived) -> Declaration:
+    bounds: Any = (None, None, False, (), None, False, False)
+    return Declaration(name, "float", None, item.label, item.symbol, None, *bounds)
 
 
 def _explain(params: type[Params], error: ValidationError) -> str:

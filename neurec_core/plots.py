@@ -69,7 +69,8 @@ def summarise(
     return tables.spread(table, column, by).rename(columns={"median": "value"})
 
 
-def _parts(table: pd.DataFrame, by: str | None) -> list[tuple[str, pd.DataFrame]]:
+def parts_of(table: pd.DataFrame, by: str | None) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each value of a parameter, beside the words for it; all rows where there is none."""
     if by is None:
         return [("", table)]
     return [(f"{by} = {word(value)}", rows) for value, rows in table.groupby(by, dropna=False)]
@@ -99,7 +100,8 @@ def phase_diagram(
     limits : of the colours; by default the 2 and 98 % quantiles of the medians
     """
     column = column or headline(experiment)
-    parts = _parts(table, panels)
+    table = tables.with_axis(tables.with_axis(table, experiment, x), experiment, y)
+    parts = parts_of(table, panels)
     crowded = len(parts) > 3
     words_alone = crowded and not pd.api.types.is_numeric_dtype(table[panels])
     titles = [title.removeprefix(f"{panels} = ") if words_alone else title for title, _ in parts]
@@ -111,7 +113,7 @@ def phase_diagram(
         if experiment.columns[column].kind == "event":
             points = _thresholds(part, column, x, y)
             fig.add_trace(points.update(showlegend=i == 1 and len(points.x) > 0), 1, i)
-    declared = experiment.params.declared()
+    declared = experiment.params.axes()
     span = [np.min(table[x]), np.max(table[x])]
     step = _step(table[x])
     fig.update_xaxes(title=declared[x].axis, range=[span[0] - step / 2, span[1] + step / 2])
@@ -155,7 +157,7 @@ def _guides(table: pd.DataFrame, experiment: Experiment, x: str, y: str) -> list
     for guide in experiment.guides:
         holds = all(table[name].isin(values).all() for name, values in guide.holds.items())
         if (guide.x, guide.y) == (x, y) and holds:
-            categories = experiment.params.declared()[y].geometric
+            categories = experiment.params.axes()[y].geometric
             ys = np.unique(table[y]) if categories else np.linspace(table[y].min(), table[y].max(), 50)
             line = {"color": COLORS[3], "width": 3, "dash": "dash"}
             lines.append(go.Scatter(x=guide.curve(ys), y=ys, mode="lines", line=line, name=f"predicted: {guide.label}"))
@@ -196,13 +198,13 @@ def curves(
     average: bool = False,
 ) -> go.Figure:
     """Rate (or median, or mean) along one parameter, with its band; one line for each value of `lines`."""
-    column = column or headline(experiment)
+    column, table = column or headline(experiment), tables.with_axis(table, experiment, x)
     fig = go.Figure()
-    parts = _parts(table, lines)
+    parts = parts_of(table, lines)
     for i, (name, part) in enumerate(parts):
         cells = summarise(part, experiment, column, [x], average)
         _line(fig, cells, x, name or "measured", COLORS[i % len(COLORS)], lines is not None)
-    declared = experiment.params.declared()[x]
+    declared = experiment.params.axes()[x]
     fig.update_layout(hovermode="x unified", xaxis_title=declared.axis)
     fig.update_yaxes(title=_value_axis(experiment, column, average))
     if experiment.columns[column].logarithmic:
@@ -216,7 +218,7 @@ def measures(table: pd.DataFrame, experiment: Experiment, x: str, columns: Seque
     for i, column in enumerate(columns):
         cells = summarise(table, experiment, column, [x])
         _line(fig, cells, x, experiment.columns[column].label, COLORS[i % len(COLORS)], True)
-    declared = experiment.params.declared()[x]
+    declared = experiment.params.axes()[x]
     fig.update_layout(hovermode="x unified", xaxis_title=declared.axis)
     fig.update_yaxes(title=_value_axis(experiment, columns[0]))
     return style(fig, title, alt=f"{title}, against {declared.label}")
@@ -260,7 +262,7 @@ def bars(table: pd.DataFrame, experiment: Experiment, x: str, column: str | None
         width=0.5, customdata=cells[["trials", "failed"]],
         hovertemplate="%{y:.3g}, %{customdata[0]} trials, %{customdata[1]} failed<extra></extra>",
     )  # fmt: skip
-    declared = experiment.params.declared()[x]
+    declared = experiment.params.axes()[x]
     fig.update_xaxes(title=declared.axis)
     fig.update_yaxes(title=_value_axis(experiment, column))
     return _finish(fig, experiment, column, table, alt=f"{experiment.columns[column].label}, for each {declared.label}")

@@ -21,7 +21,7 @@ from scipy.stats import binomtest
 from . import papers
 from .experiment import Experiment, Status
 from .files import packed, replacing, unpacked
-from .params import BadInput
+from .params import BadInput, unknown
 
 CONFIDENCE = 0.95
 
@@ -121,6 +121,20 @@ def export(table: pd.DataFrame, path: str | Path) -> None:
 def usable(table: pd.DataFrame) -> pd.DataFrame:
     """The rows whose measures mean something."""
     return table[_usable(table)]
+
+
+def with_axis(table: pd.DataFrame, experiment: Experiment, axis: str) -> pd.DataFrame:
+    """The table with a column for an axis that is derived from parameters; as it is for a parameter.
+
+    Raises
+    ------
+    BadInput : "unknown axis 'rato': did you mean ratio? (one of n, m, ratio)"
+    """
+    if axis not in experiment.params.axes():
+        raise BadInput(unknown("axis", axis, experiment.params.axes()))
+    if axis in table:
+        return table
+    return table.assign(**{axis: getattr(experiment.params, axis).fget(table)})
 
 
 def varying(table: pd.DataFrame, names: Iterable[str]) -> list[str]:

@@ -18,7 +18,7 @@ from neurec_core.params import BadInput
 
 EXPERIMENTS = [TOY, TOGETHER, WALK, *papers.experiments().values()]
 # Parameters that change what is solved or seen, never what is drawn.
-PAIRED = {"sigma": 0.3, "solver": "SCS", "patterns": 60, "program": "exact", "gates": "all", "beta": 0.1}
+PAIRED = {"sigma": 0.7, "solver": "SCS", "patterns": 60, "program": "exact", "gates": "all", "beta": 0.1}
 
 each = pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
 

@@ -14,10 +14,12 @@ import os
 import pkgutil
 import re
 import shutil
+import sys
 from collections import namedtuple
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -27,6 +29,11 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
+
+from neurec_core import papers
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import contents
 
 PLOTLY = "application/vnd.plotly.v1+json"
 CUBE = "application/vnd.neurec.cube+json"
@@ -171,6 +178,36 @@ def copy_vendor(app: Sphinx) -> None:
             shutil.copytree(mathjax / folder, target / "mathjax" / folder, dirs_exist_ok=True)
 
 
+class PapersDirective(SphinxDirective):
+    """A card for each paper: its title and question, the first line of its docstring, and whom it cites."""
+
+    def run(self) -> list[nodes.Node]:
+        """The cards, in the order of the chapters."""
+        lines = [":::::{grid} 1 1 2 3", ":gutter: 3", ""]
+        for stem in contents.papers():
+            lines += card(stem, papers.paper(stem))
+        found = nodes.container()
+        self.state.nested_parse(StringList([*lines, ":::::"], source="papers"), self.content_offset, found)
+        return found.children
+
+
+def card(stem: str, paper: ModuleType) -> list[str]:
+    """The card of a paper, in Markdown."""
+    title, _, question = str(paper.__doc__).splitlines()[0].partition(": ")
+    cited = ", ".join(f"{{cite:t}}`{key}`" for key in paper.CITED)
+    head = [f"::::{{grid-item-card}} {title}", f":link: ../notebooks/{stem}", ":link-type: doc"]
+    foot = [":::{card-footer}", "{bdg-success-line}`notebook`", ":::", "::::", ""]
+    return [*head, question[0].upper() + question[1:], cited, *foot]
+
+
+def add_bibliographies(app: Sphinx, config: Any) -> None:
+    """Read the bibliographies that stand beside papers, too."""
+    root = Path(app.srcdir)
+    config.bibtex_bibfiles += sorted(
+        path.relative_to(root).as_posix() for path in root.glob("neurec_papers/*/references.bib")
+    )
+
+
 class ApiDirective(SphinxDirective):
     """Every module of the three packages, found by listing them, with its docstrings."""
 
@@ -235,6 +272,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.setup_extension(extension)
     app.add_node(FigureNode, html=(visit_figure, None))
     app.add_directive("neurec-api", ApiDirective)
+    app.add_directive("neurec-papers", PapersDirective)
+    app.connect("config-inited", add_bibliographies)
     app.add_css_file("neurec.css")
     app.connect("builder-inited", copy_vendor)
     app.connect("doctree-resolved", check_page)

@@ -25,20 +25,32 @@ SOURCE = "DIR of a sweep, FILE of a table, or PAPER.EXPERIMENT for its published
 @click.command()
 @click.argument("source", metavar="SOURCE")
 @click.option("--column", metavar="NAME", help="the score to draw  [default: the headline event]")
+@click.option("--figure", metavar="NAME", help="a figure that the experiment declares  [default: the first]")
 @click.option("--where", multiple=True, metavar="FIELD=VALUES", help="draw these rows only: sigma=0 or n=10:100:10")
 @click.option("--html", type=DIR, metavar="FILE", help="an interactive page that needs no network")
 @click.option("--png", type=DIR, metavar="FILE", help="a picture (needs Chrome or Chromium)")
-def plot(source: str, column: str | None, where: tuple[str, ...], html: Path | None, png: Path | None) -> None:
+def plot(
+    source: str,
+    column: str | None,
+    figure: str | None,
+    where: tuple[str, ...],
+    html: Path | None,
+    png: Path | None,
+) -> None:
     """Draw SOURCE: DIR of a sweep, finished or running, FILE of a table, or PAPER.EXPERIMENT for its published table.
 
     Without --html or --png the page goes to DIR/figure.html, beside FILE, or to PAPER.EXPERIMENT.html here.
     """
-    from .. import look, plots
+    from .. import drawing, look, plots
 
     table, experiment, page = _table(source)
     if column is not None and column.replace("-", "_") not in experiment.columns:
         raise BadInput(unknown("column", column, experiment.columns))
-    fig = plots.plot(_part(table, experiment, where), experiment, column and column.replace("-", "_"))
+    table = _part(table, experiment, where)
+    if figure is not None or (experiment.figures and column is None):
+        fig = drawing.draw(table, experiment, figure)
+    else:
+        fig = plots.plot(table, experiment, column and column.replace("-", "_"))
     if html is None and png is None:
         html = page
     if html:

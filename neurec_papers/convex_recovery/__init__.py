@@ -1,4 +1,4 @@
-"""Convex recovery: when does the minimal-norm ReLU network find the planted model?
+"""Convex recovery: when does the network of least norm equal the planted one?
 
 Wang, Hua, Candes and Pilanci, "Overparameterized ReLU Neural Networks Learn the Simplest Models: Neural
 Isometry and Exact Recovery", IEEE Trans. Inf. Theory 71(3), 1926-1977, 2025 (arXiv 2209.15265).
@@ -44,3 +44,4 @@ EXPERIMENTS = (
     NETWORK_TRAINING,
     CLUSTER_PATTERNS,
 )
+CITED = ("wang2025overparameterized",)

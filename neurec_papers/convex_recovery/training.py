@@ -63,7 +63,7 @@ def solve(params: NetworkTraining, problem: Problem, draws: Draws) -> Solution:
     """
     from . import descent
 
-    X, y, teacher, _ = problem
+    X, y, teacher, *_ = problem
     planted = np.isfinite(y).all(axis=1)
     X_test = data.design(params.design, draws, params.n, params.d, name="X_test")
     trained = descent.descend(

@@ -1,4 +1,4 @@
-"""Inconsistency of gradient descent: wide two-layer ReLU networks keep their kinks away from the data.
+"""Inconsistency of gradient descent: when do the kinks stay where the initialisation put them?
 
 Holzmüller and Steinwart, "Training Two-Layer ReLU Networks with Gradient Descent is Inconsistent", JMLR 23(181), 1-82,
 2022 (arXiv 2002.04861).
@@ -29,3 +29,4 @@ from .movement import MOVEMENT_EXPONENTS
 from .star import STAR
 
 EXPERIMENTS = (CROSSING_PROBABILITY, TRAINING_EXAMPLES, EVENT_ESTIMATION, STAR, COMPARISON, MOVEMENT_EXPONENTS)
+CITED = ("holzmuller2022training",)

@@ -1,4 +1,4 @@
-"""Which student neuron becomes which teacher neuron: training dynamics of over-parameterised deep ReLU networks.
+"""Deep students of deep teachers: which student neurons come to match which teacher neurons, and when?
 
 Tian, Jiang, Gong and Morcos, "Luck Matters: Understanding Training Dynamics of Deep ReLU Networks", 2019 (arXiv
 1905.13405), and Tian, "Student Specialization in Deep Rectified Networks With Finite Width and Input Dimension", ICML
@@ -36,3 +36,4 @@ __all__ = [
     "falling",
 ]  # fmt: skip
 EXPERIMENTS = (MATRIX_RULE, LUCK, RECONSTRUCTION, KNOBS, TWO_LAYER_SPECIALIZATION, DEEP_SPECIALIZATION)
+CITED = ("tian2019luck", "tian2020student")

@@ -1,4 +1,4 @@
-"""Orthogonal inputs: how does gradient descent from small weights fit points that are orthogonal to one another?
+"""Orthogonal inputs: why does the loss stand still, fall, and stand still again?
 
 Boursier, Pillaud-Vivien and Flammarion, "Gradient flow dynamics of shallow ReLU networks for square loss and orthogonal
 inputs", NeurIPS 2022 (arXiv 2206.00939). Only its abstract and its code were at hand: its
@@ -30,3 +30,4 @@ from .line import NON_ORTHOGONAL_TOY
 from .saddles import SADDLE_TO_SADDLE
 
 EXPERIMENTS = (SADDLE_TO_SADDLE, NON_ORTHOGONAL_TOY, HIGH_DIMENSION)
+CITED = ("boursier2022gradient",)

@@ -54,7 +54,8 @@ class HighDimension(Training):
 def sample(params: HighDimension, draws: Draws) -> Problem:
     """Inputs (B, n, d) and the teacher's labels."""
     if params.rng == "published":
-        return Problem(*map(np.stack, zip(*(_published(params, trial)[:2] for trial in draws.trials), strict=True)))
+        X, y = zip(*(_published(params, trial)[:2] for trial in draws.trials), strict=True)
+        return Problem(np.stack(X), np.stack(y))
     return Problem(*points.high_dimension(draws, params.n, params.d))
 
 

@@ -1,4 +1,4 @@
-"""ReLU networks as vertices of zonotopes: training is a search among activation patterns, each with a convex problem.
+"""ReLU networks and zonotopes: what is left of training once the activation pattern is fixed?
 
 Matena and Raffel, "A Combinatorial Perspective on the Optimization of Shallow ReLU Networks", NeurIPS 2022
 (arXiv 2210.00176). Only its abstract was at hand: its claims are stated in our words, the mathematics below is derived
@@ -35,3 +35,4 @@ from .sensitivity import SENSITIVITY
 from .vertex_selection import VERTEX_SELECTION
 
 EXPERIMENTS = (VERTEX_COUNTS, RANDOM_VERTEX, VERTEX_SELECTION, LOCAL_SEARCH, SENSITIVITY, POLISH)
+CITED = ("matena2022combinatorial",)

@@ -1,4 +1,4 @@
-"""Learning a single neuron: which of the networks that fit does gradient flow from small weights find?
+"""Learning a single neuron: which of all interpolating networks does gradient flow choose?
 
 Chistikov, Englert and Lazic, "Learning a Neuron by a Shallow ReLU Network: Dynamics and Implicit Bias for Correlated
 Inputs", NeurIPS 2023 (arXiv 2306.06479).
@@ -33,3 +33,4 @@ __all__ = [
     "shrinking_steps",
 ]  # fmt: skip
 EXPERIMENTS = (ALIGNMENT_VS_SCALE, WIDTH_STUDY, TRAJECTORIES, TWO_TEACHERS, MIN_RANK_VS_MIN_NORM)
+CITED = ("chistikov2023learning",)

@@ -1,0 +1,63 @@
+"""The figures that an experiment declares, drawn from a table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from . import plots, tables
+from .experiment import Experiment
+from .figures import Curves, PhaseDiagram
+from .look import COLORS
+from .params import BadInput, unknown
+
+GUIDE = {"dash": "dot", "color": "gray"}
+PLACES = 400  # of a predicted curve
+
+
+def draw(table: pd.DataFrame, experiment: Experiment, name: str | None = None) -> go.Figure:
+    """A figure that the experiment declares.
+
+    Parameters
+    ----------
+    table : rows of the experiment
+    name : of the figure; the first if omitted
+
+    Raises
+    ------
+    BadInput : "unknown figure 'peek': did you mean peak? (one of peak, noise)", or no row that it would show
+    """
+    name = next(iter(experiment.figures)) if name is None else name
+    if name not in experiment.figures:
+        raise BadInput(unknown("figure", name, experiment.figures))
+    figure = experiment.figures[name]
+    rows = table
+    for field, value in figure.where.items():
+        rows = rows[rows[field].isna() if value is None else rows[field] == value]
+    if rows.empty:
+        kept = ", ".join(f"{field} = {value}" for field, value in figure.where.items())
+        raise BadInput(f"figure {name} of {experiment.name} shows rows with {kept}, of which the table has none")
+    if isinstance(figure, PhaseDiagram):
+        return plots.phase_diagram(rows, experiment, figure.x, figure.y, figure.column, figure.panels)
+    fig = plots.curves(rows, experiment, figure.x, figure.column, figure.lines, figure.average)
+    _predict(fig, rows, experiment, figure)
+    for mark in figure.marks:
+        place = np.log10(mark.at) if "x" in figure.logarithmic else mark.at  # as plotly has it for words, not for lines
+        fig.add_vline(mark.at, line=GUIDE)
+        fig.add_annotation(x=place, y=1, yref="paper", yanchor="bottom", text=mark.words, showarrow=False)
+    return plots.logarithmic(fig, figure.logarithmic)
+
+
+def _predict(fig: go.Figure, rows: pd.DataFrame, experiment: Experiment, figure: Curves) -> None:
+    """A dashed line for each measured one, over the same span."""
+    if figure.theory is None:
+        return
+    fig.update_traces(mode="markers", selector={"mode": "lines+markers"})  # the curves lie below what was measured
+    rows = tables.with_axis(rows, experiment, figure.x)
+    for i, (_, part) in enumerate(plots.parts_of(rows, figure.lines)):
+        ends = part[figure.x].min(), part[figure.x].max()
+        x = np.geomspace(*ends, PLACES) if "x" in figure.logarithmic else np.linspace(*ends, PLACES)
+        line = {"color": COLORS[i % len(COLORS)], "dash": "dash", "width": 1}
+        y = figure.theory.curve(x, part.iloc[0])
+        fig.add_scatter(x=x, y=y, mode="lines", line=line, name=figure.theory.words, showlegend=i == 0)

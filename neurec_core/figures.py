@@ -1,0 +1,66 @@
+"""Figures that an experiment declares: what is drawn of its tables, by `neurec plot` and its notebook alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Mark(NamedTuple):
+    """A vertical line at a value of the horizontal axis, with its words."""
+
+    at: float
+    words: str
+
+
+class Theory(NamedTuple):
+    """A curve that theory predicts: a function of the values of the horizontal axis and of the point that is drawn.
+
+    Parameters
+    ----------
+    words : as the legend names it
+    curve : ``(x, at) -> y``, x an array of values and ``at[name]`` the parameters of a line
+    """
+
+    words: str
+    curve: Callable[[np.ndarray, Any], np.ndarray]
+
+
+class Curves(NamedTuple):
+    """A score along one axis, a line with its band for each value of another parameter.
+
+    Parameters
+    ----------
+    x : a numeric parameter, or an axis that is derived from parameters
+    column : the score; the headline if omitted
+    lines : the parameter whose values get a line each
+    where : values of other parameters; only these rows are drawn
+    logarithmic : axes, of "x" and "y", that are drawn on a logarithmic scale
+    marks : vertical lines
+    theory : a predicted curve for each line
+    average : whether a measure is drawn as its mean with the standard error, not as its median with the middle 80 %
+    """
+
+    x: str
+    column: str | None = None
+    lines: str | None = None
+    where: Mapping[str, Any] = {}
+    logarithmic: str = ""
+    marks: Sequence[Mark] = ()
+    theory: Theory | None = None
+    average: bool = False
+
+
+class PhaseDiagram(NamedTuple):
+    """A score over two parameters, with a panel for each value of a third; ``where`` as in `Curves`."""
+
+    x: str
+    y: str
+    column: str | None = None
+    panels: str | None = None
+    where: Mapping[str, Any] = {}
+
+
+Figure = Curves | PhaseDiagram

@@ -1,0 +1,202 @@
+"""The vocabulary of a study: functions of one trial, derived axes, figures and claims; a study of one's own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neurec_core import claims, drawing, fingerprint, papers, tables
+from neurec_core.__main__ import main
+from neurec_core.draws import Draws
+from neurec_core.experiment import Claim, Experiment, Status
+from neurec_core.figures import Curves, Mark, PhaseDiagram
+from neurec_core.params import BadInput
+from neurec_core.trials import Draw, each_trial
+from neurec_papers import random_features as study
+
+STUDY = study.RANDOM_FEATURES
+EXPERIMENTS = papers.experiments()
+CLAIMS = [(e, claim) for e in EXPERIMENTS.values() for claim in e.claims]
+
+
+# -------------------------------------------------------------------------------------------------- one trial at a time
+
+
+def test_a_draw_is_one_trial_of_the_draws():
+    draws, one = Draws(7, [3, 5]), Draw(7, 5)
+    assert np.array_equal(one.normal("x", 4, 2), draws.normal("x", 4, 2)[1])
+    assert np.array_equal(one.uniform("u", 3), draws.uniform("u", 3)[1])
+
+
+def solve_some(params, problem, draw):
+    if problem.y.sum() > 0:
+        return Status.INFEASIBLE
+    return study.solve(params, problem, draw)
+
+
+def test_a_trial_may_end_with_a_status_beside_others():
+    some = Experiment(**{**vars(STUDY), **each_trial(study.sample, solve_some, study.score)})
+    params = some.params(n=6, m=3, d=8)
+    rows, plain = (pd.DataFrame(e.rows(params, 0, range(12))) for e in (some, STUDY))
+    ended = rows["status"] == Status.INFEASIBLE
+    assert 0 < ended.sum() < 12
+    assert rows.loc[ended, "test"].isna().all()
+    pd.testing.assert_frame_equal(rows[~ended].drop(columns="seconds"), plain[~ended].drop(columns="seconds"))
+
+
+def test_points_that_differ_in_what_is_drawn_only_are_solved_together():
+    together = Experiment(**{**vars(STUDY), "sampled": ("sigma",), "batch": 10})
+    points = [STUDY.params(n=6, m=3, d=8, sigma=sigma) for sigma in (0.0, 1.0)]
+    rows = together.rows_together([(point, trial) for point in points for trial in (0, 1)], 0)
+    alone = [row for point in points for row in STUDY.rows(point, 0, [0, 1])]
+    assert [row["test"] for row in rows] == [row["test"] for row in alone]
+
+
+def test_a_change_in_a_function_of_one_trial_is_another_experiment(tmp_path, monkeypatch):
+    source = "def sample(p, draw): ...\ndef score(p, given, found): ...\nclass P: ...\n"
+    (tmp_path / "own_trials.py").write_text(source + "def solve(p, given, draw): return 1\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import own_trials
+
+    parts = each_trial(own_trials.sample, own_trials.solve, own_trials.score)
+    made = Experiment(**{**vars(STUDY), "params": own_trials.P, **parts})
+    covered = fingerprint.closure({named.__module__ for part in parts.values() for named in fingerprint._named(part)})
+    assert {"own_trials", "neurec_core.trials"} <= covered.keys()
+    assert fingerprint.fingerprint(made) != fingerprint.fingerprint(STUDY)
+
+
+# ----------------------------------------------------------------------------------------------------- axes and figures
+
+
+def test_a_derived_axis_is_a_number_of_a_point_and_a_column_of_a_table():
+    assert STUDY.params(m=30, n=20).ratio == 1.5
+    axis = STUDY.params.axes()["ratio"]
+    assert axis.axis == "features per training point m/n"
+    assert "ratio" not in STUDY.params.declared()
+    table = tables.with_axis(pd.DataFrame({"m": [10, 30], "n": [20, 20]}), STUDY, "ratio")
+    assert table["ratio"].tolist() == [0.5, 1.5]
+    with pytest.raises(BadInput, match=r"unknown axis 'ratoi': did you mean ratio\? \(one of m, n, .*, ratio\)"):
+        tables.with_axis(table, STUDY, "ratoi")
+
+
+@pytest.mark.parametrize("experiment", [e for e in EXPERIMENTS.values() if e.figures], ids=lambda e: e.name)
+def test_declared_figures_are_drawn_from_the_published_table(experiment):
+    table = tables.load(tables.published(experiment))
+    for name, declared in experiment.figures.items():
+        fig = drawing.draw(table, experiment, name)
+        assert fig.layout.meta["alt"]
+        names = [name for name in (declared.x, getattr(declared, "lines", None)) if name]
+        assert set(names) <= set(experiment.params.axes())
+
+
+def test_a_figure_shows_the_rows_that_it_declares_and_its_marks():
+    rows = [
+        {**STUDY.params(m=m, sigma=sigma, features=kind).model_dump(), "seed": 0, "trial": t, "test": float(m + t)}
+        for m in (25, 50) for sigma in (0.0, 1.0) for kind in ("relu", "gaussian") for t in range(3)
+    ]  # fmt: skip
+    table = pd.DataFrame(rows).assign(status="solved", train=0.0, norm=1.0, seconds=0.0, detail="")
+    figure = Curves("ratio", "test", "sigma", {"features": "relu"}, "x", [Mark(1, "m = n")])
+    own = Experiment(**{**vars(STUDY), "figures": {"mine": figure, "map": PhaseDiagram("m", "sigma")}})
+    fig = drawing.draw(table, own)
+    lines = [trace for trace in fig.data if trace.mode == "lines+markers"]
+    assert [trace.name for trace in lines] == ["sigma = 0.0", "sigma = 1.0"]
+    assert all(list(trace.x) == [0.5, 1] and list(trace.y) == [26, 51] for trace in lines)
+    # A line stands at a value, words on a logarithmic axis at its exponent.
+    assert (fig.layout.xaxis.type, fig.layout.shapes[0].x0, fig.layout.annotations[0].x) == ("log", 1, 0)
+    assert drawing.draw(table, own, "map").data[0].type == "heatmap"
+    with pytest.raises(BadInput, match=r"unknown figure 'mime': did you mean mine\?"):
+        drawing.draw(table, own, "mime")
+    with pytest.raises(BadInput, match=r"figure mine of .* shows rows with features = relu, of which .* none"):
+        drawing.draw(table[table["features"] == "gaussian"], own, "mine")
+
+
+# --------------------------------------------------------------------------------------------------------------- claims
+
+
+@pytest.mark.parametrize(("experiment", "claim"), CLAIMS, ids=[f"{e.name}-{c.measured.__name__}" for e, c in CLAIMS])
+def test_claims_hold_on_the_published_table(experiment, claim):
+    assert claim.text.endswith(".")
+    found = claims.decided(tables.load(tables.published(experiment)), experiment).set_index("claim").loc[claim.text]
+    assert found["holds"], found
+
+
+def nothing(table):
+    """Nothing is measured."""
+    return np.nan
+
+
+def largest(table):
+    """The ratio is at most one half."""
+    return table["ratio"].max()
+
+
+def test_a_claim_that_is_off_or_undecided_does_not_hold():
+    table = pd.DataFrame({"m": [10, 30], "n": [20, 20], "status": ["solved", "infeasible"], "test": [1.0, np.nan]})
+    own = (Claim(nothing, 0, 1e9, "none"), Claim(largest, 0.5, 0, "here"), Claim(largest, 0.6, 0.09, "here"))
+    found = claims.decided(table, Experiment(**{**vars(STUDY), "claims": own}))
+    assert found["holds"].tolist() == [False, True, False]
+    assert found["claim"][1] == "The ratio is at most one half."
+
+
+# ------------------------------------------------------------------------------------------------------ random features
+
+
+@pytest.mark.parametrize(("m", "n"), [(3, 9), (9, 9), (20, 9)])
+@pytest.mark.parametrize("ridge", [0.0, 2.0])
+def test_the_second_layer_is_that_of_least_squares(m, n, ridge):
+    params = STUDY.params(m=m, n=n, d=6, ridge=ridge)
+    given = study.sample(params, Draw(0, 0))
+    a = study.solve(params, given, Draw(0, 0))
+    if ridge:
+        wanted = np.linalg.solve(given.X.T @ given.X + ridge * np.eye(m), given.X.T @ given.y)
+    else:
+        wanted = np.linalg.lstsq(given.X, given.y, rcond=None)[0]
+    assert np.allclose(a, wanted, rtol=1e-8, atol=1e-10)
+
+
+def test_coordinates_beyond_the_input_change_nothing():
+    all_of_them, more = (STUDY.run(STUDY.params(features="gaussian", m=m, n=30, d=5), Draws(0, [0]))[2] for m in (5, 9))
+    assert all_of_them["test"] == pytest.approx(more["test"], rel=1e-10)
+
+
+def test_features_that_are_all_zero_are_fitted_by_zero():
+    given = study.sample(STUDY.params(m=2, n=4, d=3), Draw(0, 0))._replace(X=np.zeros((4, 2)))
+    assert not study.solve(STUDY.params(m=2, n=4, d=3), given, Draw(0, 0)).any()
+
+
+# ------------------------------------------------------------------------------------------------- a study of one's own
+
+
+def test_a_new_study_is_listed_and_is_a_copy_of_the_example(tmp_path, root):
+    for name in ("neurec_core", "smallnets", "neurec_papers", "tests/golden"):
+        shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "notebooks").mkdir()
+    for end in (".py", ".ipynb"):
+        shutil.copy(root / f"notebooks/random_features{end}", tmp_path / "notebooks")
+
+    def neurec(*words):
+        command = [sys.executable, "-m", "neurec_core", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+
+    done = neurec("new", "lazy_training")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("change what they say, and then: neurec check lazy_training\n")
+    written = (tmp_path / "neurec_papers/lazy_training/__init__.py").read_text(encoding="utf-8")
+    assert "class LazyTraining(Params)" in written
+    assert "random_features" not in written + (tmp_path / "notebooks/lazy_training.py").read_text(encoding="utf-8")
+    assert "lazy_training.double_descent" in neurec("list").stdout
+    assert "solved" in neurec("run", "lazy_training.double_descent", "--n", "8", "--m", "4", "--trials", "1").stdout
+    again = neurec("new", "lazy_training")
+    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+    assert "must be free, got 'lazy_training'" in again.stderr
+
+
+@pytest.mark.parametrize("stem", ["Lazy", "lazy-training", "1st", "", "a__b", "class.x"])
+def test_a_stem_is_the_name_of_a_module(stem, capsys):
+    assert main(["new", stem]) == 2
+    assert "must be lower-case words joined by underscores" in capsys.readouterr().err
