@@ -30,6 +30,7 @@ def load(path: str) -> ModuleType:
 
 
 site = load("book/_ext/neurec_site.py")
+architecture = load("book/architecture.py")
 stamp = load("book/stamp.py")
 
 
@@ -104,3 +105,15 @@ def test_the_stamp_changes_with_what_it_watches(tmp_path, monkeypatch):
         stamp.main(build, "--write")
     (tmp_path / "README.md").write_text("changed")
     assert stamp.main(build) == 0
+
+
+def test_the_page_on_the_architecture_draws_the_imports():
+    assert architecture.arrows() == {("neurec_papers", "neurec_core"), ("neurec_papers", "smallnets")}
+    for package in ("smallnets", "neurec_core"):
+        table = architecture.order(package)
+        assert len(table) > 20
+        assert table["what it is"].str.len().gt(10).all()
+        for place, needs in enumerate(table["imports of the package"]):
+            assert set(filter(None, needs.split(", "))) <= set(table.index[:place])
+    words = architecture.figure().layout.meta["alt"]
+    assert words == "Three packages: neurec_papers imports neurec_core; neurec_papers imports smallnets"
