@@ -1,7 +1,6 @@
 """Random features and double descent: where is the test error largest?
 
-An original study of what Belkin, Hsu, Ma and Mandal (arXiv 1812.11118) found: of a two-layer network the first layer is
-random and stays so, the second is fitted by least squares.
+What Belkin, Hsu, Ma and Mandal found (arXiv 1812.11118), for a random first layer and a second that is fitted.
 
 - features and labels: `neurec_papers.random_features.sample`
 - least norm, or ridge: `neurec_papers.random_features.solve`
@@ -19,6 +18,7 @@ from neurec_core.experiment import Claim, Column, Experiment, Grid
 from neurec_core.figures import Curves, Mark, Theory
 from neurec_core.params import Params, derived, param
 from neurec_core.trials import Draw, each_trial
+from smallnets.arguments import array, checked
 
 
 class RandomFeatures(Params):
@@ -59,8 +59,7 @@ def solve(p: RandomFeatures, given: Sampled, draw: Draw) -> np.ndarray:
     """The second layer a (m,) of least ||X a - y||^2 + ridge ||a||^2, or without ridge the shortest that fits best."""
     U, s, Vt = np.linalg.svd(given.X, full_matrices=False)
     kept = s > s[0] * max(given.X.shape) * np.finfo(float).eps
-    found: np.ndarray = Vt[kept].T @ (s[kept] / (s[kept] ** 2 + p.ridge) * (given.y @ U[:, kept]))
-    return found
+    return np.asarray(Vt[kept].T @ (s[kept] / (s[kept] ** 2 + p.ridge) * (given.y @ U[:, kept])))
 
 
 def score(p: RandomFeatures, given: Sampled, a: np.ndarray) -> dict[str, float]:
@@ -69,6 +68,7 @@ def score(p: RandomFeatures, given: Sampled, a: np.ndarray) -> dict[str, float]:
     return {**{name: np.mean(e**2) for name, e in errors.items()}, "norm": np.linalg.norm(a)}
 
 
+@checked(ratio=array("features per training point", "k", interval="(0, inf)"))
 def risk(ratio: np.ndarray, at: Any) -> np.ndarray:
     """Expected test error of least squares on m <= d Gaussian coordinates, against m/n; infinite for |m - n| <= 1.
 
