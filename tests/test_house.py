@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import collections
 import functools
 import graphlib
 import importlib
@@ -112,6 +113,19 @@ def imported_modules(path: Path) -> set[str]:
     """Those of the three packages' modules that a file imports."""
     found = {name if name in FILES else name.rpartition(".")[0] for name in imports(path)}
     return (found & FILES.keys()) - {module_name(path)}
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_no_parameter_is_declared_twice(paper):
+    """What several experiments of a paper share, label, range and default, stands once in its sources."""
+    declared = collections.defaultdict(list)
+    for path in sorted((ROOT / "neurec_papers" / paper).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.AnnAssign) and ast.unparse(node.value or node.target).startswith("param("):
+                words = f"{ast.unparse(node.annotation)} = {ast.unparse(node.value)}"  # choices are in the annotation
+                declared[words].append(f"{short(path)}:{node.lineno}")
+    assert declared
+    assert not {words: places for words, places in declared.items() if len(places) > 1}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=short)

@@ -13,7 +13,7 @@ from neurec_core.params import param
 from smallnets.nets.two_layer import GatedNet
 
 from . import data, instance, treat
-from .instance import CITATION, OWN, Offered
+from .instance import CITATION, OWN, PLANT, SIGMA, Offered, Plant
 from .isometry import check_model
 from .skip import NOISE_LEVELS, PUBLISHED
 
@@ -26,9 +26,9 @@ class ConvexTraining(Offered):
     program: Literal["relaxed", "exact"] = param("exact", "gates alone (relaxed) or ReLU units (exact)")
     model: Literal["skip", "plain", "normalized"] = param("skip", "network and planted neurons")
     k: int = param(1, "planted neurons, 1 for the skip model", ge=1, le=100)
-    plant: Literal["random", "smallest_singular", "axis", "opposite"] = param("random", "planted weights", symbol="w*")
+    plant: Plant = PLANT
     beta: float = param(1e-6, "weight decay on the sum of norms, beside the squared residual", symbol="β", gt=0, le=10)
-    sigma: float = param(0.0, "noise level", symbol="σ", unit="‖z‖ ≈ σ", ge=0, le=1e3, slider=(0, 0.5, 0.05))
+    sigma: float = SIGMA
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -12,7 +12,7 @@ from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution
 from neurec_core.params import param
 
 from . import instance, treat
-from .instance import CITATION, Offered
+from .instance import CITATION, PLANTED, SIGMA, Offered, Plant
 from .isometry import check_model
 
 
@@ -20,9 +20,9 @@ class Instance(Offered):
     """A linear neuron (skip) or k normalised neurons are planted; the minimal-norm program is solved."""
 
     model: Literal["skip", "normalized"] = param("skip", "network")
-    sigma: float = param(0.0, "noise level", symbol="σ", unit="‖z‖ ≈ σ", ge=0, le=1e3, slider=(0, 0.5, 0.05))
-    plant: Literal["random", "smallest_singular", "axis", "opposite"] = param("random", "what is planted", symbol="w*")
-    k: int = param(1, "planted neurons", ge=1, le=100, slider=(1, 3, 1))
+    sigma: float = SIGMA
+    plant: Plant = param("random", "what is planted", symbol="w*")
+    k: int = PLANTED
 
     @model_validator(mode="after")
     def _plantable(self) -> Instance:

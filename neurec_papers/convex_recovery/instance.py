@@ -23,6 +23,14 @@ CITATION = (
     "Wang, Hua, Candes, Pilanci: Overparameterized ReLU Neural Networks Learn the Simplest Models: "
     "Neural Isometry and Exact Recovery. IEEE Trans. Inf. Theory 71(3), 2025. arXiv 2209.15265"
 )
+Design = Literal["gaussian", "cubic", "whitened", "whitened_cubic"]
+Plant = Literal["random", "smallest_singular", "axis", "opposite"]
+# What several experiments declare in the same words.
+DIMENSION = param(20, "input dimension", ge=1, le=10_000, slider=(5, 100, 5))
+PLANTED = param(1, "planted neurons", ge=1, le=100, slider=(1, 3, 1))
+DESIGN = param("gaussian", "distribution of the inputs", symbol="X")
+PLANT = param("random", "planted weights", symbol="w*")
+SIGMA = param(0.0, "noise level", symbol="σ", unit="‖z‖ ≈ σ", ge=0, le=1e3, slider=(0, 0.5, 0.05))
 OWN = "newton"  # the name of the solver made for these programs
 
 
@@ -46,10 +54,8 @@ class Offered(Params):
     """The data's shape, the patterns that a program is offered, and how it is solved."""
 
     n: int = param(60, "training points", ge=1, le=100_000, slider=(10, 400, 10))
-    d: int = param(20, "input dimension", ge=1, le=10_000, slider=(5, 100, 5))
-    design: Literal["gaussian", "cubic", "whitened", "whitened_cubic"] = param(
-        "gaussian", "distribution of the inputs", symbol="X"
-    )
+    d: int = DIMENSION
+    design: Design = DESIGN
     gates: Literal["sampled", "adjacent", "adversarial", "all"] = param(
         "sampled", "patterns offered: sampled, with others added on purpose, or all (small n, d)"
     )

@@ -14,7 +14,7 @@ from smallnets.convex import certify
 from smallnets.geometry import patterns
 
 from . import data, instance
-from .instance import CITATION
+from .instance import CITATION, DESIGN, DIMENSION, Design, Plant
 from .normalized import NECESSARY
 from .skip import PUBLISHED
 
@@ -42,13 +42,11 @@ class Isometry(Params):
     """Planted neurons and sampled patterns; is the least-norm dual vector a certificate?"""
 
     n: int = param(100, "training points", ge=1, le=100_000, slider=(10, 400, 10))
-    d: int = param(20, "input dimension", ge=1, le=10_000, slider=(5, 100, 5))
+    d: int = DIMENSION
     model: Literal["skip", "plain", "normalized"] = param("normalized", "network")
     k: int = param(2, "planted neurons", ge=1, le=100, slider=(1, 3, 1))
-    design: Literal["gaussian", "cubic", "whitened", "whitened_cubic"] = param(
-        "gaussian", "distribution of the inputs", symbol="X"
-    )
-    plant: Literal["random", "smallest_singular", "axis", "opposite"] = param("random", "planted neurons", symbol="w*")
+    design: Design = DESIGN
+    plant: Plant = param("random", "planted neurons", symbol="w*")
     patterns: int | None = param(
         None, "sampled gate directions (none: max(2n, 50), as published)", symbol="m", ge=1, le=1_000_000
     )

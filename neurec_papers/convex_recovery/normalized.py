@@ -12,14 +12,14 @@ from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Rep
 from neurec_core.params import param
 
 from . import instance, theory, treat
-from .instance import CITATION, Offered
+from .instance import CITATION, PLANTED, SIGMA, Offered
 from .skip import EVERY_FOURTH, NOISE_LEVELS, PUBLISHED, twice
 
 
 class NormalizedRecovery(Offered):
     """k neurons are planted; the program is offered p gates, the planted ones among them."""
 
-    k: int = param(1, "planted neurons", ge=1, le=100, slider=(1, 3, 1))
+    k: int = PLANTED
     plant: Literal["random", "axis", "opposite"] = param("random", "planted neurons", symbol="w*")
 
     @model_validator(mode="after")
@@ -31,7 +31,7 @@ class NormalizedRecovery(Offered):
 class NormalizedDistance(NormalizedRecovery):
     """The same with noise on the labels, which the least-norm fit reproduces."""
 
-    sigma: float = param(0.0, "noise level", symbol="σ", unit="‖z‖ ≈ σ", ge=0, le=1e3, slider=(0, 0.5, 0.05))
+    sigma: float = SIGMA
 
 
 def sample_recovery(params: NormalizedRecovery, draws: Draws) -> Problem:

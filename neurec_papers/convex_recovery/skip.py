@@ -11,7 +11,7 @@ from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Rep
 from neurec_core.params import param
 
 from . import data, instance, treat
-from .instance import CITATION, Offered
+from .instance import CITATION, SIGMA, Offered
 
 
 class SkipRecovery(Offered):
@@ -27,7 +27,7 @@ class SkipDistance(SkipRecovery):
     """The same with noise on the labels, which the least-norm fit reproduces."""
 
     plant: Literal["random", "smallest_singular"] = param("smallest_singular", "planted neuron", symbol="w*")
-    sigma: float = param(0.0, "noise level", symbol="σ", unit="‖z‖ ≈ σ", ge=0, le=1e3, slider=(0, 0.5, 0.05))
+    sigma: float = SIGMA
 
 
 def sample_recovery(params: SkipRecovery, draws: Draws) -> Problem:

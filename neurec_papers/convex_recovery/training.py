@@ -12,7 +12,7 @@ from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, So
 from neurec_core.params import Params, param
 
 from . import data, instance
-from .instance import CITATION
+from .instance import CITATION, DESIGN, PLANT, SIGMA, Design, Plant
 from .skip import EVERY_FOURTH, NOISE_LEVELS, PUBLISHED
 
 # Labels have norm 1 (skip) or about sqrt(k) (normalised): what is left is a thousandth of their square or less.
@@ -26,11 +26,9 @@ class NetworkTraining(Params):
     n: int = param(60, "training points", ge=1, le=100_000, slider=(5, 120, 5))
     d: int = param(20, "input dimension", ge=1, le=10_000, slider=(2, 40, 2))
     k: int = param(1, "planted neurons, 1 for the skip model", ge=1, le=10_000)
-    sigma: float = param(0.0, "noise level", symbol="σ", unit="‖z‖ ≈ σ", ge=0, le=1e3, slider=(0, 0.5, 0.05))
-    design: Literal["gaussian", "cubic", "whitened", "whitened_cubic"] = param(
-        "gaussian", "distribution of the inputs", symbol="X"
-    )
-    plant: Literal["random", "smallest_singular", "axis", "opposite"] = param("random", "planted weights", symbol="w*")
+    sigma: float = SIGMA
+    design: Design = DESIGN
+    plant: Plant = PLANT
     optimizer: Literal["adamw", "adamw_recreated"] = param("adamw", "optimiser; recreated every epoch as published")
     epochs: int = param(400, "full-batch steps", ge=0, le=1_000_000)
     width: int | None = param(None, "hidden units (none: n + 1, as published)", symbol="m", ge=1, le=1_000_000)

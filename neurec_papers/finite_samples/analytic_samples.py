@@ -13,7 +13,7 @@ from neurec_core.params import Params, param
 
 from . import teachers
 from .analytic import directions, directions_needed, distance, fit, needs_irreducible, outputs, points_on_line
-from .common import CITATION, relative_error
+from .common import BIAS, CITATION, relative_error
 
 REACH = 3.0  # points lie in [-REACH, REACH] along each direction
 FRESH = 400  # points at which fits are compared
@@ -27,7 +27,7 @@ class AnalyticRecovery(Params):
     activation: Literal["tanh", "sigmoid"] = param("tanh", "what neurons compute")
     d: int = param(1, "inputs", ge=1, le=6, slider=(1, 3, 1))
     m: int = param(2, "neurons", ge=1, le=4, slider=(1, 3, 1))
-    bias: bool = param(True, "output bias")
+    bias: bool = BIAS
     points: int = param(16, "points along each direction", symbol="N", ge=1, le=400, slider=(2, 64, 2))
     directions: int = param(1, "directions of rays", symbol="K", ge=1, le=200)
     starts: int = param(20, "starts of least squares", ge=1, le=1000, slider=(5, 60, 5))

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurec_core.params import BadInput
+from neurec_core.params import BadInput, param
 from smallnets import arguments
 
 LARGEST = 1e50  # weight, so that no product or square of lengths overflows
 CITATION = "Xia and Xu, Finite Samples for Shallow Neural Networks, 2025 (arXiv 2503.12744)"
+BIAS = param(True, "output bias")
 
 
 class Network(NamedTuple):

@@ -12,7 +12,7 @@ from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, 
 from neurec_core.params import Params, param
 
 from . import teachers
-from .common import CITATION, Network, relative_error
+from .common import BIAS, CITATION, Network, relative_error
 from .competitors import competitor
 from .line import as_network, broken, outputs, recover, sample_points, seen, shared_out
 
@@ -24,7 +24,7 @@ class Instance(Params):
     """A network, samples for it, and one of its kinks moved after the samples were chosen."""
 
     m: int = param(4, "neurons", ge=1, le=8, slider=(1, 8, 1))
-    bias: bool = param(True, "output bias")
+    bias: bool = BIAS
     placement: Literal["pieces", "even"] = param(
         "pieces", "samples: shared among the pieces before the move, or evenly spaced"
     )

@@ -12,7 +12,7 @@ from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, So
 from neurec_core.params import Params, param
 
 from . import competitors, teachers
-from .common import CITATION, Network, relative_error
+from .common import BIAS, CITATION, Network, relative_error
 from .irreducibility import irreducible
 
 FRESH = 4000  # points at which the two are compared
@@ -28,7 +28,7 @@ class NonIdentifiability(Params):
     design: Literal["normal", "cube", "sphere"] = param("normal", "distribution of the points")
     changed: Literal["kink", "weight"] = param("kink", "what differs in the neuron that no point sees")
     margin: float = param(0.1, "distance of its kink from the farthest point", ge=1e-6, le=10, slider=(0.01, 1, 0.01))
-    bias: bool = param(True, "output bias")
+    bias: bool = BIAS
 
     @model_validator(mode="after")
     def _check(self) -> Self:

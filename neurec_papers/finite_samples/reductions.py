@@ -12,7 +12,7 @@ from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, So
 from neurec_core.params import Params, param
 from smallnets.arguments import checked, number
 
-from .common import CITATION, Network, relative_error
+from .common import BIAS, CITATION, Network, relative_error
 from .frames import Bends, framed
 from .irreducibility import TOLERANCE, bends, reduce
 from .subsets import sums
@@ -32,7 +32,7 @@ class Irreducibility(Params):
     relation: Literal["generic", "planted"] = param(
         "generic", "weights: any, or with a subset with one neuron of each pair that sums to zero"
     )
-    bias: bool = param(True, "output bias")
+    bias: bool = BIAS
 
     @property
     def singles(self) -> int:

@@ -14,7 +14,7 @@ from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Rep
 from neurec_core.params import Params, param
 
 from . import teachers
-from .common import CITATION, Network, relative_error
+from .common import BIAS, CITATION, Network, relative_error
 from .competitors import MOST_TURNED, competitor
 from .line import (
     broken,
@@ -40,7 +40,7 @@ class ReluRecovery(Params):
     d: int = param(1, "inputs", ge=1, le=6, slider=(1, 4, 1))
     m: int = param(4, "neurons", ge=1, le=12, slider=(1, 8, 1))
     pairs: int = param(0, "opposite pairs among them", ge=0, le=2, slider=(0, 1, 1))
-    bias: bool = param(True, "output bias")
+    bias: bool = BIAS
     placement: Literal["pieces", "blind"] = param(
         "pieces", "points: shared among the linear pieces, or uniform over all"
     )

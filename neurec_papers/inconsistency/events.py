@@ -8,7 +8,7 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, Status
 from neurec_core.params import Params, param
 
-from .common import CITATION, X_SIX, Y_SIX
+from .common import CITATION, POINTS, X_SIX, Y_SIX
 
 VARIANCE = 2.0  # of Z_a and Z_w, He et al.
 SECOND_MOMENTS = np.array([[14.0, 6.0], [6.0, 3.0]]) / 6  # of the distribution, on x > 0
@@ -21,7 +21,7 @@ class EventEstimation(Params):
     gamma: float = param(0.25, "exponent of the probability's rate", symbol="γ", ge=0, le=10, slider=(0, 0.5, 0.05))
     epsilon: float | None = param(None, "slack of the exponents (none: (1/2 - γ)/2)", symbol="ε", ge=-10, le=10)
     factor: float = param(1.0, "factor on the right-hand sides", gt=0, le=1e6)
-    n: int | None = param(None, "training points (none: m²)", ge=1, le=4_000_000_000_000_000_000)
+    n: int | None = POINTS
 
     @property
     def slack(self) -> float:

@@ -12,7 +12,7 @@ from neurec_core.experiment import Problem
 from neurec_core.params import Params, param
 
 from . import published
-from .common import X_SIX, Y_SIX
+from .common import POINTS, X_SIX, Y_SIX
 
 WIDEST_DRAWN = 2**22
 # What may be spent on the crowd, in steps of a network: some tenths of a second.
@@ -20,13 +20,15 @@ BUDGET = {"gd": 7e7, "sgd": 6e5, "adam": 1.5e6}
 FEWEST = {"gd": 8, "sgd": 1, "adam": 1}  # eight are stepped side by side
 TYPICAL = {"gd": 180, "sgd": 0, "adam": 0}  # steps of a training, in units of m
 DRAWN = 4096  # widths up to which every weight is drawn
+SHIFT = param(0.0, "shift of all labels", symbol="Δ", ge=-10, le=10, slider=(0, 0.1, 0.01))
+INTERVAL = param(1000, "steps between two checks", ge=1, le=1_000_000)
 
 
 class Training(Params):
     """Two-layer ReLU networks without biases at the start, trained on the six points until a criterion is met."""
 
     m: int = param(64, "hidden neurons", ge=2, le=1_000_000_000, slider=(16, 2**20, 2), geometric=True)
-    shift: float = param(0.0, "shift of all labels", symbol="Δ", ge=-10, le=10, slider=(0, 0.1, 0.01))
+    shift: float = SHIFT
     optimizer: Literal["gd", "sgd", "adam"] = param("gd", "optimiser; minibatches of 16 but for gd")
     step_rule: Literal["spectral", "per_width"] = param("spectral", "step size in units of 1/λmax(H) or of 1/m")
     step: float = param(1.0, "step size", symbol="h", unit="of the rule", gt=0, le=1e3, slider=(0.05, 1, 0.05))
@@ -34,9 +36,9 @@ class Training(Params):
     constant: Literal["sharp", "published"] = param("sharp", "eigenvectors' weight in the sufficient condition")
     init: Literal["he", "swapped"] = param("he", "variances of a and w: 2 and 2/m, or swapped")
     weights: Literal["multinomial", "uniform"] = param("multinomial", "shares of the six points", symbol="ν")
-    n: int | None = param(None, "training points (none: m²)", ge=1, le=4_000_000_000_000_000_000)
+    n: int | None = POINTS
     rng: Literal["addressed", "published", "law"] = param("addressed", "where random numbers come from")
-    interval: int = param(1000, "steps between two checks", ge=1, le=1_000_000)
+    interval: int = INTERVAL
     limit: int = param(1_000_000, "most steps", ge=1, le=1_000_000_000)
 
     @model_validator(mode="after")
@@ -78,9 +80,9 @@ class MovementExponents(Params):
     """Gradient descent with h = step/λmax(H) from He et al.'s initialisation, until no kink will ever reach a point."""
 
     m: int = param(256, "hidden neurons", ge=2, le=2**20, slider=(16, 2**14, 2), geometric=True)
-    shift: float = param(0.0, "shift of all labels", symbol="Δ", ge=-10, le=10, slider=(0, 0.1, 0.01))
+    shift: float = SHIFT
     step: float = param(1.0, "step size", symbol="h", unit="1/λmax(H)", gt=0, le=1, slider=(0.05, 1, 0.05))
-    interval: int = param(1000, "steps between two checks", ge=1, le=1_000_000)
+    interval: int = INTERVAL
     limit: int = param(1_000_000_000, "most steps", ge=1, le=1_000_000_000_000)
 
     def training(self) -> Training:

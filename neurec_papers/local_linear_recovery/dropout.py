@@ -12,7 +12,7 @@ from neurec_core.params import Params, param
 from smallnets.arguments import array, checked, record
 from smallnets.nets.tanh_nets import Neurons
 
-from .targets import CITATION
+from .targets import CITATION, output_bias
 
 LOW, HIGH = -15.0, 14.0  # the inputs' interval
 TESTED = 1000  # test points, equally spaced there
@@ -34,7 +34,7 @@ class Dropout(Params):
     )
     m: int = param(300, "hidden neurons", ge=1, le=100_000, slider=(3, 300, 3))
     inputs: Literal["grid", "uniform"] = param("grid", "training points: equally spaced, or drawn")
-    output_bias: bool = param(True, "bias of the output")
+    output_bias: bool = output_bias(True)
     step: float = param(1e-3, "step size of Adam", symbol="h", gt=0, le=1, slider=(1e-4, 1e-3, 1e-4))
     steps: int = param(100_000, "steps of Adam", ge=1, le=100_000_000, slider=(3125, 1_600_000, 2), geometric=True)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from neurec_core.experiment import Experiment, Grid
 from neurec_core.params import param
 
-from .targets import CITATION, guide
+from .targets import CITATION, guide, output_bias
 from .training import COLUMNS, Training, sample, score, solve
 
 ARCHITECTURES = ["ws", "ns", "fc"]
@@ -21,11 +19,10 @@ class HmktSweep(Training):
     """The protocol of the HMKT code: output biases, a step size of 0.1, at most 20,000 steps, an end at 1e-10."""
 
     n: int = param(20, "training points", ge=1, le=100_000, slider=(5, 200, 5))
-    optimizer: Literal["gd", "adam"] = param("gd", "optimiser: gradient descent or Adam")
     step: float = param(0.1, "step size", symbol="h", gt=0, le=100, slider=(0.05, 0.5, 0.05))
     steps: int = param(20_000, "most steps", ge=0, le=1_000_000_000)
     tolerance: float = param(1e-10, "training error at which training ends", ge=0, le=1)
-    output_bias: bool = param(True, "bias of the output")
+    output_bias: bool = output_bias(True)
 
 
 EVERY = list(range(1, 64))

@@ -23,6 +23,11 @@ Name = Literal["fc", "ns", "ws"]
 Kernels = Literal["paper", "random", "shifted"]
 
 
+def output_bias(default: bool) -> Any:
+    """The declaration of the output's bias; protocols differ in whether there is one."""
+    return param(default, "bias of the output")
+
+
 class Target(Params):
     """A function made of convolution kernels, and a network with as many of them or more."""
 
@@ -36,7 +41,7 @@ class Target(Params):
     target: Kernels = param("paper", "the target's kernels")
     nulled: int = param(0, "output weights of the target that are zero", ge=0, le=100)
     hidden_bias: bool = param(True, "biases of the hidden neurons")
-    output_bias: bool = param(False, "bias of the output")
+    output_bias: bool = output_bias(False)
 
     @model_validator(mode="after")
     def _fits(self) -> Target:

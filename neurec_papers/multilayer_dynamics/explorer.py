@@ -15,7 +15,7 @@ from neurec_core.params import Params, param
 from . import specialization, students
 from .outcome import statuses
 from .setups import CITATION
-from .students import Setup
+from .students import WIDTHS, Setup
 
 if TYPE_CHECKING:
     from smallnets.descent.deep_relu import DeepNet
@@ -33,7 +33,7 @@ class Instance(Params):
     data_std: float = param(10.0, "standard deviation of the points", symbol="s", gt=0, le=100, slider=(1, 20, 1))
     outputs: int = param(100, "numbers that a network puts out", symbol="c", ge=1, le=1000, slider=(1, 100, 9))
     steps: int = param(4000, "steps, looked at every 100", ge=0, le=1_000_000, slider=(1000, 20_000, 1000))
-    widths: str = param("10-15-20-25", "neurons of the teacher's hidden layers")
+    widths: str = WIDTHS
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

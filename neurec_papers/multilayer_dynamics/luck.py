@@ -11,7 +11,7 @@ from neurec_core.params import param
 
 from . import measures
 from .matrix_nets import MatrixNets, sample, solve
-from .setups import CITATION
+from .setups import CITATION, node_multi
 from .specialization import best, correlations, matches, mean_over, winner_ranks
 
 FOUND = 0.95
@@ -24,7 +24,7 @@ class Luck(MatrixNets):
         "random", "student at the start: noise; with the teacher added to its first neurons; or, in the first layer, "
         "also minus a random teacher neuron in the others"
     )  # fmt: skip
-    node_multi: int = param(5, "student neurons per teacher neuron", ge=1, le=100, slider=(1, 10, 1))
+    node_multi: int = node_multi(5)
     iterations: int = param(4000, "steps of the student", symbol="t", ge=0, le=10**8, slider=(0, 5000, 100))
 
 

@@ -14,7 +14,7 @@ from neurec_core.params import BadInput, Params, param
 
 from .measures import states
 from .outcome import statuses
-from .setups import VALUES, enough, separated, widths
+from .setups import VALUES, enough, node_multi, separated, widths
 
 if TYPE_CHECKING:
     from .matrix_ascent import Ascended
@@ -26,7 +26,7 @@ class MatrixNets(Params):
     d: int = param(10, "inputs", ge=1, le=1000, slider=(5, 20, 1))
     widths: str = param("20", "neurons of the teacher's hidden layers, such as 20 or 20-25")
     outputs: int = param(30, "outputs of both networks", symbol="o", ge=1, le=1000, slider=(5, 50, 5))
-    node_multi: int = param(2, "student neurons per teacher neuron", ge=1, le=100, slider=(1, 10, 1))
+    node_multi: int = node_multi(2)
     bias: float = param(
         0.0, "what is subtracted in each teacher neuron before columns are brought to norm 1", ge=-10, le=10
     )

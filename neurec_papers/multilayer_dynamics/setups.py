@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from neurec_core.draws import Draws
-from neurec_core.params import BadInput
+from neurec_core.params import BadInput, param
 from smallnets.nets.deep_nets import Layer
 
 CITATION = (
@@ -17,6 +19,14 @@ CITATION = (
 VALUES = {"five": np.arange(-2, 3) / 4, "nine": np.arange(-4, 5) / 4}
 SMALL = 1e-5  # added to norms by the published normalisation
 TRIES = 10_000
+BIASES = param(True, "biases of teacher and student")
+FRESH = param(False, "new training points in every epoch")
+NORMALIZE = param(False, "student's neurons brought to norm 1 after each step")
+
+
+def node_multi(default: int) -> Any:
+    """The declaration of the student's width; experiments differ in the default."""
+    return param(default, "student neurons per teacher neuron", ge=1, le=100, slider=(1, 10, 1))
 
 
 def enough(neurons: int, inputs: int, values: np.ndarray) -> None:

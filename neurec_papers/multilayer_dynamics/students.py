@@ -14,12 +14,25 @@ from neurec_core.params import BadInput, Params, param
 from smallnets.nets.deep_nets import Layer, fan_ins
 
 from . import images
-from .setups import VALUES, default_layer, enough, normalized, rates, separated, widths
+from .setups import (
+    BIASES,
+    FRESH,
+    NORMALIZE,
+    VALUES,
+    default_layer,
+    enough,
+    node_multi,
+    normalized,
+    rates,
+    separated,
+    widths,
+)
 
 if TYPE_CHECKING:
     from smallnets.descent.deep_relu import DeepNet, Form
     from smallnets.descent.deep_training import Epoch
 
+WIDTHS = param("10-15-20-25", "neurons of the teacher's hidden layers")
 LAYERS = 4  # hidden layers that a row describes
 
 
@@ -27,12 +40,12 @@ class Setup(Params):
     """A teacher, students with more neurons in every hidden layer, and how they are trained."""
 
     d: int = param(20, "inputs; images, and convolutions, have their own number", ge=1, le=10_000)
-    widths: str = param("10-15-20-25", "neurons of the teacher's hidden layers")
+    widths: str = WIDTHS
     outputs: int = param(100, "numbers that a network puts out", symbol="c", ge=1, le=10_000, slider=(1, 100, 9))
-    node_multi: int = param(10, "student neurons per teacher neuron", ge=1, le=100, slider=(1, 10, 1))
+    node_multi: int = node_multi(10)
     teacher: Literal["separated", "default"] = param("separated", "teacher's weights: separated, or torch's default")
     values: Literal["five", "nine"] = param("five", "values that a weight of a separated teacher takes")
-    biases: bool = param(True, "biases of teacher and student")
+    biases: bool = BIASES
     tuned: bool = param(False, "teacher's biases moved so that each hidden neuron is active on half of the points")
     decay: float = param(
         0.0, "decay of the teacher's strength: inputs i of higher layers have weights over i to this power", symbol="p",
@@ -46,14 +59,14 @@ class Setup(Params):
     data_std: float = param(10.0, "standard deviation of the points, or uniform width", symbol="s", gt=0, le=1e4,
                             slider=(1, 20, 1))  # fmt: skip
     points: int = param(100_000, "training points", symbol="N", ge=1, le=10_000_000)
-    fresh: bool = param(False, "new training points in every epoch")
+    fresh: bool = FRESH
     network: Literal["dense", "convolutional"] = param("dense", "hidden layers")
     slope: float = param(0.0, "activation's slope below zero", ge=0, le=1)
     batch_norm: Literal["without", "after", "before"] = param(
         "without", "student's batch norm, after the ReLU or before"
     )
     affine: bool = param(False, "weights of the batch norm")
-    normalize: bool = param(False, "student's neurons brought to norm 1 after each step")
+    normalize: bool = NORMALIZE
     loss: Literal["mean", "cross_entropy"] = param(
         "mean", "loss: mean square, or cross entropy with the largest output"
     )

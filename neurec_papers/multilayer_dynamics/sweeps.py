@@ -9,13 +9,14 @@ from neurec_core.experiment import Grid
 from neurec_core.params import param
 
 from .reconstruction import RECONSTRUCTION, SHORT
+from .setups import node_multi
 from .students import Setup
 
 
 class Knobs(Setup):
     """As in `reconstruction`, with students of medium width that are trained for eight epochs."""
 
-    node_multi: int = param(5, "student neurons per teacher neuron", ge=1, le=100, slider=(1, 10, 1))
+    node_multi: int = node_multi(5)
     epochs: int = param(8, "passes over the training points", symbol="E", ge=0, le=10_000)
 
 

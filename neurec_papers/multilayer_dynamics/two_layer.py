@@ -14,7 +14,7 @@ from smallnets.nets.deep_nets import Layer
 
 from . import specialization
 from .outcome import one, trained
-from .setups import CITATION, VALUES, enough, separated
+from .setups import BIASES, CITATION, FRESH, NORMALIZE, VALUES, enough, node_multi, separated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,14 +31,14 @@ class TwoLayer(Params):
 
     d: int = param(100, "inputs", ge=1, le=10_000, slider=(10, 100, 10))
     m: int = param(10, "teacher neurons", ge=1, le=1000, slider=(5, 20, 5))
-    node_multi: int = param(10, "student neurons per teacher neuron", ge=1, le=100, slider=(1, 10, 1))
+    node_multi: int = node_multi(10)
     outputs: int = param(50, "numbers that a network puts out", symbol="c", ge=1, le=10_000)
     decay: float = param(
         1.0, "decay of the teacher's strength: neuron i has output weights over i to this power", symbol="p", ge=0,
         le=10, slider=(0, 2.5, 0.5),
     )  # fmt: skip
     bias: float = param(-0.1, "teacher's biases, both layers", ge=-10, le=10)
-    biases: bool = param(True, "biases of teacher and student")
+    biases: bool = BIASES
     scale: float = param(0.005, "standard deviation of the student's weights at the start", gt=0, le=10)
     start: Literal["random", "towards", "against"] = param(
         "random", "student neurons at the start: of any side, or all on one side of the weakest teacher neuron"
@@ -50,12 +50,12 @@ class TwoLayer(Params):
     shift: float = param(1.0, "least distance from a boundary, of points near boundaries", ge=0, le=100)
     shift_range: float = param(1.0, "range of that distance", ge=0, le=100)
     points: int = param(10_000, "training points", symbol="N", ge=1, le=10_000_000)
-    fresh: bool = param(False, "new training points in every epoch")
+    fresh: bool = FRESH
     method: Literal["sgd", "gd"] = param("sgd", "points of a step: drawn with replacement, or all of them")
     batch: int = param(16, "points per step of sgd; gd takes all", ge=1, le=100_000)
     rate: float = param(0.01, "step size", gt=0, le=10)
     halving: int = param(0, "epochs after which the step size is halved, again and again; 0: never", ge=0, le=10_000)
-    normalize: bool = param(False, "student's neurons brought to norm 1 after each step")
+    normalize: bool = NORMALIZE
     steps: int = param(1000, "steps per epoch", ge=1, le=10_000_000)
     epochs: int = param(100, "passes, of as many steps each", symbol="E", ge=0, le=10_000)
     looked_at: int = param(10_000, "points on which correlations are measured", ge=2, le=100_000)

@@ -20,6 +20,8 @@ from .landscape import Vertex, union
 CITATION = (
     "Matena and Raffel, A combinatorial perspective on the optimization of shallow ReLU networks (arXiv 2210.00176)"
 )
+Inputs = Literal["normal", "with_bias"]
+INPUTS = param("normal", "points: normal in all inputs, or with a 1 as the last", symbol="X")
 
 
 class Points(Params):
@@ -28,9 +30,7 @@ class Points(Params):
     n: int = param(10, "training points", ge=2, le=100_000, slider=(4, 14, 1))
     d: int = param(3, "inputs, the constant 1 of the bias included", ge=2, le=1000, slider=(2, 4, 1))
     m: int = param(2, "hidden units", ge=1, le=100_000, slider=(1, 3, 1))
-    inputs: Literal["normal", "with_bias"] = param(
-        "normal", "points: normal in all inputs, or with a 1 as the last", symbol="X"
-    )
+    inputs: Inputs = INPUTS
 
     @model_validator(mode="after")
     def _general(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from pydantic import model_validator
@@ -13,7 +13,7 @@ from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, 
 from neurec_core.params import Params, param
 from smallnets.geometry import arrangements, zonotopes
 
-from .common import CITATION, enumerable, points
+from .common import CITATION, INPUTS, Inputs, enumerable, points
 
 
 class VertexCounts(Params):
@@ -21,9 +21,7 @@ class VertexCounts(Params):
 
     n: int = param(10, "training points", ge=2, le=10_000, slider=(3, 40, 1))
     d: int = param(3, "inputs, the constant 1 of the bias included", ge=2, le=20, slider=(2, 5, 1))
-    inputs: Literal["normal", "with_bias"] = param(
-        "normal", "points: normal in all inputs, or with a 1 as the last", symbol="X"
-    )
+    inputs: Inputs = INPUTS
     directions: int = param(
         1000, "random directions", symbol="k", ge=1, le=10_000_000, slider=(10, 1_000_000, 10), geometric=True
     )

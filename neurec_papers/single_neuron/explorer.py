@@ -11,7 +11,7 @@ from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution
 from neurec_core.params import Params, param
 
 from . import measures, setups
-from .setups import CITATION, LARGEST, SMALLEST, Setup, sample
+from .setups import CITATION, LARGEST, SMALLEST, TEACHERS, Setup, Teachers, sample
 from .training import COLUMNS, statuses
 
 LOOKS = 120  # at the weights on the way
@@ -36,7 +36,7 @@ class Instance(Params):
         1.0, "points' variance over the paper's", symbol="ρ/ρ₀", ge=0.01, le=100, slider=(0.1, 2, 0.1)
     )
     data: Literal["centred", "uncentred"] = param("uncentred", "whether the points' centre is the teacher")
-    teachers: Literal["one", "two"] = param("one", "teacher neurons; the second is opposite, of norm 3")
+    teachers: Teachers = TEACHERS
     steps: int = param(30_000, "iterations at most", ge=100, le=LARGEST, slider=(10_000, 200_000, 10_000))
 
     def setup(self) -> Setup:

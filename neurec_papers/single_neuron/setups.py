@@ -23,6 +23,8 @@ SECOND = 3.0  # the norm of the second teacher
 LARGEST = 2 * 10**7  # iterations of the published runs, at most
 TRIES = 10_000
 SMALLEST = 1e-100  # scale of weights: squares of much smaller ones are rounded to 0
+Teachers = Literal["one", "two"]
+TEACHERS = param("one", "teacher neurons; the second is opposite, of norm 3")
 
 
 class Setup(Params):
@@ -35,7 +37,7 @@ class Setup(Params):
         1.0, "scale of the initial weights", symbol="λ", ge=SMALLEST, le=1e4, slider=(4.0**-8, 16, 4), geometric=True
     )
     data: Literal["centred", "uncentred"] = param("centred", "whether the points' centre is the teacher")
-    teachers: Literal["one", "two"] = param("one", "teacher neurons; the second is opposite, of norm 3")
+    teachers: Teachers = TEACHERS
     spread: float = param(1.0, "points' variance over the paper's", symbol="ρ/ρ₀", ge=0, le=100, slider=(0.1, 2, 0.1))
     step: float = param(0.01, "step size", symbol="h", gt=0, le=10, slider=(0.01, 0.05, 0.01))
     steps: int = param(LARGEST, "iterations at most", ge=1, le=10**10)
