@@ -11,6 +11,7 @@ from .experiment import Experiment
 from .figures import Curves, PhaseDiagram
 from .look import COLORS
 from .params import BadInput, unknown
+from .values import word
 
 GUIDE = {"dash": "dot", "color": "gray"}
 PLACES = 400  # of a predicted curve
@@ -36,7 +37,7 @@ def draw(table: pd.DataFrame, experiment: Experiment, name: str | None = None) -
     for field, value in figure.where.items():
         rows = rows[rows[field].isna() if value is None else rows[field] == value]
     if rows.empty:
-        kept = ", ".join(f"{field} = {value}" for field, value in figure.where.items())
+        kept = ", ".join(f"{field} = {word(value)}" for field, value in figure.where.items())
         raise BadInput(f"figure {name} of {experiment.name} shows rows with {kept}, of which the table has none")
     if isinstance(figure, PhaseDiagram):
         return plots.phase_diagram(rows, experiment, figure.x, figure.y, figure.column, figure.panels)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 from toys import FLIP, TOY
 
-from neurec_core import plots, tables
+from neurec_core import drawing, plots, tables
 from neurec_core.experiment import Column, Experiment, Grid, Guide
+from neurec_core.figures import Curves
 from neurec_core.params import BadInput
 from neurec_core.sweep import sweep
 from neurec_papers.convex_recovery import SKIP_RECOVERY
@@ -49,6 +52,14 @@ def test_what_is_true_or_false_makes_lines_panels_and_bars():
     assert list(fig.data[0].x) == ["false", "true"]
     assert sum(fig.data[0].y) == 1, "heads and tails"
     assert titles(fig)[0] == "whether tails count tails"
+
+
+def test_rows_of_a_figure_are_named_as_the_command_line_writes_them():
+    flipped = dataclasses.replace(FLIP, figures={"tails": Curves("x", where={"tails": True})})
+    data = sweep(FLIP, Grid({"x": [3, 5], "tails": [True, False]}, trials=4), progress=False)
+    assert drawing.draw(data, flipped).layout.title.text == "heads<br><sup>8 trials</sup>"
+    with pytest.raises(BadInput, match="shows rows with tails = true, of which the table has none"):
+        drawing.draw(data[~data["tails"]], flipped)
 
 
 def test_panels_stand_one_above_the_other_on_a_phone():
