@@ -54,6 +54,7 @@ ENTRANCES = {
         "smallnets/descent/_tanh_batched.py",
         "smallnets/descent/deep_relu.py",
         "smallnets/descent/deep_training.py",
+        "smallnets/descent/training.py",
         "neurec_papers/convex_recovery/descent.py",
         "neurec_papers/inconsistency/published.py",
         "neurec_papers/inconsistency/wide.py",

@@ -10,12 +10,11 @@ from neurec_core.draws import Draws
 from neurec_core.params import BadInput
 from neurec_papers.inconsistency import wide
 from neurec_papers.inconsistency.wide import Layers
-from smallnets.descent.optimizers import OPTIMIZERS
 from smallnets.errors import InvalidInput
 
 B, N, D, M, BATCH = 3, 24, 3, 10, 8
 SCALES = (0.8, 0.3)
-each_optimizer = pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+each_optimizer = pytest.mark.parametrize("optimizer", list(wide.OPTIMIZERS))
 
 
 def nets(count=B, d=D, m=M, seed=0):

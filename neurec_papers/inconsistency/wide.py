@@ -2,15 +2,12 @@
 
     f(x) = c + alpha_2 sum_i w_i relu(alpha_1 <a_i, x> + b_i),   i = 1, ..., m
 
-The nets stand side by side on a leading axis B. The gradients are written out and the optimisers are written as
-single sums, products, quotients and roots, each rounded by itself, and hidden units come in whole vectors: so a
-net's last bit does not depend on the nets trained beside it, nor, with one thread, on the number of cores
-(measured on x86 processors; on a GPU the sums of a matrix product may be ordered by the size of the batch).
+The model, its loss and its shuffled minibatches; `smallnets.descent.training` trains many nets side by side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,13 +16,14 @@ import torch
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
 from smallnets.arguments import array, checked, choice, number, parts, record, whole
-from smallnets.descent.device import DTYPES, one_thread, torch_device
-from smallnets.descent.optimizers import OPTIMIZERS, Update
+from smallnets.descent import training
+from smallnets.descent.device import DTYPES, numbers, torch_device
+from smallnets.descent.optimizers import adam, gd
 
 Sample = tuple[np.ndarray, np.ndarray]
 Points = tuple[torch.Tensor, torch.Tensor]
 Net = list[torch.Tensor]  # theta = (alpha_1 X, 1)'s weights (B, d + 1, m), w (B, m), c (B, 1)
-LANES = 16  # hidden units come in whole vectors of the processor: those filled up stay zero
+OPTIMIZERS = {"gd": gd(), "momentum": gd(0.9), "adam": adam()}
 POINTS_AT_ONCE = 256  # in evaluations, so that what is in between fits into a cache
 
 
@@ -110,21 +108,27 @@ def fit(
     **Source**: holzmuller2022training, Section 10 and its code (float32); differs: a net's shuffles and start
     do not depend on the nets beside it.
     """
-    update, precision = OPTIMIZERS[optimizer], DTYPES[dtype]
     watched = _checked(train, watched, batch)
-    place, (inner, outer) = torch_device(device), map(float, scales)
+    precision, place, (inner, outer) = DTYPES[dtype], torch_device(device), map(float, scales)
     looked = [np.concatenate(parts, axis=1) for parts in zip(*watched, strict=True)]
-    with one_thread(), torch.no_grad():
-        points, watching = (_points(X, y, inner, precision, place) for X, y in (train, looked))
-        net, losses = _weights(start, precision, place), []
-        steps = _Steps(net, outer, update, rate, batch)
-        for epoch in range(epochs):
-            steps.through(*_shuffled(*points, draws, epoch, batch))
-            if (epoch + 1) % every == 0:
-                losses.append(_squares(*watching, net, outer).unflatten(1, (len(watched), -1)).mean(2))
-        train_loss = _array(_squares(*points, net, outer).mean(1))
-        trace = _array(torch.stack(losses, 2)) if losses else np.empty((len(train_loss), len(watched), 0))
-        return Fit(_read(net, start.w.shape[1]), train_loss, trace)
+    points, watching = (_points(X, y, inner, precision, place) for X, y in (train, looked))
+    net, losses = _weights(start, precision, place), []
+
+    def loss(net: Net, X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return _squares(X, y, net, outer).mean(1)
+
+    shuffles = ((_shuffled(*points, draws, epoch, batch), rate) for epoch in range(epochs))
+    for epoch, _ in enumerate(training.train(loss, net, shuffles, OPTIMIZERS[optimizer]), start=1):
+        if epoch % every == 0:
+            found = training.value(_watch, net, *watching, outer)
+            losses.append(found.reshape(len(found), len(watched), -1).mean(2))
+    train_loss = training.value(_watch, net, *points, outer).mean(1)
+    trace = np.stack(losses, 2) if losses else np.empty((len(train_loss), len(watched), 0))
+    return Fit(_read(net, start.w.shape[1]), train_loss, trace)
+
+
+def _watch(net: Net, X: torch.Tensor, y: torch.Tensor, outer: float) -> torch.Tensor:
+    return torch.cat([_squares(*some, net, outer) for some in _split(X, y, POINTS_AT_ONCE)], 1)
 
 
 def _points(X: np.ndarray, y: np.ndarray, inner: float, number: torch.dtype, place: torch.device) -> Points:
@@ -134,66 +138,32 @@ def _points(X: np.ndarray, y: np.ndarray, inner: float, number: torch.dtype, pla
 
 
 def _weights(start: Layers, number: torch.dtype, place: torch.device) -> Net:
-    idle = (0, -start.w.shape[1] % LANES)
-    theta = np.pad(np.concatenate([start.a, start.b[:, None]], axis=1), ((0, 0), (0, 0), idle))
-    weights = theta, np.pad(start.w, ((0, 0), idle)), start.c[:, None]
+    theta = np.concatenate([start.a, start.b[:, None]], axis=1)
+    weights = training.filled(theta), training.filled(start.w), start.c[:, None]
     return [torch.tensor(part, dtype=number, device=place) for part in weights]
 
 
 def _read(net: Net, m: int) -> Layers:
-    theta, w, c = map(_array, net)
+    theta, w, c = map(numbers, net)
     return Layers(theta[:, :-1, :m], theta[:, -1, :m], w[:, :m], c[:, 0])
 
 
-class _Steps:
-    """The optimiser of one call: it counts its steps and keeps its moments."""
-
-    def __init__(self, net: Net, outer: float, update: Update, rate: float, batch: int) -> None:
-        self.net, self.outer, self.update, self.rate, self.batch = net, outer, update, rate, batch
-        self.moments = [[torch.zeros_like(part) for _ in range(2)] for part in net]
-        self.taken = 0
-
-    def through(self, X: torch.Tensor, y: torch.Tensor) -> None:
-        """A step on each minibatch, as the points stand."""
-        for some, labels in zip(X.split(self.batch, 1), y.split(self.batch, 1), strict=True):
-            self.taken += 1
-            gradients = _gradients(some, labels, self.net, self.outer)
-            for part, gradient, moments in zip(self.net, gradients, self.moments, strict=True):
-                self.update(part, gradient, moments, self.taken, self.rate)
-
-
-def _shuffled(X: torch.Tensor, y: torch.Tensor, draws: Draws, epoch: int, batch: int) -> Points:
+def _shuffled(X: torch.Tensor, y: torch.Tensor, draws: Draws, epoch: int, batch: int) -> Iterator[Points]:
+    """Minibatches in an order of their own for each net."""
     n = y.shape[1]
-    if batch == n:
-        return X, y
-    order = torch.tensor(np.argsort(draws.uniform(f"order_{epoch}", n), axis=1), device=X.device)
-    return X.take_along_dim(order[:, :, None], 1), y.take_along_dim(order, 1)
+    if batch < n:
+        order = torch.tensor(np.argsort(draws.uniform(f"order_{epoch}", n), axis=1), device=X.device)
+        X, y = X.take_along_dim(order[:, :, None], 1), y.take_along_dim(order, 1)
+    return _split(X, y, batch)
 
 
-def _outputs(units: torch.Tensor, net: Net, outer: float) -> torch.Tensor:
-    # A row times a matrix: a matrix times a column is slow in a batch.
-    return torch.bmm(net[1][:, None], units.mT)[:, 0].mul_(outer).add_(net[2])
-
-
-def _gradients(X: torch.Tensor, y: torch.Tensor, net: Net, outer: float) -> Net:
-    """With the residual r and the patterns D_i all follow from K_i = X^T D_i r.
-
-    d/dtheta_i = alpha_2 w_i K_i, d/dw_i = alpha_2 <theta_i, K_i> and d/dc = sum_j r_j.
-    """
-    theta, w, _ = net
-    units = torch.bmm(X, theta).relu_()
-    r = _outputs(units, net, outer).sub_(y).mul_(2 / y.shape[1])
-    K = torch.bmm((r[:, :, None] * X).mT, units.gt_(0)).mul_(outer)
-    return [K * w[:, None], (theta * K).sum(1), r.sum(1, keepdim=True)]
+def _split(X: torch.Tensor, y: torch.Tensor, points: int) -> Iterator[Points]:
+    return zip(X.split(points, 1), y.split(points, 1), strict=True)
 
 
 def _squares(X: torch.Tensor, y: torch.Tensor, net: Net, outer: float) -> torch.Tensor:
-    parts = [_outputs(torch.bmm(x, net[0]).relu_(), net, outer) for x in X.split(POINTS_AT_ONCE, 1)]
-    return torch.cat(parts, 1).sub_(y).square_()
-
-
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.cpu().numpy().astype(np.float64)
+    theta, w, c = net
+    return (training.weighted_relu(X, theta, w) * outer + c - y).square()
 
 
 def _checked(train: Sample, watched: Sequence[Sample], batch: int) -> Sequence[Sample]:

@@ -21,7 +21,7 @@ from torch.nn import functional
 from ..arguments import array, checked, choice, shaped
 from ..errors import InvalidInput
 from ..nets.deep_nets import Layer, fan_ins
-from .device import DTYPES, one_thread, torch_device
+from .device import DTYPES, numbers, one_thread, torch_device
 
 EPS, MOMENTUM = 1e-5, 0.1  # of a batch norm, as in torch
 AT_ONCE = 1024  # points of a pass that is only looked at
@@ -87,9 +87,9 @@ class Network(NamedTuple):
 
     def read(self) -> DeepNet:
         """The networks as arrays."""
-        layers = tuple(Layer(_array(W), _array(b)[:, 0]) for W, b in zip(self.W, self.b, strict=True))
+        layers = tuple(Layer(numbers(W), numbers(b)[:, 0]) for W, b in zip(self.W, self.b, strict=True))
         norms = zip(self.scale, self.shift, self.mean, self.variance, strict=True)
-        return DeepNet(layers, tuple(Norm(*(_array(part)[:, 0] for part in norm)) for norm in norms))
+        return DeepNet(layers, tuple(Norm(*(numbers(part)[:, 0] for part in norm)) for norm in norms))
 
     def finite(self) -> torch.Tensor:
         """Which networks have no weight that is infinite or no number, (B,) of bool."""
@@ -156,7 +156,7 @@ def states(net: DeepNet, X: np.ndarray, form: Form = PLAIN, *, device: str | Non
     with one_thread(), torch.no_grad():
         parts = []
         for some in torch.tensor(X, dtype=torch.float64, device=placed.W[0].device).split(AT_ONCE, 1):
-            parts.append([_array(part) for part in forward(placed, some)])
+            parts.append([numbers(part) for part in forward(placed, some)])
     return [np.concatenate(part, axis=1) for part in zip(*parts, strict=True)]
 
 
@@ -191,7 +191,3 @@ def network(net: DeepNet, form: Form, dtype: str, device: str | None) -> Network
         tensors(layer.b[:, None] for layer in net.layers),
         *(tensors(norm[part][:, None] for norm in norms) for part in range(4)),
     )
-
-
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy().astype(np.float64)

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..arguments import array, checked, choice, number, whole
+from ..arguments import array, checked, choice, whole
 from ..errors import InvalidInput
+from . import training
 from .deep_relu import PLAIN, DeepNet, Form, Network, forward, network
-from .device import DTYPES, one_thread
-from .optimizers import OPTIMIZERS
+from .device import DTYPES
+from .optimizers import adam, gd
 
 Source = Callable[[int], np.ndarray]
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -120,76 +121,58 @@ def train(
             f"teacher (networks to learn from) must have the student's B, inputs and outputs, got layers of "
             f"{[tuple(W.shape) for W in wise.W]} for {[tuple(W.shape) for W in net.W]}"
         )
-    return _epochs(wise, points, order, np.asarray(rates), batch, _Steps(net, method))
+    return _reports(net, _course(net, method, _epochs(net, wise, points, order, np.asarray(rates), batch)))
 
 
-def _epochs(
-    teacher: Network, points: Source, order: Source, rates: np.ndarray, batch: int, steps: _Steps
-) -> Iterator[Epoch]:
-    net = steps.net
-    B = len(net.W[0])
-    given: np.ndarray | None = None
-    finite = np.ones(B, dtype=bool)
-    for epoch, rate in enumerate(rates):
-        with one_thread(), torch.no_grad():
-            found = points(epoch)
-            if found is not given:
-                found = POINTS("X", found, {"B": B if len(found) > 1 else 1, "d": net.inputs})
-                X, given = torch.tensor(found, dtype=net.W[0].dtype, device=net.W[0].device), found
-                rows = X.flatten(0, 1)  # picked out as rows, points are copied in one piece each
-                first = torch.arange(B, device=X.device)[:, None] * (len(rows) // len(X) if len(X) > 1 else 0)
-            at = torch.tensor(order(epoch), device=rows.device)
-            losses = torch.zeros(B, dtype=rows.dtype, device=rows.device)
-            for some in at.split(CHUNK * batch, 1):
-                x = rows[some + first]
-                y = forward(teacher, x)[-1]
-                for inputs, labels in zip(x.split(batch, 1), y.split(batch, 1), strict=True):
-                    losses.add_(steps.take(inputs, labels, float(rate)), alpha=inputs.shape[1])
-            finite &= (net.finite() & losses.isfinite()).cpu().numpy()
-            mean = (losses / at.shape[1]).cpu().numpy().astype(np.float64)
-        yield Epoch(epoch + 1, mean, finite.copy(), net)
+def _course(net: Network, method: Method, epochs: training.Epochs) -> Iterator[training.Progress]:
+    choice("loss", tuple(LOSSES))("loss", method.loss, {})
+    choice("optimizer", ("sgd", "adam"))("optimizer", method.optimizer, {})
+    rule = adam(method.weight_decay) if method.optimizer == "adam" else gd(method.momentum, method.weight_decay)
+    apart, layers = LOSSES[method.loss], [i for i in range(len(net.W)) if method.trained is None or method.trained[i]]
+
+    def loss(net: Network, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return apart(forward(net, x, training=True)[-1], y)
+
+    def normalize(net: Network) -> None:
+        for i in layers:
+            size = torch.linalg.vector_norm(net.W[i], dim=1, keepdim=True).add_(SMALL)
+            net.W[i].div_(size)
+            net.b[i].div_(size)
+
+    groups = [net.W, *([net.b] if method.biases else []), *([net.scale, net.shift] if net.form.affine else [])]
+    learning = [group[i] for group in groups for i in layers if i < len(group)]
+    after = normalize if method.normalize else None
+    return training.train(loss, net, epochs, rule, learning=learning, after=after)
+
+
+def _reports(net: Network, course: Iterator[training.Progress]) -> Iterator[Epoch]:
+    finite = np.ones(len(net.W[0]), dtype=bool)
+    for number, progress in enumerate(course, start=1):
+        mean = np.average(progress.losses, axis=1, weights=progress.points)
+        finite = finite & np.isfinite(mean) & net.finite().cpu().numpy()
+        yield Epoch(number, mean, finite, net)
         if not finite.any():
             return
 
 
-class _Steps:
-    """The optimiser of one call: it counts its steps and keeps its moments."""
+def _epochs(
+    net: Network, teacher: Network, points: Source, order: Source, rates: np.ndarray, batch: int
+) -> Iterator[tuple[Iterator[training.Batch], float]]:
+    """The batches of each epoch, and its step size."""
+    B = len(net.W[0])
+    given: np.ndarray | None = None
+    for epoch, rate in enumerate(rates):
+        found = points(epoch)
+        if found is not given:
+            found = POINTS("X", found, {"B": B if len(found) > 1 else 1, "d": net.inputs})
+            X, given = torch.tensor(found, dtype=net.W[0].dtype, device=net.W[0].device), found
+            rows = X.flatten(0, 1)  # picked out as rows, points are copied in one piece each
+            first = torch.arange(B, device=X.device)[:, None] * (len(rows) // len(X) if len(X) > 1 else 0)
+        at = torch.tensor(order(epoch), device=rows.device) + first
+        yield _batches(teacher, rows, at, batch), float(rate)
 
-    def __init__(self, net: Network, method: Method) -> None:
-        choice("loss", tuple(LOSSES))("loss", method.loss, {})
-        choice("optimizer", ("sgd", "adam"))("optimizer", method.optimizer, {})
-        number("share of the last step", "[0, 1)")("momentum", method.momentum, {})
-        number("pull to zero", "[0, inf)")("weight_decay", method.weight_decay, {})
-        self.net, self.method, self.loss, self.taken = net, method, LOSSES[method.loss], 0
-        self.layers = [i for i in range(len(net.W)) if method.trained is None or method.trained[i]]
-        groups = [net.W, *([net.b] if method.biases else []), *([net.scale, net.shift] if net.form.affine else [])]
-        self.learning = [group[i].requires_grad_() for group in groups for i in self.layers if i < len(group)]
-        kept = 2 if method.optimizer == "adam" else 1 if method.momentum else 0
-        self.moments = [[torch.zeros_like(part) for _ in range(kept)] for part in self.learning]
 
-    def take(self, x: torch.Tensor, y: torch.Tensor, rate: float) -> torch.Tensor:
-        """One step of every network on its batch; returns the losses (B,) before it."""
-        with torch.enable_grad():
-            losses = self.loss(forward(self.net, x, training=True)[-1], y)
-            total = losses.sum()
-        if self.learning:
-            self.taken += 1
-            gradients = torch.autograd.grad(total, self.learning)
-            for part, gradient, moments in zip(self.learning, gradients, self.moments, strict=True):
-                self._move(part, gradient, moments, rate)
-        if self.method.normalize:
-            for i in self.layers:
-                size = torch.linalg.vector_norm(self.net.W[i], dim=1, keepdim=True).add_(SMALL)
-                self.net.W[i].div_(size)
-                self.net.b[i].div_(size)
-        return losses.detach()
-
-    def _move(self, part: torch.Tensor, gradient: torch.Tensor, moments: list[torch.Tensor], rate: float) -> None:
-        if self.method.weight_decay:
-            gradient = gradient.add(part, alpha=self.method.weight_decay)
-        if self.method.optimizer == "adam":
-            OPTIMIZERS["adam"](part, gradient, moments, self.taken, rate)
-            return
-        if self.method.momentum:
-            gradient = moments[0].mul_(self.method.momentum).add_(gradient)
-        part.sub_(gradient, alpha=rate)
+def _batches(teacher: Network, rows: torch.Tensor, at: torch.Tensor, batch: int) -> Iterator[training.Batch]:
+    for some in at.split(CHUNK * batch, 1):
+        x = rows[some]
+        yield from zip(x.split(batch, 1), forward(teacher, x)[-1].split(batch, 1), strict=True)

@@ -6,11 +6,17 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 
 from ..errors import InvalidInput
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def numbers(tensor: torch.Tensor) -> np.ndarray:
+    """A tensor, wherever it is, as an array of float64."""
+    return tensor.detach().cpu().numpy().astype(np.float64)
 
 
 @contextlib.contextmanager
