@@ -1,7 +1,7 @@
 """Networks trained on planted labels: the published loop, one network at a time, beside the batch.
 
 Published: a module, a tape and torch's AdamW for each trial. Ours: `neurec_papers.convex_recovery.descent.descend`, all
-trials in one batch with gradients in closed form. Both from the same weights, in float32, with the optimiser made
+trials in one batch. Both from the same weights, in float32, with the optimiser made
 once; the final losses are compared.
 """
 

@@ -1,16 +1,11 @@
 """Full-batch AdamW of many independent networks at once: arrays in, arrays out.
 
-The networks stand side by side on a leading axis B. AdamW changes every weight by itself, so that one
-optimiser over the stacked weights is B optimisers. The gradients are written out, in terms of activation
-patterns: three times as fast as a tape for networks this small.
-
-Everything runs on one thread, with the hidden units padded to whole vectors: a network's last bit then
-depends neither on the number of cores nor on the networks trained beside it (measured on x86 processors; on
-a GPU the sums of a matrix product may be ordered by the size of the batch).
+The two models, their starts and their loss; `smallnets.descent.training` trains them side by side.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,17 +14,16 @@ import torch
 
 from neurec_core.draws import Draws
 from smallnets.arguments import array, checked, choice, number, parts, whole
-from smallnets.descent.device import DTYPES, one_thread, torch_device
+from smallnets.descent import training
+from smallnets.descent.device import DTYPES, numbers, torch_device
+from smallnets.descent.optimizers import adamw
 from smallnets.nets.two_layer import Net, NormalizedNet
 
 # Whether the optimiser is made anew in every epoch, which loses its moments.
 OPTIMIZERS = {"adamw": False, "adamw_recreated": True}
-# Whole vectors of every processor: the fused update rounds the elements left over after them differently.
-LANES = 16
 SMALLEST_NORM = 1e-12
 
 Weights = tuple[np.ndarray, ...]
-Gradients = tuple[torch.Tensor, ...]
 
 
 class Trained(NamedTuple):
@@ -45,10 +39,10 @@ class Trained(NamedTuple):
 
 
 class Model(NamedTuple):
-    """How a network starts, what its loss and gradients are, and as which net its weights are read."""
+    """How a network starts, its outputs on points, given its weights, and as which net its weights are read."""
 
     start: Callable[[Draws, int, int], Weights]
-    gradient: Callable[..., tuple[torch.Tensor, Gradients]]
+    outputs: Callable[..., torch.Tensor]
     read: Callable[..., Any]
 
 
@@ -74,41 +68,36 @@ def skip_start(draws: Draws, d: int, m: int) -> Weights:
     return np.concatenate([w0, W], axis=2), np.concatenate([alpha0, a], axis=1)
 
 
-def _weighted(units: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
-    # sum_j a_j units_j as a row times a matrix: a matrix times a column is slow in a batch.
-    return torch.bmm(a[:, None], units.mT)[:, 0]
+def _skip_outputs(X: torch.Tensor, W: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+    return training.weighted_relu(X, W, a, 1)
 
 
-def _skip_gradient(X: torch.Tensor, y: torch.Tensor, W: torch.Tensor, a: torch.Tensor) -> Any:
-    """||f - y||^2 and its gradients; with the residual r and the patterns D_j both follow from K_j = 2 X^T D_j r.
+class _Normalized(torch.autograd.Function):
+    """f = sum_j c_j u_j, u_j = (X w_j)_+ / ||(X w_j)_+||, with the gradient by activation pattern.
 
-    f = sum_j a_j D_j X w_j, hence d/dw_j = a_j K_j and d/da_j = w_j^T K_j; D_0 = I for the skip branch.
+    With r the gradient at f and s_j = <u_j, r>, those at c_j and w_j are s_j and, D_j the unit's pattern,
+    c_j X^T D_j (r - s_j u_j) / ||(X w_j)_+||. A unit that is active on no point is zero and stays.
     """
-    units = torch.bmm(X, W)
-    units[:, :, 1:].relu_()
-    r = _weighted(units, a) - y
-    D = torch.gt(units, 0, out=units)
-    D[:, :, 0] = 1
-    K = torch.bmm((2 * r[:, :, None] * X).mT, D)
-    return (r * r).sum(1), (K * a[:, None], (W * K).sum(1))
+
+    @staticmethod
+    def forward(ctx: Any, X: torch.Tensor, W: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        units = torch.bmm(X, W).relu_()
+        norms = units.square().sum(1).sqrt_().clamp_(min=SMALLEST_NORM)
+        ctx.save_for_backward(X, units, norms, c)
+        return torch.bmm((c / norms)[:, None], units.mT)[:, 0]
+
+    @staticmethod
+    def backward(ctx: Any, r: torch.Tensor) -> Any:
+        X, units, norms, c = ctx.saved_tensors
+        s = torch.bmm(r[:, None], units)[:, 0] / norms
+        pulled = torch.gt(units, 0, out=torch.empty_like(units)).mul_(r[:, :, None])
+        pulled.addcmul_(units, (s / norms)[:, None], value=-1)
+        return None, torch.bmm(X.mT, pulled) * (c / norms)[:, None], s
 
 
-def _normalized_gradient(
-    X: torch.Tensor, y: torch.Tensor, W: torch.Tensor, a: torch.Tensor, gamma: torch.Tensor
-) -> Any:
-    """||f - y||^2 and its gradients for f = sum_j a_j gamma_j u_j, u_j = (X w_j)_+ / ||(X w_j)_+||.
-
-    With s_j = 2 u_j^T r: d/da_j = gamma_j s_j, d/dgamma_j = a_j s_j, and d/dw_j is
-    a_j gamma_j X^T D_j (2r - s_j u_j) / ||(X w_j)_+||. A unit that is active on no point is zero and stays.
-    """
-    units = torch.bmm(X, W).relu_()
-    norms = units.square().sum(1).sqrt_().clamp_(min=SMALLEST_NORM)
-    scale = a * gamma / norms
-    r = _weighted(units, scale) - y
-    s = torch.bmm(2 * r[:, None], units)[:, 0] / norms
-    pulled = torch.gt(units, 0, out=torch.empty_like(units)).mul_(2 * r[:, :, None])
-    pulled.addcmul_(units, (s / norms)[:, None], value=-1)
-    return (r * r).sum(1), (torch.bmm(X.mT, pulled) * scale[:, None], gamma * s, a * s)
+def _normalized_outputs(X: torch.Tensor, W: torch.Tensor, a: torch.Tensor, gamma: torch.Tensor) -> torch.Tensor:
+    outputs: torch.Tensor = _Normalized.apply(X, W, a * gamma)
+    return outputs
 
 
 def _read_skip(W: np.ndarray, a: np.ndarray) -> Net:
@@ -120,8 +109,8 @@ def _read_normalized(W: np.ndarray, a: np.ndarray, gamma: np.ndarray) -> Normali
 
 
 MODELS = {
-    "skip": Model(skip_start, _skip_gradient, _read_skip),
-    "normalized": Model(normalized_start, _normalized_gradient, _read_normalized),
+    "skip": Model(skip_start, _skip_outputs, _read_skip),
+    "normalized": Model(normalized_start, _normalized_outputs, _read_normalized),
 }
 
 
@@ -198,37 +187,18 @@ def descend(
     **Source**: wang2025overparameterized, training code: float32, 400 epochs, both networks; differs:
     there the optimiser is made anew in every epoch, here that is "adamw_recreated".
     """
-    network, recreated, precision, place = MODELS[model], OPTIMIZERS[optimizer], DTYPES[dtype], torch_device(device)
+    network, precision, place = MODELS[model], DTYPES[dtype], torch_device(device)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.tensor(array, dtype=precision, device=place)
 
-    m = weights[1].shape[1]
-    with one_thread(), torch.no_grad():
-        padded = [tensor(np.pad(w, [(0, 0)] * (w.ndim - 1) + [(0, -m % LANES)])) for w in weights]
-        adamw = torch.optim.AdamW(padded, lr=learning_rate, weight_decay=weight_decay, fused=True)
-        losses = _run(network, tensor(X), tensor(y), adamw, epochs, recreated)
-        test_losses = np.full(len(X), np.nan)
-        if test:
-            test_losses = _array(network.gradient(*map(tensor, test), *padded)[0])
-    return Trained(network.read(*(_array(w)[..., :m] for w in padded)), _array(losses), test_losses)
+    def loss(weights: list[torch.Tensor], X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return (network.outputs(X, *weights) - y).square().sum(1)
 
-
-def _run(
-    network: Model, X: torch.Tensor, y: torch.Tensor, adamw: torch.optim.AdamW, epochs: int, recreated: bool
-) -> torch.Tensor:
-    weights = adamw.param_groups[0]["params"]
-    losses = []
-    for _ in range(epochs):
-        loss, gradients = network.gradient(X, y, *weights)
-        losses.append(loss)
-        for weight, gradient in zip(weights, gradients, strict=True):
-            weight.grad = gradient
-        if recreated:
-            adamw.state.clear()
-        adamw.step()
-    return torch.stack([*losses, network.gradient(X, y, *weights)[0]], dim=1)
-
-
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.cpu().numpy().astype(np.float64)
+    trained, points = [tensor(training.filled(part)) for part in weights], (tensor(X), tensor(y))
+    rule = adamw(weight_decay, recreated=OPTIMIZERS[optimizer])
+    course = training.train(loss, trained, [(itertools.repeat(points, epochs), learning_rate)], rule)
+    losses = [progress.losses for progress in course] + [training.value(loss, trained, *points)[:, None]]
+    test_losses = training.value(loss, trained, *map(tensor, test)) if test else np.full(len(X), np.nan)
+    net = network.read(*(numbers(part)[..., : weights[1].shape[1]] for part in trained))
+    return Trained(net, np.concatenate(losses, axis=1), test_losses)
