@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import binom, norm
+from scipy.special import log_ndtr
 
 from smallnets.arguments import array, checked, choice, whole
 
@@ -21,6 +21,8 @@ def all_ones_probability(n: np.ndarray | int, d: np.ndarray | int) -> np.ndarray
 
     **Source**: wendel1962problem.
     """
+    from scipy.stats import binom  # the command line need not wait for it
+
     return binom.cdf(np.asarray(d) - 1, np.asarray(n) - 1, 0.5)
 
 
@@ -64,7 +66,7 @@ def separation_probability(a: np.ndarray, s: np.ndarray | float, size: int) -> n
 
     **Source**: derived here: the points' signed distances are independent normals.
     """
-    return np.exp(size * norm.logcdf(np.asarray(s)[..., None] * a).sum(axis=-1))
+    return np.exp(size * log_ndtr(np.asarray(s)[..., None] * a).sum(axis=-1))
 
 
 @checked(k=whole("neurons", "[1, inf)"))
@@ -89,4 +91,6 @@ def active_points_probability(n: np.ndarray | int, d: np.ndarray | int) -> np.nd
 
     **Source**: derived here.
     """
+    from scipy.stats import binom
+
     return binom.sf(np.asarray(d) - 1, np.asarray(n), 0.5)

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from neurec_core.experiment import Solution, Status
 from smallnets.nets.deep_nets import Layer
@@ -79,6 +78,8 @@ def order(strengths: np.ndarray, best: np.ndarray) -> float:
     """Rank correlation of the teacher neurons' strengths with how well they are found; NaN for fewer than three."""
     if len(best) < 3 or np.ptp(best) == 0 or np.ptp(strengths) == 0:
         return float("nan")
+    from scipy.stats import spearmanr  # the command line need not wait for it
+
     return float(spearmanr(strengths, best).statistic)
 
 

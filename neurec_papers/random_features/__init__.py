@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from neurec_core.experiment import Claim, Column, Experiment, Grid
 from neurec_core.figures import Curves, Mark, Theory
@@ -81,13 +80,13 @@ def risk(ratio: np.ndarray, at: Any) -> np.ndarray:
     return np.where(m < n - 1, below, np.where(m > n + 1, above, np.inf)) - noise
 
 
-def peak(table: pd.DataFrame) -> float:
+def peak(table: Any) -> float:
     """Without ridge the test error of ReLU features is largest at m = n."""
     rows = table.query("features == 'relu' and ridge == 0 and sigma == 0.3")
-    return float(rows.groupby("ratio")["test"].median().idxmax())  # type: ignore[arg-type]
+    return float(rows.groupby("ratio")["test"].median().idxmax())
 
 
-def furthest(table: pd.DataFrame) -> float:
+def furthest(table: Any) -> float:
     """The mean test error of Gaussian features is its expectation, within a fifth, ten features or more from m = n."""
     rows = table.query("features == 'gaussian' and ridge == 0 and sigma == 0.3 and abs(m - n) >= 10")
     means = rows.groupby("ratio")["test"].mean()

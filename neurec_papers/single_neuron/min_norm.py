@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
-import pandas as pd
 from pydantic import model_validator
 
 from neurec_core.draws import Draws
@@ -17,6 +16,9 @@ from smallnets.geometry.dual_basis import Margin, Pair, cheaper, dual_basis, mar
 from . import families
 from .measures import angle
 from .setups import CITATION, SMALLEST, random_points, start
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The solver closes a gap of 1e-9; norms that differ by less than this are equal.
 EQUAL = 1e-8
