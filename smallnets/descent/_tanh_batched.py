@@ -5,13 +5,17 @@ The steps are those of `smallnets.descent.tanh_kernels`; only the order of sums 
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from ..nets.tanh_nets import Architecture
-from .device import DTYPES, one_thread, torch_device
+from . import training
+from .device import DTYPES, numbers, torch_device
+from .optimizers import adam, gd
 
 GLANCE = 100  # steps from one look at whether any network goes on to the next: a look waits for the processor
 
@@ -26,86 +30,46 @@ def train(
     dtype: str,
     device: str | None,
 ) -> tuple[np.ndarray, ...]:
-    """As `smallnets.descent.tanh.train`, whose door this is behind."""
-    adam, rate, decay, tolerance, steps = rule
-    number, place = DTYPES[dtype], torch_device(device)
-    with one_thread(), torch.no_grad():
-        state = _State(net, theta, X, y, number, place)
-        shots = np.full((len(y), len(marks), net.size), np.nan)
-        for t in range(steps + 1):
-            loss, g = state.gradient()
-            state.look(loss, t, steps, tolerance)
-            if len(at := np.flatnonzero(marks == t)):
-                going = (state.taken < 0) | (state.taken == t)
-                shots[:, at[0]] = _array(torch.where(going[:, None], state.theta, torch.nan))
-            if t == steps or (t % GLANCE == 0 and not (state.taken < 0).any()):
-                break
-            state.update(g.add_(state.theta, alpha=decay), t + 1, adam, rate)
-        ends = [_array(part) for part in (state.theta, state.taken, state.loss, state.earlier)]
-        return ends[0], ends[1].astype(np.int64), ends[2], ends[3], shots
+    """As `smallnets.descent.tanh.train`, whose entrance this is behind."""
+    by_adam, rate, decay, tolerance, steps = rule
+    weights, *points = (torch.tensor(part, dtype=DTYPES[dtype], device=torch_device(device)) for part in (theta, X, y))
+    loss, late = _loss(net, weights.device), steps - steps // 10
+    stops = sorted({steps, late, *range(0, steps, GLANCE), *marks[marks <= steps].tolist()})
+    pieces = ((itertools.repeat(points, b - a), rate) for a, b in itertools.pairwise(stops))
+    course = training.train(loss, [weights], pieces, (adam if by_adam else gd)(weight_decay=decay), tolerance=tolerance)
+    ended, earlier = np.full(len(y), -1), np.full(len(y), np.nan)
+    shots = np.full((len(y), len(marks), net.size), np.nan)
+    for t in stops:
+        going = ended < 0
+        if len(at := np.flatnonzero(marks == t)):
+            shots[going, at[0]] = numbers(weights)[going]
+        if t == late:
+            earlier = np.where(going, training.value(loss, [weights], *points), np.nan)
+        if t == steps or not going.any():
+            break
+        ended = next(course).ended
+    return numbers(weights), np.where(going, t, ended), training.value(loss, [weights], *points), earlier, shots
 
 
-class _State:
-    """Weights, data and what is known of each network's end; a network that has ended stays as it is."""
+def _loss(net: Architecture, place: torch.device) -> Any:
+    """The mean squared error of the networks, a function of theta (B, M), X (B, n, d) and y (B, n)."""
 
-    def __init__(
-        self, net: Architecture, theta: np.ndarray, X: np.ndarray, y: np.ndarray, number: Any, place: torch.device
-    ) -> None:
-        B, m = len(y), net.m
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        return torch.tensor(array, device=place)
 
-        def tensor(array: np.ndarray) -> torch.Tensor:
-            return torch.tensor(array, device=place)
+    # The weights of neurons as a matrix (d, m); the number behind theta is the 0 of those that are not there.
+    entries = np.full((net.d, net.m), net.size)
+    entries[net.inputs, np.arange(net.m)] = net.weights
+    weights, outputs, biases = tensor(entries.ravel()), tensor(net.outputs), tensor(net.biases)
 
-        def zeros(*shape: int) -> torch.Tensor:
-            return torch.zeros(shape, dtype=number, device=place)
+    def loss(parameters: list[torch.Tensor], X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        (theta,) = parameters
+        z = torch.bmm(X, functional.pad(theta, (0, 1)).index_select(1, weights).unflatten(1, (net.d, net.m)))
+        if len(net.biases):
+            z = z + theta.index_select(1, biases)[:, None]
+        f = torch.bmm(torch.tanh(z), theta.index_select(1, outputs)[:, :, None])[:, :, 0]
+        if net.constant >= 0:
+            f = f + theta[:, net.constant, None]
+        return (f - y).square().mean(1)
 
-        self.theta = tensor(theta).to(number)
-        self.X, self.y = (tensor(part).to(number) for part in (X, y))
-        self.dense = tensor(net.inputs * m + np.arange(m)).ravel()  # where theta goes in a (d, m) matrix
-        self.weights, self.outputs = tensor(net.weights).ravel(), tensor(net.outputs)
-        self.biases = tensor(net.biases) if len(net.biases) else None
-        self.constant, self.d = net.constant, net.d
-        self.W = zeros(B, net.d * m)
-        self.first, self.second = zeros(B, net.size), zeros(B, net.size)
-        self.taken = torch.full((B,), -1, device=place)
-        self.loss, self.earlier = zeros(B), zeros(B) + torch.nan
-
-    def gradient(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean squared errors (B,) and their gradients (B, M)."""
-        theta, n = self.theta, self.y.shape[1]
-        W = self.W.index_copy_(1, self.dense, theta[:, self.weights]).unflatten(1, (self.d, -1))
-        a, b = theta[:, self.outputs], 0.0 if self.biases is None else theta[:, None, self.biases]
-        t = torch.tanh(torch.bmm(self.X, W) + b)
-        r = torch.bmm(t, a[:, :, None])[:, :, 0] + (theta[:, self.constant, None] if self.constant >= 0 else 0) - self.y
-        loss, r = r.square().mean(1), r * (2 / n)
-        pull = (1 - t * t) * a[:, None] * r[:, :, None]
-        g = torch.zeros_like(theta)
-        g.index_add_(1, self.weights, torch.bmm(self.X.mT, pull).flatten(1)[:, self.dense])
-        if self.biases is not None:
-            g.index_add_(1, self.biases, pull.sum(1))
-        g.index_add_(1, self.outputs, torch.bmm(r[:, None], t)[:, 0])
-        if self.constant >= 0:
-            g[:, self.constant] += r.sum(1)
-        return loss, g
-
-    def look(self, loss: torch.Tensor, t: int, steps: int, tolerance: float) -> None:
-        """Note which networks end at step t."""
-        going = self.taken < 0
-        if t == steps - steps // 10:
-            self.earlier = torch.where(going, loss, self.earlier)
-        ends = going & ((loss < tolerance) | ~loss.isfinite() | (t == steps))
-        self.loss = torch.where(ends, loss, self.loss)
-        self.taken = torch.where(ends, t, self.taken)
-
-    def update(self, g: torch.Tensor, t: int, adam: bool, rate: float) -> None:
-        """Step t, for those that go on."""
-        if adam:
-            self.first.mul_(0.9).add_(g, alpha=0.1)
-            self.second.mul_(0.999).add_(g * g, alpha=0.001)
-            root = self.second.sqrt() / (1 - 0.999**t) ** 0.5 + 1e-8
-            g = self.first / root / (1 - 0.9**t)
-        self.theta = torch.where((self.taken < 0)[:, None], self.theta - rate * g, self.theta)
-
-
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.cpu().numpy().astype(float)
+    return loss
