@@ -120,4 +120,4 @@ explore(STUDY, view.fit, {**sliders, "ridge": [0.0], "n": [50]}, seed=seed)
 # %%
 claims = decided(every, STUDY)
 assert claims["holds"].all()
-claims
+claims.style.format(precision=3).hide(axis="index")
