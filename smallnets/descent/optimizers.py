@@ -2,7 +2,7 @@
 
 They are written as single sums, products, quotients and roots, each rounded by itself, so that a step of a network does
 not depend, to the last bit, on the networks beside it. torch.optim is not used: its first use imports torch._dynamo,
-which takes two seconds of CPU time, more than most trainings here.
+which takes more than a second of CPU time, as long as many trainings here.
 """
 
 from __future__ import annotations
