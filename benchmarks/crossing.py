@@ -17,7 +17,7 @@ from neurec_papers.inconsistency import crossing, initial, published, training
 from neurec_papers.inconsistency.common import X_SIX
 from neurec_papers.inconsistency.neurons import Neurons
 from smallnets.descent import lanes, lives
-from smallnets.descent.sides import line, split
+from smallnets.descent.sides import Outcome, line, split
 
 from .line import timed, with_arrays
 from .published_descent import Networks
@@ -87,7 +87,7 @@ def whole(m: int) -> dict[str, Any]:
         "networks": len(h),
         "steps": int(ends.steps.sum()),
         "ours_ns": seconds / ends.steps.sum() * 1e9,
-        "crossed": int((ends.outcome == 3).sum()),
+        "crossed": int((ends.outcome == Outcome.CROSSED).sum()),
     }
 
 

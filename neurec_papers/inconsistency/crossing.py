@@ -20,6 +20,7 @@ def solve(params: Training, problem: Problem, draws: Draws) -> Solution:
 
     lives, step = training.train(params, problem, draws)
 
+    # The one place where outcomes become statuses: all others are answers to the question.
     kinds = {Outcome.DIVERGED: Status.DIVERGED, Outcome.UNKNOWN: Status.UNDECIDED}
     status = [kinds.get(Outcome(o), Status.SOLVED) for o in lives.outcome]
     return Solution(lives.outcome, status, {"steps": lives.steps, "left": lives.left, "step": step})

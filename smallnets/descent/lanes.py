@@ -17,9 +17,18 @@ from .compiled import njit
 from .sides import CONVERGED, CROSSED, FAST, LEFT, STOPPED, UNFINISHED, Neurons, Sides, pull
 
 LANES = 8
-# The rows of a lane. Basis vectors a1 a2 b1 b2 w1 w2 of either side, then c: together the state. Last the two extreme
-# ratios w/a of either side.
-STATE, MARGIN, MOMENTS, CURVATURE, TARGET, REACH, RATIO, ROWS = 13, 13, 14, 20, 26, 30, 31, 35
+# The rows of a lane: of either side the basis vectors, A1 to W2; then c: together the state. Then the margin, of either
+# side three second moments of the neurons and h times the points' moments, the smallest |x|, and of either side the two
+# extreme ratios w/a.
+A1, A2, B1, B2, W1, W2, SIDE = range(7)
+C = 2 * SIDE
+STATE = MARGIN = C + 1
+MOMENTS = MARGIN + 1
+CURVATURE = MOMENTS + 6
+TARGET = CURVATURE + 6
+REACH = TARGET + 4
+RATIO = REACH + 1
+ROWS = RATIO + 4
 
 
 class Checks(NamedTuple):
@@ -38,43 +47,34 @@ class Checks(NamedTuple):
 
 
 @njit(fastmath=FAST, error_model="numpy")
+def _half_step(z, s, i, c):  # type: ignore[no-untyped-def]
+    """The step of side s of a lane, but for c: by how much c changes, and the smaller margin of the two extremes."""
+    n, side, moments, curvature = LANES, s * SIDE, MOMENTS + 3 * s, CURVATURE + 3 * s
+    a1, a2, b1, b2 = z[(side + A1) * n + i], z[(side + A2) * n + i], z[(side + B1) * n + i], z[(side + B2) * n + i]
+    w1, w2, t12 = z[(side + W1) * n + i], z[(side + W2) * n + i], z[(moments + 1) * n + i]
+    t1 = z[moments * n + i] * w1 + t12 * w2
+    t2 = t12 * w1 + z[(moments + 2) * n + i] * w2
+    p, q = t1 * a1 + t2 * a2, t1 * b1 + t2 * b2 + c
+    xx, x, one = z[curvature * n + i], z[(curvature + 1) * n + i], z[(curvature + 2) * n + i]
+    r = z[(TARGET + 2 * s) * n + i] - xx * p - x * q
+    q = z[(TARGET + 2 * s + 1) * n + i] - x * p - one * q
+    v1, v2 = w1 + r * a1 + q * b1, w2 + r * a2 + q * b2
+    a1, a2, b1, b2 = a1 + r * w1, a2 + r * w2, b1 + q * w1, b2 + q * w2
+    z[(side + A1) * n + i], z[(side + A2) * n + i], z[(side + B1) * n + i], z[(side + B2) * n + i] = a1, a2, b1, b2
+    z[(side + W1) * n + i], z[(side + W2) * n + i] = v1, v2
+    low, high, reach = z[(RATIO + 2 * s) * n + i], z[(RATIO + 2 * s + 1) * n + i], z[REACH * n + i]
+    return q, min(reach * (a1 + low * a2) - abs(b1 + low * b2), reach * (a1 + high * a2) - abs(b1 + high * b2))
+
+
+@njit(fastmath=FAST, error_model="numpy")
 def _block(z, steps):  # type: ignore[no-untyped-def]
     """`steps` steps of every lane; the margin is the smallest of reach * |a| - |b| over extremes and steps."""
-    n = LANES
     for _ in range(steps):
-        for i in range(n):
-            c, low = z[12 * n + i], z[13 * n + i]
-            a1, a2, b1, b2, w1, w2 = (
-                z[i], z[n + i], z[2 * n + i], z[3 * n + i], z[4 * n + i], z[5 * n + i]
-            )  # fmt: skip
-            t1 = z[14 * n + i] * w1 + z[15 * n + i] * w2
-            t2 = z[15 * n + i] * w1 + z[16 * n + i] * w2
-            p, q = t1 * a1 + t2 * a2, t1 * b1 + t2 * b2 + c
-            r = z[26 * n + i] - z[20 * n + i] * p - z[21 * n + i] * q
-            s = z[27 * n + i] - z[21 * n + i] * p - z[22 * n + i] * q
-            v1, v2 = w1 + r * a1 + s * b1, w2 + r * a2 + s * b2
-            a1, a2, b1, b2 = a1 + r * w1, a2 + r * w2, b1 + s * w1, b2 + s * w2
-            z[i], z[n + i], z[2 * n + i], z[3 * n + i], z[4 * n + i], z[5 * n + i] = a1, a2, b1, b2, v1, v2
-            low = min(low, z[30 * n + i] * (a1 + z[31 * n + i] * a2) - abs(b1 + z[31 * n + i] * b2))
-            low = min(low, z[30 * n + i] * (a1 + z[32 * n + i] * a2) - abs(b1 + z[32 * n + i] * b2))
-            drift = s
-
-            a1, a2, b1, b2, w1, w2 = (
-                z[6 * n + i], z[7 * n + i], z[8 * n + i], z[9 * n + i], z[10 * n + i], z[11 * n + i]
-            )  # fmt: skip
-            t1 = z[17 * n + i] * w1 + z[18 * n + i] * w2
-            t2 = z[18 * n + i] * w1 + z[19 * n + i] * w2
-            p, q = t1 * a1 + t2 * a2, t1 * b1 + t2 * b2 + c
-            r = z[28 * n + i] - z[23 * n + i] * p - z[24 * n + i] * q
-            s = z[29 * n + i] - z[24 * n + i] * p - z[25 * n + i] * q
-            v1, v2 = w1 + r * a1 + s * b1, w2 + r * a2 + s * b2
-            a1, a2, b1, b2 = a1 + r * w1, a2 + r * w2, b1 + s * w1, b2 + s * w2
-            z[6 * n + i], z[7 * n + i], z[8 * n + i], z[9 * n + i], z[10 * n + i], z[11 * n + i] = (
-                a1, a2, b1, b2, v1, v2
-            )  # fmt: skip
-            low = min(low, z[30 * n + i] * (a1 + z[33 * n + i] * a2) - abs(b1 + z[33 * n + i] * b2))
-            low = min(low, z[30 * n + i] * (a1 + z[34 * n + i] * a2) - abs(b1 + z[34 * n + i] * b2))
-            z[12 * n + i], z[13 * n + i] = c + drift + s, low
+        for i in range(LANES):
+            c, low = z[C * LANES + i], z[MARGIN * LANES + i]
+            right, margin = _half_step(z, 0, i, c)
+            left, least = _half_step(z, 1, i, c)
+            z[C * LANES + i], z[MARGIN * LANES + i] = c + right + left, min(low, min(margin, least))
 
 
 @njit()
@@ -86,15 +86,16 @@ def _load(z, lane, start, b):  # type: ignore[no-untyped-def]
 @njit(fastmath=FAST)
 def _unpack(z, lane, S, neurons, pulls, M, u, b):  # type: ignore[no-untyped-def]
     """Second moments, extreme neurons and pulls of one lane, for `converged`; the line of either side."""
-    c, lines = z[12 * LANES + lane], np.empty((2, 2))
+    c, lines = z[C * LANES + lane], np.empty((2, 2))
     for s in range(2):
-        t11, t12, t22 = z[(14 + 3 * s) * LANES + lane], z[(15 + 3 * s) * LANES + lane], z[(16 + 3 * s) * LANES + lane]
+        moments = MOMENTS + 3 * s
+        t11, t12, t22 = z[moments * LANES + lane], z[(moments + 1) * LANES + lane], z[(moments + 2) * LANES + lane]
         for i in range(3):
-            one, two = z[(6 * s + 2 * i) * LANES + lane], z[(6 * s + 2 * i + 1) * LANES + lane]
+            one, two = z[(s * SIDE + 2 * i) * LANES + lane], z[(s * SIDE + 2 * i + 1) * LANES + lane]
             for j in range(2):
                 neurons[2 * s + j, i] = one + z[(RATIO + 2 * s + j) * LANES + lane] * two
             for j in range(3):
-                other, another = z[(6 * s + 2 * j) * LANES + lane], z[(6 * s + 2 * j + 1) * LANES + lane]
+                other, another = z[(s * SIDE + 2 * j) * LANES + lane], z[(s * SIDE + 2 * j + 1) * LANES + lane]
                 S[s, i, j] = one * (t11 * other + t12 * another) + two * (t12 * other + t22 * another)
         p, q = S[s, 2, 0], S[s, 2, 1] + c
         lines[s, 0], lines[s, 1] = p, q
@@ -131,13 +132,13 @@ def _crossing(before, lane, one, steps):  # type: ignore[no-untyped-def]
     for i in range(len(one)):
         one[i] = before[i + lane] if i % LANES == 0 else 0
     for k in range(steps):
-        _block(one, 1)
+        _block(one, min(steps, 1))  # a literal 1 would have it compiled once more
         if not one[MARGIN * LANES] > 0:
             for s in range(2):
                 for j in range(2):
                     ratio = one[(RATIO + 2 * s + j) * LANES]
-                    a = one[6 * s * LANES] + ratio * one[(6 * s + 1) * LANES]
-                    b = one[(6 * s + 2) * LANES] + ratio * one[(6 * s + 3) * LANES]
+                    a = one[(s * SIDE + A1) * LANES] + ratio * one[(s * SIDE + A2) * LANES]
+                    b = one[(s * SIDE + B1) * LANES] + ratio * one[(s * SIDE + B2) * LANES]
                     if abs(b) >= one[REACH * LANES] * abs(a):
                         return k + 1
             return 0
@@ -171,7 +172,7 @@ def run(start, h, sides, validation, checks, outcome, steps, left, state, best, 
             if b < 0:
                 continue
             kept = z
-            finite = np.isfinite(z[12 * LANES + lane] + z[lane] + z[6 * LANES + lane])
+            finite = np.isfinite(z[C * LANES + lane] + z[A1 * LANES + lane] + z[(SIDE + A1) * LANES + lane])
             if not finite or not z[MARGIN * LANES + lane] > 0:
                 outcome[b], kept = LEFT, before
                 at = _crossing(before, lane, one, checks.interval)
@@ -206,7 +207,7 @@ def pack(neurons: Neurons, sides: Sides, h: np.ndarray) -> np.ndarray:
     B = len(h)
     rows, nets = np.zeros((B, ROWS)), np.arange(B)
     for s in (0, 1):
-        rows[:, 6 * s] = rows[:, 6 * s + 5] = 1
+        rows[:, s * SIDE + A1] = rows[:, s * SIDE + W2] = 1
         rows[:, MOMENTS + 3 * s : MOMENTS + 3 * s + 3] = neurons.T[:, s, [0, 0, 1], [0, 1, 1]]
         rows[:, CURVATURE + 3 * s : CURVATURE + 3 * s + 3] = h[:, None] * sides.M[:, s]
         rows[:, TARGET + 2 * s : TARGET + 2 * s + 2] = h[:, None] * sides.u[:, s]
@@ -214,6 +215,6 @@ def pack(neurons: Neurons, sides: Sides, h: np.ndarray) -> np.ndarray:
         for j, last in ((0, np.zeros(B, int)), (1, neurons.known[:, s] - 1)):
             a, w = neurons.ends[nets, s, np.maximum(last, 0)].T
             rows[:, RATIO + 2 * s + j] = np.divide(w, a, out=np.zeros(B), where=there)
-        rows[~there, STATE - 1] = np.nan
+        rows[~there, C] = np.nan
     rows[:, MARGIN], rows[:, REACH] = np.inf, sides.reach
     return rows
