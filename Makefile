@@ -49,10 +49,10 @@ test: site  ## all tests: units, faults, the built site and JupyterLab in a brow
 
 # Every row of a table that `make test` takes a part of, table by table.
 replay: $(READY)  ## compute all rows of the published tables again and compare them (hours; TESTERS=2 for two processes)
-	NEUREC_REPLAY_SECONDS=inf $(BIN)/python -m pytest tests/test_replay.py -k found_again --numprocesses $(TESTERS) --dist load
+	NEUREC_REPLAY_SECONDS=inf $(BIN)/python -m pytest tests/papers/test_replay.py -k found_again --numprocesses $(TESTERS) --dist load
 
 corners: $(READY)  ## every experiment at all corners of its parameters' ranges and all pairs of them, of which `make test` takes a part (minutes)
-	NEUREC_CORNERS=all $(BIN)/python -m pytest tests/test_corners.py --numprocesses $(TESTERS) --dist load
+	NEUREC_CORNERS=all $(BIN)/python -m pytest tests/papers/test_corners.py --numprocesses $(TESTERS) --dist load
 
 golden: $(READY)  ## write the golden rows of tests again (EXPERIMENTS="paper.experiment ..." for some)
 	$(BIN)/python tests/golden.py $(EXPERIMENTS)
@@ -63,8 +63,8 @@ fragile: $(READY)  ## mark the published rows whose outcome hangs on the last bi
 
 KERNELS ?= plain
 # What rests on rounding: solvers, trainings, decisions.
-ORACLES := $(patsubst %,tests/test_%.py,kernels replay golden rooms relu relu_random grouped tanh sides convex cones recovery \
-	certificates cell finite_samples opposite_pairs min_norm orthogonal_inputs)
+ORACLES := $(patsubst %,tests/smallnets/test_%.py,kernels rooms relu relu_random grouped tanh sides convex cones recovery certificates cell opposite_pairs) \
+	$(patsubst %,tests/papers/test_%.py,replay golden finite_samples min_norm orthogonal_inputs)
 
 plain: $(READY)  ## replays and oracles with the kernels of an old processor (KERNELS=SkylakeX and others: tests/kernels.py)
 	$(BIN)/python tests/kernels.py $(KERNELS) $(BIN)/python -m pytest $(ORACLES) -k "not benchmark" --numprocesses $(TESTERS) --dist load
@@ -75,7 +75,7 @@ lint: $(READY)  ## style and types
 	$(BIN)/mypy
 
 check: lint  ## style, types and house rules: a quick part of the tests
-	$(BIN)/python -m pytest tests/test_house.py
+	$(BIN)/python -m pytest tests/site/test_house.py
 
 lab: sync  ## explore live in JupyterLab
 	$(BIN)/jupyter lab notebooks

@@ -15,7 +15,7 @@ from neurec_core import tables
 from neurec_core.experiment import Status
 from neurec_papers.convex_recovery import NORMALIZED_RECOVERY, SKIP_RECOVERY
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def load(path: str) -> ModuleType:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_house import MODULES, ROOT
+from layout import MODULES, ROOT
 
 from neurec_core import papers
 from neurec_core.draws import Draws

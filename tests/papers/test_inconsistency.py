@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.linalg import expm
 from scipy.special import gamma
 from scipy.stats import ks_2samp, kstest, norm
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.published_descent import Networks
 from benchmarks.published_descent import live as plain_live
 from neurec_core.draws import Draws

@@ -21,7 +21,7 @@ from smallnets.descent import tanh
 from smallnets.errors import InvalidInput
 from smallnets.nets.tanh_nets import NAMES, architecture, jacobian, outputs, placed
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 rng = np.random.default_rng(0)
 
 

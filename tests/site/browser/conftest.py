@@ -16,7 +16,7 @@ from calls import LONG
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FRONT = "book/intro.html"
 FLAGS = (
     "--headless=new",

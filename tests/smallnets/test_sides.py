@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.published_descent import Networks, live
 from neurec_papers.inconsistency.common import X_SIX, Y_SIX
 from smallnets.descent import certificate, lives, sides

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FOLDERS = ("neurec_core", "smallnets", "neurec_papers", "book", "benchmarks", "notebooks")
 FILES = sorted(path for folder in FOLDERS for path in ROOT.glob(f"{folder}/**/*.py"))
 TEXT = {"read_text", "write_text"}
