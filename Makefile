@@ -55,19 +55,19 @@ corners: $(READY)  ## every experiment at all corners of its parameters' ranges 
 	NEUREC_CORNERS=all $(BIN)/python -m pytest tests/papers/test_corners.py --numprocesses $(TESTERS) --dist load
 
 golden: $(READY)  ## write the golden rows of tests again (EXPERIMENTS="paper.experiment ..." for some)
-	$(BIN)/python tests/golden.py $(EXPERIMENTS)
+	$(BIN)/python tests/helpers/golden.py $(EXPERIMENTS)
 
 fragile: $(READY)  ## mark the published rows whose outcome hangs on the last bit (EXPERIMENTS="paper.experiment ..." for some)
 	set -e; for kernels in plain Nehalem numba numpy torch; do \
-	  $(BIN)/python tests/kernels.py $$kernels $(BIN)/python tests/fragile.py $$kernels $(EXPERIMENTS); done
+	  $(BIN)/python tests/helpers/kernels.py $$kernels $(BIN)/python tests/helpers/fragile.py $$kernels $(EXPERIMENTS); done
 
 KERNELS ?= plain
 # What rests on rounding: solvers, trainings, decisions.
 ORACLES := $(patsubst %,tests/smallnets/test_%.py,kernels rooms relu relu_random grouped tanh sides convex cones recovery certificates cell opposite_pairs) \
 	$(patsubst %,tests/papers/test_%.py,replay golden finite_samples min_norm orthogonal_inputs)
 
-plain: $(READY)  ## replays and oracles with the kernels of an old processor (KERNELS=SkylakeX and others: tests/kernels.py)
-	$(BIN)/python tests/kernels.py $(KERNELS) $(BIN)/python -m pytest $(ORACLES) -k "not benchmark" --numprocesses $(TESTERS) --dist load
+plain: $(READY)  ## replays and oracles with the kernels of an old processor (KERNELS=SkylakeX and others: tests/helpers/kernels.py)
+	$(BIN)/python tests/helpers/kernels.py $(KERNELS) $(BIN)/python -m pytest $(ORACLES) -k "not benchmark" --numprocesses $(TESTERS) --dist load
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check .
@@ -85,7 +85,7 @@ sync: $(READY)
 	@$(BIN)/jupytext --quiet --sync notebooks/*.py
 
 tables: $(READY)  ## compute the committed tables again (hours; can be stopped and goes on; JOBS=2 for two processes)
-	$(BIN)/python -m neurec_papers.inconsistency.refine runs/comparison $(JOBS)  # step sizes that depend on a first stage
+	$(BIN)/python -m neurec_papers.inconsistency.refine runs/inconsistency.comparison $(JOBS)  # step sizes that depend on a first stage
 	$(BIN)/neurec publish --jobs $(JOBS) --out runs
 
 picture: $(READY)  ## draw the picture of the README again

@@ -68,6 +68,10 @@ def show(experiment: str) -> None:
         axes = ", ".join(f"{axis} = {words(values)}" for axis, values in grid.axes.items())
         part = f"; {grid.published} trials in the published table" if grid.published else ""
         click.echo(f"  {name:<10} {axes}; {grid.trials} trials: {grid.cells * grid.trials} rows{part}")
+    if shown.figures:
+        click.echo(f"\nFigures\n  {', '.join(shown.figures)}")
+    for claim in shown.claims:
+        click.echo(f"\nClaim\n  {claim.text}")
     click.echo(f"\n{shown.citation}")
 
 

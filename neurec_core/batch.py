@@ -76,7 +76,7 @@ def source_of(paper: str) -> Path:
     ------
     BadInput : it is in none of these folders
     """
-    package = Path(str(papers.paper(paper).__file__)).parents[1]
+    package = papers.home(paper)
     folders = [Path.cwd() / "notebooks", package / "notebooks", package.parent / "notebooks"]
     for folder in folders:
         if (path := folder / f"{paper}.ipynb").is_file():

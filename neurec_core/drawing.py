@@ -8,10 +8,9 @@ import plotly.graph_objects as go
 
 from . import plots, tables
 from .experiment import Experiment
-from .figures import Curves, PhaseDiagram
+from .figures import Curves, Figure, PhaseDiagram
 from .look import COLORS
 from .params import BadInput, unknown
-from .values import word
 
 GUIDE = {"dash": "dot", "color": "gray"}
 PLACES = 400  # of a predicted curve
@@ -27,18 +26,14 @@ def draw(table: pd.DataFrame, experiment: Experiment, name: str | None = None) -
 
     Raises
     ------
-    BadInput : "unknown figure 'peek': did you mean peak? (one of peak, noise)", or no row that it would show
+    BadInput : "unknown figure 'peek': did you mean peak? (one of peak, noise)", or rows that it cannot show
     """
     name = next(iter(experiment.figures)) if name is None else name
     if name not in experiment.figures:
         raise BadInput(unknown("figure", name, experiment.figures))
-    figure = experiment.figures[name]
-    rows = table
-    for field, value in figure.where.items():
-        rows = rows[rows[field].isna() if value is None else rows[field] == value]
-    if rows.empty:
-        kept = ", ".join(f"{field} = {word(value)}" for field, value in figure.where.items())
-        raise BadInput(f"figure {name} of {experiment.name} shows rows with {kept}, of which the table has none")
+    if wrong := misfit(table, experiment, name):
+        raise BadInput(f"figure {name} of {experiment.name} {wrong}")
+    figure, rows = experiment.figures[name], _shown(table, experiment.figures[name])
     if isinstance(figure, PhaseDiagram):
         return plots.phase_diagram(rows, experiment, figure.x, figure.y, figure.column, figure.panels)
     fig = plots.curves(rows, experiment, figure.x, figure.column, figure.lines, figure.average)
@@ -48,6 +43,26 @@ def draw(table: pd.DataFrame, experiment: Experiment, name: str | None = None) -
         fig.add_vline(mark.at, line=GUIDE)
         fig.add_annotation(x=place, y=1, yref="paper", yanchor="bottom", text=mark.words, showarrow=False)
     return plots.logarithmic(fig, figure.logarithmic)
+
+
+def misfit(table: pd.DataFrame, experiment: Experiment, name: str) -> str:
+    """Why a declared figure cannot show a table, in words that follow its name; empty where it can."""
+    figure = experiment.figures[name]
+    rows = _shown(table, figure)
+    if rows.empty:
+        kept = ", ".join(f"{field} = {value}" for field, value in figure.where.items())
+        return f"shows rows with {kept}, of which there are none"
+    axes = (figure.x, figure.lines) if isinstance(figure, Curves) else (figure.x, figure.y, figure.panels)
+    shown = {field for axis in axes if axis for field in experiment.params.read_by(axis)}
+    if pooled := [field for field in tables.varying(rows, experiment.params.declared()) if field not in shown]:
+        return f"would take rows together that differ in {', '.join(pooled)}; keep one value (neurec plot --where)"
+    return ""
+
+
+def _shown(table: pd.DataFrame, figure: Figure) -> pd.DataFrame:
+    for field, value in figure.where.items():
+        table = table[table[field].isna() if value is None else table[field] == value]
+    return table
 
 
 def _predict(fig: go.Figure, rows: pd.DataFrame, experiment: Experiment, figure: Curves) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 UNKNOWN = "unknown"  # the hash of code that stands in no file
-# Packages whose code counts beside that of an experiment's own package; all others count by their versions.
+# Packages whose code counts beside that of an experiment's own package; what else these import does not.
 OWN = ("neurec_core", "smallnets")
 
 
@@ -39,8 +39,8 @@ def fingerprint(experiment: Experiment) -> str:
 def _named(part: Any) -> Iterator[Any]:
     """A function or class, or those that a partial application holds."""
     if isinstance(part, partial):
-        yield part.func
-        yield from (item for item in (*part.args, *part.keywords.values()) if callable(item))
+        for item in (part.func, *part.args, *part.keywords.values()):
+            yield from _named(item) if callable(item) else ()
     else:
         yield part
 

@@ -5,8 +5,8 @@ A package of papers says so in its own metadata, wherever it is installed from::
     [project.entry-points."neurec.papers"]
     my_papers = "my_papers"
 
-Each of its modules and packages is then a paper, whose ``EXPERIMENTS`` are listed, run, swept and explored like all
-others. A paper that is added to an installed package needs no further word.
+Each of its modules and packages whose name has no leading underscore is then a paper, whose ``EXPERIMENTS`` are listed,
+run, swept and explored like all others. A paper that is added to an installed package needs no further word.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import importlib.metadata
 import importlib.util
 import pkgutil
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 from .experiment import Experiment
@@ -29,10 +30,15 @@ def _found() -> dict[str, str]:
     """The module of every paper, by the paper's name."""
     found: dict[str, str] = {}
     for package in sorted({entry.value for entry in importlib.metadata.entry_points(group=GROUP)}):
-        spec = importlib.util.find_spec(package)
+        try:
+            spec = importlib.util.find_spec(package)
+        except ModuleNotFoundError:  # of a package inside one that is not there
+            spec = None
         if spec is None or spec.submodule_search_locations is None:
             raise BadInput(f"{package} (named as a package of papers by an installed distribution) is no package here")
         for module in pkgutil.iter_modules(spec.submodule_search_locations):
+            if module.name.startswith("_"):  # a helper of several
+                continue
             path = f"{package}.{module.name}"
             if found.setdefault(module.name, path) != path:
                 raise BadInput(f"paper {module.name} is in two packages, {found[module.name]} and {path}: rename one")
@@ -54,7 +60,19 @@ def paper(name: str) -> ModuleType:
     stem = name.replace("-", "_")
     if stem not in _found():
         raise BadInput(unknown("paper", name, names()))
-    return importlib.import_module(_found()[stem])
+    module = importlib.import_module(_found()[stem])
+    if not hasattr(module, "EXPERIMENTS"):
+        raise BadInput(
+            f"{module.__name__} is no paper, for it has no EXPERIMENTS; a helper's name begins with an underscore"
+        )
+    return module
+
+
+def home(name: str) -> Path:
+    """The folder of the package of papers that a paper stands in."""
+    module = paper(name)
+    own = Path(str(module.__file__)).parent
+    return own.parent if hasattr(module, "__path__") else own
 
 
 def experiments() -> dict[str, Experiment]:

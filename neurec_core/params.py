@@ -169,6 +169,16 @@ class Params(BaseModel):
         return cls.declared() | {n: _of_derived(n, item) for n, item in found.items() if isinstance(item, Derived)}
 
     @classmethod
+    def read_by(cls, axis: str) -> set[str]:
+        """The fields that an axis is made of: itself, or those that a derived number reads."""
+        item = vars(cls).get(axis) or getattr(cls, axis, None)
+        if not isinstance(item, Derived) or item.fget is None:
+            return {axis}
+        reader = _Reader()
+        item.fget(reader)
+        return reader.read
+
+    @classmethod
     def name_of(cls, written: str) -> str:
         """The field meant by `written` (dashes or underscores alike).
 
@@ -234,6 +244,17 @@ def _declaration(name: str, info: Any) -> Declaration:
         geometric=extra.get("geometric", False),
         optional=optional,
     )
+
+
+class _Reader:
+    """Ones in the place of all fields; it notes which are read."""
+
+    def __init__(self) -> None:
+        self.read: set[str] = set()
+
+    def __getattr__(self, name: str) -> float:
+        self.read.add(name)
+        return 1.0
 
 
 def _of_derived(name: str, item: Derived) -> Declaration:

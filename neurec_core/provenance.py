@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 from .experiment import Experiment
 from .fingerprint import fingerprint
 
-PACKAGES = ("neurec", "numpy", "scipy", "cvxpy", "clarabel", "scs", "torch", "pandas", "pyarrow")
+PACKAGES = ("neurec", "numpy", "scipy", "cvxpy", "clarabel", "scs", "torch", "numba", "pandas", "pyarrow")
 
 
 def provenance(experiment: Experiment) -> dict[str, Any]:

@@ -86,9 +86,14 @@ def published(experiment: Experiment) -> Path:
 
 
 def place(experiment: Experiment) -> Path:
-    """Where the published table of an experiment stands, or will: ``tables/<experiment>.parquet`` beside the paper."""
+    """Where the published table of an experiment stands, or will: ``tables/<experiment>.parquet`` inside the paper.
+
+    Of a paper that is a single module it is ``tables/<paper>.<experiment>.parquet`` beside that module.
+    """
     stem, _, name = experiment.name.partition(".")
-    return Path(str(papers.paper(stem).__file__)).parent / "tables" / f"{name}.parquet"
+    inside = hasattr(papers.paper(stem), "__path__")
+    folder = papers.home(stem) / stem if inside else papers.home(stem)
+    return folder / "tables" / f"{name if inside else experiment.name}.parquet"
 
 
 def export(table: pd.DataFrame, path: str | Path) -> None:

@@ -71,5 +71,7 @@ def _score(
         {} if isinstance(found, Status) else one(params, given, found)
         for given, found in zip(problem.trials or [], solution.value, strict=True)
     ]
-    names = dict.fromkeys(name for end in ends for name in end)
-    return {name: np.array([end.get(name, np.nan) for end in ends]) for name in names}
+    scores = {name: value for end in ends for name, value in end.items()}
+    # A trial that ended otherwise has no row of measures; what stands here keeps the column's type.
+    none = {name: False if isinstance(value, bool | np.bool) else np.nan for name, value in scores.items()}
+    return {name: np.array([end.get(name, none[name]) for end in ends]) for name in scores}

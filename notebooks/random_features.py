@@ -83,7 +83,7 @@ small = sweep(
     out=out,
     progress=not static(),
 )
-small.groupby("m")["test"].median()
+small.groupby(["sigma", "m"])["test"].median().unstack("sigma")
 
 # %% [markdown]
 # ## The paper's figure

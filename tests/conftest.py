@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 
 # Worker processes and sub-processes must find the tests' toy experiments, too.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE / "helpers"), os.environ.get("PYTHONPATH")]))
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ SOURCE = "DIR of a sweep, FILE of a table, or PAPER.EXPERIMENT for its published
 
 @click.command()
 @click.argument("source", metavar="SOURCE")
-@click.option("--column", metavar="NAME", help="the score to draw  [default: the headline event]")
-@click.option("--figure", metavar="NAME", help="a figure that the experiment declares  [default: the first]")
+@click.option("--column", metavar="NAME", help="the score to draw over whatever varies")
+@click.option("--figure", metavar="NAME", help="a declared figure  [default: the first that shows these rows]")
 @click.option("--where", multiple=True, metavar="FIELD=VALUES", help="draw these rows only: sigma=0 or n=10:100:10")
 @click.option("--html", type=DIR, metavar="FILE", help="an interactive page that needs no network")
 @click.option("--png", type=DIR, metavar="FILE", help="a picture (needs Chrome or Chromium)")
@@ -46,11 +46,14 @@ def plot(
     table, experiment, page = _table(source)
     if column is not None and column.replace("-", "_") not in experiment.columns:
         raise BadInput(unknown("column", column, experiment.columns))
-    table = _part(table, experiment, where)
-    if figure is not None or (experiment.figures and column is None):
-        fig = drawing.draw(table, experiment, figure)
+    if figure is not None and column is not None:
+        raise BadInput("--figure and --column do not go together: a declared figure has its own column")
+    rows = _part(table, experiment, where)
+    fits = next((name for name in experiment.figures if not drawing.misfit(rows, experiment, name)), None)
+    if figure is not None or (fits and column is None):
+        fig = drawing.draw(rows, experiment, figure or fits)
     else:
-        fig = plots.plot(table, experiment, column and column.replace("-", "_"))
+        fig = plots.plot(rows, experiment, column and column.replace("-", "_"))
     if html is None and png is None:
         html = page
     if html:
@@ -65,13 +68,13 @@ def _table(source: str) -> tuple[pd.DataFrame, Experiment, Path]:
     from .. import store, tables
 
     path = location("source", SOURCE, source)
-    if not path.exists() and normalise(source) in map(normalise, papers.experiments()):
+    if path.is_file():
+        table, page = tables.load(path), path.with_suffix(".html")
+    elif path.exists() or normalise(source.partition(".")[0]) not in map(normalise, papers.names()):
+        table, page = store.read_table(path, say), path / "figure.html"
+    else:
         experiment = papers.experiment(source)
         table, page = tables.load(tables.published(experiment)), Path(f"{experiment.name}.html")
-    elif path.is_file():
-        table, page = tables.load(path), path.with_suffix(".html")
-    else:
-        table, page = store.read_table(path, say), path / "figure.html"
     experiment = papers.experiment(str(table.attrs["experiment"]))
     if lacking := [name for name in tables.schema(experiment).names if name not in table]:
         raise BadInput(f"table (of {experiment.name}) {source!r} has no column {', '.join(lacking)}")
@@ -89,7 +92,8 @@ def _part(table: pd.DataFrame, experiment: Experiment, where: Sequence[str]) -> 
         allowed = [getattr(experiment.params(**{field: value}), field) for value in values]
         kept = table[field].isin(allowed) | (table[field].isna() if None in allowed else False)
         if not kept.any():
-            there = ", ".join(map(word, sorted(table[field].unique())))
+            values = [*sorted(table[field].dropna().unique()), *([None] if table[field].isna().any() else [])]
+            there = ", ".join(map(word, values))
             raise BadInput(f"where (rows to draw) leaves none, since {field} is {there} here: got {received(text)}")
         table = table[kept]
     return table

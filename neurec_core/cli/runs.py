@@ -161,11 +161,13 @@ def publish(names: tuple[str, ...], jobs: int | None, out: Path) -> None:
     from .. import cluster, store, tables
 
     for experiment in named(names):
-        folder = out / experiment.name.partition(".")[2]
+        folder = out / experiment.name
         for preset, grid in experiment.published.items():
             say(f"{experiment.name} --preset {preset} --trials {grid.trials}")
             _swept(experiment, grid, folder, jobs=jobs or cluster.default_jobs())
         table, place = store.read_table(folder, say), tables.place(experiment)
+        if place.is_file() and len(before := tables.load(place)) > len(table):
+            raise BadInput(f"{folder} holds {len(table)} of the {len(before)} trials of {place}, which stays as it is")
         with contextlib.suppress(OSError):  # whatever is wrong, `export` says it
             place.parent.mkdir(exist_ok=True)
         tables.export(table, place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 import subprocess
 import sys
@@ -10,11 +11,12 @@ from pathlib import Path
 import click
 
 from .. import papers
+from ..fingerprint import fingerprint
 from ..params import BadInput, received
 from .inputs import RunFailed, say
 
 EXAMPLE = "random_features"
-COPIED = (".py", ".bib")
+COPIED = (".py",)  # works that the example cites stand in its own bibliography
 
 
 @click.command()
@@ -25,7 +27,7 @@ def new(stem: str, like: str) -> None:
 
     STEM is the name of a Python module, such as lazy_training.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", stem):
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", stem) or keyword.iskeyword(stem):
         raise BadInput(f"STEM (name of the study) must be lower-case words joined by underscores, got {received(stem)}")
     source = _home(like)
     if stem in papers.names() or (source.parent / stem).exists():
@@ -33,6 +35,8 @@ def new(stem: str, like: str) -> None:
     notebooks = source.parents[1] / "notebooks"
     written = {source.parent / stem / path.name: path for path in sorted(source.iterdir()) if path.suffix in COPIED}
     written |= {notebooks / f"{stem}{end}": notebooks / f"{like}{end}" for end in (".py", ".ipynb")}
+    if there := [str(path) for path in written if path.exists()]:
+        raise BadInput(f"STEM (name of the study) must be free, got {received(stem)}: {there[0]} exists")
     for path, original in written.items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(_renamed(original.read_text(encoding="utf-8"), like, stem), encoding="utf-8")
@@ -55,7 +59,7 @@ def _home(name: str) -> Path:
     BadInput : an unknown paper, one that is a single module, or one that is installed elsewhere
     """
     module = papers.paper(name)
-    home = Path(str(module.__file__)).parent
+    name, home = name.replace("-", "_"), Path(str(module.__file__)).parent
     if home.name != name or not all((home.parents[1] / place).is_dir() for place in ("notebooks", "tests")):
         raise BadInput(f"{name} stands in no checkout of neurec: there are no notebooks and tests beside {home.parent}")
     return home
@@ -69,13 +73,13 @@ def check(stem: str) -> None:
     A published table and golden rows that are not there yet are computed first.
     """
     home = _home(stem)
-    root = home.parents[1]
+    stem, root = home.name, home.parents[1]
     experiments = papers.paper(stem).EXPERIMENTS
     steps: list[list[str]] = []
     if not all((home / "tables" / f"{e.name.partition('.')[2]}.parquet").is_file() for e in experiments if e.published):
-        steps.append(["-m", "neurec_core", "publish", stem, "--out", f"runs/{stem}"])
+        steps.append(["-m", "neurec_core", "publish", stem, "--out", f"runs/{stem}-{fingerprint(experiments[0])}"])
     if lacking := [e.name for e in experiments if not (root / f"tests/golden/{e.name}.csv").is_file()]:
-        steps.append(["tests/golden.py", *lacking])
+        steps.append(["tests/helpers/golden.py", *lacking])
     notebook = f"notebooks/{stem}"
     steps += [
         ["-m", "jupytext", "--quiet", "--sync", f"{notebook}.py"],
@@ -88,5 +92,6 @@ def check(stem: str) -> None:
     for words in steps:
         say(f"python {' '.join(words)}")
         if subprocess.run([sys.executable, *words], cwd=root, check=False).returncode:
-            raise RunFailed(f"{stem} does not pass: see above")
+            again = f"remove {home}/tables and tests/golden/{stem}.*.csv and check again where rows are to change"
+            raise RunFailed(f"{stem} does not pass, see above; {again}")
     click.echo(f"{stem} passes")

@@ -69,11 +69,11 @@ def score(p: RandomFeatures, given: Sampled, a: np.ndarray) -> dict[str, float]:
 
 @checked(ratio=array("features per training point", "k", interval="(0, inf)"))
 def risk(ratio: np.ndarray, at: Any) -> np.ndarray:
-    """Expected test error of least squares on m <= d Gaussian coordinates, against m/n; infinite for |m - n| <= 1.
+    """Expected test error of least squares on m of d Gaussian coordinates, against m/n; infinite for |m - n| <= 1.
 
     **Source**: belkin2020two, Theorem 1, averaged over the teacher's direction, without the noise of the test labels.
     """
-    n, m, noise = at["n"], at["n"] * ratio, at["sigma"] ** 2
+    n, m, noise = at["n"], np.minimum(at["n"] * ratio, at["d"]), at["sigma"] ** 2
     rest = 1 - m / at["d"] + noise  # what the features leave of the labels' variance
     with np.errstate(divide="ignore"):
         below, above = rest * (1 + m / (n - m - 1)), (m - n) / at["d"] + rest * (1 + n / (m - n - 1))
@@ -97,7 +97,8 @@ KINDS = ["relu", "gaussian"]
 WIDTHS = [5, 10, 15, 20, 25, 30, 35, 40, 44, 47, 50, 53, 56, 60, 70, 80, 100, 150, 200, 300]
 GAUSSIAN = {"features": "gaussian", "ridge": 0.0}
 RANDOM_FEATURES = Experiment(
-    name="random_features.double_descent", question="Where is the test error largest?", citation="an original study",
+    name="random_features.double_descent",
+    question="Where is the test error largest?", citation="an original study",
     params=RandomFeatures, **each_trial(sample, solve, score),
     columns={
         "test": Column("test error", "measure", logarithmic=True),

@@ -112,7 +112,7 @@ def trained(
 
     Parameters
     ----------
-    X, y, W, a, step, steps, log : as `dynamics.relu.descend` takes them
+    X, y, W, a, step, steps, log : as `smallnets.descent.relu.descend` takes them
     """
     from smallnets.descent.relu import descend
 

@@ -287,8 +287,21 @@ def test_publish_computes_the_declared_trials_and_writes_the_table(neurec, small
         table = tables.load(tables.published(papers.experiment(NAME)))
         held = table.groupby(["n", "d"])["trial"].apply(list).to_dict()
         assert held == {(6, 2): [0, 1, 2], (8, 2): [0, 1, 2], (6, 3): [0, 1]}
-        assert [path.name for path in (small / "runs").iterdir()] == ["skip_recovery"]
+        assert [path.name for path in (small / "runs").iterdir()] == [NAME]
         monkeypatch.setattr("neurec_core.sweep.run_shard", None)
+
+
+def test_publish_replaces_no_table_by_one_that_holds_less(neurec, small):
+    assert neurec("publish", NAME, "--jobs", 1, "--out", small / "runs")[0] == 0
+    place = tables.published(papers.experiment(NAME))
+    whole = tables.load(place)
+    more = pd.concat([whole, whole.assign(trial=whole["trial"] + 100)])
+    more.attrs = whole.attrs
+    tables.export(more, place)
+    status, _, err = neurec("publish", NAME, "--jobs", 1, "--out", small / "runs")
+    assert status == 2
+    assert err.endswith(f"{NAME} holds 8 of the 16 trials of {place}, which stays as it is\n")
+    assert len(tables.load(place)) == 16
 
 
 def test_publish_refuses_what_has_no_published_table(neurec, small):

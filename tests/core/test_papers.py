@@ -140,6 +140,7 @@ def test_two_papers_of_one_name_and_packages_that_are_not_here_are_refused(tmp_p
     for package, said in [
         ("others", "paper convex_recovery is in two packages, .*neurec_papers.convex_recovery.*: rename one"),
         ("nowhere_papers", "nowhere_papers .* is no package here"),
+        ("nowhere.papers", "nowhere.papers .* is no package here"),
     ]:
         named = tmp_path / f"{package}-1.0.dist-info"
         named.mkdir()
@@ -150,6 +151,30 @@ def test_two_papers_of_one_name_and_packages_that_are_not_here_are_refused(tmp_p
             papers.names()
         shutil.rmtree(named)
     papers._found.cache_clear()
+
+
+def test_a_paper_that_is_a_module_has_a_table_and_a_notebook_beside_it(coins):
+    code = """
+from neurec_core import batch, papers, tables
+home = papers.home("coins")
+(home / "notebooks").mkdir(exist_ok=True)
+(home / "notebooks/coins.ipynb").write_text("{}", encoding="utf-8")
+print(batch.source_of("coins").relative_to(home), tables.place(papers.experiment("coins.heads")).relative_to(home))
+print("_helper" in papers.names())
+"""
+    (coins / "coin_papers/_helper.py").write_text("", encoding="utf-8")
+    assert run(coins, coins, "-c", code) == "notebooks/coins.ipynb tables/coins.heads.parquet\nFalse\n"
+
+
+def test_a_module_without_experiments_is_no_paper(coins):
+    helper = coins / "coin_papers/helper.py"
+    helper.write_text("", encoding="utf-8")
+    words = [sys.executable, "-m", "neurec_core", "list"]
+    environment = {**os.environ, "PYTHONPATH": str(coins)}
+    done = subprocess.run(words, env=environment, capture_output=True, encoding="utf-8", check=False)
+    helper.unlink()
+    assert done.returncode == 2
+    assert done.stderr.startswith("neurec: coin_papers.helper is no paper, for it has no EXPERIMENTS")
 
 
 @pytest.fixture(scope="module")

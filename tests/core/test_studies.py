@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pytest
 from neurec_core import claims, drawing, fingerprint, papers, tables
 from neurec_core.__main__ import main
 from neurec_core.draws import Draws
-from neurec_core.experiment import Claim, Experiment, Status
+from neurec_core.experiment import Claim, Column, Experiment, Status
 from neurec_core.figures import Curves, Mark, PhaseDiagram
 from neurec_core.params import BadInput
 from neurec_core.trials import Draw, each_trial
@@ -39,14 +40,27 @@ def solve_some(params, problem, draw):
     return study.solve(params, problem, draw)
 
 
+def score_some(params, problem, found):
+    scores = study.score(params, problem, found)
+    return {**scores, "small": scores["norm"] < 1}
+
+
 def test_a_trial_may_end_with_a_status_beside_others():
-    some = Experiment(**{**vars(STUDY), **each_trial(study.sample, solve_some, study.score)})
+    columns = {**STUDY.columns, "small": Column("a norm below one", "event")}
+    some = Experiment(
+        **{**vars(STUDY), "batch": 12, "columns": columns, **each_trial(study.sample, solve_some, score_some)}
+    )
     params = some.params(n=6, m=3, d=8)
     rows, plain = (pd.DataFrame(e.rows(params, 0, range(12))) for e in (some, STUDY))
     ended = rows["status"] == Status.INFEASIBLE
     assert 0 < ended.sum() < 12
-    assert rows.loc[ended, "test"].isna().all()
-    pd.testing.assert_frame_equal(rows[~ended].drop(columns="seconds"), plain[~ended].drop(columns="seconds"))
+    assert rows.loc[ended, ["test", "small"]].isna().all(axis=None)
+    own = [*plain.columns.drop("seconds")]
+    pd.testing.assert_frame_equal(rows.loc[~ended, own], plain.loc[~ended, own], check_dtype=False)
+    stored = tables.arrow(some.rows(params, 0, range(12)), some).to_pylist()
+    assert [row["small"] for row in stored] == [
+        None if end else row["norm"] < 1 for end, row in zip(ended, stored, strict=True)
+    ]
 
 
 def test_points_that_differ_in_what_is_drawn_only_are_solved_together():
@@ -63,10 +77,11 @@ def test_a_change_in_a_function_of_one_trial_is_another_experiment(tmp_path, mon
     monkeypatch.syspath_prepend(str(tmp_path))
     import own_trials
 
-    parts = each_trial(own_trials.sample, own_trials.solve, own_trials.score)
+    parts = each_trial(own_trials.sample, partial(own_trials.solve, draw=None), own_trials.score)
     made = Experiment(**{**vars(STUDY), "params": own_trials.P, **parts})
     covered = fingerprint.closure({named.__module__ for part in parts.values() for named in fingerprint._named(part)})
     assert {"own_trials", "neurec_core.trials"} <= covered.keys()
+    assert "functools" not in covered
     assert fingerprint.fingerprint(made) != fingerprint.fingerprint(STUDY)
 
 
@@ -101,7 +116,8 @@ def test_a_figure_shows_the_rows_that_it_declares_and_its_marks():
     ]  # fmt: skip
     table = pd.DataFrame(rows).assign(status="solved", train=0.0, norm=1.0, seconds=0.0, detail="")
     figure = Curves("ratio", "test", "sigma", {"features": "relu"}, "x", [Mark(1, "m = n")])
-    own = Experiment(**{**vars(STUDY), "figures": {"mine": figure, "map": PhaseDiagram("m", "sigma")}})
+    figures = {"mine": figure, "map": PhaseDiagram("m", "sigma", panels="features")}
+    own = Experiment(**{**vars(STUDY), "figures": figures})
     fig = drawing.draw(table, own)
     lines = [trace for trace in fig.data if trace.mode == "lines+markers"]
     assert [trace.name for trace in lines] == ["sigma = 0.0", "sigma = 1.0"]
@@ -111,8 +127,21 @@ def test_a_figure_shows_the_rows_that_it_declares_and_its_marks():
     assert drawing.draw(table, own, "map").data[0].type == "heatmap"
     with pytest.raises(BadInput, match=r"unknown figure 'mime': did you mean mine\?"):
         drawing.draw(table, own, "mime")
-    with pytest.raises(BadInput, match=r"figure mine of .* shows rows with features = relu, of which .* none"):
+    with pytest.raises(BadInput, match=r"figure mine of .* shows rows with features = relu, of which there are none"):
         drawing.draw(table[table["features"] == "gaussian"], own, "mine")
+
+
+def test_a_figure_takes_no_rows_together_that_differ_in_what_it_does_not_show():
+    rows = [
+        {**STUDY.params(m=m, n=n, d=d).model_dump(), "seed": 0, "trial": 0, "test": 1.0, "status": "solved"}
+        for m in (10, 20) for n in (10, 20) for d in (30, 40)
+    ]  # fmt: skip
+    table = pd.DataFrame(rows).assign(train=0.0, norm=1.0, seconds=0.0, detail="")
+    assert STUDY.params.read_by("ratio") == {"m", "n"}
+    assert STUDY.params.read_by("sigma") == {"sigma"}
+    with pytest.raises(BadInput, match=r"figure peak of .* would take rows together that differ in d; keep one value"):
+        drawing.draw(table, STUDY)
+    assert len(drawing.draw(table[table["d"] == 30], STUDY).data) == 2
 
 
 # --------------------------------------------------------------------------------------------------------------- claims
@@ -191,12 +220,18 @@ def test_a_new_study_is_listed_and_is_a_copy_of_the_example(tmp_path, root):
     assert "random_features" not in written + (tmp_path / "notebooks/lazy_training.py").read_text(encoding="utf-8")
     assert "lazy_training.double_descent" in neurec("list").stdout
     assert "solved" in neurec("run", "lazy_training.double_descent", "--n", "8", "--m", "4", "--trials", "1").stdout
+    lint = ["check", "--isolated", "--line-length", "120"], ["format", "--isolated", "--line-length", "120", "--check"]
+    for words in lint:
+        ruff = [sys.executable, "-m", "ruff", *words, str(tmp_path / "neurec_papers/lazy_training")]
+        assert not subprocess.run(ruff, check=False).returncode
+    (tmp_path / "notebooks/taken.py").touch()
+    assert "taken.py exists" in neurec("new", "taken").stderr
     again = neurec("new", "lazy_training")
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
     assert "must be free, got 'lazy_training'" in again.stderr
 
 
-@pytest.mark.parametrize("stem", ["Lazy", "lazy-training", "1st", "", "a__b", "class.x"])
+@pytest.mark.parametrize("stem", ["Lazy", "lazy-training", "1st", "", "a__b", "class.x", "class", "import"])
 def test_a_stem_is_the_name_of_a_module(stem, capsys):
     assert main(["new", stem]) == 2
     assert "must be lower-case words joined by underscores" in capsys.readouterr().err

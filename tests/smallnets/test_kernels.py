@@ -32,7 +32,7 @@ print(json.dumps({
 
 
 def asked(name: str, root: Path) -> dict[str, object]:
-    command = [sys.executable, str(root / "tests/kernels.py"), name, sys.executable, "-c", ASK]
+    command = [sys.executable, str(root / "tests/helpers/kernels.py"), name, sys.executable, "-c", ASK]
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 

@@ -1,4 +1,4 @@
-"""Run a command as on another processor: ``python tests/kernels.py plain COMMAND ...``.
+"""Run a command as on another processor: ``python tests/helpers/kernels.py plain COMMAND ...``.
 
 The libraries choose kernels for the processor that they find, and kernels round differently. All of them can be told
 to take kernels of other processors.

@@ -22,7 +22,7 @@ from llvmlite import binding
 from neurec_core import papers, provenance, tables
 from neurec_core.experiment import Experiment
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parents[1] / "golden"
 TRIALS = range(3)
 # What decides the last bits, beside the code.
 LIBRARIES = ("numpy", "scipy", "torch", "numba", "clarabel")

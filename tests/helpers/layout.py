@@ -8,7 +8,7 @@ from pathlib import Path
 
 from neurec_core import papers
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # The law of imports: what a package may import of the others.
 LAW = {"smallnets": set(), "neurec_core": set(), "neurec_papers": {"smallnets", "neurec_core"}}
 SOURCES = sorted(path for package in LAW for path in (ROOT / package).rglob("*.py"))
