@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..arguments import array, checked, choice, shaped
+from ..arguments import array, checked, choice, number, shaped
 from ..errors import InvalidInput
 from ..nets.deep_nets import Layer, fan_ins
 from .device import DTYPES, numbers, one_thread, torch_device
@@ -178,12 +178,13 @@ def network(net: DeepNet, form: Form, dtype: str, device: str | None) -> Network
     for i, (layer, into) in enumerate(zip(net.layers, inputs, strict=True), start=1):
         shaped(f"W_{i}", "weights of a layer", "(B, inputs, m_l)", layer.W, (B, into, None))
         shaped(f"b_{i}", "biases of a layer", "(B, m_l)", layer.b, (B, layer.W.shape[2]))
-    norms = net.norms or (fresh_norms(net.layers) if form.norm != "none" else ())
-    number, place = DTYPES[dtype], torch_device(device)
+    norms = () if form.norm == "none" else net.norms or fresh_norms(net.layers)
+    number("slope below zero", "[0, inf)")("slope", form.slope, {})
+    precision, place = DTYPES[dtype], torch_device(device)
 
     def tensors(parts: Iterable[np.ndarray]) -> list[torch.Tensor]:
         # In rows: a product of matrices that lie otherwise in memory adds in another order.
-        return [torch.tensor(np.ascontiguousarray(part), dtype=number, device=place) for part in parts]
+        return [torch.tensor(np.ascontiguousarray(part), dtype=precision, device=place) for part in parts]
 
     return Network(
         form,

@@ -128,6 +128,8 @@ def _course(net: Network, method: Method, epochs: training.Epochs) -> Iterator[t
     choice("loss", tuple(LOSSES))("loss", method.loss, {})
     choice("optimizer", ("sgd", "adam"))("optimizer", method.optimizer, {})
     rule = adam(method.weight_decay) if method.optimizer == "adam" else gd(method.momentum, method.weight_decay)
+    if method.trained is not None and len(method.trained) != len(net.W):
+        raise InvalidInput(f"trained (which layers learn) must name {len(net.W)} layers, got {method.trained}")
     apart, layers = LOSSES[method.loss], [i for i in range(len(net.W)) if method.trained is None or method.trained[i]]
 
     def loss(net: Network, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -169,6 +171,8 @@ def _epochs(
             rows = X.flatten(0, 1)  # picked out as rows, points are copied in one piece each
             first = torch.arange(B, device=X.device)[:, None] * (len(rows) // len(X) if len(X) > 1 else 0)
         at = torch.tensor(order(epoch), device=rows.device) + first
+        if not at.numel():
+            raise InvalidInput(f"order (points of an epoch) must hold at least one, got none in epoch {epoch}")
         yield _batches(teacher, rows, at, batch), float(rate)
 
 

@@ -264,6 +264,14 @@ def test_bad_options_are_refused_at_the_entrance(options, message):
 
 def test_layers_and_points_that_do_not_fit_are_refused():
     student, teacher, X, order = problem()
+    with pytest.raises(InvalidInput, match=r"slope \(slope below zero\) must be a number in \[0, inf\), got -0\.5"):
+        deep_training.train(student, teacher, lambda _: X, order, [0.1], form=Form(slope=-0.5))
+    with pytest.raises(InvalidInput, match=r"trained \(which layers learn\) must name 3 layers, got \(True,\)"):
+        deep_training.train(student, teacher, lambda _: X, order, [0.1], method=Method(trained=(True,)))
+    with pytest.raises(InvalidInput, match=r"order \(points of an epoch\) must hold at least one, got none in epoch 0"):
+        list(deep_training.train(student, teacher, lambda _: X, lambda epoch: order(epoch)[:, :0], [0.1]))
+    left = student._replace(norms=deep_relu.fresh_norms(student.layers))  # of a time with batch norm: not used
+    assert list(deep_training.train(left, teacher, lambda _: X, order, [0.1], form=Form(affine=True)))
     with pytest.raises(InvalidInput, match=r"teacher \(.*\) must have the student's B, inputs and out"):
         deep_training.train(student, DeepNet(teacher.layers[:-1]), lambda _: X, order, [0.1])
     with pytest.raises(InvalidInput, match=r"image \(channels, height, width\) must have sides above 4"):
