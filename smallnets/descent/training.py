@@ -58,7 +58,7 @@ def train(
     Parameters
     ----------
     loss : ``loss(parameters, *batch)``, a tensor (B,); differentiated by torch
-    parameters : named tuple of tensors, whose first axis is that of the networks
+    parameters : tensors, in a named tuple or a list, whose first axis is that of the networks
     epochs : batches and step sizes, epoch by epoch; batches are asked for one by one, without gradients
     rule : how weights move, from `smallnets.descent.optimizers`
     learning : the tensors that are trained; None for all parameters
