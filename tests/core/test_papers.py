@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -220,3 +221,13 @@ def test_the_library_stands_alone(wheel, tmp_path):
     code = "import sys, smallnets.convex.solving, smallnets.descent.relu;"
     code += "print({'neurec_core', 'pandas'} & {*sys.modules})"
     assert run(wheel, tmp_path, "-c", code) == "set()\n"
+
+
+def test_the_readme_of_the_library_says_what_runs(wheel, tmp_path, root):
+    text = (root / "smallnets/README.md").read_text(encoding="utf-8")
+    said = run(wheel, tmp_path, "-c", "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))).splitlines()
+    assert float(said[0].split()[0]) == pytest.approx(1, abs=1e-9)
+    assert said[1] == "the plant is the only solution"
+    assert said[2].startswith("the loss fell below its target")
+    cells, count = map(int, said[3].split())
+    assert cells == count == 134
