@@ -12,13 +12,13 @@ import pandas as pd
 import plotly.graph_objects as go
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = {
-    "neurec_papers": ("a package per paper:", "experiments, theory,", "figures, tables"),
-    "neurec_core": ("what an experiment is;", "how one is run, stored,", "drawn and explored"),
-    "smallnets": ("networks, activation", "patterns, convex", "programs, training"),
+PACKAGES = {  # in lines that fit a box on a phone
+    "neurec_papers": ("experiments", "of a paper,", "theory, figures,", "tables"),
+    "neurec_core": ("how any", "experiment is", "run, stored and", "drawn"),
+    "smallnets": ("networks,", "patterns, convex", "programs,", "training"),
 }
-PLACES = {"neurec_papers": (0.5, 0.82), "neurec_core": (0.24, 0.2), "smallnets": (0.76, 0.2)}
-WIDE, HIGH = 0.44, 0.34  # of a box, in units of the figure
+PLACES = {"neurec_papers": (0.5, 0.8), "neurec_core": (0.25, 0.2), "smallnets": (0.75, 0.2)}
+WIDE, HIGH = 0.48, 0.38  # of a box, in units of the figure
 COLORS = {"neurec_papers": "#CC79A7", "neurec_core": "#0072B2", "smallnets": "#009E73"}
 
 
@@ -80,8 +80,8 @@ def figure() -> go.Figure:
     hidden = {"visible": False, "fixedrange": True, "range": [0, 1]}
     words = "; ".join(f"{a} imports {b}" for a, b in sorted(arrows()))
     fig.update_layout(
-        title="Three packages, and what imports what", template="plotly_white", xaxis=hidden, yaxis=hidden,
-        height=420, margin={"l": 8, "r": 8, "t": 48, "b": 8}, meta={"alt": f"Three packages: {words}"},
+        title="What imports what", template="plotly_white", xaxis=hidden, yaxis=hidden,
+        height=440, margin={"l": 8, "r": 8, "t": 48, "b": 8}, meta={"alt": f"Three packages: {words}"},
     )  # fmt: skip
     return fig
 
