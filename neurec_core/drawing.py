@@ -11,6 +11,7 @@ from .experiment import Experiment
 from .figures import Curves, Figure, PhaseDiagram
 from .look import COLORS
 from .params import BadInput, unknown
+from .values import word
 
 GUIDE = {"dash": "dot", "color": "gray"}
 PLACES = 400  # of a predicted curve
@@ -50,7 +51,7 @@ def misfit(table: pd.DataFrame, experiment: Experiment, name: str) -> str:
     figure = experiment.figures[name]
     rows = _shown(table, figure)
     if rows.empty:
-        kept = ", ".join(f"{field} = {value}" for field, value in figure.where.items())
+        kept = ", ".join(f"{field} = {word(value)}" for field, value in figure.where.items())
         return f"shows rows with {kept}, of which there are none"
     axes = (figure.x, figure.lines) if isinstance(figure, Curves) else (figure.x, figure.y, figure.panels)
     shown = {field for axis in axes if axis for field in experiment.params.read_by(axis)}

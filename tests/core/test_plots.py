@@ -58,7 +58,7 @@ def test_rows_of_a_figure_are_named_as_the_command_line_writes_them():
     flipped = dataclasses.replace(FLIP, figures={"tails": Curves("x", where={"tails": True})})
     data = sweep(FLIP, Grid({"x": [3, 5], "tails": [True, False]}, trials=4), progress=False)
     assert drawing.draw(data, flipped).layout.title.text == "heads<br><sup>8 trials</sup>"
-    with pytest.raises(BadInput, match="shows rows with tails = true, of which the table has none"):
+    with pytest.raises(BadInput, match="shows rows with tails = true, of which there are none"):
         drawing.draw(data[~data["tails"]], flipped)
 
 
