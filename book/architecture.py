@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import graphlib
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
 import plotly.graph_objects as go
+
+from neurec_core import fingerprint
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {  # in lines that fit a box on a phone
@@ -34,19 +35,7 @@ def files() -> dict[str, Path]:
 
 def imported(name: str) -> set[str]:
     """The modules of the three packages that a module imports."""
-    return {module for module in _imported(name) if module in files() and module != name}
-
-
-def _imported(name: str) -> Iterator[str]:
-    path = files()[name]
-    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else []
-            base = ".".join([*above, *filter(None, [node.module])])
-            for alias in node.names:
-                inner = f"{base}.{alias.name}"
-                yield inner if inner in files() else base
+    return files().keys() & set(fingerprint.imported(files()[name], name)) - {name}
 
 
 def lines(package: str) -> int:

@@ -14,12 +14,12 @@ import yaml
 ROOT = Path(__file__).parents[1]
 
 
-def contents(notebooks: Path = ROOT / "notebooks") -> dict[str, Any]:
-    """The table of contents, with a chapter for each notebook of a folder in its first part."""
+def contents() -> dict[str, Any]:
+    """The table of contents, with a chapter for each notebook in its first part."""
     toc: dict[str, Any] = yaml.safe_load((ROOT / "book/_toc.yml").read_text(encoding="utf-8"))
     chapters = toc["parts"][0]["chapters"]
     listed = {chapter["file"] for chapter in chapters}
-    found = sorted(f"notebooks/{path.stem}" for path in notebooks.glob("*.ipynb"))
+    found = sorted(f"notebooks/{path.stem}" for path in ROOT.glob("notebooks/*.ipynb"))
     chapters += [{"file": name} for name in found if name not in listed]
     return toc
 

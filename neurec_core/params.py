@@ -171,7 +171,7 @@ class Params(BaseModel):
     @classmethod
     def read_by(cls, axis: str) -> set[str]:
         """The fields that an axis is made of: itself, or those that a derived number reads."""
-        item = vars(cls).get(axis) or getattr(cls, axis, None)
+        item = getattr(cls, axis, None)  # a field is no attribute of the class
         if not isinstance(item, Derived) or item.fget is None:
             return {axis}
         reader = _Reader()
