@@ -181,7 +181,7 @@ def descend(
 
     Raises
     ------
-    BadInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", or entries that are not
+    InvalidInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", or entries that are not
         finite, or a name that is not known
 
     **Source**: wang2025overparameterized, training code: float32, 400 epochs, both networks; differs:

@@ -174,7 +174,7 @@ def pose(params: Any, problem: Problem, draws: Draws) -> list[Posed | None]:
 
     Raises
     ------
-    BadInput : "X (points) must be finite, got 1 of 60 entries that are not"
+    InvalidInput : "X (points) must be finite, got 1 of 60 entries that are not"
     """
     model, exact = model_of(problem.teacher), params.program == "exact"
     found = offered(params, problem.X, problem.teacher.W, draws)

@@ -79,7 +79,7 @@ def train(
 
     Raises
     ------
-    BadInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", and the like
+    InvalidInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", and the like
 
     **Source**: zhang2025local, Figure 4.
     """

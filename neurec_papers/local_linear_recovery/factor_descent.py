@@ -133,7 +133,7 @@ def descend(
 
     Raises
     ------
-    BadInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", or a name that is not known
+    InvalidInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", or a name that is not known
 
     **Source**: zhang2023optimistic, Figures 1 to 3.
     """

@@ -52,7 +52,7 @@ def polish(
 
     Raises
     ------
-    BadInput : "theta (weights to start from) must be an array of shape (B, M) = (3, 21), got (3, 22)", or entries
+    InvalidInput : "theta (weights to start from) must be an array of shape (B, M) = (3, 21), got (3, 22)", or entries
         that are not finite
 
     **Source**: levenberg1944method, marquardt1963algorithm.

@@ -137,7 +137,7 @@ def own_vertex(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> Ve
 
     Raises
     ------
-    BadInput : as `zonotopes.cone` does
+    InvalidInput : as `zonotopes.cone` does
     """
     on = X @ W.T > 0
     first = {D.tobytes(): w for D, w in zip(on.T, W, strict=True)}

@@ -73,7 +73,7 @@ def least_loss(X: np.ndarray, y: np.ndarray, m: int) -> float:
 
     Raises
     ------
-    BadInput : as `zonotopes.fan` does for what is left when equal points are taken once
+    InvalidInput : as `zonotopes.fan` does for what is left when equal points are taken once
     """
     apart, which = np.unique(X, axis=0, return_inverse=True)
     fan = zonotopes.fan(apart)
