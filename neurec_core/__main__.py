@@ -95,7 +95,7 @@ def notebook(
     out: Path,
 ) -> None:
     """Execute a paper's notebook through papermill."""
-    from . import batch
+    from .notebook import NotebookFailed, execute
 
     module = papers.paper(paper)
     if preset is not None:
@@ -104,8 +104,8 @@ def notebook(
     named = {"preset": preset, "jobs": jobs, "scheduler": scheduler}
     chosen = {**dict(pairs), **{k: v for k, v in named.items() if v is not None}}
     try:
-        click.echo(batch.execute(module.__name__.rpartition(".")[2], chosen, out))
-    except batch.NotebookFailed as error:
+        click.echo(execute(module.__name__.rpartition(".")[2], chosen, out))
+    except NotebookFailed as error:
         raise RunFailed(str(error)) from None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from .look import COLORS, panel_trace, player, stacked, style
+from .style import COLORS, panel_trace, player, stacked, style
 
 SIGNS = {1: ("positive output weight", COLORS[1]), -1: ("negative output weight", COLORS[0])}
 SMALLEST = 1e-26  # of what is drawn on a logarithmic axis
@@ -49,7 +49,7 @@ def neurons(
     title : may hold a line of small print after ``<br><sup>``
     axes : what the two coordinates are
     curve : the network's function, in a panel of its own
-    still : further traces of the plane (see `look.panel_trace`; the plane is panel 1), behind the neurons
+    still : further traces of the plane (see `style.panel_trace`; the plane is panel 1), behind the neurons
     ranges : of the two coordinates; those of all positions if omitted
     logarithmic : whether steps are drawn on a logarithmic axis
     frames : looks shown at most

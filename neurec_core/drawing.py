@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from . import plots, tables
 from .experiment import Experiment
 from .figures import Curves, Figure, PhaseDiagram
-from .look import COLORS
 from .params import BadInput, unknown
+from .style import COLORS
 from .values import word
 
 GUIDE = {"dash": "dot", "color": "gray"}

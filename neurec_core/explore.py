@@ -17,8 +17,8 @@ import plotly.graph_objects as go
 from .background import Latest
 from .draws import Draws
 from .experiment import Experiment, Problem, Solution
-from .look import CONFIG
 from .params import BadInput, Declaration, Params
+from .style import CONFIG
 
 CUBE = "application/vnd.neurec.cube+json"
 PLOTLY = "application/vnd.plotly.v1+json"

@@ -12,8 +12,8 @@ from plotly.subplots import make_subplots
 
 from . import tables
 from .experiment import Experiment
-from .look import COLORS, SCALE, stacked, style
 from .params import BadInput
+from .style import COLORS, SCALE, stacked, style
 from .values import word
 
 

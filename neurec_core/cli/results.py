@@ -41,7 +41,7 @@ def plot(
 
     Without --html or --png the page goes to DIR/figure.html, beside FILE, or to PAPER.EXPERIMENT.html here.
     """
-    from .. import drawing, look, plots
+    from .. import drawing, plots, style
 
     table, experiment, page = _table(source)
     if column is not None and column.replace("-", "_") not in experiment.columns:
@@ -57,7 +57,7 @@ def plot(
     if html is None and png is None:
         html = page
     if html:
-        content = fig.to_html(include_plotlyjs=True, include_mathjax=False, config=look.CONFIG)
+        content = fig.to_html(include_plotlyjs=True, include_mathjax=False, config=style.CONFIG)
         _save(html, content.encode())
     if png:
         _save(png, _picture(fig))

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from neurec_core.experiment import Problem, Solution
-from neurec_core.look import COLORS, stacked, style
 from neurec_core.params import Params
+from neurec_core.style import COLORS, stacked, style
 from smallnets.nets.two_layer import GatedNet
 
 Scores = dict[str, np.ndarray]

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from neurec_core.experiment import Problem, Solution
-from neurec_core.look import COLORS, SCALE, stacked, style
 from neurec_core.params import Params
+from neurec_core.style import COLORS, SCALE, stacked, style
 
 SMALLEST = 1e-26  # of what is drawn on a logarithmic axis
 POWERS = {"type": "log", "exponentformat": "power"}

@@ -11,8 +11,8 @@ from plotly.subplots import make_subplots
 
 from neurec_core import tables
 from neurec_core.experiment import Problem, Solution
-from neurec_core.look import COLORS, SCALE, panel_trace, player, stacked, style
 from neurec_core.params import Params
+from neurec_core.style import COLORS, SCALE, panel_trace, player, stacked, style
 
 LAYERS = ("lowest layer", "second layer", "third layer", "fourth layer")
 

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 
 from neurec_core.animation import SIGNS, SMALLEST, Curve, cloud, layout_of, neurons, span, spans, training_points
 from neurec_core.experiment import Problem, Solution
-from neurec_core.look import COLORS, panel_trace
 from neurec_core.params import Params
+from neurec_core.style import COLORS, panel_trace
 
 GRAY = {"color": "gray", "dash": "dash", "width": 1}
 PLACES = 161  # of a function

@@ -6,8 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from neurec_core.experiment import Problem, Solution
-from neurec_core.look import COLORS, style
 from neurec_core.params import Params
+from neurec_core.style import COLORS, style
 
 
 def fit(params: Params, problem: Problem, solution: Solution, scores: dict[str, np.ndarray]) -> go.Figure:

@@ -10,8 +10,8 @@ from plotly.subplots import make_subplots
 
 from neurec_core.animation import neurons
 from neurec_core.experiment import Problem, Solution
-from neurec_core.look import COLORS, panel_trace, stacked, style
 from neurec_core.params import Params
+from neurec_core.style import COLORS, panel_trace, stacked, style
 
 POWERS: dict[str, Any] = {"type": "log", "exponentformat": "power"}
 TINY = 1e-5  # coordinates are drawn as arsinh of themselves over this

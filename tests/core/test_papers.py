@@ -156,11 +156,11 @@ def test_two_papers_of_one_name_and_packages_that_are_not_here_are_refused(tmp_p
 
 def test_a_paper_that_is_a_module_has_a_table_and_a_notebook_beside_it(coins):
     code = """
-from neurec_core import batch, papers, tables
+from neurec_core import notebook, papers, tables
 home = papers.home("coins")
 (home / "notebooks").mkdir(exist_ok=True)
 (home / "notebooks/coins.ipynb").write_text("{}", encoding="utf-8")
-print(batch.source_of("coins").relative_to(home), tables.place(papers.experiment("coins.heads")).relative_to(home))
+print(notebook.source_of("coins").relative_to(home), tables.place(papers.experiment("coins.heads")).relative_to(home))
 print("_helper" in papers.names())
 """
     (coins / "coin_papers/_helper.py").write_text("", encoding="utf-8")
@@ -199,9 +199,9 @@ def wheel(tmp_path_factory, request):
 SHOWN = """
 from pathlib import Path
 import json, neurec_core, neurec_papers, smallnets
-from neurec_core import batch, papers, tables
+from neurec_core import notebook, papers, tables
 homes = [Path(package.__file__).parents[1] for package in (neurec_core, neurec_papers, smallnets)]
-found = [batch.source_of(name).parents[2] for name in papers.names()]
+found = [notebook.source_of(name).parents[2] for name in papers.names()]
 tables = [tables.published(e).parents[3] for e in papers.experiments().values()]
 print(json.dumps([str(path) for path in {*homes, *found, *tables}] + [len(tables)]))
 """

@@ -41,7 +41,7 @@ ENTRANCES = {
         "smallnets/descent/training.py",
     },
     "plotly": {
-        "neurec_core/look.py",
+        "neurec_core/style.py",
         "neurec_core/plots.py",
         "neurec_core/animation.py",
         "neurec_core/drawing.py",
@@ -51,7 +51,7 @@ ENTRANCES = {
     "numba": {"smallnets/descent/compiled.py"},
     "distributed": {"neurec_core/sweep.py", "neurec_core/cluster.py"},
     "dask_jobqueue": {"neurec_core/cluster.py"},
-    "papermill": {"neurec_core/batch.py"},
+    "papermill": {"neurec_core/notebook.py"},
     "click": {
         f"neurec_core/{name}.py"
         for name in ("__main__", *(f"cli/{n}" for n in ("inputs", "runs", "results", "studies")))

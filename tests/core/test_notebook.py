@@ -12,7 +12,8 @@ import nbformat
 import pytest
 from distributed import LocalCluster
 
-from neurec_core import batch, papers
+from neurec_core import papers
+from neurec_core.notebook import NotebookFailed, execute, source_of
 from neurec_core.params import BadInput
 
 CELLS = """
@@ -35,14 +36,14 @@ def notebook(tmp_path, monkeypatch):
     nb.cells = [declared, nbformat.v4.new_code_cell(CELLS)]
     path = tmp_path / "paper.ipynb"
     nbformat.write(nb, path)
-    monkeypatch.setattr(batch, "source_of", lambda name: path)
+    monkeypatch.setattr("neurec_core.notebook.source_of", lambda name: path)
     monkeypatch.setenv("NEUREC_STATIC", "0")
     return tmp_path
 
 
 @pytest.mark.filterwarnings("default::DeprecationWarning")  # of papermill's and nbformat's own making
 def test_parameters_reach_the_notebook(notebook):
-    done = batch.execute("paper", {"n": "3", "name": "tcp://h:1", "where": str(notebook)}, notebook / "out")
+    done = execute("paper", {"n": "3", "name": "tcp://h:1", "where": str(notebook)}, notebook / "out")
     assert done == notebook / "out/paper.ipynb"
     assert (notebook / "seen").read_text() == "3 tcp://h:1 1"
     assert [path.name for path in (notebook / "out").iterdir()] == ["paper.ipynb"]
@@ -50,15 +51,15 @@ def test_parameters_reach_the_notebook(notebook):
 
 @pytest.mark.filterwarnings("default::DeprecationWarning")
 def test_a_cell_that_raises_is_reported_and_kept(notebook):
-    with pytest.raises(batch.NotebookFailed, match=r"failed\.ipynb: AssertionError: n is too large"):
-        batch.execute("paper", {"n": "30"}, notebook / "out")
+    with pytest.raises(NotebookFailed, match=r"failed\.ipynb: AssertionError: n is too large"):
+        execute("paper", {"n": "30"}, notebook / "out")
     assert [path.name for path in (notebook / "out").iterdir()] == ["paper.failed.ipynb"]
 
 
 @pytest.mark.filterwarnings("default::DeprecationWarning")
 def test_an_unknown_parameter_is_refused(notebook):
     with pytest.raises(BadInput, match=r"unknown notebook parameter 'nam': did you mean name\?"):
-        batch.execute("paper", {"nam": "1"}, notebook / "out")
+        execute("paper", {"nam": "1"}, notebook / "out")
 
 
 def test_a_notebook_is_found_beside_its_paper_or_refused(tmp_path, monkeypatch):
@@ -67,10 +68,10 @@ def test_a_notebook_is_found_beside_its_paper_or_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(papers, "paper", lambda name: SimpleNamespace(__file__=str(folder / "__init__.py")))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match=r"paper study has no notebook: study\.ipynb is in none of .*package/notebooks"):
-        batch.source_of("study")
+        source_of("study")
     (tmp_path / "package/notebooks").mkdir()
     (tmp_path / "package/notebooks/study.ipynb").write_text("{}", encoding="utf-8")
-    assert batch.source_of("study") == tmp_path / "package/notebooks/study.ipynb"
+    assert source_of("study") == tmp_path / "package/notebooks/study.ipynb"
 
 
 def test_papermill_runs_a_papers_notebook_as_it_is(tmp_path, root):
