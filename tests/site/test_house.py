@@ -96,7 +96,7 @@ def imported_modules(path: Path) -> set[str]:
 def test_no_parameter_is_declared_twice(paper):
     """What several experiments of a paper share, label, range and default, stands once in its sources."""
     declared = collections.defaultdict(list)
-    for path in sorted((ROOT / "neurec_papers" / paper).glob("*.py")):
+    for path in sorted((ROOT / "neurec_papers" / paper).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.AnnAssign) and ast.unparse(node.value or node.target).startswith("param("):
                 words = f"{ast.unparse(node.annotation)} = {ast.unparse(node.value)}"  # choices are in the annotation
