@@ -56,7 +56,7 @@ from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate
 from neurec_papers import orthogonal_inputs as paper
 from neurec_papers.orthogonal_inputs import theory, view
-from neurec_papers.orthogonal_inputs.explorer import INSTANCE
+from neurec_papers.orthogonal_inputs.view import INSTANCE
 
 # %% [markdown]
 # ## One instance

@@ -10,9 +10,9 @@ equation                                    function
 D_A, what a neuron active on A grows along  `neurec_papers.orthogonal_inputs.theory.direction`
 S+ and S-, extremal neurons                 `neurec_papers.orthogonal_inputs.theory.extremal`
 P(S+ empty) = (1 - 2^-(n_+ + 1))^m          `neurec_papers.orthogonal_inputs.theory.none_extremal_probability`
-alignment, event by event                   `neurec_papers.orthogonal_inputs.growth.aligned`
+alignment, event by event                   `neurec_papers.orthogonal_inputs.engine.aligned`
 time of the first escape                    `neurec_papers.orthogonal_inputs.theory.escape_time`
-step of an escape                           `neurec_papers.orthogonal_inputs.growth.escape`
+step of an escape                           `neurec_papers.orthogonal_inputs.engine.escape`
 logistic growth on one point                `neurec_papers.orthogonal_inputs.theory.logistic`
 losses at the saddles                       `neurec_papers.orthogonal_inputs.theory.plateaus`
 minimum variation norm                      `neurec_papers.orthogonal_inputs.theory.minimum_norm`
@@ -25,9 +25,9 @@ the published random numbers                `neurec_papers.orthogonal_inputs.pub
 
 from __future__ import annotations
 
-from .high_dimension import HIGH_DIMENSION
-from .line import NON_ORTHOGONAL_TOY
-from .saddles import SADDLE_TO_SADDLE
+from .experiments.high_dimension import HIGH_DIMENSION
+from .experiments.line import NON_ORTHOGONAL_TOY
+from .experiments.saddles import SADDLE_TO_SADDLE
 
 EXPERIMENTS = (SADDLE_TO_SADDLE, NON_ORTHOGONAL_TOY, HIGH_DIMENSION)
 CITED = ("boursier2022gradient",)

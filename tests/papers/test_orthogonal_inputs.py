@@ -13,8 +13,9 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from neurec_papers import orthogonal_inputs as paper
-from neurec_papers.orthogonal_inputs import common, growth, path, points, published, theory, view
-from neurec_papers.orthogonal_inputs.explorer import INSTANCE
+from neurec_papers.orthogonal_inputs import engine, published, theory, view
+from neurec_papers.orthogonal_inputs.experiments import points, training
+from neurec_papers.orthogonal_inputs.view import INSTANCE
 from smallnets.descent.relu import descend
 
 SADDLES, TOY_2, HIGH = paper.SADDLE_TO_SADDLE, paper.NON_ORTHOGONAL_TOY, paper.HIGH_DIMENSION
@@ -106,7 +107,7 @@ def test_constants_of_alignment_are_those_of_a_plain_loop():
     y = np.array([1.0, -0.7, 1.3, -1.1, 0.6])
     W = rng.normal(size=(40, 7))
     a = np.linalg.norm(W, axis=1) * rng.choice([-1, 1], 40)
-    found = growth.aligned(Q, y, W, a)
+    found = engine.aligned(Q, y, W, a)
     v, b, dt, steps = W.copy(), a.copy(), 4e-3, 15_000
     for _ in range(steps):  # Heun's rule on w' = a D_A, a' = <w, D_A>: an error of dt² from each time a point is left
         D = ((v @ Q.T > 0) * y) @ Q / 5
@@ -126,7 +127,7 @@ def test_logistic_growth_gives_the_toys_crossings():
     X, y = points.TOY
     W, sign = published.toy(0, 60)
     W, a = 1e-6 * W, 1e-6 * sign * np.linalg.norm(W, axis=1)
-    mass = growth.masses(growth.aligned(X, y, W, a), theory.extremal(X, y, W, a))
+    mass = engine.masses(engine.aligned(X, y, W, a), theory.extremal(X, y, W, a))
     rates = np.linalg.norm(theory.direction(X, y, theory.classes(y)), axis=1)
     at = np.arange(20_000)
     for k, (i, measured) in enumerate({1: 6018, 0: 12587}.items()):  # the positive label is the second
@@ -146,7 +147,7 @@ def test_escapes_by_small_steps_take_the_time_of_the_flow(step):
         # The logistic curve where its class has lost half of its loss; a step h takes the time 2h.
         share = 1 - 0.5**0.5
         time = np.log((end / 1e-12 - 1) * share / (1 - share)) / (2 * rate)
-        assert 2 * step * growth.escape(X, y, sign, 1e-12, step) == pytest.approx(time, rel=2e-4)
+        assert 2 * step * engine.escape(X, y, sign, 1e-12, step) == pytest.approx(time, rel=2e-4)
 
 
 @pytest.mark.parametrize("n", [2, 4, 6])
@@ -189,7 +190,7 @@ def test_minimum_norm_is_attained_and_not_undercut():
     assert np.linalg.norm(w, axis=1).sum() == pytest.approx(theory.minimum_norm(X, y), rel=1e-14)
     for scale in (0.01, 0.3, 1.0, 3.0):
         params = RANDOM.with_(init=scale, m=60)
-        W, a = (part[0] for part in common.start(params, draws, 7))
+        W, a = (part[0] for part in training.start(params, draws, 7))
         run = descend(X, y, W, a, step=0.01, steps=60_000, target=1e-24)
         assert run.loss < 1e-20
         assert ((run.W**2).sum() + (run.a**2).sum()) / 2 > theory.minimum_norm(X, y) * (1 + 1e-3)
@@ -239,26 +240,26 @@ def test_points_are_orthogonal_and_labels_have_both_signs():
 
 def test_starts_have_the_declared_variance():
     draws, params = Draws(0, range(20)), TOY.with_(m=2000)
-    W, a = common.start(params, draws, 2)
+    W, a = training.start(params, draws, 2)
     assert W.var() == pytest.approx(1e-12 / (2000 * 2), rel=0.03)  # 80,000 numbers: 0.5 % each
     np.testing.assert_allclose(np.abs(a), np.linalg.norm(W, axis=2), rtol=1e-14)
     assert np.mean(a > 0) == pytest.approx(0.5, abs=0.01)
-    bias_left_out, _ = common.start(params.with_(variance="published"), draws, 2)
+    bias_left_out, _ = training.start(params.with_(variance="published"), draws, 2)
     np.testing.assert_allclose(bias_left_out, 2**0.5 * W, rtol=1e-14)
-    same, loose = common.start(params.with_(balance="unbalanced"), draws, 2)
+    same, loose = training.start(params.with_(balance="unbalanced"), draws, 2)
     assert np.array_equal(same, W)
     assert loose.var() == pytest.approx(1e-12 / 2000, rel=0.03)
-    larger, _ = common.start(params.with_(init=1e-3), draws, 2)
+    larger, _ = training.start(params.with_(init=1e-3), draws, 2)
     np.testing.assert_allclose(larger, 1e3 * W, rtol=1e-14)
 
 
 def test_crossings_are_those_of_a_look_at_every_step():
     X, y = points.TOY
-    W, a = (part[0] for part in common.start(TOY.with_(init=1e-2), Draws(1, [0]), 2))
+    W, a = (part[0] for part in training.start(TOY.with_(init=1e-2), Draws(1, [0]), 2))
     dense = descend(X, y, W, a, step=0.001, steps=6000, log=range(6001))
-    sparse = descend(X, y, W, a, step=0.001, steps=6000, log=path.marks(6000))
+    sparse = descend(X, y, W, a, step=0.001, steps=6000, log=engine.marks(6000))
     levels = [0.9, 0.75, 0.5, 0.3, 1e-3, 1e-30, 2.0]
-    found = path.first_below(X, y, sparse, 0.001, levels)
+    found = engine.first_below(X, y, sparse, 0.001, levels)
     expected = [np.argmax(dense.losses < level) if (dense.losses < level).any() else np.nan for level in levels]
     assert found == pytest.approx(expected, nan_ok=True, abs=0)
     assert np.isnan(found[5])

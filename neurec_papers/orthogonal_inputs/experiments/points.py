@@ -6,7 +6,7 @@ import numpy as np
 
 from neurec_core.draws import Draws
 
-from .published import TEACHER
+from ..published import TEACHER
 
 # Points (x, 1): the second input makes a bias. The toy's two are orthogonal, since -0.5 * 2 + 1 = 0.
 TOY = np.array([[-0.5, 1.0], [2.0, 1.0]]), np.array([-1.0, 1.0])

@@ -11,8 +11,9 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
 from neurec_core.params import param
 
-from . import growth, path, points, published, theory
-from .common import CITATION, SHARES, Training, scaled, start
+from .. import engine, published, theory
+from . import points
+from .training import CITATION, SHARES, Training, scaled, start
 
 FITTED = 1e-8  # of the loss at the start: below it a network interpolates
 ENDED = {
@@ -65,7 +66,7 @@ def solve(params: SaddleToSaddle, problem: Problem, draws: Draws) -> Solution:
     """Gradient descent, trial by trial, and what theory predicts for its start; the value is the trained weights."""
     from smallnets.descent.relu import descend
 
-    log, found, runs = path.marks(params.steps), [], []
+    log, found, runs = engine.marks(params.steps), [], []
     for X, y, W, a in zip(problem.X, problem.y, *begin(params, draws), strict=True):
         run = descend(X, y, W, a, step=params.step, steps=params.steps, target=params.target, log=log)
         with np.errstate(all="ignore"):  # weights that diverged
@@ -74,13 +75,13 @@ def solve(params: SaddleToSaddle, problem: Problem, draws: Draws) -> Solution:
     return solved(runs, found)
 
 
-def solved(runs: list[path.Run], found: list[dict[str, float]]) -> Solution:
+def solved(runs: list[engine.Run], found: list[dict[str, float]]) -> Solution:
     """The trained weights (B, m, d) and (B, m), how each training ended, and what was found of it."""
     stats = {name: np.array([one[name] for one in found]) for name in found[0]}
     return Solution(tuple(np.stack([getattr(run, p) for run in runs]) for p in ("W", "a")), statuses(runs), stats)
 
 
-def statuses(runs: list[path.Run]) -> list[Status]:
+def statuses(runs: list[engine.Run]) -> list[Status]:
     """How each training ended; dead neurons are at rest, and networks that die count among the others."""
     return [ENDED[run.ended.name] for run in runs]
 
@@ -88,38 +89,43 @@ def statuses(runs: list[path.Run]) -> list[Status]:
 # ------------------------------------------------------------------------------------------------- of one training
 
 
-def measured(params: SaddleToSaddle, X: np.ndarray, y: np.ndarray, run: path.Run) -> dict[str, float]:
+def measured(params: SaddleToSaddle, X: np.ndarray, y: np.ndarray, run: engine.Run) -> dict[str, float]:
     """When each class loses half of its loss, when the loss passes each level, and how high the plateau is."""
     times, start_loss = {}, np.mean(y**2)
     for name, own in zip(SIGNS, theory.classes(y), strict=True):
         half = np.sum(y[own] ** 2) / len(y) / 2
-        times[name] = first(params, X, y, run, [half], path.mean_square(X, y, own))[0]
+        times[name] = first(params, X, y, run, [half], engine.mean_square(X, y, own))[0]
     levels = first(params, X, y, run, [level * start_loss for level in LEVELS])
     below = {f"below_{level * 100:.0f}": at for level, at in zip(LEVELS, levels, strict=True)}
     return times | below | {"plateau": plateau(params, X, y, run, *sorted(times.values()))}
 
 
 def first(
-    params: Training, X: np.ndarray, y: np.ndarray, run: path.Run, levels: list[float], value: path.Value | None = None
+    params: Training,
+    X: np.ndarray,
+    y: np.ndarray,
+    run: engine.Run,
+    levels: list[float],
+    value: engine.Value | None = None,
 ) -> np.ndarray:
     """Steps at which the loss, or a value, first is below levels."""
-    return path.first_below(X, y, run, params.step, levels, value)
+    return engine.first_below(X, y, run, params.step, levels, value)
 
 
-def plateau(params: Training, X: np.ndarray, y: np.ndarray, run: path.Run, begin: float, end: float) -> float:
+def plateau(params: Training, X: np.ndarray, y: np.ndarray, run: engine.Run, begin: float, end: float) -> float:
     """The loss where it falls slowest between two steps, NaN if they are not there or next to one another."""
     from smallnets.descent.relu import descend
 
     if not end - begin > 1:
         return np.nan
     i = int(np.searchsorted(run.at, begin, side="right")) - 1
-    log = np.unique(np.linspace(begin, end, path.EVEN).astype(np.int64)) - run.at[i]
+    log = np.unique(np.linspace(begin, end, engine.EVEN).astype(np.int64)) - run.at[i]
     again = descend(X, y, run.Ws[i], run.As[i], step=params.step, steps=int(log[-1]), log=log)
     slowest = int((np.diff(again.losses) / np.diff(again.at)).argmax())
     return float(again.losses[slowest : slowest + 2].mean())
 
 
-def finish(X: np.ndarray, y: np.ndarray, run: path.Run) -> dict[str, float]:
+def finish(X: np.ndarray, y: np.ndarray, run: engine.Run) -> dict[str, float]:
     """Loss, norm and neurons at the end; how far from the points the kinks of two-dimensional weights are."""
     on = (run.W @ X.T > 0).any(axis=1)
     kinks = np.nan
@@ -138,7 +144,7 @@ def predicted(params: SaddleToSaddle, X: np.ndarray, y: np.ndarray, W: np.ndarra
     **Source**: derived here; boursier2022gradient claims the saddles' order and the least norm (wording unverified).
     """
     sets = theory.extremal(X, y, W, a)
-    grown = growth.aligned(X, y, W, a)
+    grown = engine.aligned(X, y, W, a)
     rates = np.linalg.norm(theory.direction(X, y, theory.classes(y)), axis=1)
     ahead = 1 if rates[0] > rates[1] else -1
     found = {
@@ -146,12 +152,12 @@ def predicted(params: SaddleToSaddle, X: np.ndarray, y: np.ndarray, W: np.ndarra
         "saddle": float(theory.plateaus(y, ahead)[1]), "exponent": np.nan,
     }  # fmt: skip
     if params.balance == "balanced":
-        found["exponent"] = theory.excess_exponent(growth.competitor(X, y, grown, a))
-    mass = growth.masses(grown, sets)
+        found["exponent"] = theory.excess_exponent(engine.competitor(X, y, grown, a))
+    mass = engine.masses(grown, sets)
     for i, (name, sign) in enumerate(SIGNS.items()):
         known = params.balance == "balanced" and mass[i] > 0
         found[f"rate_{name}"] = rates[i]
-        found[f"predicted_{name}"] = growth.escape(X, y, sign, mass[i], params.step) if known else np.nan
+        found[f"predicted_{name}"] = engine.escape(X, y, sign, mass[i], params.step) if known else np.nan
     return found
 
 

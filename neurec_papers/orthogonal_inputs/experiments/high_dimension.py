@@ -11,9 +11,10 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution
 from neurec_core.params import param
 
-from . import path, points, published, theory
-from .common import CITATION, SHARES, SMALLEST, Training, scaled, start
+from .. import engine, published, theory
+from . import points
 from .saddles import finish, first, plateau, solved
+from .training import CITATION, SHARES, SMALLEST, Training, scaled, start
 
 LEVELS = (0.99, 0.9, 0.75, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.01, 0.001)  # of the loss at the start
 UNFITTED = 0.5  # of a label: a point whose residual is above it
@@ -75,7 +76,7 @@ def solve(params: HighDimension, problem: Problem, draws: Draws) -> Solution:
     """Gradient descent, trial by trial, with a look on the way; the value is the trained weights."""
     from smallnets.descent.relu import descend
 
-    log, found, runs = np.union1d(path.marks(params.steps), params.look), [], []
+    log, found, runs = np.union1d(engine.marks(params.steps), params.look), [], []
     for X, y, W, a in zip(problem.X, problem.y, *begin(params, draws), strict=True):
         run = descend(X, y, W, a, step=params.step, steps=params.steps, target=params.target, log=log)
         with np.errstate(all="ignore"):  # weights that diverged
@@ -84,7 +85,7 @@ def solve(params: HighDimension, problem: Problem, draws: Draws) -> Solution:
     return solved(runs, found)
 
 
-def measured(params: HighDimension, X: np.ndarray, y: np.ndarray, run: path.Run) -> dict[str, float]:
+def measured(params: HighDimension, X: np.ndarray, y: np.ndarray, run: engine.Run) -> dict[str, float]:
     """Crossings, the plateau, and the network at the look and at the end."""
     full = np.mean(y**2)
     passed = first(params, X, y, run, [level * full for level in LEVELS])
@@ -103,7 +104,7 @@ def measured(params: HighDimension, X: np.ndarray, y: np.ndarray, run: path.Run)
 
 def network(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> dict[str, float]:
     """Loss, norm, points that are not fitted, and the shares of |W|² along its first two singular vectors."""
-    residual = path.outputs(W, a, X) - y
+    residual = engine.outputs(W, a, X) - y
     finite = np.isfinite(W).all()
     squares = np.linalg.svd(W, compute_uv=False) ** 2 if finite else np.full(2, np.nan)
     shares = np.append(squares / squares.sum(), 0.0)[:2]

@@ -11,9 +11,10 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution
 from neurec_core.params import param
 
-from . import path, points
-from .common import CITATION, SHARES, Training, start
+from .. import engine
+from . import points
 from .saddles import FITTED, finish, first, solved
+from .training import CITATION, SHARES, Training, start
 
 SMALL = 1e-3  # of its largest value: a norm or a preactivation that counts as zero
 LEVELS = (0.99, 0.75, 0.5)  # of the loss at the start
@@ -45,7 +46,7 @@ def solve(params: NonOrthogonalToy, problem: Problem, draws: Draws) -> Solution:
     """Gradient descent, trial by trial; the value is the trained weights."""
     from smallnets.descent.relu import descend
 
-    log, found, runs = path.marks(params.steps), [], []
+    log, found, runs = engine.marks(params.steps), [], []
     for X, y, W, a in zip(problem.X, problem.y, *start(params, draws, 2), strict=True):
         run = descend(X, y, W, a, step=params.step, steps=params.steps, target=params.target, log=log)
         with np.errstate(all="ignore"):  # weights that diverged

@@ -1,0 +1,1 @@
+"""The experiments on orthogonal inputs, and what they share."""
