@@ -92,7 +92,8 @@ picture: $(READY)  ## draw the picture of the README again
 	$(BIN)/neurec sweep convex_recovery.skip_recovery --over n=10:400:10 --over d=10:100:10 --trials 5 --out runs/picture
 	$(BIN)/neurec plot runs/picture --png book/_static/phase_transition.png
 
-bench: $(READY)  ## the published ways beside ours
+bench: $(READY)  ## the published ways and JAX beside ours
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[all,bench]'
 	$(BIN)/python -m benchmarks
 
 lock: $(READY)  ## write constraints.txt: the versions installed here, without local labels (after the tests passed)

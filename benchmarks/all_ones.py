@@ -1,7 +1,8 @@
 """Is some direction active on every point? The published local search beside non-negative least squares.
 
 Published: maximise ||h|| subject to X h >= 0 and ||h|| <= 1 by SLSQP from one random unit vector; "yes" if
-the value exceeds 1e-6. Ours: `smallnets.geometry.patterns.all_ones`, which returns the direction or nothing.
+the value exceeds 1e-6. Ours: `smallnets.geometry.patterns.all_ones`, which returns the direction or nothing. HiGHS: the
+linear program of a direction with all products >= 1, as one would write it today.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
+from scipy.optimize import linprog, minimize
 
 from neurec_core.draws import Draws
 from neurec_papers.convex_recovery import data
@@ -31,6 +32,12 @@ def local_search(X: np.ndarray, start: np.ndarray) -> bool:
     return bool(feasible and np.linalg.norm(found.x) > 1e-6)
 
 
+def program(X: np.ndarray) -> bool:
+    """Whether some h has X h >= 1, by HiGHS."""
+    n, d = X.shape
+    return bool(linprog(np.zeros(d), A_ub=-X, b_ub=-np.ones(n), bounds=(None, None), method="highs").status == 0)
+
+
 def compare(n: int, d: int) -> dict[str, object]:
     """Both tests on the same instances; process time, so that other programs do not count."""
     draws = Draws(0, range(TRIALS))
@@ -40,6 +47,8 @@ def compare(n: int, d: int) -> dict[str, object]:
     middle = time.process_time()
     published = [local_search(x, start) for x, start in zip(X, starts, strict=True)]
     end = time.process_time()
+    programs = [program(x) for x in X]
+    last = time.process_time()
     agree = int(np.sum(ours == published))
     ratio = (end - middle) / (middle - begin)
     return {
@@ -48,6 +57,8 @@ def compare(n: int, d: int) -> dict[str, object]:
         "yes": int(ours.sum()),
         "agree": f"{agree} of {TRIALS}",
         "published / ours": round(ratio, 1),
+        "HiGHS agrees": f"{int(np.sum(ours == programs))} of {TRIALS}",
+        "HiGHS / ours": round((last - end) / (middle - begin), 1),
     }
 
 

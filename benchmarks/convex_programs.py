@@ -2,7 +2,9 @@
 
 Published: a listing is built, compiled and solved on every trial, and the weights are compared with the plant.
 Ours: `recovery.decide` stops at the first proof of either answer; `solving.solve` closes the duality gap to
-1e-9. All are handed the same X, patterns and labels, with nothing factorised. CPU time of this process.
+1e-9. Dual: the program that one would hand to the same solver today, of n variables and one cone per block; the time of
+the solver, without what CVXPY takes to build it. All are handed the same X, patterns and labels, with nothing
+factorised. CPU time of this process.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from smallnets.convex import recovery, solving
 from smallnets.convex.blocks import Blocks
 from smallnets.convex.cones import Cones
 
+from . import peers
 from .decisions import REFERENCE, draw, furthest
 
 # The last takes the cone solver a minute per trial.
@@ -73,10 +76,27 @@ def published(one: Posed) -> dict[str, Any]:
     return {"total": end - begin, "solver": end - middle, "recovered": recovered, "objective": program.value}
 
 
+def dual(one: Posed) -> dict[str, Any]:
+    """The dual program, solved: the time of the cone solver alone."""
+    blocks = one.D.T[:, :, None] * one.X
+    if one.blocks.whitened:
+        bases, sizes, _ = np.linalg.svd(blocks, full_matrices=False)
+        blocks = bases * (sizes > 1e-12 * sizes.max())[:, None]
+    sides = (2 * one.D.T - 1.0) * (np.arange(len(blocks)) >= one.free)[:, None]
+    cones = (one.X, sides) if one.exact else ()
+    program = peers.dual(blocks, one.y, *cones)
+    data, chain, inverse = program.get_problem_data(REFERENCE, solver_opts={})
+    begin = time.process_time()
+    solved = chain.solve_via_data(program, data)
+    seconds = time.process_time() - begin
+    program.unpack_results(solved, chain, inverse)
+    return {"seconds": seconds, "objective": program.value}
+
+
 def compare(model: str, n: int, d: int, trials: int, values: dict[str, Any]) -> dict[str, object]:
     """One row: medians over trials of identical instances."""
-    pairs = [(ours(one), published(one)) for one in draw(model, trials, n=n, d=d, **values)]
-    own, other = (pd.DataFrame(side) for side in zip(*pairs, strict=True))
+    triples = [(ours(one), published(one), dual(one)) for one in draw(model, trials, n=n, d=d, **values)]
+    own, other, peer = (pd.DataFrame(part) for part in zip(*triples, strict=True))
     difference = (other.objective / own.objective - 1).abs().max()
     return {
         "program": " ".join([model, *(f"{name} {value}" for name, value in values.items())]),
@@ -91,6 +111,9 @@ def compare(model: str, n: int, d: int, trials: int, values: dict[str, Any]) -> 
         "total / decide": round((other.total / own.decide).median()),
         "total / solve": round((other.total / own.solve).median()),
         "its solver / solve": round((other.solver / own.solve).median()),
+        "dual / decide": round((peer.seconds / own.decide).median()),
+        "dual / solve": round((peer.seconds / own.solve).median()),
+        "apart": f"{(peer.objective / own.objective - 1).abs().max():.0e}",
     }
 
 

@@ -1,4 +1,4 @@
-"""Inconsistent descent: the published NumPy scheme beside networks followed by side, from the same weights.
+"""Inconsistent descent: the published NumPy scheme and a JAX loop beside networks followed by side, same weights.
 
 Stepping: pure gradient steps, without criterion. Lives: ours with set-up and all checks, beside the published steps
 alone; the published criterion is not timed, so that these ratios are lower bounds. CPU time of one thread.
@@ -19,6 +19,7 @@ from neurec_papers.inconsistency.neurons import Neurons
 from smallnets.descent import lanes, lives
 from smallnets.descent.sides import Outcome, line, split
 
+from . import peers
 from .line import timed, with_arrays
 from .published_descent import Networks
 
@@ -38,7 +39,7 @@ def drawn(m: int, networks: int) -> tuple[Any, ...]:
 
 
 def stepping(m: int) -> dict[str, Any]:
-    """Seconds of a step of a network: every neuron in NumPy, one by one by side, and side by side."""
+    """Seconds of a step of a network: every neuron in NumPy, one by one by side, and side by side; JAX."""
     networks = PARALLEL.get(m, 8)
     points, neurons, h, problem, params, draws = drawn(m, networks)
     row: dict[str, Any] = {"m": m}
@@ -59,6 +60,11 @@ def stepping(m: int) -> dict[str, Any]:
     for _ in range(STEPS):
         nets.step()
     row["difference"] = difference(nets, points, neurons, h, STEPS)
+    begin = {"a": a, "b": np.zeros_like(a), "w": w, "c": np.zeros(networks)}
+    data = (np.tile(X_SIX, (networks, 1)), problem.y, problem.weights)
+    peer, _ = peers.timed(lambda t: peers.descend(peers.shares_on_line, begin, data, h, t), STEPS)
+    row["jax_us"] = peer / networks * 1e6
+    row["jax / ours"] = row["jax_us"] * 1000 / row["ours_ns"]
     return row
 
 

@@ -86,8 +86,8 @@ def main() -> None:
     """Print the counts, and every instance on which the two differ."""
     table = pd.DataFrame([{**point, **compare(one)} for point, one in instances()])
     print(f"Recovered? Our certificate / CVXPY with {REFERENCE} and the published tolerance of 1e-4")
-    groups = table.fillna({"design": "gaussian", "plant": "random", "k": 1, "program": "relaxed"})
-    groups = groups.groupby(["model", "program", "k", "design", "plant"])
+    filled = table.fillna({"design": "gaussian", "plant": "random", "k": 1, "program": "relaxed"})
+    groups = filled.groupby(["model", "program", "k", "design", "plant"])
     counts = groups.agg(instances=("equal", "size"), recovered=("recovered", "sum"), equal=("equal", "sum"))
     print(counts.reset_index().astype({"k": int}).to_string(index=False))
     undecided = int((table.proof == Outcome.UNDECIDED.value).sum())

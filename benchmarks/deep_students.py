@@ -2,7 +2,8 @@
 
 Published: torch modules, a data loader that hands over sample by sample, the teacher asked about each batch, a tape, an
 optimiser's step; single precision. Both train the same students on the same batches; weights are compared at the end.
-With NEUREC_DEVICE=cuda both run there, 64 seeds at once beside one.
+JAX, on the processor: as many seeds as ours in one compiled loop. With NEUREC_DEVICE=cuda the other two run there, 64
+seeds at once beside one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from neurec_papers.multilayer_dynamics.reconstruction import Reconstruction
 from smallnets.descent import deep_relu, deep_training
 from smallnets.descent.deep_training import Method
 
+from . import peers
+
 DEVICE = os.environ.get("NEUREC_DEVICE", "cpu")
 EPOCH = 100  # steps
 REPEATS = 3
@@ -31,7 +34,8 @@ def module(net: deep_relu.DeepNet, b: int, number: torch.dtype) -> torch.nn.Sequ
     """One network as torch's modules."""
     parts: list[torch.nn.Module] = []
     for layer in net.layers:
-        linear = torch.nn.Linear(*layer.W.shape[1:], dtype=number)
+        into, out = layer.W.shape[1:]
+        linear = torch.nn.Linear(into, out, dtype=number)
         with torch.no_grad():
             linear.weight.copy_(torch.tensor(layer.W[b].T))
             linear.bias.copy_(torch.tensor(layer.b[b]))
@@ -73,7 +77,7 @@ class Published:
             self.optimizer.step()
             if self.normalize:
                 with torch.no_grad():
-                    for part in self.student[::2]:
+                    for part in list(self.student)[::2]:
                         for j in range(len(part.weight)):
                             size = part.weight[j].norm() + 1e-5
                             part.weight[j] /= size
@@ -86,6 +90,29 @@ def clock() -> float:
         return time.process_time()
     torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def mean(net: peers.Net, x: peers.jax.Array, y: peers.jax.Array) -> peers.jax.Array:
+    """The mean squared error of a student."""
+    return peers.jnp.mean((peers.layers(net, x) - y) ** 2)
+
+
+def half(net: peers.Net, x: peers.jax.Array, y: peers.jax.Array) -> peers.jax.Array:
+    """Half the squared error of a student, per point."""
+    return peers.jnp.sum((peers.layers(net, x) - y) ** 2) / 2 / len(y)
+
+
+def by_jax(start: deep_relu.DeepNet, wise: deep_relu.DeepNet, X: np.ndarray, picked: np.ndarray, rate: float,
+           method: Method, dtype: str) -> float:  # fmt: skip
+    """Seconds of a step of a seed."""
+    student, teacher = (
+        [(layer.W.astype(dtype), layer.b.astype(dtype)) for layer in net.layers] for net in (start, wise)
+    )
+    data, loss = (teacher, X.astype(dtype)), half if method.loss == "half" else mean
+    seconds, _ = peers.timed(
+        lambda t: peers.stochastic(loss, student, data, picked[:, :t], rate, method.normalize), EPOCH, first=EPOCH
+    )
+    return seconds / len(X)
 
 
 def row(what: str, start: deep_relu.DeepNet, wise: deep_relu.DeepNet, X: np.ndarray, *, rate: float, batch: int,
@@ -108,6 +135,7 @@ def row(what: str, start: deep_relu.DeepNet, wise: deep_relu.DeepNet, X: np.ndar
         times[0].append(between - begin)
         times[1].append((clock() - between) / B)
     each, own = (min(part[1:]) / EPOCH for part in times)
+    peer = by_jax(start, wise, X, picked[0].reshape(B, EPOCH, batch), rate, method, dtype)
     weights = loop.student[0].weight.detach().cpu().numpy().T
     return {
         "": what,
@@ -116,6 +144,8 @@ def row(what: str, start: deep_relu.DeepNet, wise: deep_relu.DeepNet, X: np.ndar
         "published (µs per step)": round(1e6 * each),
         "ours (µs per seed and step)": round(1e6 * own, 1),
         "ratio": round(each / own, 1),
+        "JAX (µs per seed and step)": round(1e6 * peer, 1),
+        "JAX / ours": round(peer / own, 1),
         "weights differ by": f"{np.abs(weights - net.read().layers[0].W[0]).max():.0e}",
     }
 

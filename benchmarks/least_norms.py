@@ -1,6 +1,7 @@
 """Least norms of ReLU networks that fit, over all patterns: CVXPY with a cone solver beside `interpolation.least_norm`.
 
-Both are handed the same points and labels, and both look for the patterns. CPU time of this process.
+Both are handed the same points and labels, and both look for the patterns. Dual: the program of n variables and one
+cone per pattern, the cone solver's own time. CPU time of this process.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import pandas as pd
 
 from smallnets.convex import interpolation, programs
 from smallnets.geometry import arrangements
+
+from . import peers
 
 REFERENCE = "CLARABEL"
 CASES = [(7, 2), (9, 2), (12, 2), (20, 2), (6, 3), (8, 3), (4, 4), (6, 6)]
@@ -32,6 +35,16 @@ def ours(X: np.ndarray, y: np.ndarray) -> interpolation.Interpolant:
     return interpolation.least_norm(X, y)
 
 
+def dual(X: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """The least norm by the dual program, and the cone solver's seconds."""
+    D = arrangements.enumerate(X[None]).D[0]
+    program = peers.dual(D.T[:, :, None] * X, y, X, 2 * D.T - 1.0)
+    data, chain, inverse = program.get_problem_data(REFERENCE, solver_opts={})
+    solved, seconds = timed(lambda *_: chain.solve_via_data(program, data), X, y)
+    program.unpack_results(solved, chain, inverse)
+    return float(program.value), seconds
+
+
 def timed(method: Callable[[np.ndarray, np.ndarray], Any], X: np.ndarray, y: np.ndarray) -> tuple[Any, float]:
     """An answer and what it costs."""
     begin = time.process_time()
@@ -44,8 +57,10 @@ def compare(n: int, d: int) -> dict[str, object]:
     for _ in range(TRIALS):
         X, y = rng.standard_normal((n, d)), rng.standard_normal(n)
         (best, own), (value, other) = timed(ours, X, y), timed(listed, X, y)
-        rows.append((own, other, best.gap, abs(value / best.value - 1), best.converged))
-    own, other, gap, apart, closed = np.array(rows).T
+        least, peer = dual(X, y)
+        apart = [abs(found / best.value - 1) for found in (value, least)]
+        rows.append((own, other, peer, best.gap, *apart, best.converged))
+    own, other, peer, gap, apart, far, closed = np.array(rows).T
     return {
         "n": n,
         "d": d,
@@ -55,6 +70,8 @@ def compare(n: int, d: int) -> dict[str, object]:
         "ours (ms)": round(1e3 * float(np.median(own)), 1),
         f"{REFERENCE} (ms)": round(1e3 * float(np.median(other)), 1),
         "ratio": round(float(np.median(other / own)), 2),
+        "dual / ours": round(float(np.median(peer / own)), 2),
+        "dual's values apart": f"{far.max():.0e}",
     }
 
 

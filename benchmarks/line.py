@@ -1,15 +1,16 @@
-"""Nets with one input: the published ways to train them beside ours, a net and a step at a time.
+"""Nets with one input: the published ways to train them and a JAX loop beside ours, a net and a step at a time.
 
 Many points: the published comparison of setups trains 100 nets in one batch, with a tape, in float32; ours is
 `neurec_papers.inconsistency.neurons.advance` with "prefix", in float64. Few points: the published Monte-Carlo
-experiment is NumPy, vectorised over nets, in float64; ours is "fused". All on one thread; final weights or losses are
-compared.
+experiment is NumPy, vectorised over nets, in float64; ours is "fused". JAX trains the same nets in one compiled loop.
+All on one thread; final weights or losses are compared.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from neurec_papers.inconsistency import neurons
 from neurec_papers.inconsistency.common import X_SIX as SIX
 from neurec_papers.inconsistency.common import Y_SIX as LABELS
 from neurec_papers.inconsistency.neurons import Neurons
+
+from . import peers
 
 N, WIDTH, NETS = 256, 512, 100
 MANY = [("gd", 0.0), ("gd", 1.0), ("adam", 1.0)]
@@ -32,7 +35,7 @@ def start(B: int, m: int, bias: float) -> Neurons:
     return Neurons(2**0.5 * a, bias * b, (2 / m) ** 0.5 * w, np.zeros(B))
 
 
-def timed(run: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
+def timed(run: Callable[[], Any]) -> tuple[float, Any]:
     """CPU seconds, the least of three, and what came out."""
     seconds = []
     for _ in range(3):
@@ -74,7 +77,12 @@ def many_points(optimizer: str, bias: float) -> dict[str, object]:
     ours, _ = timed(lambda: neurons.advance(neurons.begin(part), x[:some], y[:some], steps=many, **options).theta)
     run = neurons.advance(neurons.begin(nets), x, y, steps=few, **options)
     loss = ((neurons.outputs(run.neurons, x) - y) ** 2).mean(1)
-    published, ours = published / NETS / few, ours / some / many
+    trained = {"gd": peers.descend, "adam": peers.adam}[optimizer]
+    start_of_all, rates = nets._asdict(), np.full(NETS, 0.004)
+    peer, _ = peers.timed(lambda t: trained(peers.mean_on_line, start_of_all, (x, y), rates, t), 5 * few)
+    end = trained(peers.mean_on_line, start_of_all, (x, y), rates, few)
+    its = ((neurons.outputs(Neurons(*(np.asarray(end[name]) for name in nets._fields)), x) - y) ** 2).mean(1)
+    published, ours, peer = published / NETS / few, ours / some / many, peer / NETS
     return {
         "optimiser": optimizer,
         "biases": f"N(0, {bias:g})" if bias else "zero",
@@ -82,6 +90,9 @@ def many_points(optimizer: str, bias: float) -> dict[str, object]:
         "published (us)": round(1e6 * published),
         "ratio": round(published / ours),
         "losses differ by": f"{np.abs(loss / theirs - 1).max():.0e}",
+        "JAX (us)": round(1e6 * peer),
+        "JAX / ours": round(peer / ours, 1),
+        "differ by": f"{np.abs(loss / its - 1).max():.0e}",
     }
 
 
@@ -121,7 +132,14 @@ def few_points(m: int, B: int) -> dict[str, object]:
     published, theirs = timed(lambda: with_arrays(nets, rate, few))
     ours, _ = timed(lambda: neurons.advance(neurons.begin(nets), SIX, LABELS, rate=rate, steps=5 * few).theta)
     theta = neurons.advance(neurons.begin(nets), SIX, LABELS, rate=rate, steps=few).theta
-    published, ours = published / few / B, ours / 5 / few / B
+    begin, data = nets._asdict(), (np.tile(SIX, (B, 1)), np.tile(LABELS, (B, 1)), np.full((B, len(SIX)), 1 / len(SIX)))
+
+    def jax(steps: int) -> peers.Net:
+        return peers.descend(peers.shares_on_line, begin, data, np.full(B, rate), steps)
+
+    peer, end = peers.timed(jax, few)
+    apart = np.abs(theta - np.concatenate([end["a"], end["b"], end["w"], end["c"][:, None]], axis=1)).max()
+    published, ours, peer = published / few / B, ours / 5 / few / B, peer / B
     return {
         "m": m,
         "networks": B,
@@ -129,6 +147,9 @@ def few_points(m: int, B: int) -> dict[str, object]:
         "published (us)": round(1e6 * published, 2),
         "ratio": round(published / ours, 1),
         "weights differ by": f"{np.abs(theta - theirs).max():.0e}",
+        "JAX (us)": round(1e6 * peer, 2),
+        "JAX / ours": round(peer / ours, 1),
+        "differ by": f"{apart:.0e}",
     }
 
 

@@ -2,7 +2,8 @@
 
 Published, in float32: forward passes that keep every layer, the recursion of batch means, new inputs in each step, and
 columns brought to norm 1; where the exact gradient is asked for, that routine once for each input of a batch. Nothing
-is evaluated inside. Ours draws its inputs by address, which is part of its time and listed separately. One thread.
+is evaluated inside. Ours draws its inputs by address, which is part of its time and listed separately. JAX: as many
+networks as ours in one compiled loop, in float64, with inputs of its own; the exact gradient by its tape. One thread.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import torch
 from neurec_core.draws import Draws
 from neurec_papers.multilayer_dynamics import matrix_ascent as matrix_rule
 from neurec_papers.multilayer_dynamics.batches import batches
+
+from . import peers
 
 D, M, OUT, RATE = 10, 20, 30, 0.05
 Net = list[torch.Tensor]
@@ -65,6 +68,53 @@ def published(student: Net, teacher: Net, steps: int, batch: int, accurate: bool
             W += RATE * change
             W /= W.norm(dim=0, keepdim=True)
     return net
+
+
+def by_jax(
+    teacher: list[np.ndarray], start: list[np.ndarray], batch: int, steps: int, exact: bool
+) -> tuple[float, Callable[[np.ndarray], list[np.ndarray]]]:
+    """Seconds of a step of a network, and the loop itself: weights after steps on inputs (B, steps, batch, d)."""
+    jax, jnp = peers.jax, peers.jnp
+
+    def kept(net: list, X: peers.jax.Array) -> list:
+        found = [X]
+        for k, W in enumerate(net):
+            z = found[-1] @ W
+            found.append(jnp.hstack([jax.nn.relu(z), jnp.ones((len(z), 1))]) if k < len(net) - 1 else z)
+        return found
+
+    def matrix(student: list, teacher: list, X: peers.jax.Array) -> list:
+        f, g, N = kept(student, X), kept(teacher, X), len(X)
+        H = H_star = jnp.eye(student[-1].shape[1])
+        found = []
+        for k in range(len(student) - 1, -1, -1):
+            W, V = student[k], teacher[k]
+            found.append(f[k].T @ g[k] / N @ V @ H_star.T - f[k].T @ f[k] / N @ W @ H.T)
+            if k:
+                beta, beta_star = W @ H @ W.T, W @ H_star @ V.T
+                on, on_star = (f[k] > 0) * 1.0, (g[k] > 0) * 1.0
+                H, H_star = (beta * (on.T @ on / N))[:-1, :-1], (beta_star * (on.T @ on_star / N))[:-1, :-1]
+        return found[::-1]
+
+    def gradient(student: list, teacher: list, X: peers.jax.Array) -> list:
+        wanted = kept(teacher, X)[-1]
+        return jax.grad(lambda net: -0.5 * jnp.sum((kept(net, X)[-1] - wanted) ** 2) / len(X))(student)
+
+    @jax.jit
+    @jax.vmap
+    def loop(student: list, teacher: list, X: peers.jax.Array) -> list:
+        def step(net: list, X: peers.jax.Array) -> tuple[list, None]:
+            X = jnp.hstack([X, jnp.ones((len(X), 1))])
+            moved = [W + RATE * d for W, d in zip(net, (gradient if exact else matrix)(net, teacher, X), strict=True)]
+            return [W / jnp.linalg.norm(W, axis=0) for W in moved], None
+
+        return jax.lax.scan(step, student, X)[0]
+
+    key, B = jax.random.key(0), len(start[0])
+    seconds, _ = peers.timed(
+        lambda t: loop(start, teacher, jax.random.normal(key, (B, t, batch, D))), steps, first=steps
+    )
+    return seconds / B, lambda X: loop(start, teacher, X)
 
 
 def nets(B: int, multi: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -114,6 +164,12 @@ def row(
     theirs, drawing = times[0] / steps[0], times[1] / B / next(chunks).shape[1]
     ours = dict(zip(("float32", "float64"), (t / steps[1] / B for t in times[2:]), strict=True))
     few = 20
+    peer, loop = by_jax(teacher, start, batch, steps[1], rule == "exact")
+    given = next(batches(draws, D, batch, sampling))[:, :few]
+    ended = matrix_rule.ascend(
+        teacher, start, draws, steps=few, **options, batch=batch, dtype="float64", sampling=sampling
+    )
+    apart = max(np.abs(W - net).max() for W, net in zip(ended.weights, loop(given), strict=True))
     X = torch.tensor(next(batches(draws, D, batch, sampling))[0, :few], dtype=torch.float32)
     more = {"batch": batch, "dtype": "float32", "sampling": sampling}
     end = matrix_rule.ascend(teacher, start, draws, steps=few, **options, **more).weights
@@ -132,6 +188,9 @@ def row(
         "ratio ": f"{theirs / ours['float64']:.1f}",
         "of it drawing (us)": f"{1e6 * drawing:.2f}",
         f"weights after {few} steps differ by": f"{far:.0e}",
+        "JAX (us)": f"{1e6 * peer:.1f}",
+        "JAX / ours, float64": f"{peer / ours['float64']:.1f}",
+        "differ by": f"{apart:.0e}",
     }
 
 

@@ -46,7 +46,7 @@ class Module(nn.Sequential):
         """Which parameters are any: all but those behind a mask."""
         parts = [torch.ones(part.shape) for part in self.parameters()]
         if isinstance(self[1], Local):
-            parts[0] = self[1].mask
+            parts[0] = self[1].mask  # type: ignore[assignment]  # a buffer
         return torch.cat([part.ravel() for part in parts]) > 0
 
     @property

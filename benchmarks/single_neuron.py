@@ -2,7 +2,9 @@
 
 Published: two linear modules without biases, the mean squared error, a tape, an optimiser's step, and a look at the
 loss in every iteration; where it logs, all pairwise angles by arccos, a singular value decomposition and four test
-errors in each row. Both start from the same weights, in double precision; weights are compared at the end.
+errors in each row. Both start from the same weights, in double precision; weights are compared at the end. JAX: pure
+steps in one compiled loop, of as many networks as the paper's fifteen trials, without a log and without a look at the
+loss.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ from neurec_papers.single_neuron import ALIGNMENT_VS_SCALE, measures
 from neurec_papers.single_neuron.setups import Setup, sample, schedule, start
 from smallnets.descent import relu
 
+from . import peers
+
 LEAST = 1.0  # seconds over which ours is repeated
+TRIALS = 15  # of a point of the paper, which JAX trains together
 TOY = np.array([[-0.5, 1.0], [2.0, 1.0]]), np.array([-1.0, 1.0])
 
 
@@ -82,6 +87,19 @@ class Case:
         return self
 
 
+def loss(net: peers.Net, X: np.ndarray, y: np.ndarray) -> peers.jax.Array:
+    """The mean squared error of one network without biases."""
+    return peers.jnp.mean((peers.jax.nn.relu(X @ net["W"].T) @ net["a"] - y) ** 2)
+
+
+def by_jax(case: Case, step: float, steps: int) -> tuple[float, np.ndarray]:
+    """Seconds of a step of one of many networks, and the weights at the end."""
+    nets = {name: np.stack([part] * TRIALS) for name, part in {"W": case.W, "a": case.a}.items()}
+    data = tuple(np.stack([part] * TRIALS) for part in (case.X, case.y))
+    seconds, end = peers.timed(lambda t: peers.descend(loss, nets, data, np.full(TRIALS, step), t), steps, rounds=1)
+    return seconds / TRIALS, np.asarray(end["W"][0])
+
+
 def row(what: str, case: Case, theirs: int, ours: int, step: float = 0.01, log: bool = False, **options: float) -> dict:
     """One line: iterations by torch and by ours, and how far weights differ after the former."""
     run = {"step": step, "target": 1e-9, **options}
@@ -94,12 +112,16 @@ def row(what: str, case: Case, theirs: int, ours: int, step: float = 0.01, log: 
         if log:
             measures.logged(case.X, case.y, case.problem.teacher, 0, end.Ws, end.As, end.losses)
         taken += end.steps
+    peer, far = by_jax(case, step, theirs)
     return {
         "": what,
         "published (µs per iteration)": round(1e6 * each),
         "ours (µs)": f"{1e6 * spent / taken:.3g}",
         "ratio": round(each * taken / spent),
         "weights differ by": f"{np.abs(W - near.W).max() / np.abs(W).max():.0e}",
+        "JAX (µs)": f"{1e6 * peer:.3g}",
+        "JAX / ours": round(peer * taken / spent, 1),
+        "differ by": f"{np.abs(far - near.W).max() / np.abs(W).max():.0e}",
     }
 
 

@@ -1,12 +1,14 @@
 """Small tanh networks on few points: a module in a loop, as one writes it in torch, beside the compiled steps.
 
-Both in float64, from the same weights, on the same points of the paper's target; all on one thread. Then what the
+Both in float64, from the same weights, on the same points of the paper's target; all on one thread. JAX: sixteen such
+networks in one compiled loop. Then what the
 choices in `neurec_core` rest on: what torch takes on the CPU, and whether a finish by Levenberg and
 Marquardt may stand for most of the steps.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -30,6 +32,7 @@ from neurec_papers.local_linear_recovery.training import STRICT, Training, fresh
 from smallnets.descent import tanh
 from smallnets.nets.tanh_nets import Architecture, outputs
 
+from . import peers
 from .published_modules import Module, train
 
 WIDTHS = (1, 10, 100)
@@ -37,6 +40,7 @@ SIZES = [8, 32, 56]
 STEPS = 400  # of the module; most networks leave the saddle at zero near step 100
 OURS = {1: 40_000, 10: 4000, 100: 800}
 ROUNDS = 3
+JAX = 16  # networks in its loop
 TOGETHER = 64  # networks in a batch of torch
 FEW, LONG = 5000, 200_000  # steps before the finish, and instead of it
 RECOVERING = {"ws": [7, 8, 10, 14, 20], "fc": [22, 28, 36, 44, 60]}
@@ -115,9 +119,40 @@ def compiling() -> None:
 # --------------------------------------------------------------------------------------------------------------- steps
 
 
+@functools.cache
+def loss_of(name: str, d: int, s: int, kernels: int, output_bias: bool) -> Callable[..., peers.jax.Array]:
+    """The mean squared error of a network of `case`, as a function of its parameters, inputs and labels."""
+    m = kernels * (d + 1 - s)
+    sizes = {"fc": (d * m, m), "ns": (s * m, m), "ws": (s * kernels, kernels)}[name]
+    seen = np.arange(d + 1 - s)[:, None] + np.arange(s)
+
+    def loss(theta: Any, X: Any, y: Any) -> peers.jax.Array:
+        W, b, a, c = peers.jnp.split(theta, np.cumsum([*sizes, m]))
+        if name == "fc":
+            z = X @ W.reshape(m, d).T + b
+        elif name == "ns":
+            z = peers.jnp.einsum("nps,kps->nkp", X[:, seen], W.reshape(kernels, -1, s)) + b.reshape(kernels, -1)
+        else:
+            z = peers.jnp.einsum("nps,ks->nkp", X[:, seen], W.reshape(kernels, s)) + b[:, None]
+        outputs = peers.jnp.tanh(z).reshape(len(X), m) @ a + (c[0] if output_bias else 0.0)
+        return peers.jnp.mean((outputs - y) ** 2)
+
+    return loss
+
+
+def by_jax(one: Case, steps: int) -> tuple[float, np.ndarray]:
+    """Seconds of a step of a network, and parameters after so many steps."""
+    p = one.params
+    loss = loss_of(p.architecture, p.d, p.s, p.factor * p.k, p.output_bias)
+    start, *data = (np.repeat(part[:1], JAX, axis=0) for part in (one.start, one.X, one.y))
+    rate = np.full(JAX, 0.1)
+    seconds, end = peers.timed(lambda t: peers.descend(loss, start, tuple(data), rate, t), steps)
+    return seconds / JAX, np.asarray(end[0])
+
+
 def steps(name: str, factor: int) -> dict[str, object]:
     """One row: steps per second, the mean over sample sizes."""
-    speeds, apart, errors = [], [], []
+    speeds, apart, errors, others = [], [], [], []
     for n in SIZES:
         one, made = case(SampleSweep(architecture=name, factor=factor, n=n, step=0.1)), []
 
@@ -129,20 +164,25 @@ def steps(name: str, factor: int) -> dict[str, object]:
             one.train(OURS[factor])
 
         theirs, own = cpu(published, ours)
-        speeds.append((STEPS / theirs, OURS[factor] / own))
+        peer, far = by_jax(one, STEPS)
+        speeds.append((STEPS / theirs, OURS[factor] / own, 1 / peer))
         theta = one.train(STEPS).theta
+        others.append(np.abs(theta[0] - far).max())
         apart.append(np.abs(theta - made[0].theta).max())
         errors.append(np.abs(one.test(theta) / one.test(made[0].theta[None]) - 1).max())
-    theirs, own = np.mean(speeds, axis=0)
+    theirs, own, peer = np.mean(speeds, axis=0)
     return {
         "architecture": name,
         "width": factor,
         "module (steps/s)": round(theirs),
         "ours (steps/s)": round(own),
         "ratio": round(own / theirs),
-        "least, by n": round(min(own / theirs for theirs, own in speeds)),
+        "least, by n": round(min(own / theirs for theirs, own, _ in speeds)),
         "weights differ by": f"{max(apart):.0e}",
         "test errors by": f"{max(errors):.0e}",
+        "JAX (steps/s)": round(peer),
+        "ours / JAX": round(own / peer, 1),
+        "differ by": f"{max(others):.0e}",
     }
 
 

@@ -2,7 +2,8 @@
 
 Published: a batch of nets, float32, a tape, every neuron's pattern compared in every epoch. Ours:
 `smallnets.descent.grouped.descend`, one net after another, float64, events exact. Both from the same weights with
-the published step; losses are compared after the published loop's last epoch.
+the published step; losses are compared after the published loop's last epoch. JAX: `peers.descend`, the same batch in
+one compiled loop, float64.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import torch
 from neurec_core.draws import Draws
 from neurec_papers.inconsistency import star
 from smallnets.descent import grouped
+
+from . import peers
 
 OURS = 200_000
 # Neurons, nets in the published batch and its epochs: some seconds each.
@@ -43,11 +46,18 @@ def published(X: np.ndarray, y: np.ndarray, nu: np.ndarray, nets: list, h: np.nd
     return loss.detach().numpy()
 
 
+def loss(net: peers.Net, x: np.ndarray, y: np.ndarray, share: np.ndarray) -> peers.jax.Array:
+    """Half the squared error of one net, each point with its share."""
+    outputs = peers.layers([(net["a"].T, net["b"]), (net["w"][:, None], net["c"])], x)
+    return 0.5 * peers.jnp.sum(share * (outputs[:, 0] - y) ** 2)
+
+
 def compare(m: int, trials: int, epochs: int, ours: int = OURS) -> dict[str, object]:
     """One row."""
     params = star.Star(m=m, step_rule="published")
     draws = Draws(0, range(trials))
-    X, y, _, nu = star.sample(params, draws)
+    problem = star.sample(params, draws)
+    X, y, nu = problem.X, problem.y, problem.weights
     nets = list(zip(*star.start(params, draws), strict=True))
     h = np.array([star.STEPS["published"](*args) for args in zip(X, nu, nets, strict=True)])
     begin = time.process_time()
@@ -59,7 +69,11 @@ def compare(m: int, trials: int, epochs: int, ours: int = OURS) -> dict[str, obj
     ]
     end = time.process_time()
     losses = np.array([one.losses[0] for one in found])
-    each = (middle - begin) / trials / (epochs + 1), (end - middle) / trials / ours
+    a, b, w, c = (np.stack(part) for part in zip(*nets, strict=True))
+    begun = {"a": a, "b": b, "w": w, "c": c}
+    peer, far = peers.timed(lambda t: peers.descend(loss, begun, (X, y, nu), h, t), epochs, rounds=1)
+    same = peers.jax.vmap(loss)(far, X, y, nu)
+    each = (middle - begin) / trials / (epochs + 1), (end - middle) / trials / ours, peer / trials
     return {
         "m": m,
         "nets": trials,
@@ -68,6 +82,9 @@ def compare(m: int, trials: int, epochs: int, ours: int = OURS) -> dict[str, obj
         "ratio": round(each[0] / each[1]),
         "changes of a pattern a step": round(sum(one.changes for one in found) / trials / ours, 2),
         "losses differ by": f"{np.max(np.abs(theirs / losses - 1)):.0e}",
+        "JAX (µs per step)": round(1e6 * each[2], 1),
+        "JAX / ours": round(each[2] / each[1]),
+        "differ by": f"{np.max(np.abs(same / losses - 1)):.0e}",
     }
 
 
