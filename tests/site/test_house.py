@@ -72,11 +72,20 @@ FILES = {module_name(path): path for path in SOURCES}
 
 
 @functools.cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+@functools.cache
 def imports(path: Path) -> set[str]:
     """Every module or name imported, absolute, wherever the import stands."""
     package = path.relative_to(ROOT).parts[:-1]
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -92,26 +101,27 @@ def imported_modules(path: Path) -> set[str]:
     return (found & FILES.keys()) - {module_name(path)}
 
 
-@pytest.mark.parametrize("paper", PAPERS)
-def test_no_parameter_is_declared_twice(paper):
+def test_no_parameter_is_declared_twice():
     """What several experiments of a paper share, label, range and default, stands once in its sources."""
-    declared = collections.defaultdict(list)
-    for path in sorted((ROOT / "neurec_papers" / paper).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.AnnAssign) and ast.unparse(node.value or node.target).startswith("param("):
-                words = f"{ast.unparse(node.annotation)} = {ast.unparse(node.value)}"  # choices are in the annotation
-                declared[words].append(f"{short(path)}:{node.lineno}")
-    assert declared
-    assert not {words: places for words, places in declared.items() if len(places) > 1}
+    for paper in PAPERS:
+        declared = collections.defaultdict(list)
+        for path in sorted((ROOT / "neurec_papers" / paper).rglob("*.py")):
+            for node in ast.walk(tree(path)):
+                if isinstance(node, ast.AnnAssign) and ast.unparse(node.value or node.target).startswith("param("):
+                    words = f"{ast.unparse(node.annotation)} = {ast.unparse(node.value)}"  # with the choices
+                    declared[words].append(f"{short(path)}:{node.lineno}")
+        assert declared, paper
+        assert not {words: places for words, places in declared.items() if len(places) > 1}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=short)
-def test_the_law_of_imports(path):
-    package, *inner = path.relative_to(ROOT).parts
-    names = {name.split(".")[0] for name in imports(path)} & LAW.keys()
-    assert names <= LAW[package] | {package}
-    others = tuple(f"neurec_papers.{name}." for name in PAPERS if name != inner[0])
-    assert package != "neurec_papers" or not [name for name in imports(path) if f"{name}.".startswith(others)]
+def test_the_law_of_imports():
+    for path in SOURCES:
+        package, *inner = path.relative_to(ROOT).parts
+        names = {name.split(".")[0] for name in imports(path)} & LAW.keys()
+        assert names <= LAW[package] | {package}, short(path)
+        others = tuple(f"neurec_papers.{name}." for name in PAPERS if name != inner[0])
+        foreign = [name for name in imports(path) if f"{name}.".startswith(others)]
+        assert package != "neurec_papers" or not foreign, short(path)
 
 
 def test_no_modules_import_one_another_in_a_circle():
@@ -119,11 +129,13 @@ def test_no_modules_import_one_another_in_a_circle():
     graphlib.TopologicalSorter(graph).prepare()  # a CycleError names the modules
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if "neurec_papers" not in path.parts], ids=short)
-def test_heavy_packages_are_imported_in_one_place(path):
-    for package, entrances in ENTRANCES.items():
-        if any(name == package or name.startswith(f"{package}.") for name in imports(path)):
-            assert short(path) in entrances, f"{package} is imported in {path.name}"
+def test_heavy_packages_are_imported_in_one_place():
+    for path in SOURCES:
+        for package, entrances in ENTRANCES.items():
+            if "neurec_papers" not in path.parts and any(
+                f"{name}.".startswith(f"{package}.") for name in imports(path)
+            ):
+                assert short(path) in entrances, f"{package} is imported in {path.name}"
 
 
 def test_importing_is_light():
@@ -150,54 +162,69 @@ for module in {modules}:
 MOST_LINES = {"neurec_core": 4700, "smallnets": 8550, "neurec_papers": 17_050, "tests": 19_050}
 
 
-@pytest.mark.parametrize("folder", MOST_LINES)
-def test_packages_do_not_grow(folder):
-    lines = sum(path.read_bytes().count(b"\n") for path in (ROOT / folder).rglob("*.py"))
-    assert lines <= MOST_LINES[folder]
+# Functions with more than seven parameters, or with four that are positional; compiled kernels among them.
+MOST_PARAMETERS, MOST_POSITIONAL = 36, 154
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=short)
-def test_modules_and_functions_stay_small(path):
-    text = path.read_text()
-    assert text.count("\n") <= 300, "does it still have one job?"
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert (node.end_lineno or 0) - node.lineno < 60, f"{node.name} is long"
+def test_packages_do_not_grow():
+    for folder, most in MOST_LINES.items():
+        lines = sum(path.read_bytes().count(b"\n") for path in (ROOT / folder).rglob("*.py"))
+        assert lines <= most, folder
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_public_names_have_docstrings(module):
-    loaded = importlib.import_module(module)
-    assert loaded.__doc__
-    for name, item in vars(loaded).items():
-        own = inspect.isfunction(item) or inspect.isclass(item)
-        if own and not name.startswith("_") and item.__module__ == module:
-            assert inspect.getdoc(item), f"{module}.{name}"
-            for attribute, member in vars(item).items() if inspect.isclass(item) else ():
-                if inspect.isfunction(member) and not attribute.startswith("_") and member.__module__ == module:
-                    # click and pydantic prescribe some methods and document them.
-                    assert inspect.getdoc(getattr(item, attribute)), f"{module}.{name}.{attribute}"
+def test_modules_and_functions_stay_small():
+    for path in SOURCES:
+        assert path.read_text(encoding="utf-8").count("\n") <= 300, f"{short(path)}: does it still have one job?"
+        for node in functions(path):
+            assert (node.end_lineno or 0) - node.lineno < 60, f"{node.name} of {short(path)} is long"
 
 
-@pytest.mark.parametrize("name", PAPERS)
-def test_a_paper_has_a_notebook_and_a_chapter(name):
-    assert (ROOT / f"notebooks/{name}.py").is_file(), f"notebooks/{name}.py is missing"
-    assert (ROOT / f"notebooks/{name}.ipynb").is_file(), f"notebooks/{name}.ipynb is missing: run `make sync`"
-    assert name in contents.papers()
+def test_functions_take_few_arguments():
+    many, positional = [], []
+    for path in SOURCES:
+        for node in functions(path):
+            inputs = [argument.arg for argument in node.args.posonlyargs + node.args.args]
+            inputs = [name for name in inputs if name not in ("self", "cls")]
+            where = f"{short(path)}:{node.lineno} {node.name}"
+            many += [where] * (len(inputs) + len(node.args.kwonlyargs) > 7)
+            positional += [where] * (len(inputs) > 4)
+    assert len(many) <= MOST_PARAMETERS, "\n".join(many)
+    assert len(positional) <= MOST_POSITIONAL, "\n".join(positional)
 
 
-@pytest.mark.parametrize("name", PAPERS)
-def test_a_paper_says_which_function_is_which_equation(name):
-    module = papers.paper(name)
-    assert re.match(r"[^:\n]+: [^:\n]+\?\n\n", module.__doc__), "title: question?"
-    assert module.CITED
-    assert all(f"{{{key}," in BIBLIOGRAPHY for key in module.CITED)
-    functions = re.findall(r"`((?:smallnets|neurec_core|neurec_papers)[\w.]+)`", module.__doc__)
-    assert functions, "a table equation -> function"
-    for path in functions:
-        owner, _, function = path.rpartition(".")
-        assert callable(getattr(importlib.import_module(owner), function)), path
-    assert all(e.name.startswith(f"{name}.") and e.citation for e in module.EXPERIMENTS)
+def test_public_names_have_docstrings():
+    for module in MODULES:
+        loaded = importlib.import_module(module)
+        assert loaded.__doc__, module
+        for name, item in vars(loaded).items():
+            own = inspect.isfunction(item) or inspect.isclass(item)
+            if own and not name.startswith("_") and item.__module__ == module:
+                assert inspect.getdoc(item), f"{module}.{name}"
+                for attribute, member in vars(item).items() if inspect.isclass(item) else ():
+                    if inspect.isfunction(member) and not attribute.startswith("_") and member.__module__ == module:
+                        # click and pydantic prescribe some methods and document them.
+                        assert inspect.getdoc(getattr(item, attribute)), f"{module}.{name}.{attribute}"
+
+
+def test_a_paper_has_a_notebook_and_a_chapter():
+    for name in PAPERS:
+        assert (ROOT / f"notebooks/{name}.py").is_file(), f"notebooks/{name}.py is missing"
+        assert (ROOT / f"notebooks/{name}.ipynb").is_file(), f"notebooks/{name}.ipynb is missing: run `make sync`"
+        assert name in contents.papers()
+
+
+def test_a_paper_says_which_function_is_which_equation():
+    for name in PAPERS:
+        module = papers.paper(name)
+        assert re.match(r"[^:\n]+: [^:\n]+\?\n\n", module.__doc__), f"{name}: title: question?"
+        assert module.CITED, name
+        assert all(f"{{{key}," in BIBLIOGRAPHY for key in module.CITED), name
+        named = re.findall(r"`((?:smallnets|neurec_core|neurec_papers)[\w.]+)`", module.__doc__)
+        assert named, f"{name}: a table equation -> function"
+        for path in named:
+            owner, _, function = path.rpartition(".")
+            assert callable(getattr(importlib.import_module(owner), function)), path
+        assert all(e.name.startswith(f"{name}.") and e.citation for e in module.EXPERIMENTS), name
 
 
 # ---------------------------------------------------------------------------------------------------- notebooks
@@ -212,43 +239,45 @@ SECTIONS = [
 ]
 
 
-@pytest.fixture(params=PAPERS)
-def notebook(request):
-    return request.param, jupytext.read(ROOT / f"notebooks/{request.param}.ipynb")
+@functools.cache
+def notebook(name: str):
+    return jupytext.read(ROOT / f"notebooks/{name}.ipynb")
 
 
-def test_both_halves_of_a_notebook_agree(notebook):
-    name, cells = notebook
-    source = jupytext.read(ROOT / f"notebooks/{name}.py")
-    compare_notebooks(cells, source, fmt="py:percent", raise_on_first_difference=False)
+def code(nb) -> list[str]:
+    return [cell.source for cell in nb.cells if cell.cell_type == "code"]
 
 
-def test_notebooks_are_committed_without_outputs(notebook):
-    _, nb = notebook
-    code = [cell for cell in nb.cells if cell.cell_type == "code"]
-    assert not any(cell.outputs or cell.execution_count for cell in code)
-    assert "widgets" not in nb.metadata
+def test_both_halves_of_a_notebook_agree():
+    for name in PAPERS:
+        source = jupytext.read(ROOT / f"notebooks/{name}.py")
+        compare_notebooks(notebook(name), source, fmt="py:percent", raise_on_first_difference=False)
 
 
-def test_notebooks_are_thin_and_explain_themselves(notebook):
-    _, nb = notebook
-    headings = re.findall(r"^## (.+)$", "\n".join(c.source for c in nb.cells if c.cell_type == "markdown"), re.M)
-    assert headings == SECTIONS
-    assert sum("parameters" in cell.metadata.get("tags", []) for cell in nb.cells) == 1
-    for cell in nb.cells:
-        assert cell.source.strip(), "an empty cell"
-        if cell.cell_type == "code":
-            lines = cell.source.splitlines()
-            assert len(lines) <= 15, cell.source
-            assert not re.search(r"^\s*(import|from) (cvxpy|torch)\b", cell.source, re.M)
-            assert not re.search(r"^# #+ ", cell.source, re.M), "a heading in a code cell"
-            assert not re.search(r"^\s*(for|while) ", cell.source, re.M), "loops belong to the core"
+def test_notebooks_are_committed_without_outputs():
+    for name in PAPERS:
+        cells = [cell for cell in notebook(name).cells if cell.cell_type == "code"]
+        assert not any(cell.outputs or cell.execution_count for cell in cells), name
+        assert "widgets" not in notebook(name).metadata, name
 
 
-def test_notebooks_check_what_they_claim(notebook):
-    _, nb = notebook
-    code = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "code")
-    assert len(re.findall(r"^assert ", code, re.M)) >= 3
+def test_notebooks_are_thin_and_explain_themselves():
+    for name in PAPERS:
+        cells = notebook(name).cells
+        headings = re.findall(r"^## (.+)$", "\n".join(c.source for c in cells if c.cell_type == "markdown"), re.M)
+        assert headings == SECTIONS, name
+        assert sum("parameters" in cell.metadata.get("tags", []) for cell in cells) == 1, name
+        assert all(cell.source.strip() for cell in cells), f"{name} has an empty cell"
+        for source in code(notebook(name)):
+            assert len(source.splitlines()) <= 15, source
+            assert not re.search(r"^\s*(import|from) (cvxpy|torch)\b", source, re.M), source
+            assert not re.search(r"^# #+ ", source, re.M), f"a heading in a code cell: {source}"
+            assert not re.search(r"^\s*(for|while) ", source, re.M), f"loops belong to the core: {source}"
+
+
+def test_notebooks_check_what_they_claim():
+    for name in PAPERS:
+        assert len(re.findall(r"^assert ", "\n".join(code(notebook(name))), re.M)) >= 3, name
 
 
 # Numbers of the prose that are no result: widths of bands, what the paper prints, a target, and something to try.
@@ -268,13 +297,12 @@ def stated(cells) -> set[str]:
     return set(re.findall(r"(?<![\w.])\d+(?:\.\d+(?: %)?| %)", prose))
 
 
-def test_a_fraction_in_the_prose_stands_in_a_cell_too(notebook):
-    name, nb = notebook
-    code = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "code")
-    known = {float(number) for number in re.findall(r"(?<![\w.])\d+(?:\.\d+)?", code)}
-    values = {text: float(text.removesuffix(" %")) for text in stated(nb.cells)}
-    unknown = {text for text, value in values.items() if not known & ({value, value / 100} if "%" in text else {value})}
-    assert unknown == GIVEN.get(name, set()), "neither asserted nor compared in a cell"
+def test_a_fraction_in_the_prose_stands_in_a_cell_too():
+    for name in PAPERS:
+        known = {float(number) for number in re.findall(r"(?<![\w.])\d+(?:\.\d+)?", "\n".join(code(notebook(name))))}
+        values = {text: float(text.removesuffix(" %")) for text in stated(notebook(name).cells)}
+        unknown = {t for t, v in values.items() if not known & ({v, v / 100} if "%" in t else {v})}
+        assert unknown == GIVEN.get(name, set()), f"{name}: neither asserted nor compared in a cell"
 
 
 # ------------------------------------------------------------------------------------------------- one list of versions
@@ -297,10 +325,10 @@ REQUIREMENTS = [
 ]
 
 
-@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda r: r.name)
-def test_constraints_hold_a_tested_version_of_every_requirement(requirement):
-    version = PINS[canonical(requirement.name)]
-    assert requirement.specifier.contains(Version(version), prereleases=True)
+def test_constraints_hold_a_tested_version_of_every_requirement():
+    for requirement in REQUIREMENTS:
+        version = PINS[canonical(requirement.name)]
+        assert requirement.specifier.contains(Version(version), prereleases=True), requirement
 
 
 def test_constraints_are_what_runs_here():
