@@ -85,5 +85,5 @@ def test_papermill_runs_a_papers_notebook_as_it_is(tmp_path, root):
     cells = nbformat.read(done, as_version=4).cells
     (injected,) = [cell for cell in cells if "injected-parameters" in cell.metadata.get("tags", [])]
     assert 'preset = "tiny"' in injected.source
-    text = Path(done).read_text()
+    text = Path(done).read_text(encoding="utf-8")
     assert "application/vnd.neurec.cube+json" in text

@@ -67,7 +67,7 @@ def count(stop, raises=None, log=None, gates=None):
 def note(log, word):
     """Add a line to a file."""
     if log is not None:
-        with Path(log).open("a") as file:
+        with Path(log).open("a", encoding="utf-8") as file:
             file.write(f"{word}\n")
 
 

@@ -97,8 +97,8 @@ def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
             with urlopen(url, timeout=5):
                 return
         except OSError:
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < end, log.read_text()
+            assert server.poll() is None, log.read_text(encoding="utf-8")
+            assert time.monotonic() < end, log.read_text(encoding="utf-8")
             time.sleep(0.2)
 
 
