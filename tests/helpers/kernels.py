@@ -36,7 +36,8 @@ def lacking(name: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """Why kernels cannot run on this processor; empty where they can."""
     if not cpuinfo.is_file():
         return "no list of the processor's instructions here"
-    flags = next((set(line.split()) for line in cpuinfo.read_text(encoding="utf-8").splitlines() if line.startswith("flags")), set())
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    flags = next((set(line.split()) for line in lines if line.startswith("flags")), set())
     missing = sorted(NEEDS.get(name, {"sse2"}) - flags)
     return f"this processor lacks {', '.join(missing)}" if missing else ""
 
