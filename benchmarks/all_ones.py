@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.optimize import linprog, minimize
 
 from neurec_core.draws import Draws
-from neurec_papers.convex_recovery import data
+from neurec_papers.convex_recovery.engine import data
 from smallnets.geometry import patterns
 
 TRIALS = 12

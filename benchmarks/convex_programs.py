@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurec_papers.convex_recovery.instance import Posed
-from neurec_papers.convex_recovery.treat import RECOVERY_TOLERANCE, listing
+from neurec_papers.convex_recovery.engine.instance import Posed
+from neurec_papers.convex_recovery.engine.solutions import RECOVERY_TOLERANCE, listing
 from smallnets.convex import recovery, solving
 from smallnets.convex.blocks import Blocks
 from smallnets.convex.cones import Cones

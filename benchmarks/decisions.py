@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from neurec_core.draws import Draws
-from neurec_papers.convex_recovery import instance
-from neurec_papers.convex_recovery.instance import Posed
-from neurec_papers.convex_recovery.normalized import NormalizedRecovery
-from neurec_papers.convex_recovery.skip import SkipRecovery
-from neurec_papers.convex_recovery.treat import RECOVERY_TOLERANCE, listed_weights, listing
+from neurec_papers.convex_recovery.engine import instance
+from neurec_papers.convex_recovery.engine.instance import Posed
+from neurec_papers.convex_recovery.engine.solutions import RECOVERY_TOLERANCE, listed_weights, listing
+from neurec_papers.convex_recovery.experiments.normalized import NormalizedRecovery
+from neurec_papers.convex_recovery.experiments.skip import SkipRecovery
 from smallnets.convex import programs
 from smallnets.convex.recovery import Decision, Outcome, decide
 

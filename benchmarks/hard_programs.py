@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 
 from neurec_core.draws import Draws
-from neurec_papers.convex_recovery import CONVEX_TRAINING, instance, treat
-from neurec_papers.convex_recovery.instance import Posed
+from neurec_papers.convex_recovery import CONVEX_TRAINING
+from neurec_papers.convex_recovery.engine import instance, solutions
+from neurec_papers.convex_recovery.engine.instance import Posed
 from smallnets.convex import solving
 
 SIGMA = (0.0, *(10.0**k for k in range(-8, 1)))
@@ -119,7 +120,7 @@ def check(number: int) -> dict[str, Any] | None:
     return {
         "draw": number, **values, "converged": found.converged, "gap": found.gap, "ended": ended, "ours": ours,
         "reference": value, "apart": abs(ours - value) / max(abs(value), 1e-300),
-        "network": network_cost(one, beta, treat.inputs(one, found.W)), "seconds": middle - begin,
+        "network": network_cost(one, beta, solutions.inputs(one, found.W)), "seconds": middle - begin,
         "reference seconds": time.process_time() - middle,
     }  # fmt: skip
 

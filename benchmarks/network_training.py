@@ -1,8 +1,8 @@
 """Networks trained on planted labels: the published loop, one network at a time, beside the batch.
 
-Published: a module, a tape and torch's AdamW for each trial. Ours: `neurec_papers.convex_recovery.descent.descend`, all
-trials in one batch. Both from the same weights, in float32, with the optimiser made once; the final losses are
-compared. JAX: all trials in one compiled loop, in float32, too.
+Published: a module, a tape and torch's AdamW for each trial. Ours:
+`neurec_papers.convex_recovery.engine.descent.descend`, all trials in one batch. Both from the same weights, in float32,
+with the optimiser made once; the final losses are compared. JAX: all trials in one compiled loop, in float32, too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from neurec_core.draws import Draws
-from neurec_papers.convex_recovery import data, descent
+from neurec_papers.convex_recovery.engine import data, descent
 
 from . import peers
 

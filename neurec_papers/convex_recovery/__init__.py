@@ -21,18 +21,18 @@ the same, solved to a duality gap          `smallnets.convex.solving.solve`
 is the plant the only solution?            `smallnets.convex.recovery.decide`
 Definitions 2 to 6, isometry conditions    `smallnets.convex.certify.isometry`
 existence of the all-ones pattern          `smallnets.geometry.patterns.all_ones`
-the networks themselves, trained           `neurec_papers.convex_recovery.descent.descend`
+the networks themselves, trained           `neurec_papers.convex_recovery.engine.descent.descend`
 =========================================  =====================================================
 """
 
 from __future__ import annotations
 
-from .clusters import CLUSTER_PATTERNS
-from .convex_training import CONVEX_TRAINING
-from .isometry import ISOMETRY
-from .normalized import NORMALIZED_DISTANCE, NORMALIZED_RECOVERY
-from .skip import SKIP_DISTANCE, SKIP_RECOVERY
-from .training import NETWORK_TRAINING
+from .experiments.clusters import CLUSTER_PATTERNS
+from .experiments.convex_training import CONVEX_TRAINING
+from .experiments.isometry import ISOMETRY
+from .experiments.network_training import NETWORK_TRAINING
+from .experiments.normalized import NORMALIZED_DISTANCE, NORMALIZED_RECOVERY
+from .experiments.skip import SKIP_DISTANCE, SKIP_RECOVERY
 
 EXPERIMENTS = (
     SKIP_RECOVERY,

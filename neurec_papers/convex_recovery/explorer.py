@@ -11,9 +11,9 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution
 from neurec_core.params import param
 
-from . import instance, treat
-from .instance import CITATION, PLANTED, SIGMA, Offered, Plant
-from .isometry import check_model
+from .engine import instance, solutions
+from .engine.instance import CITATION, PLANTED, SIGMA, Offered, Plant
+from .experiments.isometry import check_model
 
 
 class Instance(Offered):
@@ -37,13 +37,13 @@ def sample(params: Instance, draws: Draws) -> Problem:
 
 def solve(params: Instance, problem: Problem, draws: Draws) -> Solution:
     """Eq. (15) or (17), or of the exact programs (6) or (16); the value is the net."""
-    return treat.treat(params, problem, draws, treat.solve)
+    return solutions.treat(params, problem, draws, solutions.solve)
 
 
 def score(params: Instance, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Was the plant found, and is what was found the only solution?"""
     names = ("recovered", "unique", "distance", "stray", "all_ones", "isometry_held")
-    return treat.pick(solution, *names)
+    return solutions.pick(solution, *names)
 
 
 INSTANCE = Experiment(

@@ -17,11 +17,10 @@ from neurec_papers.convex_recovery import (
     NORMALIZED_RECOVERY,
     SKIP_DISTANCE,
     SKIP_RECOVERY,
-    instance,
-    skip,
     theory,
-    treat,
 )
+from neurec_papers.convex_recovery.engine import instance, solutions
+from neurec_papers.convex_recovery.experiments import skip
 from smallnets.geometry import patterns
 from smallnets.nets.two_layer import GatedNet, Net
 
@@ -332,10 +331,10 @@ def treated(move, w=(0.6, 0.8)):
     def answer(posed, solver):
         W = posed.plant.weights(posed.D.shape[1])
         W[:, :2] += move
-        return treat.Fit(W, np.zeros(9), 0.0, True, Status.SOLVED)
+        return solutions.Fit(W, np.zeros(9), 0.0, True, Status.SOLVED)
 
     params = SKIP_DISTANCE.params(n=9, d=2, patterns=12)
-    return treat.treat(params, problem, Draws(0, [0]), answer)
+    return solutions.treat(params, problem, Draws(0, [0]), answer)
 
 
 def test_weight_distances_by_hand():
@@ -362,7 +361,7 @@ def test_scores_of_a_decision_are_its_proof():
     problem = SKIP_RECOVERY.sample(params, draws)
     found = scores(SKIP_RECOVERY, **values)
     for b, one in enumerate(instance.pose(params, problem, draws)):
-        proof = treat.decide(one, instance.OWN).decision
+        proof = solutions.decide(one, instance.OWN).decision
         assert found["recovered"][b] == (proof.outcome == "the plant is the only solution")
         assert found["unique"][b] == (proof.outcome != "another net fits at the same cost")
         assert found["margin"][b] == proof.margin

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neurec_core.draws import Draws
-from neurec_papers.convex_recovery import data
+from neurec_papers.convex_recovery.engine import data
 
 N, D, B = 40, 12, 200
 

@@ -8,8 +8,8 @@ import torch
 
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
-from neurec_papers.convex_recovery import data, descent
-from neurec_papers.convex_recovery.training import NETWORK_TRAINING, NetworkTraining
+from neurec_papers.convex_recovery.engine import data, descent
+from neurec_papers.convex_recovery.experiments.network_training import NETWORK_TRAINING, NetworkTraining
 from smallnets.errors import InvalidInput
 from smallnets.nets.two_layer import NormalizedNet
 

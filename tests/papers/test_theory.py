@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import binomtest
 
 from neurec_core.draws import Draws
-from neurec_papers.convex_recovery import data, theory
+from neurec_papers.convex_recovery import theory
+from neurec_papers.convex_recovery.engine import data
 from smallnets.convex import certify
 from smallnets.convex.blocks import Blocks
 from smallnets.geometry import patterns

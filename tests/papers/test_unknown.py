@@ -7,7 +7,7 @@ import numpy as np
 from neurec_core import tables
 from neurec_core.experiment import Solution, Status
 from neurec_papers import convex_recovery as paper
-from neurec_papers.convex_recovery import treat
+from neurec_papers.convex_recovery.engine import solutions
 from smallnets.convex import solving
 from smallnets.convex.blocks import Blocks
 
@@ -25,7 +25,7 @@ def test_an_open_gap_says_nothing_about_other_solutions():
 
 def test_what_a_stopped_solver_leaves_open_is_missing_in_its_row(monkeypatch):
     solve = solving.solve
-    monkeypatch.setattr(treat.solving, "solve", lambda *args, **more: solve(*args, **more, gap=-1.0))
+    monkeypatch.setattr(solutions.solving, "solve", lambda *args, **more: solve(*args, **more, gap=-1.0))
     (row,) = paper.SKIP_DISTANCE.rows(paper.SKIP_DISTANCE.params(n=16, d=4, sigma=0.1), 0, [0])
     assert row["status"] == Status.INACCURATE
     assert row["unique"] is None
@@ -34,6 +34,8 @@ def test_what_a_stopped_solver_leaves_open_is_missing_in_its_row(monkeypatch):
 
 def test_scores_are_masked_where_they_are_not_known():
     values = {"unique": np.array([1.0, np.nan, np.nan]), "margin": np.array([0.5, np.nan, np.nan])}
-    picked = treat.pick(Solution(None, [Status.SOLVED, Status.INACCURATE, Status.EMPTY], values), "unique", "margin")
+    picked = solutions.pick(
+        Solution(None, [Status.SOLVED, Status.INACCURATE, Status.EMPTY], values), "unique", "margin"
+    )
     assert [picked["unique"][b].tolist() for b in range(3)] == [True, None, False]
     assert picked["margin"] is values["margin"]

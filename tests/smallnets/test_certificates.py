@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from neurec_papers.convex_recovery import instance
+from neurec_papers.convex_recovery.engine import instance
 from smallnets.convex import certify, interpolation, recovery
 from smallnets.convex.blocks import Blocks
 from smallnets.convex.cones import Cones

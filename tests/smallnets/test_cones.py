@@ -12,7 +12,8 @@ from scipy.optimize import nnls
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
-from neurec_papers.convex_recovery import CONVEX_TRAINING, data, instance, treat
+from neurec_papers.convex_recovery import CONVEX_TRAINING
+from neurec_papers.convex_recovery.engine import data, instance, solutions
 from smallnets.convex import decode, programs, recovery, solving
 from smallnets.convex.blocks import Blocks
 from smallnets.convex.cones import SURE, Cones
@@ -186,7 +187,7 @@ CASES = [
 def test_exact_solutions_are_those_of_the_listing(model, n, d, values, sigma, beta):
     one = posed(model, n, d, sigma=sigma, **values)
     found = solving.solve(one.blocks, one.y, ridge=beta / 2)
-    program = treat.listing(one, beta)
+    program = solutions.listing(one, beta)
     status = programs.solve(program, "CLARABEL")
     if not np.isfinite(found.gap):
         assert status == "infeasible"
@@ -214,7 +215,7 @@ def test_patterns_on_few_points_have_all_the_units_of_the_network(n, d, k, sigma
         one = posed("normalized", n, d, trial, k=k, sigma=sigma)
         if one is None:
             continue
-        found, program = solving.solve(one.blocks, one.y, ridge=beta / 2), treat.listing(one, beta)
+        found, program = solving.solve(one.blocks, one.y, ridge=beta / 2), solutions.listing(one, beta)
         assert programs.solve(program, "CLARABEL") in programs.SOLVED
         assert found.converged
         net, missed = network(one, found, beta)
@@ -236,7 +237,7 @@ def still(one, program):
 
 def network(one, found, beta):
     """The ReLU network of a solution of the normalised program, and what its outputs miss; its units have no names."""
-    fit = treat.solve(one, instance.OWN, beta)
+    fit = solutions.solve(one, instance.OWN, beta)
     p = one.D.shape[1]
     W, sizes = np.hstack([fit.W[:, :p], -fit.W[:, p:]]), np.linalg.norm(found.W, axis=0)
     used = sizes > 1e-7 * sizes.sum()
@@ -249,7 +250,7 @@ def test_solutions_are_networks_of_relu_units(model, n, d, values):
     params = CONVEX_TRAINING.params(model=model, n=n, d=d, sigma=0.2, patterns=30, beta=1e-2, **values)
     draws = Draws(4, range(2))
     problem = CONVEX_TRAINING.sample(params, draws)
-    solution = treat.treat(params, problem, draws, treat.solve)
+    solution = solutions.treat(params, problem, draws, solutions.solve)
     assert isinstance(solution.value, NormalizedNet if model == "normalized" else Net)
     assert all(status.usable for status in solution.status)
     # Weights of 1e-7 of the whole are left out of the net.
@@ -280,8 +281,10 @@ def test_exact_decisions_are_those_of_the_listing_with_the_published_test():
             assert proof.outcome is not Outcome.UNDECIDED
             if proof.outcome is Outcome.UNIQUE and proof.margin < 1e-5:
                 continue  # weights err by CLARABEL's 1e-8 over the margin
-            apart = one.blocks.coordinates(treat.solve(one, "CLARABEL").W) - one.plant.weights(one.blocks.D.shape[1])
-            decisions.append((proof.outcome is Outcome.UNIQUE, (np.abs(apart) < treat.RECOVERY_TOLERANCE).all()))
+            apart = one.blocks.coordinates(solutions.solve(one, "CLARABEL").W) - one.plant.weights(
+                one.blocks.D.shape[1]
+            )
+            decisions.append((proof.outcome is Outcome.UNIQUE, (np.abs(apart) < solutions.RECOVERY_TOLERANCE).all()))
             if proof.outcome is Outcome.UNIQUE:
                 others = np.delete(np.arange(one.blocks.D.shape[1]), one.plant.where)
                 back = one.blocks.adjoint(proof.dual)
@@ -322,7 +325,7 @@ def test_proofs_over_short_ranks_hold_for_the_network():
     for trial in range(25):
         params = CONVEX_TRAINING.params(model="normalized", n=7, d=3 + trial % 2, patterns=10)
         problem = CONVEX_TRAINING.sample(params, Draws(4, [trial]))
-        solution = treat.treat(params, problem, Draws(4, [trial]), treat.decide)
+        solution = solutions.treat(params, problem, Draws(4, [trial]), solutions.decide)
         if solution.status[0] is not Status.SOLVED:
             continue
         assert np.allclose(solution.value(problem.X), problem.y, atol=1e-6), "the net of a proof is a net"
@@ -332,7 +335,9 @@ def test_proofs_over_short_ranks_hold_for_the_network():
         moved += not np.array_equal(decode.into_cones(one.X, one.D[:, j], shortest), shortest)
         if solution.stats["recovered"][0]:
             # The listing frees the null spaces, as the network does. A small margin costs digits.
-            apart = one.blocks.coordinates(treat.solve(one, "CLARABEL").W) - one.plant.weights(one.blocks.D.shape[1])
+            apart = one.blocks.coordinates(solutions.solve(one, "CLARABEL").W) - one.plant.weights(
+                one.blocks.D.shape[1]
+            )
             assert np.abs(apart).max() < 1e-3
             unique += (one.D.sum(axis=0) < params.d).any()
     assert unique

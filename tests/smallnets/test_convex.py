@@ -9,7 +9,7 @@ from scipy.optimize import nnls
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
-from neurec_papers.convex_recovery import data, treat
+from neurec_papers.convex_recovery.engine import data, solutions
 from smallnets.convex import certify, decode, programs
 from smallnets.convex.blocks import Blocks
 from smallnets.errors import InvalidInput
@@ -296,8 +296,8 @@ def test_an_infeasible_program_is_a_status():
 
 def test_every_status_of_cvxpy_is_mapped():
     s = cp.settings
-    assert {*s.SOLUTION_PRESENT, *s.INF_OR_UNB, *s.ERROR} <= set(treat.STATUSES)
-    assert set(treat.STATUSES.values()) <= set(Status)
+    assert {*s.SOLUTION_PRESENT, *s.INF_OR_UNB, *s.ERROR} <= set(solutions.STATUSES)
+    assert set(solutions.STATUSES.values()) <= set(Status)
 
 
 def test_only_solvers_with_second_order_cones_are_offered():

@@ -11,7 +11,7 @@ import pytest
 from neurec_core.draws import Draws
 from neurec_core.experiment import Problem, Status
 from neurec_papers import convex_recovery as paper
-from neurec_papers.convex_recovery import instance, treat
+from neurec_papers.convex_recovery.engine import instance, solutions
 from smallnets.convex import certify, recovery, solving
 from smallnets.convex.blocks import Blocks
 from smallnets.convex.cones import Cones
@@ -33,7 +33,7 @@ def problem_of(model, X, w):
 def treated(method, model, X, w, program="relaxed"):
     """The solution for a neuron w at points X, over eight sampled patterns."""
     params = paper.CONVEX_TRAINING.params(model=model, n=len(X), d=len(w), patterns=8, program=program)
-    return treat.treat(params, problem_of(model, X, w), Draws(0, [0]), method)
+    return solutions.treat(params, problem_of(model, X, w), Draws(0, [0]), method)
 
 
 def rows(experiment, seed=0, trials=3, **values):
@@ -109,13 +109,13 @@ def test_rows_that_repeat_or_vanish_are_answered(kind, model, program):
     X[:, 1] *= kind != "zero column"
     X[-1] = {"twice": X[0], "opposite": -X[0], "zero": 0 * X[0]}.get(kind, X[-1])
     y = problem_of(model, X, w).y
-    for method in (treat.decide, treat.solve):
+    for method in (solutions.decide, solutions.solve):
         solution = treated(method, model, X, w, program)
         assert solution.status[0] is Status.SOLVED
         assert np.allclose(solution.value(X[None]), y, atol=1e-6 * np.linalg.norm(y)), "the net has these labels"
     # To ask for the same label twice, or for 0 at 0, is to ask for nothing.
     if kind in ("twice", "zero") and model != "normalized":
-        fewer = treated(treat.solve, model, X[:-1], w, program)
+        fewer = treated(solutions.solve, model, X[:-1], w, program)
         assert np.allclose(fewer.value(X[None]), solution.value(X[None]), atol=1e-6)
         for name in ("distance", "stray"):
             assert solution.stats[name] == pytest.approx(fewer.stats[name], abs=1e-5)
@@ -177,7 +177,7 @@ def test_data_that_are_not_finite_are_refused_by_name(wrong):
             pytest.raises(InvalidInput, match=r"^X \((training )?points\) must be finite"),
             np.errstate(invalid="ignore"),
         ):
-            treated(treat.solve, model, X, np.array([0.6, 0.8]))
+            treated(solutions.solve, model, X, np.array([0.6, 0.8]))
     for call in (solving.solve, lambda blocks, y: recovery.decide(blocks, y, plant)):
         with pytest.raises(InvalidInput, match=r"^y \(labels\) must be finite, got 1 of 4 entries that are not$"):
             call(blocks, broken)

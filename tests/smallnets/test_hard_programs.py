@@ -12,7 +12,7 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.tables import load, published
 from neurec_papers import convex_recovery as paper
-from neurec_papers.convex_recovery import instance, treat
+from neurec_papers.convex_recovery.engine import instance, solutions
 
 # All draws of the campaign where NEUREC_DRAWS says how many; else some that Newton steps alone do not solve, or on
 # which a cone solver's residuals are not those of its weights.
@@ -96,7 +96,7 @@ def test_distances_behind_a_normalised_layer_are_those_of_the_listing(experiment
 def test_a_distance_of_one_half_is_the_middle_of_two_optimal_networks():
     params, draws = paper.NORMALIZED_DISTANCE.params(program="exact", n=14, d=6, k=1), Draws(5, [3])
     one = instance.pose(params, paper.NORMALIZED_DISTANCE.sample(params, draws), draws)[0]
-    found = treat.solve(one, instance.OWN)
+    found = solutions.solve(one, instance.OWN)
     ended, value = hard_programs.reference(one, 0.0)
     assert ended in hard_programs.AGREES
     assert value == pytest.approx(1, rel=1e-7), "what the planted network costs, by the freed program of a cone solver"

@@ -8,7 +8,8 @@ from scipy.optimize import linprog
 from scipy.stats import binomtest
 
 from neurec_core.draws import Draws
-from neurec_papers.convex_recovery import data, theory
+from neurec_papers.convex_recovery import theory
+from neurec_papers.convex_recovery.engine import data
 from smallnets.errors import InvalidInput
 from smallnets.geometry import arrangements, patterns
 

@@ -8,9 +8,9 @@ import pytest
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
-from neurec_papers.convex_recovery import data, instance, treat
-from neurec_papers.convex_recovery.normalized import NormalizedDistance
-from neurec_papers.convex_recovery.skip import SkipDistance
+from neurec_papers.convex_recovery.engine import data, instance, solutions
+from neurec_papers.convex_recovery.experiments.normalized import NormalizedDistance
+from neurec_papers.convex_recovery.experiments.skip import SkipDistance
 from smallnets.convex import _newton, certify, decode, programs, recovery, solving
 from smallnets.convex._points import whitening
 from smallnets.convex.blocks import Blocks
@@ -159,7 +159,7 @@ def test_labels_out_of_reach_are_no_solution():
     assert not found.converged
     assert not found.unique
     beyond = one._replace(D=one.D[:, :1], H=one.H[:, :1], blocks=blocks, y=y)
-    assert treat.solve(beyond, instance.OWN).status is Status.INFEASIBLE
+    assert solutions.solve(beyond, instance.OWN).status is Status.INFEASIBLE
 
 
 @pytest.mark.parametrize("beta", [1e-1, 1e-3, 1e-6])

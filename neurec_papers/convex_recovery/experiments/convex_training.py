@@ -12,8 +12,8 @@ from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, So
 from neurec_core.params import param
 from smallnets.nets.two_layer import GatedNet
 
-from . import data, instance, treat
-from .instance import CITATION, OWN, PLANT, SIGMA, Offered, Plant
+from ..engine import data, instance, solutions
+from ..engine.instance import CITATION, OWN, PLANT, SIGMA, Offered, Plant
 from .isometry import check_model
 from .skip import NOISE_LEVELS, PUBLISHED
 
@@ -46,10 +46,10 @@ def sample(params: ConvexTraining, draws: Draws) -> Problem:
 def solve(params: ConvexTraining, problem: Problem, draws: Draws) -> Solution:
     """Eq. (211) or (212), or with gates in place of ReLU units; the value is the net that it trains."""
 
-    def trained(posed: instance.Posed, solver: str) -> treat.Fit:
-        return treat.solve(posed, solver, params.beta)
+    def trained(posed: instance.Posed, solver: str) -> solutions.Fit:
+        return solutions.solve(posed, solver, params.beta)
 
-    solution = treat.treat(params, problem, draws, trained)
+    solution = solutions.treat(params, problem, draws, trained)
     X_test = data.design(params.design, draws, params.n, params.d, name="X_test")
     return solution._replace(stats={**solution.stats, "X_test": X_test})
 
@@ -61,7 +61,7 @@ def score(params: ConvexTraining, problem: Problem, solution: Solution) -> dict[
     outputs at others: its test distance is NaN.
     """
     net, X_test = solution.value, solution.stats["X_test"]
-    scores = treat.pick(solution, "distance", "stray", "residual", "unique", "gap")
+    scores = solutions.pick(solution, "distance", "stray", "residual", "unique", "gap")
     if params.model == "normalized" and isinstance(net, GatedNet):
         test_distance = np.full(len(problem.y), np.nan)
     else:

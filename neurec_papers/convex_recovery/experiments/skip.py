@@ -10,8 +10,8 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution
 from neurec_core.params import param
 
-from . import data, instance, treat
-from .instance import CITATION, SIGMA, Offered
+from ..engine import data, instance, solutions
+from ..engine.instance import CITATION, SIGMA, Offered
 
 
 class SkipRecovery(Offered):
@@ -42,12 +42,12 @@ def sample_distance(params: SkipDistance, draws: Draws) -> Problem:
 
 def decide(params: SkipRecovery, problem: Problem, draws: Draws) -> Solution:
     """Eq. (15), or (6) if exact, over sampled patterns: is the plant the only solution?"""
-    return treat.treat(params, problem, draws, treat.decide)
+    return solutions.treat(params, problem, draws, solutions.decide)
 
 
 def solve(params: SkipDistance, problem: Problem, draws: Draws) -> Solution:
     """Eq. (15), or (6) if exact, over sampled patterns, solved; the value is the net it fits."""
-    solution = treat.treat(params, problem, draws, treat.solve)
+    solution = solutions.treat(params, problem, draws, solutions.solve)
     X_test = data.design(params.design, draws, params.n, params.d, name="X_test")
     return solution._replace(stats={**solution.stats, "X_test": X_test})
 
@@ -55,14 +55,14 @@ def solve(params: SkipDistance, problem: Problem, draws: Draws) -> Solution:
 def score_recovery(params: SkipRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Was the plant the only solution, by what margin, and did the isometry condition foretell it?"""
     names = ("recovered", "unique", "margin", "all_ones", "isometry", "isometry_held")
-    return treat.pick(solution, *names)
+    return solutions.pick(solution, *names)
 
 
 def score_distance(params: SkipDistance, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """How far off are the weights and the outputs on fresh points?"""
     net, X_test = solution.value, solution.stats["X_test"]
     truth = problem.teacher(X_test)
-    scores = treat.pick(solution, "distance", "stray", "unique", "gap", "all_ones")
+    scores = solutions.pick(solution, "distance", "stray", "unique", "gap", "all_ones")
     return {
         "weight_distance": scores.pop("distance"),
         "test_distance": np.linalg.norm(net(X_test) - truth, axis=1),

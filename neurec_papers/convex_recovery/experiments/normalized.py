@@ -11,8 +11,9 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution
 from neurec_core.params import param
 
-from . import instance, theory, treat
-from .instance import CITATION, PLANTED, SIGMA, Offered
+from .. import theory
+from ..engine import instance, solutions
+from ..engine.instance import CITATION, PLANTED, SIGMA, Offered
 from .skip import EVERY_FOURTH, NOISE_LEVELS, PUBLISHED, twice
 
 
@@ -46,22 +47,22 @@ def sample_distance(params: NormalizedDistance, draws: Draws) -> Problem:
 
 def decide(params: NormalizedRecovery, problem: Problem, draws: Draws) -> Solution:
     """Eq. (17), or (16) if exact, over sampled and planted patterns: is the plant the only solution?"""
-    return treat.treat(params, problem, draws, treat.decide)
+    return solutions.treat(params, problem, draws, solutions.decide)
 
 
 def solve(params: NormalizedDistance, problem: Problem, draws: Draws) -> Solution:
     """Eq. (17), or (16) if exact, over sampled and planted patterns, solved; the value is the net it fits."""
-    return treat.treat(params, problem, draws, treat.solve)
+    return solutions.treat(params, problem, draws, solutions.solve)
 
 
 def score_recovery(params: NormalizedRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Was the plant the only solution, by what margin, and did the isometry condition foretell it?"""
-    return treat.pick(solution, *RECOVERY_COLUMNS)
+    return solutions.pick(solution, *RECOVERY_COLUMNS)
 
 
 def score_distance(params: NormalizedDistance, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """How far off are the weights?"""
-    scores = treat.pick(solution, "distance", "stray", "unique", "gap")
+    scores = solutions.pick(solution, "distance", "stray", "unique", "gap")
     return {"weight_distance": scores.pop("distance"), **scores}
 
 

@@ -13,8 +13,8 @@ from neurec_core.params import Params, param
 from smallnets.convex import certify
 from smallnets.geometry import patterns
 
-from . import data, instance
-from .instance import CITATION, DESIGN, DIMENSION, Design, Plant
+from ..engine import data, instance
+from ..engine.instance import CITATION, DESIGN, DIMENSION, Design, Plant
 from .normalized import NECESSARY
 from .skip import PUBLISHED
 

@@ -11,8 +11,8 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from neurec_core.params import Params, param
 
-from . import data, instance
-from .instance import CITATION, DESIGN, PLANT, SIGMA, Design, Plant
+from ..engine import data, instance
+from ..engine.instance import CITATION, DESIGN, PLANT, SIGMA, Design, Plant
 from .skip import EVERY_FOURTH, NOISE_LEVELS, PUBLISHED
 
 # Labels have norm 1 (skip) or about sqrt(k) (normalised): what is left is a thousandth of their square or less.
@@ -59,7 +59,7 @@ def solve(params: NetworkTraining, problem: Problem, draws: Draws) -> Solution:
     labels, and the status says so. On n fresh points, drawn as the training points were, the trained net and
     the plant are compared without noise; a normalised net takes its norms over them.
     """
-    from . import descent
+    from ..engine import descent
 
     X, y, teacher, *_ = problem
     planted = np.isfinite(y).all(axis=1)

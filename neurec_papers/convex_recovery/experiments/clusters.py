@@ -10,8 +10,8 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from neurec_core.params import Params, param
 
-from . import theory
-from .instance import CITATION
+from .. import theory
+from ..engine.instance import CITATION
 
 
 class ClusterPatterns(Params):
