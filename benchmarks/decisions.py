@@ -14,11 +14,10 @@ import numpy as np
 import pandas as pd
 
 from neurec_core.draws import Draws
-from neurec_papers.convex_recovery.engine import instance
+from neurec_papers.convex_recovery.engine import data, instance
 from neurec_papers.convex_recovery.engine.instance import Posed
 from neurec_papers.convex_recovery.engine.solutions import RECOVERY_TOLERANCE, listed_weights, listing
-from neurec_papers.convex_recovery.experiments.normalized import NormalizedRecovery
-from neurec_papers.convex_recovery.experiments.skip import SkipRecovery
+from neurec_papers.convex_recovery.experiments.programs import NormalizedRecovery, SkipRecovery
 from smallnets.convex import programs
 from smallnets.convex.recovery import Decision, Outcome, decide
 
@@ -38,7 +37,7 @@ def draw(model: str, trials: int, seed: int = 0, **values: Any) -> list[Posed]:
     """Planted noiseless trials with their sampled patterns."""
     draws = Draws(seed, range(trials))
     params = (SkipRecovery if model == "skip" else NormalizedRecovery)(**values)
-    return [one for one in instance.pose(params, instance.SAMPLE[model](params, draws, 0.0), draws) if one]
+    return [one for one in instance.pose(params, data.sample(params, draws), draws) if one]
 
 
 def furthest(one: Posed, program: Any) -> float:

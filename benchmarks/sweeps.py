@@ -17,7 +17,7 @@ import pandas as pd
 from neurec_core.experiment import Experiment, Grid
 from neurec_core.sweep import sweep
 from neurec_papers.convex_recovery import NORMALIZED_RECOVERY, SKIP_RECOVERY
-from neurec_papers.convex_recovery.instance import Posed
+from neurec_papers.convex_recovery.engine.instance import Posed
 
 from .convex_programs import dual, published
 from .decisions import draw

@@ -28,11 +28,15 @@ the networks themselves, trained           `neurec_papers.convex_recovery.engine
 from __future__ import annotations
 
 from .experiments.clusters import CLUSTER_PATTERNS
-from .experiments.convex_training import CONVEX_TRAINING
 from .experiments.isometry import ISOMETRY
 from .experiments.network_training import NETWORK_TRAINING
-from .experiments.normalized import NORMALIZED_DISTANCE, NORMALIZED_RECOVERY
-from .experiments.skip import SKIP_DISTANCE, SKIP_RECOVERY
+from .experiments.programs import (
+    CONVEX_TRAINING,
+    NORMALIZED_DISTANCE,
+    NORMALIZED_RECOVERY,
+    SKIP_DISTANCE,
+    SKIP_RECOVERY,
+)
 
 EXPERIMENTS = (
     SKIP_RECOVERY,

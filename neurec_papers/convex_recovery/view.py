@@ -1,22 +1,68 @@
-"""One instance as a figure: what was planted, what was found, and why it had to be."""
+"""One instance as a figure: what was planted, what was found, and why it had to be; and its explorer."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from neurec_core.experiment import Problem, Solution
-from neurec_core.params import Params
+from neurec_core import tables
+from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution
+from neurec_core.params import Params, param
 from neurec_core.style import COLORS, stacked, style
 from smallnets.nets.two_layer import GatedNet
 
+from .engine import data
+from .experiments import programs, shared
+
 Scores = dict[str, np.ndarray]
 GRAY = {"color": "gray", "dash": "dash"}
+
+
+# ------------------------------------------------------------------------------------------------------- explorer
+
+
+class PlantedInstance(shared.ConvexProgram):
+    """A linear neuron (skip) or k normalised neurons are planted; the minimal-norm program is solved."""
+
+    model: Literal["skip", "normalized"] = param("skip", "network")
+    sigma: float = shared.SIGMA
+    plant: shared.Plant = shared.PLANT
+    k: int = shared.NEURONS
+
+
+COLUMNS = {
+    "recovered": Column("recovered: all weights within 1e-4 of the plant", "event"),
+    **{name: programs.DISTANCE[name] for name in ("unique", "weight_distance", "stray")},
+    **{name: programs.RECOVERY[name] for name in ("all_ones", "isometry_held")},
+}
+INSTANCE = Experiment(
+    name="convex_recovery.instance",
+    question="What does the minimal-norm program make of one planted instance?",
+    params=PlantedInstance,
+    sample=data.sample,
+    solve=programs.solve,
+    score=partial(programs.score, tuple(COLUMNS)),
+    columns=COLUMNS,
+    presets={"tiny": Grid({"n": [6, 16], "d": [4], "model": ["skip", "normalized"]}, trials=1)},
+    citation=shared.CITATION,
+)
+
+
+def beside_edges(skip: pd.DataFrame, normalized: pd.DataFrame) -> Callable[..., go.Figure]:
+    """The figure `recovery` with the 50 % points of the published tables of both recoveries in its third panel."""
+    skip = skip[skip["program"] == "relaxed"].assign(model="skip", k=1)
+    both = pd.concat([skip, normalized.assign(model="normalized")])
+    found = tables.threshold(both, "recovered", "n", ["model", "k", "plant", "design", "d"])
+    return partial(recovery, edges=found.drop(columns=["low", "high"]).rename(columns={"threshold": "n"}))
+
+
+# --------------------------------------------------------------------------------------------------------- figure
 
 
 def recovery(
@@ -45,8 +91,8 @@ def recovery(
             "alt": f"Weights, norms of the dual vector against 1, place in the plane: {verdict}",
         },
     }
-    data = [*_weights(problem, solution), *_norms(solution), *_place(params, n, d, edges)]
-    return go.Figure({"data": data, "layout": layout})
+    traces = [*_weights(problem, solution), *_norms(solution), *_place(params, n, d, edges)]
+    return go.Figure({"data": traces, "layout": layout})
 
 
 @lru_cache(maxsize=1)
@@ -63,9 +109,9 @@ def _frame() -> dict[str, Any]:
     return style(fig, "", "", height=480, narrow=stacked(fig, height=1080)).to_plotly_json()["layout"]
 
 
-def _dots(panel: int, x: Any, y: Any, name: str, **look: Any) -> dict[str, Any]:
+def _dots(panel: int, x: Any, y: Any, name: str, **options: Any) -> dict[str, Any]:
     axes = {"xaxis": f"x{panel}", "yaxis": f"y{panel}"} if panel > 1 else {}
-    return {"type": "scatter", "mode": "markers", "x": x, "y": y, "name": name} | axes | look
+    return {"type": "scatter", "mode": "markers", "x": x, "y": y, "name": name} | axes | options
 
 
 def _weights(problem: Problem, solution: Solution) -> list[dict[str, Any]]:
@@ -118,8 +164,8 @@ def _place(params: Params, n: int, d: int, edges: pd.DataFrame | None) -> list[d
     chosen = params.model_dump()
     edge = pd.DataFrame({"n": [], "d": []})
     if edges is not None:
-        ours = [edges[name] == chosen[name] for name in edges if name in chosen and name not in ("n", "d")]
-        edge = edges[np.logical_and.reduce(ours)] if ours else edges
+        same = [edges[name] == chosen[name] for name in edges if name in chosen and name not in ("n", "d")]
+        edge = edges[np.logical_and.reduce(same)] if same else edges
     line = {"mode": "lines+markers", "line": {"color": COLORS[1], "width": 2}}
     reach = np.array([0, max(d, 100)])
     star = {"symbol": "star", "size": 16, "color": COLORS[3], "line": {"color": "white", "width": 1}}
@@ -134,7 +180,7 @@ def _verdict(problem: Problem, solution: Solution, scores: Scores) -> str:
     if not solution.status[0].usable:
         return f"no solution: {solution.status[0]}"
     noisy = not np.allclose(problem.y, problem.teacher(problem.X))
-    away = f"{scores['distance'][0]:.2g} away"
+    away = f"{scores['weight_distance'][0]:.2g} away"
     if noisy:
         return f"{away}: the noise is fitted, too"
     if scores["recovered"][0] == 1:

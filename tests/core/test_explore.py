@@ -23,7 +23,7 @@ from neurec_core.background import Cancelled, Latest, Worker
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
 from neurec_papers.convex_recovery import view
-from neurec_papers.convex_recovery.explorer import INSTANCE
+from neurec_papers.convex_recovery.view import INSTANCE
 
 
 @pytest.fixture

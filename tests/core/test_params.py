@@ -7,7 +7,7 @@ import pytest
 from toys import Flip, Toy
 
 from neurec_core.params import BadInput, received, unknown
-from neurec_papers.convex_recovery.experiments.skip import SkipDistance
+from neurec_papers.convex_recovery.experiments.programs import SkipDistance
 from neurec_papers.inconsistency.examples import TrainingExamples
 
 CASES = [

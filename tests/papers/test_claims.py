@@ -20,7 +20,6 @@ from neurec_papers.convex_recovery import (
     theory,
 )
 from neurec_papers.convex_recovery.engine import instance, solutions
-from neurec_papers.convex_recovery.experiments import skip
 from smallnets.geometry import patterns
 from smallnets.nets.two_layer import GatedNet, Net
 
@@ -245,9 +244,9 @@ def test_scores_of_training_by_hand(by_hand):
 REFUSED = {
     "solver (of the program) must be newton where program is relaxed": {"program": "relaxed", "solver": "CLARABEL"},
     "gates (patterns offered) must not be adjacent where model is skip": {"gates": "adjacent"},
-    "k (planted neurons) of the skip model is 1, its one linear neuron, got 2": {"k": 2},
-    "plant (planted neurons) of the skip model is one of random, smallest_singular, got axis": {"plant": "axis"},
-    "plant (planted neurons) opposite needs k = 2, got k = 1": {"model": "plain", "plant": "opposite"},
+    "k (planted neurons) must be 1 where model is skip, got 2": {"k": 2},
+    "plant (planted weights) must be one of random, smallest_singular where model is skip, got axis": {"plant": "axis"},
+    "k (planted neurons) must be 2 where plant is opposite, got 1": {"model": "plain", "plant": "opposite"},
     "beta (weight decay on the sum of norms, beside the squared residual) must be a number in (0, 10]": {"beta": 0},
 }
 
@@ -301,7 +300,7 @@ def by_hand():
     net = GatedNet(np.array([[[0.0], [0.5]]]), np.array([[[1.0], [0.0]]]), np.array([[0.6, 0.5]]))
     stats = {
         "X_test": np.array([[[1.0, 2.0], [-1.0, 2.0]]]),
-        "distance": np.array([0.3]),
+        "weight_distance": np.array([0.3]),
         "stray": np.array([0.5]),
         "unique": np.array([1.0]),
         "gap": np.array([1e-10]),
@@ -311,7 +310,7 @@ def by_hand():
 
 
 def test_distances_by_hand(by_hand):
-    found = skip.score_distance(SKIP_DISTANCE.params(), *by_hand)
+    found = SKIP_DISTANCE.score(SKIP_DISTANCE.params(), *by_hand)
     # Plant: 2.2 and 1.0. Fit: 1.6 and 0.4, plus the gate, open for the first point only, 1.0: 2.6 and 0.4.
     assert found["test_distance"][0] == pytest.approx(np.hypot(0.4, 0.6))
     # As ReLU the unit is open for both: 2.6 and 1.4.
@@ -331,15 +330,15 @@ def treated(move, w=(0.6, 0.8)):
     def answer(posed, solver):
         W = posed.plant.weights(posed.D.shape[1])
         W[:, :2] += move
-        return solutions.Fit(W, np.zeros(9), 0.0, True, Status.SOLVED)
+        return solutions.TrialSolution(W, np.zeros(9), 0.0, True, Status.SOLVED)
 
     params = SKIP_DISTANCE.params(n=9, d=2, patterns=12)
-    return solutions.treat(params, problem, Draws(0, [0]), answer)
+    return solutions.solve_trials(params, problem, Draws(0, [0]), answer)
 
 
 def test_weight_distances_by_hand():
     solution = treated([[0.0, 0.3], [-0.3, -0.4]])
-    assert solution.stats["distance"][0] == pytest.approx(0.3)
+    assert solution.stats["weight_distance"][0] == pytest.approx(0.3)
     assert solution.stats["stray"][0] == pytest.approx(0.5)
     assert np.allclose(solution.value.skip, [[0.6, 0.5]])
     assert np.allclose(solution.value.W[0, :, 0], [0.3, -0.4])
@@ -361,7 +360,7 @@ def test_scores_of_a_decision_are_its_proof():
     problem = SKIP_RECOVERY.sample(params, draws)
     found = scores(SKIP_RECOVERY, **values)
     for b, one in enumerate(instance.pose(params, problem, draws)):
-        proof = solutions.decide(one, instance.OWN).decision
+        proof = solutions.decide(one, solutions.OWN).decision
         assert found["recovered"][b] == (proof.outcome == "the plant is the only solution")
         assert found["unique"][b] == (proof.outcome != "another net fits at the same cost")
         assert found["margin"][b] == proof.margin

@@ -8,7 +8,7 @@ import pytest
 
 from neurec_core.draws import Draws
 from neurec_papers.convex_recovery import view
-from neurec_papers.convex_recovery.explorer import INSTANCE
+from neurec_papers.convex_recovery.view import INSTANCE
 
 
 def drawn(edges=None, **values):

@@ -53,7 +53,7 @@ def test_the_smallest_singular_direction_is_shrunk_most():
 
 def test_random_plants_are_uniform_on_the_sphere():
     draws = Draws(0, range(2000))
-    w = data.random_direction(np.zeros((2000, 1, 3)), draws)
+    w = data.linear_teacher("random", np.zeros((2000, 1, 3)), draws).skip
     # Each coordinate is uniform on [-1, 1] in three dimensions (Archimedes): mean 0, mean square 1/3.
     assert np.allclose(w.mean(axis=0), 0, atol=4 * (1 / 3 / 2000) ** 0.5)
     assert np.allclose((w**2).mean(axis=0), 1 / 3, atol=4 * (4 / 45 / 2000) ** 0.5)

@@ -184,8 +184,14 @@ def test_test_distance_is_that_of_the_net_on_fresh_points():
         ({"plant": "axis"}, r"plant \(planted weights\) must be one of random, smallest_singular where model is skip"),
         ({"model": "normalized", "plant": "smallest_singular"}, "must be one of random, axis, opposite where model is"),
         ({"k": 2}, r"k \(planted neurons\) must be 1 where model is skip, got 2"),
-        ({"model": "normalized", "plant": "opposite"}, "opposite needs k = 2"),
-        ({"model": "normalized", "plant": "axis", "k": 3, "d": 2}, "axis needs k <= d"),
+        (
+            {"model": "normalized", "plant": "opposite"},
+            "must be 2 where plant is opposite, got 1",
+        ),
+        (
+            {"model": "normalized", "plant": "axis", "k": 3, "d": 2},
+            "must be at most d = 2 where plant is axis, got 3",
+        ),
     ],
 )
 def test_plants_that_do_not_fit_the_model_are_refused(values, message):

@@ -34,7 +34,7 @@ def test_what_a_stopped_solver_leaves_open_is_missing_in_its_row(monkeypatch):
 
 def test_scores_are_masked_where_they_are_not_known():
     values = {"unique": np.array([1.0, np.nan, np.nan]), "margin": np.array([0.5, np.nan, np.nan])}
-    picked = solutions.pick(
+    picked = solutions.scores(
         Solution(None, [Status.SOLVED, Status.INACCURATE, Status.EMPTY], values), "unique", "margin"
     )
     assert [picked["unique"][b].tolist() for b in range(3)] == [True, None, False]

@@ -237,7 +237,7 @@ def still(one, program):
 
 def network(one, found, beta):
     """The ReLU network of a solution of the normalised program, and what its outputs miss; its units have no names."""
-    fit = solutions.solve(one, instance.OWN, beta)
+    fit = solutions.solve(one, solutions.OWN, beta)
     p = one.D.shape[1]
     W, sizes = np.hstack([fit.W[:, :p], -fit.W[:, p:]]), np.linalg.norm(found.W, axis=0)
     used = sizes > 1e-7 * sizes.sum()
@@ -250,7 +250,7 @@ def test_solutions_are_networks_of_relu_units(model, n, d, values):
     params = CONVEX_TRAINING.params(model=model, n=n, d=d, sigma=0.2, patterns=30, beta=1e-2, **values)
     draws = Draws(4, range(2))
     problem = CONVEX_TRAINING.sample(params, draws)
-    solution = solutions.treat(params, problem, draws, solutions.solve)
+    solution = solutions.solve_trials(params, problem, draws, solutions.solve)
     assert isinstance(solution.value, NormalizedNet if model == "normalized" else Net)
     assert all(status.usable for status in solution.status)
     # Weights of 1e-7 of the whole are left out of the net.
@@ -325,7 +325,7 @@ def test_proofs_over_short_ranks_hold_for_the_network():
     for trial in range(25):
         params = CONVEX_TRAINING.params(model="normalized", n=7, d=3 + trial % 2, patterns=10)
         problem = CONVEX_TRAINING.sample(params, Draws(4, [trial]))
-        solution = solutions.treat(params, problem, Draws(4, [trial]), solutions.decide)
+        solution = solutions.solve_trials(params, problem, Draws(4, [trial]), solutions.decide)
         if solution.status[0] is not Status.SOLVED:
             continue
         assert np.allclose(solution.value(problem.X), problem.y, atol=1e-6), "the net of a proof is a net"

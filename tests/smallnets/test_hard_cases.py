@@ -33,7 +33,7 @@ def problem_of(model, X, w):
 def treated(method, model, X, w, program="relaxed"):
     """The solution for a neuron w at points X, over eight sampled patterns."""
     params = paper.CONVEX_TRAINING.params(model=model, n=len(X), d=len(w), patterns=8, program=program)
-    return solutions.treat(params, problem_of(model, X, w), Draws(0, [0]), method)
+    return solutions.solve_trials(params, problem_of(model, X, w), Draws(0, [0]), method)
 
 
 def rows(experiment, seed=0, trials=3, **values):

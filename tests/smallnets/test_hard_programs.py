@@ -96,7 +96,7 @@ def test_distances_behind_a_normalised_layer_are_those_of_the_listing(experiment
 def test_a_distance_of_one_half_is_the_middle_of_two_optimal_networks():
     params, draws = paper.NORMALIZED_DISTANCE.params(program="exact", n=14, d=6, k=1), Draws(5, [3])
     one = instance.pose(params, paper.NORMALIZED_DISTANCE.sample(params, draws), draws)[0]
-    found = solutions.solve(one, instance.OWN)
+    found = solutions.solve(one, solutions.OWN)
     ended, value = hard_programs.reference(one, 0.0)
     assert ended in hard_programs.AGREES
     assert value == pytest.approx(1, rel=1e-7), "what the planted network costs, by the freed program of a cone solver"

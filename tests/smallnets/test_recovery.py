@@ -9,8 +9,7 @@ import pytest
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_papers.convex_recovery.engine import data, instance, solutions
-from neurec_papers.convex_recovery.experiments.normalized import NormalizedDistance
-from neurec_papers.convex_recovery.experiments.skip import SkipDistance
+from neurec_papers.convex_recovery.experiments.programs import NormalizedDistance, SkipDistance
 from smallnets.convex import _newton, certify, decode, programs, recovery, solving
 from smallnets.convex._points import whitening
 from smallnets.convex.blocks import Blocks
@@ -25,9 +24,8 @@ REFERENCE = 1e-6
 def posed(model, n, d, trial=0, seed=0, **values):
     """One planted trial: labels, patterns, blocks and plant."""
     params = {"skip": SkipDistance, "normalized": NormalizedDistance}[model](n=n, d=d, **values)
-    sample = instance.SAMPLE[model]
     draws = Draws(seed, [trial])
-    problem = sample(params, draws, params.sigma)
+    problem = data.sample(params, draws)
     return instance.pose(params, problem, draws)[0], problem.teacher
 
 
@@ -159,7 +157,7 @@ def test_labels_out_of_reach_are_no_solution():
     assert not found.converged
     assert not found.unique
     beyond = one._replace(D=one.D[:, :1], H=one.H[:, :1], blocks=blocks, y=y)
-    assert solutions.solve(beyond, instance.OWN).status is Status.INFEASIBLE
+    assert solutions.solve(beyond, solutions.OWN).status is Status.INFEASIBLE
 
 
 @pytest.mark.parametrize("beta", [1e-1, 1e-3, 1e-6])
@@ -499,7 +497,7 @@ def test_the_maps_are_what_they_say(model):
 @pytest.mark.parametrize("k", [1, 2])
 def test_the_isometry_condition_of_plain_neurons(k):
     X = data.design("gaussian", Draws(5, [0]), 40, 5)[0]
-    W = data.random_neurons(k, 5, Draws(5, [0]))[0]
+    W = data.neurons("random", k, 5, Draws(5, [0]))[0]
     D = patterns_of(X)
     D = np.unique(np.column_stack([D, X @ W >= 0]), axis=1)
     blocks, plant = instance.planted_blocks(X, D, W, whitened=False)

@@ -1,10 +1,13 @@
-"""Designs X and planted teachers, drawn by address."""
+"""Designs X, planted teachers and the labels that they give."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from neurec_core.draws import Draws
+from neurec_core.experiment import Problem
 from smallnets.arguments import array, checked, choice, whole
 from smallnets.nets.two_layer import Net, NormalizedNet
 
@@ -49,7 +52,7 @@ def design(kind: str, draws: Draws, n: int, d: int, name: str = "X") -> np.ndarr
     kind : a key of `DESIGNS`
     draws : the randomness
     n, d : points and dimension
-    name : the address; another name is an independent draw of the same design
+    name : of the draw; another name is an independent draw of the same design
 
     Returns
     -------
@@ -62,74 +65,79 @@ def design(kind: str, draws: Draws, n: int, d: int, name: str = "X") -> np.ndarr
     return DESIGNS[kind](draws.normal(name, n, d))
 
 
-@checked(X=array("points", "B n d"))
-def random_direction(X: np.ndarray, draws: Draws) -> np.ndarray:
-    """Uniform on the unit sphere, ``(B, d)``; independent of X."""
-    g = draws.normal("w", X.shape[-1])
-    return g / np.linalg.norm(g, axis=-1, keepdims=True)
+PLANTS = ("random", "smallest_singular")
+NEURONS = ("random", "axis", "opposite")
+PLANTED = {"skip": PLANTS, "plain": NEURONS, "normalized": NEURONS}
 
 
-@checked(X=array("points", "B n d"))
-def smallest_singular_direction(X: np.ndarray, draws: Draws) -> np.ndarray:
-    """The last right singular vector of the economy SVD of X, ``(B, d)``: the direction X shrinks most.
-
-    For n < d it belongs to the smallest *non-zero* singular value and lies in the row space of X.
-    """
-    return np.linalg.svd(X, full_matrices=False)[2][:, -1, :]
-
-
-PLANTS = {"random": random_direction, "smallest_singular": smallest_singular_direction}
-
-
-@checked(kind=choice("plant", tuple(PLANTS)), X=array("points", "B n d"))
+@checked(kind=choice("plant", PLANTS), X=array("points", "B n d"))
 def linear_teacher(kind: str, X: np.ndarray, draws: Draws) -> Net:
-    """A planted linear neuron of unit norm: a net with no hidden units.
+    """A planted linear neuron of unit norm: a net with no hidden neurons.
 
     Parameters
     ----------
-    kind : a key of `PLANTS`
+    kind : "random": uniform on the sphere and independent of X; "smallest_singular": the last right singular vector of
+        the economy SVD of X, which X shrinks most (for n < d that of the smallest *non-zero* singular value)
     X : (B, n, d) array
-    draws : the randomness, used by "random" only
+    draws : the randomness
     """
-    return Net.linear(PLANTS[kind](X, draws))
+    if kind == "smallest_singular":
+        return Net.linear(np.linalg.svd(X, full_matrices=False)[2][:, -1, :])
+    g = draws.normal("w", X.shape[-1])
+    return Net.linear(g / np.linalg.norm(g, axis=-1, keepdims=True))
 
 
-@checked(k=whole("neurons", "[1, inf)"), d=whole("dimension", "[1, inf)"))
-def random_neurons(k: int, d: int, draws: Draws) -> np.ndarray:
-    """k independent directions, uniform on the sphere."""
-    g = draws.normal("w", d, k)
-    return g / np.linalg.norm(g, axis=1, keepdims=True)
-
-
-@checked(k=whole("neurons", "[1, inf)"), d=whole("dimension", "[1, inf)"))
-def axis_neurons(k: int, d: int, draws: Draws) -> np.ndarray:
-    """The first k coordinate axes, k <= d."""
-    return np.broadcast_to(np.eye(d)[:, :k], (len(draws), d, k))
-
-
-@checked(k=whole("neurons", "[2, 2]"), d=whole("dimension", "[1, inf)"))
-def opposite_neurons(k: int, d: int, draws: Draws) -> np.ndarray:
-    """A random direction and its opposite, k = 2."""
-    w = random_neurons(1, d, draws)
-    return np.concatenate([w, -w], axis=2)
-
-
-NEURONS = {"random": random_neurons, "axis": axis_neurons, "opposite": opposite_neurons}
-
-
-@checked(kind=choice("neurons", tuple(NEURONS)), k=whole("neurons", "[1, inf)"), d=whole("inputs", "[1, inf)"))
-def normalized_teacher(kind: str, k: int, d: int, draws: Draws) -> NormalizedNet:
-    """k planted ReLU neurons of unit norm, each normalised over the points it is given.
+@checked(kind=choice("neurons", NEURONS), k=whole("neurons", "[1, inf)"), d=whole("dimension", "[1, inf)"))
+def neurons(kind: str, k: int, d: int, draws: Draws) -> np.ndarray:
+    """Directions of k planted neurons, (B, d, k).
 
     Parameters
     ----------
-    kind : a key of `NEURONS`
-    k : neurons; at most d for "axis", 2 for "opposite"
-    d : input dimension
-    draws : the randomness; not used by "axis"
+    kind : "random": independent, uniform on the sphere; "axis": the first k coordinate axes, k <= d, without any draw;
+        "opposite": a random direction and its opposite, k = 2
+    k, d : neurons and dimension
+    draws : the randomness
+    """
+    if kind == "axis":
+        return np.broadcast_to(np.eye(d)[:, :k], (len(draws), d, k))
+    g = draws.normal("w", d, 1 if kind == "opposite" else k)
+    w = g / np.linalg.norm(g, axis=1, keepdims=True)
+    return np.concatenate([w, -w], axis=2) if kind == "opposite" else w
+
+
+def plain_teacher(kind: str, k: int, d: int, draws: Draws) -> Net:
+    """k planted ReLU neurons of unit norm, without a skip connection; parameters as of `neurons`."""
+    W = neurons(kind, k, d, draws)
+    return Net(W, np.ones((len(W), k)), np.zeros((len(W), d)))
+
+
+def normalized_teacher(kind: str, k: int, d: int, draws: Draws) -> NormalizedNet:
+    """k planted ReLU neurons of unit norm, each normalised over the points; parameters as of `neurons`.
 
     **Source**: wang2025overparameterized, its code; differs: there data are drawn
     again when a neuron is active on no point; here the labels are NaN and the trial ends with that status.
     """
-    W = NEURONS[kind](k, d, draws)
+    W = neurons(kind, k, d, draws)
     return NormalizedNet(W, np.ones((len(W), k)))
+
+
+def sample(params: Any, draws: Draws) -> Problem:
+    """Labels y = f(X) + z of a planted net f, with noise z of norm about sigma where there is any.
+
+    Neither X nor f depends on sigma, and X does not depend on the model.
+
+    Parameters
+    ----------
+    params : with ``model``, one of `PLANTED`, ``design``, ``plant``, ``n``, ``d``, but for a skip connection ``k``, and
+        ``sigma`` if labels may be noisy
+    draws : the randomness
+    """
+    X = design(params.design, draws, params.n, params.d)
+    teacher: Net | NormalizedNet
+    if params.model == "skip":
+        teacher = linear_teacher(params.plant, X, draws)
+    else:
+        planted = plain_teacher if params.model == "plain" else normalized_teacher
+        teacher = planted(params.plant, params.k, params.d, draws)
+    noise = gaussian(draws.normal("z", params.n, 1))[..., 0]
+    return Problem(X, teacher(X) + getattr(params, "sigma", 0.0) * noise, teacher)

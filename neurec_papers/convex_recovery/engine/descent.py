@@ -26,7 +26,7 @@ SMALLEST_NORM = 1e-12
 Weights = tuple[np.ndarray, ...]
 
 
-class Trained(NamedTuple):
+class TrainedNets(NamedTuple):
     """What training ends with: a `Net` or `NormalizedNet`, and squared 2-norms of what is left.
 
     ``losses (B, epochs + 1)`` are on the training points, before each epoch and after the last;
@@ -38,7 +38,7 @@ class Trained(NamedTuple):
     test_losses: np.ndarray
 
 
-class Model(NamedTuple):
+class Architecture(NamedTuple):
     """How a network starts, its outputs on points, given its weights, and as which net its weights are read."""
 
     start: Callable[[Draws, int, int], Weights]
@@ -53,16 +53,16 @@ def _uniform(draws: Draws, name: str, fan_in: int, *shape: int) -> np.ndarray:
     return (2 * draws.uniform(name, *shape) - 1) / fan_in**0.5
 
 
-@checked(d=whole("inputs", "[1, inf)"), m=whole("units", "[1, inf)"))
+@checked(d=whole("inputs", "[1, inf)"), m=whole("neurons", "[1, inf)"))
 def normalized_start(draws: Draws, d: int, m: int) -> Weights:
     """Hidden weights W (B, d, m), output weights a (B, m), both U(+-1/sqrt(fan-in)), and scales of one (B, m)."""
     W, a = _uniform(draws, "w_start", d, d, m), _uniform(draws, "alpha_start", m, m)
     return W, a, np.ones_like(a)
 
 
-@checked(d=whole("inputs", "[1, inf)"), m=whole("units", "[1, inf)"))
+@checked(d=whole("inputs", "[1, inf)"), m=whole("neurons", "[1, inf)"))
 def skip_start(draws: Draws, d: int, m: int) -> Weights:
-    """Weights W (B, d, 1 + m) and a (B, 1 + m): the skip branch is unit 0, which has no ReLU."""
+    """Weights W (B, d, 1 + m) and a (B, 1 + m): the skip branch is neuron 0, which has no ReLU."""
     W, a, _ = normalized_start(draws, d, m)
     w0, alpha0 = _uniform(draws, "w0_start", d, d, 1), _uniform(draws, "alpha0_start", 1, 1)
     return np.concatenate([w0, W], axis=2), np.concatenate([alpha0, a], axis=1)
@@ -75,8 +75,8 @@ def _skip_outputs(X: torch.Tensor, W: torch.Tensor, a: torch.Tensor) -> torch.Te
 class _Normalized(torch.autograd.Function):
     """f = sum_j c_j u_j, u_j = (X w_j)_+ / ||(X w_j)_+||, with the gradient by activation pattern.
 
-    With r the gradient at f and s_j = <u_j, r>, those at c_j and w_j are s_j and, D_j the unit's pattern,
-    c_j X^T D_j (r - s_j u_j) / ||(X w_j)_+||. A unit that is active on no point is zero and stays.
+    With r the gradient at f and s_j = <u_j, r>, those at c_j and w_j are s_j and, D_j the neuron's pattern,
+    c_j X^T D_j (r - s_j u_j) / ||(X w_j)_+||. A neuron that is active on no point is zero and stays.
     """
 
     @staticmethod
@@ -109,23 +109,23 @@ def _read_normalized(W: np.ndarray, a: np.ndarray, gamma: np.ndarray) -> Normali
 
 
 MODELS = {
-    "skip": Model(skip_start, _skip_outputs, _read_skip),
-    "normalized": Model(normalized_start, _normalized_outputs, _read_normalized),
+    "skip": Architecture(skip_start, _skip_outputs, _read_skip),
+    "normalized": Architecture(normalized_start, _normalized_outputs, _read_normalized),
 }
 
 
 # ------------------------------------------------------------------------------------------------------ training
 
 
-@checked(model=choice("model", MODELS), d=whole("input dimension", "[1, inf)"), m=whole("hidden units"))
+@checked(model=choice("model", MODELS), d=whole("input dimension", "[1, inf)"), m=whole("hidden neurons"))
 def start(model: str, draws: Draws, d: int, m: int) -> Weights:
-    """Initial weights of a network with m hidden units, each U(+-1/sqrt(fan-in)), by address.
+    """Initial weights of a network with m hidden neurons, each U(+-1/sqrt(fan-in)).
 
     Parameters
     ----------
     model : a key of `MODELS`
     draws : the randomness
-    d, m : input dimension and hidden units
+    d, m : input dimension and hidden neurons
 
     Returns
     -------
@@ -162,7 +162,7 @@ def descend(
     weight_decay: float = 1e-6,
     dtype: str = "float32",
     device: str | None = None,
-) -> Trained:
+) -> TrainedNets:
     """Minimise ||f(X) - y||^2 by full-batch AdamW, B networks at once.
 
     Parameters
@@ -170,8 +170,8 @@ def descend(
     model : a key of `MODELS`
     X, y : (B, n, d) and (B, n) arrays
     weights : where to start, as from `start`
-    test : other points and labels, (B, n', d) and (B, n') arrays, looked at once, after the last epoch; a
-        label NaN gives a loss NaN
+    test : other points and labels, (B, n', d) and (B, n') arrays, on which the loss is computed once, after
+        the last epoch; a label NaN gives a loss NaN
     optimizer : "adamw", or "adamw_recreated": a new one every epoch, which has no moments, so that each
         step is learning_rate * g / (|g| + 1e-8)
     epochs : steps, >= 0
@@ -197,8 +197,8 @@ def descend(
 
     trained, points = [tensor(training.filled(part)) for part in weights], (tensor(X), tensor(y))
     rule = adamw(weight_decay, recreated=OPTIMIZERS[optimizer])
-    course = training.train(loss, trained, [(itertools.repeat(points, epochs), learning_rate)], rule)
-    losses = [progress.losses for progress in course] + [training.value(loss, trained, *points)[:, None]]
+    progress = training.train(loss, trained, [(itertools.repeat(points, epochs), learning_rate)], rule)
+    losses = [epoch.losses for epoch in progress] + [training.value(loss, trained, *points)[:, None]]
     test_losses = training.value(loss, trained, *map(tensor, test)) if test else np.full(len(X), np.nan)
     net = network.read(*(numbers(part)[..., : weights[1].shape[1]] for part in trained))
-    return Trained(net, np.concatenate(losses, axis=1), test_losses)
+    return TrainedNets(net, np.concatenate(losses, axis=1), test_losses)

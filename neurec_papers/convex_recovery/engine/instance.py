@@ -1,129 +1,19 @@
-"""One planted instance, whatever the model: sampled, and posed as a program, trial by trial."""
+"""A planted instance posed as a convex program, trial by trial."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import field_validator, model_validator
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Problem
-from neurec_core.params import Params, param
 from smallnets.arguments import array, checked
 from smallnets.convex import certify
 from smallnets.convex.blocks import Blocks
 from smallnets.convex.cones import Cones
 from smallnets.geometry import arrangements, patterns
-from smallnets.nets.two_layer import Net, NormalizedNet
-
-from . import data
-
-CITATION = (
-    "Wang, Hua, Candes, Pilanci: Overparameterized ReLU Neural Networks Learn the Simplest Models: "
-    "Neural Isometry and Exact Recovery. IEEE Trans. Inf. Theory 71(3), 2025. arXiv 2209.15265"
-)
-Design = Literal["gaussian", "cubic", "whitened", "whitened_cubic"]
-Plant = Literal["random", "smallest_singular", "axis", "opposite"]
-# What several experiments declare in the same words.
-DIMENSION = param(20, "input dimension", ge=1, le=10_000, slider=(5, 100, 5))
-PLANTED = param(1, "planted neurons", ge=1, le=100, slider=(1, 3, 1))
-DESIGN = param("gaussian", "distribution of the inputs", symbol="X")
-PLANT = param("random", "planted weights", symbol="w*")
-SIGMA = param(0.0, "noise level", symbol="σ", unit="‖z‖ ≈ σ", ge=0, le=1e3, slider=(0, 0.5, 0.05))
-OWN = "newton"  # the name of the solver made for these programs
-
-
-def solver_name(name: str) -> str:
-    """The solver meant, in the spelling of CVXPY unless it is our own.
-
-    Raises
-    ------
-    ValueError : "must be newton or one of CLARABEL, SCS (those installed here), got 'MOSEK'"
-    """
-    if name.lower() == OWN:
-        return OWN
-    from smallnets.convex.programs import solvers
-
-    if name.upper() not in solvers():
-        raise ValueError(f"must be {OWN} or one of {', '.join(solvers())} (those installed here), got {name!r}")
-    return name.upper()
-
-
-class Offered(Params):
-    """The data's shape, the patterns that a program is offered, and how it is solved."""
-
-    n: int = param(60, "training points", ge=1, le=100_000, slider=(10, 400, 10))
-    d: int = DIMENSION
-    design: Design = DESIGN
-    gates: Literal["sampled", "adjacent", "adversarial", "all"] = param(
-        "sampled", "patterns offered: sampled, with others added on purpose, or all (small n, d)"
-    )
-    patterns: int | None = param(
-        None, "sampled gate directions (none: max(n, 50), as published)", symbol="m", ge=1, le=1_000_000
-    )
-    program: Literal["relaxed", "exact"] = param("relaxed", "gates alone (relaxed) or ReLU units (exact)")
-    solver: str = param(OWN, "newton (ours, with proof) or an installed cone solver")
-
-    @field_validator("solver")
-    @classmethod
-    def _installed(cls, name: str) -> str:
-        return solver_name(name)
-
-    @model_validator(mode="after")
-    def _affordable(self) -> Self:
-        if self.gates == "all":
-            arrangements.check_affordable(self.n, self.d)
-        return self
-
-
-# ------------------------------------------------------------------------------------------- sample
-
-
-def check_plant(plant: str, k: int, d: int) -> None:
-    """Whether k neurons can be planted so.
-
-    Raises
-    ------
-    ValueError : "plant (planted neurons) opposite needs k = 2, got k = 1"
-    """
-    if plant == "opposite" and k != 2:
-        raise ValueError(f"plant (planted neurons) opposite needs k = 2, got k = {k}")
-    if plant == "axis" and k > d:
-        raise ValueError(f"plant (planted neurons) axis needs k <= d, got k = {k}, d = {d}")
-
-
-def sample_linear(params: Any, draws: Draws, sigma: float) -> Problem:
-    """y = X w + z for a linear neuron; X and w do not depend on sigma."""
-    X = data.design(params.design, draws, params.n, params.d)
-    teacher = data.linear_teacher(params.plant, X, draws)
-    return Problem(X, teacher(X) + noise(sigma, params.n, draws), teacher)
-
-
-def sample_neurons(params: Any, draws: Draws, sigma: float) -> Problem:
-    """y = sum_i (X w_i)_+ / ||(X w_i)_+|| + z for k neurons; X and w do not depend on sigma."""
-    X = data.design(params.design, draws, params.n, params.d)
-    teacher = data.normalized_teacher(params.plant, params.k, params.d, draws)
-    return Problem(X, teacher(X) + noise(sigma, params.n, draws), teacher)
-
-
-def sample_plain(params: Any, draws: Draws, sigma: float) -> Problem:
-    """y = sum_i (X w_i)_+ + z for k neurons; X and w do not depend on sigma."""
-    X = data.design(params.design, draws, params.n, params.d)
-    W = data.NEURONS[params.plant](params.k, params.d, draws)
-    teacher = Net(W, np.ones((len(X), params.k)), np.zeros((len(X), params.d)))
-    return Problem(X, teacher(X) + noise(sigma, params.n, draws), teacher)
-
-
-SAMPLE = {"skip": sample_linear, "plain": sample_plain, "normalized": sample_neurons}
-
-
-def noise(sigma: float, n: int, draws: Draws) -> np.ndarray:
-    """z ~ N(0, sigma^2/n), of norm about sigma, (B, n)."""
-    return sigma * data.gaussian(draws.normal("z", n, 1))[..., 0]
-
-
-# --------------------------------------------------------------------------------------------- pose
+from smallnets.nets.two_layer import NormalizedNet
 
 
 class Posed(NamedTuple):
@@ -244,12 +134,12 @@ def planted_blocks(X: np.ndarray, D: np.ndarray, W: np.ndarray, whitened: bool) 
 
 
 def wider(posed: Posed, D: np.ndarray, H: np.ndarray) -> Posed:
-    """The same trial, offered those of the patterns D that it lacks besides."""
+    """The same trial, offered in addition those of the patterns D that it lacks."""
     D, H = np.column_stack([posed.D, D]), np.column_stack([posed.H, H])
     first = np.unique(patterns.distinct(D)[0])
     old = np.arange(posed.D.shape[1])  # the skip connection may share its pattern, and stays
-    kept = np.union1d(old, first)
-    D, H = D[:, kept], H[:, kept]
+    distinct = np.union1d(old, first)
+    D, H = D[:, distinct], H[:, distinct]
     blocks = Blocks(posed.X, D, posed.blocks.whitened)
     if posed.exact:
         blocks = Cones(blocks, H, posed.free)

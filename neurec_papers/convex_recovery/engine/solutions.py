@@ -1,4 +1,4 @@
-"""Posed programs solved or decided, trial by trial, and what is read off the solutions."""
+"""Posed programs solved or decided, trial by trial, and what is measured of the solutions."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from smallnets.convex.recovery import Decision, Outcome
 from smallnets.geometry import arrangements
 from smallnets.nets.two_layer import GatedNet, Net, NormalizedNet
 
-from .instance import OWN, Posed, model_of, pose, wider
+from .instance import Posed, model_of, pose, wider
 
+OWN = "newton"  # the solver made for these programs
 # The published test: every weight within 1e-4 of the plant.
 RECOVERY_TOLERANCE = 1e-4
 SEARCHES, KICKS, ROUNDS = 8, 20, 20  # of the search for adversarial patterns
@@ -38,10 +39,10 @@ STATUSES = {
 }
 
 
-class Fit(NamedTuple):
+class TrialSolution(NamedTuple):
     """What was found for one trial.
 
-    W : (d, q) weights on the inputs, a column a block
+    W : (d, q) weights on the inputs, one column per block
     dual : (n,) dual vector; NaN where the proof needs none
     gap : relative duality gap
     unique : whether the solution is the only one; None where that is not known
@@ -57,8 +58,12 @@ class Fit(NamedTuple):
     decision: Decision | None = None
 
 
+Method = Callable[[Posed, str], TrialSolution]
+Trials = Sequence[tuple[Posed, TrialSolution] | None]  # None where a planted neuron is active on no point
+
+
 @checked(beta=number("weight decay", "[0, inf)"))
-def solve(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
+def solve(posed: Posed, solver: str, beta: float = 0.0) -> TrialSolution:
     """Solve the minimal-norm program, or for beta > 0 the training program, by our own solver or as a listing."""
     if solver != OWN:
         return _solve_listing(posed, solver, beta)
@@ -69,12 +74,12 @@ def solve(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
         status = Status.INACCURATE if found.gap < ACCEPTABLE_GAP else Status.LIMIT
     else:
         status = Status.INFEASIBLE
-    return Fit(inputs(posed, found.W), found.dual, found.gap, found.unique, status)
+    return TrialSolution(inputs(posed, found.W), found.dual, found.gap, found.unique, status)
 
 
 @checked(own=array("weights", "d q"))
 def inputs(posed: Posed, own: np.ndarray) -> np.ndarray:
-    """A program's weights as weights on the inputs, with the moves that units behind a normalised layer need.
+    """A program's weights as weights on the inputs, with the moves that neurons behind a normalised layer need.
 
     Parameters
     ----------
@@ -83,7 +88,7 @@ def inputs(posed: Posed, own: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    (d, q); units of an exact program behind a normalised layer have been moved in the null spaces of D_j X to where
+    (d, q); neurons of an exact program behind a normalised layer have been moved in the null spaces of D_j X to where
     they have their patterns
     """
     W, p = posed.blocks.inputs(own), posed.D.shape[1]
@@ -93,7 +98,7 @@ def inputs(posed: Posed, own: np.ndarray) -> np.ndarray:
     return W
 
 
-def decide(posed: Posed, solver: str) -> Fit:
+def decide(posed: Posed, solver: str) -> TrialSolution:
     """Prove that the plant is, or is not, the only solution; the weights are those of the proof."""
     if solver != OWN:
         return _solve_listing(posed, solver)
@@ -102,7 +107,7 @@ def decide(posed: Posed, solver: str) -> Fit:
     W = inputs(posed, posed.plant.weights(posed.blocks.D.shape[1]) if proof.W is None else proof.W)
     dual = np.full(len(posed.y), np.nan) if proof.dual is None else proof.dual
     unique = None if status is Status.UNDECIDED else proof.outcome is not Outcome.TIED
-    return Fit(W, dual, np.nan, unique, status, proof)
+    return TrialSolution(W, dual, np.nan, unique, status, proof)
 
 
 @checked(beta=number("weight decay", "[0, inf)"))
@@ -125,13 +130,14 @@ def listed_weights(posed: Posed, program: Any) -> np.ndarray:
     return np.column_stack([found["w0"], *signed] if posed.free else signed)
 
 
-def _solve_listing(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
+def _solve_listing(posed: Posed, solver: str, beta: float = 0.0) -> TrialSolution:
     from smallnets.convex import programs
 
     program, blocks, y = listing(posed, beta), posed.blocks, posed.y
     status = STATUSES[programs.solve(program, solver)]
     if not status.usable:
-        return Fit(np.full((len(posed.H), blocks.D.shape[1]), np.nan), np.full(len(y), np.nan), np.nan, None, status)
+        weights = np.full((len(posed.H), blocks.D.shape[1]), np.nan)
+        return TrialSolution(weights, np.full(len(y), np.nan), np.nan, None, status)
     W = listed_weights(posed, program)
     dual = program.constraints[0].dual_value
     dual = dual if y @ dual > 0 else -dual  # the sign of an equality's multiplier is the solver's choice
@@ -144,17 +150,17 @@ def _solve_listing(posed: Posed, solver: str, beta: float = 0.0) -> Fit:
     if beta:
         residual = y - blocks.forward(own)
         primal, value = primal + float(residual @ residual) / beta, value - beta * float(dual @ dual) / 4
-    return Fit(W, dual, (primal - value) / primal, unique, status)
+    return TrialSolution(W, dual, (primal - value) / primal, unique, status)
 
 
-def harden(
-    posed: Posed, method: Callable[[Posed, str], Fit], solver: str, starts: np.ndarray, kicks: np.ndarray
-) -> tuple[Posed, Fit]:
+def _against_adversarial_patterns(
+    posed: Posed, method: Callable[[Posed], TrialSolution], starts: np.ndarray, kicks: np.ndarray
+) -> tuple[Posed, TrialSolution]:
     """Add patterns that a local search finds to break the dual vector, until it finds none.
 
     What is not recovered over some patterns is not recovered over more; what is may be, up to the search.
     """
-    found = method(posed, solver)
+    found = method(posed)
     for _ in range(ROUNDS):
         if not np.isfinite(found.dual).all():
             break
@@ -165,8 +171,7 @@ def harden(
         more = wider(posed, D[:, tight], H[:, tight])
         if more.D.shape == posed.D.shape:
             break
-        posed = more
-        found = method(posed, solver)
+        posed, found = more, method(more)
     return posed, found
 
 
@@ -174,37 +179,44 @@ def _norms(X: np.ndarray, whitened: bool, dual: np.ndarray, D: np.ndarray) -> np
     return Blocks(X, D, whitened).norms(dual)
 
 
-def treat(params: Any, problem: Problem, draws: Draws, method: Callable[[Posed, str], Fit]) -> Solution:
-    """Pose and treat every trial; the value is a net, the stats are what scores and figures read.
+def solve_trials(params: Any, problem: Problem, draws: Draws, method: Method) -> Solution:
+    """Pose and solve every trial; the value is a net, the stats are what scores and figures read.
 
     Stats of a pattern are (B, p) arrays, NaN where a trial has fewer patterns; all others are (B,).
     """
-    posed = pose(params, problem, draws)
-    fits = [method(one, params.solver) if one else None for one in posed]
+
+    def solved(posed: Posed) -> TrialSolution:
+        return method(posed, params.solver)
+
+    trials: list[tuple[Posed, TrialSolution] | None]
     if params.gates == "adversarial":
         starts, kicks = draws.normal("starts", params.d, SEARCHES), draws.normal("kicks", KICKS, params.d, SEARCHES)
-        for b, one in enumerate(posed):
-            if one:
-                posed[b], fits[b] = harden(one, method, params.solver, starts[b], kicks[b])
-    looks = [_look(one, found) if one and found else {} for one, found in zip(posed, fits, strict=True)]
-    B, p = len(posed), max((one.D.shape[1] for one in posed if one), default=1)
-    stats = {name: np.full((B, p) if name in OF_PATTERNS else B, np.nan) for name in LOOKS}
-    for b, look in enumerate(looks):
-        for name, value in look.items():
+        each = zip(pose(params, problem, draws), starts, kicks, strict=True)
+        trials = [one and _against_adversarial_patterns(one, solved, *search) for one, *search in each]
+    else:
+        trials = [one and (one, solved(one)) for one in pose(params, problem, draws)]
+    B, p = len(trials), _patterns(trials)
+    stats = {name: np.full((B, p) if name in OF_PATTERNS else B, np.nan) for name in (*MEASURED, *OF_PATTERNS)}
+    for b, trial in enumerate(trials):
+        for name, value in _measured(*trial).items() if trial else ():
             stats[name][(b, slice(np.size(value))) if name in OF_PATTERNS else b] = value
-    status = [found.status if found else Status.EMPTY for found in fits]
-    return Solution(_net(problem, params.program == "exact", posed, fits, p), status, stats)
+    status = [trial[1].status if trial else Status.EMPTY for trial in trials]
+    return Solution(_net(problem, params.program == "exact", trials), status, stats)
 
 
-def _net(
-    problem: Problem, exact: bool, posed: Sequence[Posed | None], fits: Sequence[Fit | None], p: int
-) -> GatedNet | Net | NormalizedNet:
+def _patterns(trials: Trials) -> int:
+    """The most patterns that a trial has."""
+    return max((trial[0].D.shape[1] for trial in trials if trial), default=1)
+
+
+def _net(problem: Problem, exact: bool, trials: Trials) -> GatedNet | Net | NormalizedNet:
     """The nets that were fitted: gated ones for a relaxed program, ReLU nets for an exact one."""
-    X, model = problem.X, model_of(problem.teacher)
+    X, model, p = problem.X, model_of(problem.teacher), _patterns(trials)
     (B, n, d), free = X.shape, int(model == "skip")
     D, (H, plus, minus) = np.zeros((B, n, p), bool), np.zeros((3, B, d, p))
-    for b, (one, found) in enumerate(zip(posed, fits, strict=True)):
-        if one and found:
+    for b, trial in enumerate(trials):
+        if trial:
+            one, found = trial
             q = one.D.shape[1]
             D[b, :, :q], H[b, :, :q], plus[b, :, :q] = one.D, one.H, found.W[:, :q]
             if exact:
@@ -218,11 +230,11 @@ def _net(
     return decode.normalized(X, D, back.coordinates(plus), back.coordinates(minus))
 
 
-def _look(posed: Posed, found: Fit) -> dict[str, Any]:
-    """What is read off one trial."""
+def _measured(posed: Posed, found: TrialSolution) -> dict[str, Any]:
+    """The stats of one trial."""
     proof = found.decision
     condition = proof.isometry if proof else certify.isometry(posed.blocks.gated, posed.plant)
-    look = {
+    stats = {
         "unique": np.nan if found.unique is None else found.unique,
         "all_ones": posed.all_ones,
         "isometry": condition.largest(posed.plant),
@@ -231,14 +243,14 @@ def _look(posed: Posed, found: Fit) -> dict[str, Any]:
     }
     if proof:
         known = found.status is not Status.UNDECIDED
-        return look | {"recovered": proof.outcome is Outcome.UNIQUE if known else np.nan, "margin": proof.margin}
+        return stats | {"recovered": proof.outcome is Outcome.UNIQUE if known else np.nan, "margin": proof.margin}
     own = posed.blocks.coordinates(found.W)
     apart = own - posed.plant.weights(own.shape[1])
     planted = np.isin(np.arange(own.shape[1]), posed.plant.where)
-    return look | {
+    return stats | {
         "recovered": (np.abs(apart) <= RECOVERY_TOLERANCE).all(),
         "gap": found.gap,
-        "distance": np.linalg.norm(apart[:, planted]),
+        "weight_distance": np.linalg.norm(apart[:, planted]),
         "stray": np.linalg.norm(apart[:, ~planted]),
         "residual": np.linalg.norm(posed.y - posed.blocks.forward(own)),
         "norms": posed.of_patterns(posed.blocks.support(posed.blocks.adjoint(found.dual))),
@@ -246,19 +258,17 @@ def _look(posed: Posed, found: Fit) -> dict[str, Any]:
     }
 
 
+EVENTS = ("recovered", "unique", "all_ones", "isometry_held")
+MEASURED = (*EVENTS, "margin", "gap", "weight_distance", "stray", "residual", "isometry")
 OF_PATTERNS = ("isometry_norms", "norms", "planted")
-LOOKS = (
-    "recovered", "unique", "margin", "gap", "distance", "stray", "residual", "all_ones", "isometry", "isometry_held",
-    *OF_PATTERNS,
-)  # fmt: skip
 
 
-def pick(solution: Solution, *names: str) -> dict[str, np.ndarray]:
-    """Stats as scores; those that are true or false as booleans, masked in trials for which they are not known."""
-    events, scores = {"recovered", "unique", "all_ones", "isometry_held"}, {}
+def scores(solution: Solution, *names: str) -> dict[str, np.ndarray]:
+    """Stats as scores; events are booleans, and masked in trials of which they are not known."""
+    found = {}
     for name in names:
         values = solution.stats[name]
         unknown = np.isnan(values) & [status.usable for status in solution.status]
         true = np.ma.array(values == 1, mask=unknown) if unknown.any() else values == 1
-        scores[name] = true if name in events else values
-    return scores
+        found[name] = true if name in EVENTS else values
+    return found

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.figures import Curves, Theory
 from neurec_core.params import Params, param
 
 from .. import theory
-from ..engine.instance import CITATION
+from .shared import CITATION
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class ClusterPatterns(Params):
@@ -76,6 +80,17 @@ COLUMNS = {
     "z": Column("counted minus predicted", "measure", "standard deviations"),
 }
 
+
+def right_angles(s: np.ndarray, at: Any) -> np.ndarray:
+    """The probability for unit centres at right angles, as large d makes them."""
+    return theory.separation_probability(np.full((len(s), 2), 0.5**0.5), s, int(at["size"]))
+
+
+def scatter(table: pd.DataFrame) -> float:
+    """Where the probability is between 0.01 and 0.99, counts scatter about it with a standard deviation of z of 1."""
+    return float(table.loc[table["predicted"].between(0.01, 0.99), "z"].std())
+
+
 CLUSTER_PATTERNS = Experiment(
     name="convex_recovery.cluster_patterns",
     question="When does one gate separate two clusters of points?",
@@ -99,4 +114,12 @@ CLUSTER_PATTERNS = Experiment(
     },
     citation=CITATION,
     batch=5,
+    figures={
+        "unit": Curves(
+            "s", lines="d", where={"centres": "unit"}, theory=Theory("predicted, centres at right angles", right_angles)
+        ),
+        "gaussian": Curves("s", lines="d", where={"centres": "gaussian"}),
+        "signs": Curves("s", lines="d", where={"centres": "signs"}),
+    },
+    claims=(Claim(scatter, 1, 0.15, "derived here"),),
 )

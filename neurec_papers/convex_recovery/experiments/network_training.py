@@ -2,54 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
-from pydantic import model_validator
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
-from neurec_core.params import Params, param
+from neurec_core.figures import PhaseDiagram
+from neurec_core.params import param
 
-from ..engine import data, instance
-from ..engine.instance import CITATION, DESIGN, PLANT, SIGMA, Design, Plant
-from .skip import EVERY_FOURTH, NOISE_LEVELS, PUBLISHED
+from ..engine import data
+from . import shared
+from .shared import NOISE_LEVELS, PUBLISHED
 
 # Labels have norm 1 (skip) or about sqrt(k) (normalised): what is left is a thousandth of their square or less.
 FITTED = 1e-3
 
 
-class NetworkTraining(Params):
+class NetworkTraining(shared.PlantedParams):
     """A linear neuron (skip) or k normalised ones are planted; a wider network is trained on their labels."""
 
     model: Literal["skip", "normalized"] = param("skip", "network and planted neurons")
     n: int = param(60, "training points", ge=1, le=100_000, slider=(5, 120, 5))
     d: int = param(20, "input dimension", ge=1, le=10_000, slider=(2, 40, 2))
     k: int = param(1, "planted neurons, 1 for the skip model", ge=1, le=10_000)
-    sigma: float = SIGMA
-    design: Design = DESIGN
-    plant: Plant = PLANT
+    sigma: float = shared.SIGMA
+    design: shared.Design = shared.DESIGN
+    plant: shared.Plant = shared.PLANT
     optimizer: Literal["adamw", "adamw_recreated"] = param("adamw", "optimiser; recreated every epoch as published")
     epochs: int = param(400, "full-batch steps", ge=0, le=1_000_000)
-    width: int | None = param(None, "hidden units (none: n + 1, as published)", symbol="m", ge=1, le=1_000_000)
+    width: int | None = param(None, "hidden neurons (none: n + 1, as published)", symbol="m", ge=1, le=1_000_000)
     learning_rate: float = param(2e-3, "step size", symbol="η", gt=0, le=10)
     weight_decay: float = param(1e-6, "decoupled weight decay", ge=0, le=10)
-
-    @model_validator(mode="after")
-    def _plantable(self) -> Self:
-        plants = tuple(data.PLANTS if self.model == "skip" else data.NEURONS)
-        if self.plant not in plants:
-            allowed = f"one of {', '.join(plants)} where model is {self.model}"
-            raise ValueError(f"plant (planted weights) must be {allowed}, got {self.plant!r}")
-        if self.model == "skip" and self.k != 1:
-            raise ValueError(f"k (planted neurons) must be 1 where model is skip, got {self.k}")
-        instance.check_plant(self.plant, self.k, self.d)
-        return self
-
-
-def sample(params: NetworkTraining, draws: Draws) -> Problem:
-    """y = f*(X) + z with z ~ N(0, sigma^2/n); X and the plant f* do not depend on sigma, nor X on the model."""
-    return instance.SAMPLE[params.model](params, draws, params.sigma)
 
 
 def solve(params: NetworkTraining, problem: Problem, draws: Draws) -> Solution:
@@ -105,7 +89,7 @@ COLUMNS = {
         "distance from the plant on n fresh points", "measure", "2-norm", optional=True, replay=Replay(1e-3)
     ),
     "weight_distance": Column(
-        "distance of the skip branch from the plant, which hidden units share",
+        "distance of the skip branch from the plant, which hidden neurons share",
         "measure",
         "in units of its norm",
         optional=True,
@@ -117,24 +101,25 @@ NETWORK_TRAINING = Experiment(
     name="convex_recovery.network_training",
     question="Does a trained network come near the planted neurons?",
     params=NetworkTraining,
-    sample=sample,
+    sample=data.sample,
     solve=solve,
     score=score,
     columns=COLUMNS,
     presets={
-        "tiny": Grid(
-            {"model": ["skip", "normalized"], "n": [8, 13], "sigma": [0.0, 0.2]}, trials=2, fixed={"d": 3, "epochs": 20}
-        ),
+        "tiny": Grid({"model": ["skip", "normalized"], "n": [8, 13], "sigma": [0.0, 0.2]}, 2, {"d": 3, "epochs": 20}),
         "quick": Grid(
-            {"n": range(20, 201, 20), "d": range(10, 41, 10), "sigma": [0.0, 0.2]}, trials=5,
+            {"n": range(20, 201, 20), "d": range(10, 41, 10), "sigma": [0.0, 0.2]},
+            trials=5,
             fixed={"plant": "smallest_singular"},
         ),
         "part": Grid(
-            {"sigma": NOISE_LEVELS, **EVERY_FOURTH}, trials=2, fixed={"plant": "smallest_singular"}, published=2
+            {"sigma": NOISE_LEVELS, **shared.EVERY_FOURTH}, trials=2, fixed={"plant": "smallest_singular"}, published=2
         ),
         "part_normalized": Grid(
-            {"plant": list(data.NEURONS), "sigma": NOISE_LEVELS, **EVERY_FOURTH}, trials=2,
-            fixed={"model": "normalized", "k": 2}, published=2,
+            {"plant": list(data.NEURONS), "sigma": NOISE_LEVELS, **shared.EVERY_FOURTH},
+            trials=2,
+            fixed={"model": "normalized", "k": 2},
+            published=2,
         ),
         "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=10, fixed={"plant": "smallest_singular"}),
         **{
@@ -144,7 +129,12 @@ NETWORK_TRAINING = Experiment(
             for plant in ("random", "axis", "opposite")
         },
     },
-    citation=CITATION,
+    citation=shared.CITATION,
     batch=40,
     sampled=("sigma", "plant"),
-)  # fmt: skip
+    figures={"skip": PhaseDiagram("n", "d", "test_distance", "sigma", {"model": "skip"})}
+    | {
+        plant: PhaseDiagram("n", "d", "test_distance", "sigma", {"model": "normalized", "plant": plant})
+        for plant in data.NEURONS
+    },
+)

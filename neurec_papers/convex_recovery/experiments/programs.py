@@ -1,0 +1,287 @@
+"""Convex programs: is the plant the fit of least norm, and how far is it from a noisy fit, or one with weight decay?"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from neurec_core.draws import Draws
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution
+from neurec_core.figures import PhaseDiagram
+from neurec_core.params import param
+from smallnets.nets.two_layer import GatedNet
+
+from ..engine import data, solutions
+from . import claims, shared
+from .shared import NOISE_LEVELS, PUBLISHED
+
+
+class SkipRecovery(shared.ConvexProgram):
+    """A linear neuron is planted in the skip connection; the program is offered p gates besides."""
+
+    model: ClassVar[str] = "skip"
+    plant: Literal["random", "smallest_singular"] = shared.PLANT
+    gates: Literal["sampled", "adversarial", "all"] = shared.GATES
+
+
+class SkipDistance(SkipRecovery):
+    """The same with noise on the labels, which the least-norm fit reproduces."""
+
+    plant: Literal["random", "smallest_singular"] = param("smallest_singular", "planted weights", symbol="w*")
+    sigma: float = shared.SIGMA
+
+
+class NormalizedRecovery(shared.ConvexProgram):
+    """k neurons are planted behind a normalised layer; the program is offered p gates, the planted ones among them."""
+
+    model: ClassVar[str] = "normalized"
+    k: int = shared.NEURONS
+    plant: Literal["random", "axis", "opposite"] = shared.PLANT
+
+
+class NormalizedDistance(NormalizedRecovery):
+    """The same with noise on the labels, which the least-norm fit reproduces."""
+
+    sigma: float = shared.SIGMA
+
+
+class ConvexTraining(shared.ConvexProgram):
+    """A linear neuron (skip) or k neurons are planted; the network is trained to global optimality."""
+
+    n: int = param(40, "training points", ge=1, le=100_000, slider=(10, 200, 10))
+    d: int = param(10, "input dimension", ge=1, le=10_000, slider=(5, 50, 5))
+    program: Literal["relaxed", "exact"] = param("exact", "gates alone (relaxed) or ReLU units (exact)")
+    model: Literal["skip", "plain", "normalized"] = param("skip", "network and planted neurons")
+    k: int = param(1, "planted neurons, 1 for the skip model", ge=1, le=100)
+    plant: shared.Plant = shared.PLANT
+    beta: float = param(1e-6, "weight decay on the sum of norms, beside the squared residual", symbol="β", gt=0, le=10)
+    sigma: float = shared.SIGMA
+
+    @model_validator(mode="after")
+    def _solvable(self) -> Self:
+        if self.solver != solutions.OWN and self.program == "relaxed":
+            allowed = f"{solutions.OWN} where program is relaxed"
+            raise ValueError(f"solver (of the program) must be {allowed}, got {self.solver}")
+        return self
+
+
+def decide(params: shared.ConvexProgram, problem: Problem, draws: Draws) -> Solution:
+    """Eq. (15) or (17), or (6) or (16) if exact, over sampled patterns: is the plant the only solution?"""
+    return solutions.solve_trials(params, problem, draws, solutions.decide)
+
+
+def solve(params: shared.ConvexProgram, problem: Problem, draws: Draws) -> Solution:
+    """The same programs solved, or with weight decay eq. (211) or (212); the value is the net that fits."""
+    method = partial(solutions.solve, beta=getattr(params, "beta", 0.0))
+    solution = solutions.solve_trials(params, problem, draws, method)
+    X_test = data.design(params.design, draws, params.n, params.d, name="X_test")
+    return solution._replace(stats={**solution.stats, "X_test": X_test})
+
+
+def score(names: tuple[str, ...], params: Any, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """The columns called `names`: what was found of the plant, how, and how far the outputs are off on fresh points.
+
+    A gated net behind a normalised layer is normalised over the training points alone, so that it has no
+    outputs at others: its test distance is NaN.
+    """
+    found = solutions.scores(solution, *(name for name in names if not name.startswith("test_")))
+    if "test_distance" not in names:
+        return found
+    net, X_test = solution.value, solution.stats["X_test"]
+    nets = {"test_distance": net}
+    if "test_distance_relu" in names:
+        nets["test_distance_relu"] = net.as_relu()
+    if params.model == "normalized" and isinstance(net, GatedNet):
+        return {**found, "test_distance": np.full(len(problem.y), np.nan)}
+    truth = problem.teacher(X_test)
+    return {**found, **{name: np.linalg.norm(one(X_test) - truth, axis=1) for name, one in nets.items()}}
+
+
+def distance(label: str, optional: bool = False) -> Column:
+    """A column that holds a Euclidean norm, found again to four digits."""
+    return Column(label, "measure", "2-norm", optional=optional, replay=Replay(1e-4, floor=1e-4))
+
+
+RECOVERY = {
+    "recovered": Column("recovered: the plant is the only solution", "event"),
+    "unique": Column("no other net found that fits at the same cost", "event"),
+    "margin": Column(
+        "margin of the proof: 1 - largest norm, or the share of the cost saved",
+        "measure",
+        optional=True,  # a cone solver proves nothing
+        replay=Replay(0.01, chaotic=0.3),
+    ),
+    "all_ones": Column("some direction is active on every point", "event"),
+    "isometry": Column(
+        "largest norm of the isometry condition; NaN without a consistent dual vector",
+        "measure",
+        optional=True,
+        replay=Replay(1e-4, chaotic=0.2),
+    ),
+    "isometry_held": Column("isometry condition holds (all norms < 1)", "event"),
+}
+NORMALIZED_RECOVERY_COLUMNS = {name: column for name, column in RECOVERY.items() if name != "all_ones"}
+DISTANCE = {
+    "weight_distance": distance("distance of the planted blocks' weights from the plant"),
+    "stray": distance("norm of the weights of all other blocks"),
+    "unique": Column("the solution is the only one; else that of least Euclidean norm is measured", "event"),
+    "gap": Column("relative duality gap of the solution", "measure", replay=Replay(1e-4, floor=1e-8)),
+}
+SKIP_DISTANCE_COLUMNS = {
+    "weight_distance": DISTANCE["weight_distance"],
+    "test_distance": distance("distance from the plant on n fresh points, gated as fitted"),
+    "test_distance_relu": distance("the same with ReLU in place of the gates, as published"),
+    **DISTANCE,
+    "all_ones": RECOVERY["all_ones"],
+}
+TRAINING = {
+    "weight_distance": DISTANCE["weight_distance"],
+    "test_distance": distance("distance from the plant on n fresh points", optional=True),
+    "stray": DISTANCE["stray"],
+    "residual": Column("distance of the outputs from the labels", "measure", "2-norm", replay=Replay(1e-4, floor=1e-8)),
+    **DISTANCE,
+}
+
+
+def over_plane(column: str | None, panels: str | None, **where: str | int) -> PhaseDiagram:
+    """A phase diagram over n and d."""
+    return PhaseDiagram("n", "d", column, panels, where)
+
+
+SHRUNK, AXIS, OPPOSITE = ({"plant": plant} for plant in ("smallest_singular", "axis", "opposite"))
+NOISY, TWO = {"sigma": NOISE_LEVELS, **PUBLISHED}, {"model": "normalized", "k": 2}
+MEASURED = "measured by an independent program"
+EVERYWHERE: dict[str, Any] = {"sample": data.sample, "citation": shared.CITATION, "batch": 5}
+
+SKIP_RECOVERY = Experiment(
+    name="convex_recovery.skip_recovery",
+    question="Does the minimal-norm ReLU network with a skip connection recover a planted linear neuron?",
+    params=SkipRecovery,
+    solve=decide,
+    score=partial(score, tuple(RECOVERY)),
+    columns=RECOVERY,
+    presets={
+        "tiny": Grid({"n": [6, 16], "d": [4]}, 2),
+        "quick": Grid({"n": range(10, 101, 10), "d": range(5, 31, 5)}, 10),
+        "paper": Grid(
+            {"design": list(data.DESIGNS), "plant": ["random", "smallest_singular"], **PUBLISHED}, 5, published=5
+        ),
+        "paper_exact": Grid(PUBLISHED, 5, {**SHRUNK, "program": "exact"}, published=5),
+    },
+    guides=shared.SKIP_GUIDES,
+    figures={
+        "random": over_plane(None, "design", program="relaxed", plant="random"),
+        "smallest_singular": over_plane(None, "design", program="relaxed", plant="smallest_singular"),
+        "program": over_plane(None, "program", plant="smallest_singular", design="gaussian"),
+    },
+    claims=(
+        Claim(claims.all_ones_recovered, 0, 0, "derived here"),
+        Claim(claims.held_in_vain, 0, 0, "derived here"),
+        Claim(claims.furthest_edge, 2, 0.1, "wendel1962problem"),
+        Claim(claims.whitened_exceptions, 0, 0, "derived here"),
+        Claim(claims.shrunk_edge, 2.65, 0.35, MEASURED),
+        Claim(claims.shrunk_condition, 3.15, 0.45, MEASURED),
+        Claim(claims.sufficient_only, 0.75, 0.75, MEASURED),
+        Claim(claims.exact_edge, 1.725, 0.325, MEASURED),
+        Claim(claims.lost_by_relu, 0, 0, "derived here"),
+    ),
+    **EVERYWHERE,
+)
+
+NORMALIZED_RECOVERY = Experiment(
+    name="convex_recovery.normalized_recovery",
+    question="Does the minimal-norm network with a normalised layer recover k planted neurons?",
+    params=NormalizedRecovery,
+    solve=decide,
+    score=partial(score, tuple(NORMALIZED_RECOVERY_COLUMNS)),
+    columns=NORMALIZED_RECOVERY_COLUMNS,
+    presets={
+        "tiny": Grid({"n": [6, 16], "d": [4]}, 2, {"k": 2}),
+        "quick": Grid({"n": range(10, 101, 10), "d": [5, 10, 15, 20]}, 10),
+        "paper": Grid({"k": [1, 2, 3], **PUBLISHED}, 5, published=5),
+        "paper_axis": Grid({"k": [2, 3], **PUBLISHED}, 5, AXIS, published=5),
+        "paper_opposite": Grid({"k": [2], **PUBLISHED}, 5, OPPOSITE, published=5),
+    },
+    guides=shared.NORMALIZED_GUIDES,
+    figures={plant: over_plane(None, "k", plant=plant) for plant in ("random", "axis", "opposite")},
+    claims=(
+        Claim(claims.one_neuron, 1.25, 0.25, "derived here"),
+        Claim(claims.two_neurons, 4, 0.7, MEASURED),
+        Claim(claims.three_neurons, 5.75, 0.75, MEASURED),
+    ),
+    **EVERYWHERE,
+)
+
+SKIP_DISTANCE = Experiment(
+    name="convex_recovery.skip_distance",
+    question="How far from a planted linear neuron is the minimal-norm fit of noisy labels?",
+    params=SkipDistance,
+    solve=solve,
+    score=partial(score, tuple(SKIP_DISTANCE_COLUMNS)),
+    columns=SKIP_DISTANCE_COLUMNS,
+    presets={
+        "tiny": Grid({"n": [6, 16], "d": [4]}, 2, {"sigma": 0.1}),
+        "quick": Grid({"n": range(10, 101, 10), "d": [20], "sigma": NOISE_LEVELS}, 10),
+        "paper": Grid(NOISY, 5, published=5),
+        "paper_exact": Grid(PUBLISHED, 5, {"program": "exact"}, published=1),
+    },
+    guides=shared.SKIP_GUIDES,
+    figures={
+        "weights": over_plane(None, "sigma", program="relaxed"),
+        "test": over_plane("test_distance", "sigma", program="relaxed"),
+        "exact": over_plane("test_distance", None, program="exact"),
+    },
+    claims=(Claim(claims.noiseless, 0, 1e-6, "derived here"), Claim(claims.proportional, 4, 1, "derived here")),
+    **EVERYWHERE,
+)
+
+NORMALIZED_DISTANCE = Experiment(
+    name="convex_recovery.normalized_distance",
+    question="How far from k planted neurons is the minimal-norm fit of noisy labels behind a normalised layer?",
+    params=NormalizedDistance,
+    solve=solve,
+    score=partial(score, tuple(DISTANCE)),
+    columns=DISTANCE,
+    presets={
+        "tiny": Grid({"n": [6, 16], "d": [4]}, 2, {"sigma": 0.1}),
+        "quick": Grid({"n": range(10, 101, 10), "d": [10], "sigma": NOISE_LEVELS}, 5),
+        "part_axis": Grid({"k": [2, 3], "sigma": NOISE_LEVELS, **shared.EVERY_FOURTH}, 1, AXIS, published=1),
+        "paper": Grid({"k": [1, 2], **NOISY}, 5, published=1),
+        "paper_axis": Grid({"k": [2, 3], **NOISY}, 5, AXIS),
+        "paper_opposite": Grid({"k": [2], **NOISY}, 5, OPPOSITE, published=1),
+    },
+    guides=shared.NORMALIZED_GUIDES,
+    figures={
+        f"{plant}_{k}": over_plane(None, "sigma", plant=plant, k=k)
+        for plant, k in (("random", 1), ("opposite", 2), ("random", 2), ("axis", 2), ("axis", 3))
+    },
+    **EVERYWHERE,
+)
+
+CONVEX_TRAINING = Experiment(
+    name="convex_recovery.convex_training",
+    question="How far from the planted neurons is a network that is trained to global optimality?",
+    params=ConvexTraining,
+    solve=solve,
+    score=partial(score, tuple(TRAINING)),
+    columns=TRAINING,
+    presets={
+        "tiny": Grid({"model": ["skip", "plain", "normalized"], "n": [6, 14]}, 2, {"d": 3}),
+        "quick": Grid({"n": range(10, 51, 10), "d": [5, 10], "sigma": [0.0, 0.1]}, 5, SHRUNK),
+        "part": Grid({"sigma": NOISE_LEVELS, "n": range(10, 161, 10), "d": range(10, 41, 10)}, 1, SHRUNK, published=1),
+        "part_normalized": Grid(
+            {"sigma": [0.0, 0.1], "n": range(10, 121, 10), "d": range(10, 31, 10)}, 1, TWO, published=1
+        ),
+        "paper": Grid(NOISY, 5, SHRUNK),
+        "paper_normalized": Grid(NOISY, 5, TWO),
+    },
+    figures={
+        "skip": over_plane(None, "sigma", model="skip"),
+        "skip_test": over_plane("test_distance", "sigma", model="skip"),
+        "normalized": over_plane(None, "sigma", model="normalized"),
+    },
+    **EVERYWHERE,
+)
