@@ -75,7 +75,7 @@ def test_a_notebook_is_found_beside_its_paper_or_refused(tmp_path, monkeypatch):
 
 
 def test_papermill_runs_a_papers_notebook_as_it_is(tmp_path, root):
-    source, done = root / "notebooks/local_linear_recovery.ipynb", tmp_path / "out.ipynb"  # the quickest with a cube
+    source, done = root / "notebooks/random_features.ipynb", tmp_path / "out.ipynb"  # the quickest
     environment = {**os.environ, "NEUREC_STATIC": "1"}
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
         parameters = ["-p", "preset", "tiny", "-p", "scheduler", cluster.scheduler_address]

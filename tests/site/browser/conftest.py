@@ -75,7 +75,7 @@ def site() -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # one that stays open goes on drawing its last page beside all other tests
 def browser() -> Iterator[webdriver.Chrome]:
     """Headless Chromium that resolves no name but this machine's."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")

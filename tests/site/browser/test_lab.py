@@ -21,7 +21,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 ROOT = Path(__file__).parents[3]
-NOTEBOOK = "convex_recovery.ipynb"
+NOTEBOOK = "random_features.ipynb"  # the quickest to run
 
 # Asked again and again, and nothing awaited: the driver does not wait for ever for one answer.
 OPEN = """
