@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 # Containers often set this; without bytecode each of the hundreds of processes would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup book site serve test replay corners golden fragile plain lint check lab sync tables picture bench lock clean
+.PHONY: help setup book site serve test notebooks replay corners golden fragile plain lint check lab sync tables picture bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -43,8 +43,12 @@ site: $(READY) sync
 serve: book  ## show the site in a browser
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 
-test: site  ## all tests: units, faults, the built site and JupyterLab in a browser, the notebooks' claims (TESTERS=1 for one process)
-	$(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 1200 \
+# The site runs every notebook, once, and is not built where a cell raises.
+test: site  ## all tests: the notebooks' claims, units, faults, the built site and JupyterLab in a browser (TESTERS=1 for one process)
+	$(BIN)/python -m pytest tests --numprocesses $(TESTERS) --dist loadfile
+
+notebooks: $(READY) sync  ## run every notebook again, cell by cell (nbval), whether or not the site has it
+	$(BIN)/python -m pytest notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 1200 \
 	  --numprocesses $(TESTERS) --dist loadfile
 
 # Every row of a table that `make test` takes a part of, table by table.
