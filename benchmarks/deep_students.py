@@ -18,8 +18,8 @@ import torch
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Problem
-from neurec_papers.multilayer_dynamics import students, two_layer
-from neurec_papers.multilayer_dynamics.reconstruction import Reconstruction
+from neurec_papers.multilayer_dynamics.experiments import students, two_layer
+from neurec_papers.multilayer_dynamics.experiments.reconstruction import Reconstruction
 from smallnets.descent import deep_relu, deep_training
 from smallnets.descent.deep_training import Method
 

@@ -18,8 +18,8 @@ import pandas as pd
 import torch
 
 from neurec_core.draws import Draws
-from neurec_papers.multilayer_dynamics import matrix_ascent as matrix_rule
-from neurec_papers.multilayer_dynamics.batches import batches
+from neurec_papers.multilayer_dynamics.engine import matrix_ascent as matrix_rule
+from neurec_papers.multilayer_dynamics.engine.batches import batches
 
 from . import peers
 

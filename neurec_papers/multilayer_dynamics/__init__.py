@@ -9,27 +9,27 @@ The texts of both papers were not at hand: what is stated of them comes from the
 ==============================================  ======================================================================
 equation                                        function
 ==============================================  ======================================================================
-matrix rule, all its variants                   `neurec_papers.multilayer_dynamics.matrix_ascent.ascend`
-its expectation over normal inputs              `neurec_papers.multilayer_dynamics.gaussian.population`
-L, L*, H, H*, beta, beta* of a batch            `neurec_papers.multilayer_dynamics.measures.products`
-beta(x) sample by sample                        `neurec_papers.multilayer_dynamics.measures.per_sample_beta`
-over-parameterisation, fan-out                  `neurec_papers.multilayer_dynamics.measures.fan_out`
-correlation of neurons                          `neurec_papers.multilayer_dynamics.specialization.correlations`
-ranks of the winners                            `neurec_papers.multilayer_dynamics.specialization.winner_ranks`
+matrix rule, all its variants                   `neurec_papers.multilayer_dynamics.engine.matrix_ascent.ascend`
+its expectation over normal inputs              `neurec_papers.multilayer_dynamics.engine.gaussian.population`
+L, L*, H, H*, beta, beta* of a batch            `neurec_papers.multilayer_dynamics.engine.measures.products`
+beta(x) sample by sample                        `neurec_papers.multilayer_dynamics.engine.measures.per_sample_beta`
+over-parameterisation, fan-out                  `neurec_papers.multilayer_dynamics.engine.measures.fan_out`
+correlation of neurons                          `neurec_papers.multilayer_dynamics.engine.specialization.correlations`
+ranks of the winners                            `neurec_papers.multilayer_dynamics.engine.specialization.winner_ranks`
 deep students by SGD                            `smallnets.descent.deep_training.train`
-tian2020student, diagonal of beta               `neurec_papers.multilayer_dynamics.measures.beta_diagonal`
-tian2020student, MatchCnt                       `neurec_papers.multilayer_dynamics.specialization.matches`
-tian2020student, weaker and weaker neurons      `neurec_papers.multilayer_dynamics.two_layer.teacher`
+tian2020student, diagonal of beta               `neurec_papers.multilayer_dynamics.engine.measures.beta_diagonal`
+tian2020student, MatchCnt                       `neurec_papers.multilayer_dynamics.engine.specialization.matches`
+tian2020student, weaker and weaker neurons      `neurec_papers.multilayer_dynamics.experiments.two_layer.teacher`
 ==============================================  ======================================================================
 """
 
 from __future__ import annotations
 
-from .luck import LUCK
-from .matrix_rule import MATRIX_RULE, falling
-from .reconstruction import RECONSTRUCTION
-from .sweeps import DEEP_SPECIALIZATION, KNOBS
-from .two_layer import TWO_LAYER_SPECIALIZATION
+from .experiments.luck import LUCK
+from .experiments.matrix_rule import MATRIX_RULE, falling
+from .experiments.reconstruction import RECONSTRUCTION
+from .experiments.sweeps import DEEP_SPECIALIZATION, KNOBS
+from .experiments.two_layer import TWO_LAYER_SPECIALIZATION
 
 __all__ = [
     "DEEP_SPECIALIZATION", "EXPERIMENTS", "KNOBS", "LUCK", "MATRIX_RULE", "RECONSTRUCTION", "TWO_LAYER_SPECIALIZATION",

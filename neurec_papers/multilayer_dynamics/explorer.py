@@ -12,10 +12,11 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution
 from neurec_core.params import Params, param
 
-from . import specialization, students
-from .outcome import statuses
-from .setups import CITATION
-from .students import WIDTHS, Setup
+from .engine import specialization
+from .engine.outcome import statuses
+from .engine.teachers import CITATION
+from .experiments import students
+from .experiments.students import WIDTHS, Setup
 
 if TYPE_CHECKING:
     from smallnets.descent.deep_relu import DeepNet

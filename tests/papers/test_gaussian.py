@@ -11,10 +11,10 @@ from scipy.stats import multivariate_normal, norm
 from test_matrix_rule import changes, nets, unit
 
 from neurec_core.draws import Draws
-from neurec_papers.multilayer_dynamics import gaussian
-from neurec_papers.multilayer_dynamics import matrix_ascent as matrix_rule
-from neurec_papers.multilayer_dynamics.batches import batches
-from neurec_papers.multilayer_dynamics.gaussian import moments, orthant, population, single
+from neurec_papers.multilayer_dynamics.engine import gaussian
+from neurec_papers.multilayer_dynamics.engine import matrix_ascent as matrix_rule
+from neurec_papers.multilayer_dynamics.engine.batches import batches
+from neurec_papers.multilayer_dynamics.engine.gaussian import moments, orthant, population, single
 
 
 def tensor(array):

@@ -10,10 +10,10 @@ import torch
 
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
-from neurec_papers.multilayer_dynamics import _fused
-from neurec_papers.multilayer_dynamics import matrix_ascent as matrix_rule
-from neurec_papers.multilayer_dynamics._fused import Pair
-from neurec_papers.multilayer_dynamics.batches import batches
+from neurec_papers.multilayer_dynamics.engine import _fused
+from neurec_papers.multilayer_dynamics.engine import matrix_ascent as matrix_rule
+from neurec_papers.multilayer_dynamics.engine._fused import Pair
+from neurec_papers.multilayer_dynamics.engine.batches import batches
 from smallnets.errors import InvalidInput
 
 RULES = ["matrix", "exact", "gradient"]

@@ -12,11 +12,12 @@ import torch
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
-from neurec_papers.multilayer_dynamics import images, measures, outcome, students, two_layer
+from neurec_papers.multilayer_dynamics.engine import images, measures, outcome
+from neurec_papers.multilayer_dynamics.experiments import students, two_layer
+from neurec_papers.multilayer_dynamics.experiments.reconstruction import RECONSTRUCTION
+from neurec_papers.multilayer_dynamics.experiments.sweeps import DEEP_SPECIALIZATION, KNOBS
+from neurec_papers.multilayer_dynamics.experiments.two_layer import TWO_LAYER_SPECIALIZATION as TWO_LAYER
 from neurec_papers.multilayer_dynamics.explorer import INSTANCE
-from neurec_papers.multilayer_dynamics.reconstruction import RECONSTRUCTION
-from neurec_papers.multilayer_dynamics.sweeps import DEEP_SPECIALIZATION, KNOBS
-from neurec_papers.multilayer_dynamics.two_layer import TWO_LAYER_SPECIALIZATION as TWO_LAYER
 from smallnets.descent.deep_relu import states
 
 SMALL = {"widths": "3-4", "d": 5, "outputs": 6, "node_multi": 2, "points": 130, "looked_at": 150, "epochs": 2}

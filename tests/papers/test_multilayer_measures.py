@@ -12,9 +12,10 @@ from test_matrix_rule import nets, published
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
-from neurec_papers.multilayer_dynamics import LUCK, MATRIX_RULE, measures
-from neurec_papers.multilayer_dynamics.matrix_nets import advance, sample, students, teachers
-from neurec_papers.multilayer_dynamics.matrix_rule import losers
+from neurec_papers.multilayer_dynamics import LUCK, MATRIX_RULE
+from neurec_papers.multilayer_dynamics.engine import measures
+from neurec_papers.multilayer_dynamics.experiments.matrix_nets import advance, sample, students, teachers
+from neurec_papers.multilayer_dynamics.experiments.matrix_rule import losers
 from smallnets.nets.deep_nets import Layer
 
 TEACHER, STUDENT = (4, 3, 5, 4, 2), (4, 7, 6, 8, 2)
@@ -183,7 +184,7 @@ def test_one_input_a_step_takes_the_kernel_and_the_same_steps():
     draws = Draws(0, [0, 3])
     teacher = teachers(params, draws)
     start = students(params, teacher, draws)
-    from neurec_papers.multilayer_dynamics import matrix_ascent as matrix_rule
+    from neurec_papers.multilayer_dynamics.engine import matrix_ascent as matrix_rule
 
     for rule in ("matrix", "exact", "exact_summed", "gradient"):
         ours = advance(params.with_(rule=rule), teacher, start, draws)

@@ -7,7 +7,7 @@ import pytest
 
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
-from neurec_papers.multilayer_dynamics import setups, specialization
+from neurec_papers.multilayer_dynamics.engine import specialization, teachers
 
 
 def test_correlations_are_those_of_the_textbook():
@@ -40,9 +40,9 @@ def test_means_are_over_the_neurons_named():
     assert np.isnan(means[1])
 
 
-@pytest.mark.parametrize("values", setups.VALUES.values(), ids=setups.VALUES)
+@pytest.mark.parametrize("values", teachers.VALUES.values(), ids=teachers.VALUES)
 def test_separated_neurons_are_apart(values):
-    W = setups.separated(Draws(3, range(20)), "teacher", 10, 2, values)
+    W = teachers.separated(Draws(3, range(20)), "teacher", 10, 2, values)
     assert W.shape == (20, 2, 10)
     assert set(np.unique(W)) == set(values)
     for net in W:
@@ -51,37 +51,37 @@ def test_separated_neurons_are_apart(values):
 
 
 def test_separated_neurons_have_the_variance_of_their_values():
-    W = setups.separated(Draws(0, [0]), "teacher", 2000, 30, setups.VALUES["five"])
+    W = teachers.separated(Draws(0, [0]), "teacher", 2000, 30, teachers.VALUES["five"])
     assert W.var() == pytest.approx(0.125, abs=0.002)  # of 60,000 picks: four standard errors
-    alone = setups.separated(Draws(0, [5]), "teacher", 8, 1, setups.VALUES["nine"])[0]
-    beside = setups.separated(Draws(0, [1, 5]), "teacher", 8, 1, setups.VALUES["nine"])[1]
-    assert sorted(alone[0]) == [v for v in setups.VALUES["nine"] if v], "all there are, after many redraws"
+    alone = teachers.separated(Draws(0, [5]), "teacher", 8, 1, teachers.VALUES["nine"])[0]
+    beside = teachers.separated(Draws(0, [1, 5]), "teacher", 8, 1, teachers.VALUES["nine"])[1]
+    assert sorted(alone[0]) == [v for v in teachers.VALUES["nine"] if v], "all there are, after many redraws"
     assert np.array_equal(alone, beside)
 
 
 def test_more_neurons_than_there_are_is_refused():
     with pytest.raises(BadInput, match=r"neurons \(of a separated layer\) must be at most 24 with 2 inputs and 5"):
-        setups.separated(Draws(0, [0]), "teacher", 25, 2, setups.VALUES["five"])
+        teachers.separated(Draws(0, [0]), "teacher", 25, 2, teachers.VALUES["five"])
 
 
 @pytest.mark.parametrize("words", ["", "10-", "10-0", "a", "3,4"])
 def test_widths_are_read_or_refused(words):
-    assert setups.widths("10-15") == (10, 15)
+    assert teachers.widths("10-15") == (10, 15)
     with pytest.raises(BadInput, match=r"widths \(neurons of the hidden layers\) must be whole numbers above 0"):
-        setups.widths(words)
+        teachers.widths(words)
 
 
 @pytest.mark.parametrize("words", ["", "fast", "-1", "5:0.1", "0:0.2,x:0.1", "0:inf", "0.1,0.2"])
 def test_rates_are_read_or_refused(words):
-    assert setups.rates("0.05", 3).tolist() == [0.05] * 3
-    assert setups.rates("0:0.2,2:0.1", 4).tolist() == [0.2, 0.2, 0.1, 0.1]
+    assert teachers.rates("0.05", 3).tolist() == [0.05] * 3
+    assert teachers.rates("0:0.2,2:0.1", 4).tolist() == [0.2, 0.2, 0.1, 0.1]
     with pytest.raises(BadInput, match=r"rate \(step size\) must be a number above 0, or epoch:number pairs"):
-        setups.rates(words, 3)
+        teachers.rates(words, 3)
 
 
 def test_a_normalized_layer_has_neurons_of_norm_one():
-    layer = setups.default_layer(Draws(0, [0, 1]), "layer", 30, 4)
+    layer = teachers.default_layer(Draws(0, [0, 1]), "layer", 30, 4)
     assert np.abs(layer.W).max() <= 30**-0.5
-    small = setups.normalized(layer)
+    small = teachers.normalized(layer)
     assert np.allclose(np.linalg.norm(small.W, axis=1), 1, atol=1e-4)  # up to the published 1e-5
     assert np.allclose(small.b / small.W[:, 0], layer.b / layer.W[:, 0])

@@ -24,7 +24,7 @@ from neurec_papers.convex_recovery import theory as convex_theory
 from neurec_papers.finite_samples.common import Network
 from neurec_papers.finite_samples.competitors import split_pair
 from neurec_papers.local_linear_recovery import theory
-from neurec_papers.multilayer_dynamics import measures
+from neurec_papers.multilayer_dynamics.engine import measures
 from smallnets.arguments import (
     array,
     ascending,

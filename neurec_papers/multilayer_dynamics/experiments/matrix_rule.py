@@ -7,10 +7,10 @@ import numpy as np
 from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution
 
-from . import measures
+from ..engine import measures
+from ..engine.specialization import best, correlations, live
+from ..engine.teachers import CITATION
 from .matrix_nets import MatrixNets, advance, sample, solve, students
-from .setups import CITATION
-from .specialization import best, correlations, live
 
 FOUND = 0.99  # correlation from which a teacher neuron counts as recovered
 HORIZONS = [0, 100, 500, 1000, 2000, 5000, 10_000, 20_000]

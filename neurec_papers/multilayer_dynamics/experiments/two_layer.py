@@ -12,9 +12,9 @@ from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, So
 from neurec_core.params import Params, param
 from smallnets.nets.deep_nets import Layer
 
-from . import specialization
-from .outcome import one, trained
-from .setups import BIASES, CITATION, FRESH, NORMALIZE, VALUES, enough, node_multi, separated
+from ..engine import specialization
+from ..engine.outcome import one, trained
+from ..engine.teachers import BIASES, CITATION, FRESH, NORMALIZE, VALUES, enough, node_multi, separated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

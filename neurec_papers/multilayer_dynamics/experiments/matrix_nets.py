@@ -12,12 +12,12 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Problem, Solution
 from neurec_core.params import BadInput, Params, param
 
-from .measures import states
-from .outcome import statuses
-from .setups import VALUES, enough, node_multi, separated, widths
+from ..engine.measures import states
+from ..engine.outcome import statuses
+from ..engine.teachers import VALUES, enough, node_multi, separated, widths
 
 if TYPE_CHECKING:
-    from .matrix_ascent import Ascended
+    from ..engine.matrix_ascent import Ascended
 
 
 class MatrixNets(Params):
@@ -143,7 +143,7 @@ def advance(
     params: MatrixNets, teacher: list[np.ndarray], start: list[np.ndarray], draws: Draws, log: tuple[int, ...] = ()
 ) -> Ascended:
     """The student from `start` on, noted at the iterations `log`."""
-    from . import matrix_ascent as matrix_rule
+    from ..engine import matrix_ascent as matrix_rule
 
     return matrix_rule.ascend(
         teacher,

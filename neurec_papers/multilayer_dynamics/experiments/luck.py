@@ -9,10 +9,10 @@ import numpy as np
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution
 from neurec_core.params import param
 
-from . import measures
+from ..engine import measures
+from ..engine.specialization import best, correlations, matches, mean_over, winner_ranks
+from ..engine.teachers import CITATION, node_multi
 from .matrix_nets import MatrixNets, sample, solve
-from .setups import CITATION, node_multi
-from .specialization import best, correlations, matches, mean_over, winner_ranks
 
 FOUND = 0.95
 

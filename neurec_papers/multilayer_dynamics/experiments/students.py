@@ -13,8 +13,8 @@ from neurec_core.experiment import Problem
 from neurec_core.params import BadInput, Params, param
 from smallnets.nets.deep_nets import Layer, fan_ins
 
-from . import images
-from .setups import (
+from ..engine import images
+from ..engine.teachers import (
     BIASES,
     FRESH,
     NORMALIZE,

@@ -8,8 +8,8 @@ from typing import Literal
 from neurec_core.experiment import Grid
 from neurec_core.params import param
 
+from ..engine.teachers import node_multi
 from .reconstruction import RECONSTRUCTION, SHORT
-from .setups import node_multi
 from .students import Setup
 
 

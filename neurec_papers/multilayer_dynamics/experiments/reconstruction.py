@@ -10,10 +10,11 @@ import numpy as np
 from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution
 
-from . import specialization, students
-from .measures import beta_diagonal
-from .outcome import one, order, shares, trained
-from .setups import CITATION
+from ..engine import specialization
+from ..engine.measures import beta_diagonal
+from ..engine.outcome import one, order, shares, trained
+from ..engine.teachers import CITATION
+from . import students
 from .students import LAYERS, Setup, sample
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""The experiments of both papers, and what several of them share."""
