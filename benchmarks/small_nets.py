@@ -26,9 +26,9 @@ import torch
 
 import neurec_core
 from neurec_core.draws import Draws
-from neurec_papers.local_linear_recovery.polish import polish
-from neurec_papers.local_linear_recovery.sweeps import HmktSweep, SampleSweep
-from neurec_papers.local_linear_recovery.training import STRICT, Training, fresh, sample
+from neurec_papers.local_linear_recovery.engine.levenberg_marquardt import polish
+from neurec_papers.local_linear_recovery.experiments.sweeps import HmktSweep, SampleSweep
+from neurec_papers.local_linear_recovery.experiments.training import STRICT, Training, fresh, sample
 from smallnets.descent import tanh
 from smallnets.nets.tanh_nets import Architecture, outputs
 

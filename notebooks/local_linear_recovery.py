@@ -61,7 +61,7 @@ from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate, threshold
 from neurec_papers import local_linear_recovery as paper
 from neurec_papers.local_linear_recovery import view
-from neurec_papers.local_linear_recovery.dropout import condensation, cosines
+from neurec_papers.local_linear_recovery.experiments import dropout
 from neurec_papers.local_linear_recovery.explorer import INSTANCE
 from neurec_papers.local_linear_recovery.theory import separation_sample_size
 from smallnets.nets.ranks import tangent_rank
@@ -449,12 +449,12 @@ shares.round(2)
 # A sum of three steps $\tanh(x - 7) + \tanh(x) + \tanh(x + 7)$, of rank 9, by a network of width 300.
 
 # %%
-dropout = load(published(paper.DROPOUT))
-fig = plots.curves(dropout, paper.DROPOUT, "n", "test", "dropout")
+dropped = load(published(paper.DROPOUT))
+fig = plots.curves(dropped, paper.DROPOUT, "n", "test", "dropout")
 plots.logarithmic(fig, "y")
 
 # %%
-middle = dropout.groupby(["dropout", "n"])[["test", "directions"]].median()
+middle = dropped.groupby(["dropout", "n"])[["test", "directions"]].median()
 with_, without = middle.loc[0.1], middle.loc[0.0]
 first_below = {
     p: int((m["test"] < 1e-2).idxmax()) for p, m in ((0.1, with_), (0.0, without))
@@ -478,10 +478,11 @@ trainings = {"no dropout": nine(dropout=0.0), "10 % dropout": nine(dropout=0.1)}
 
 def similarity(params):
     _, solution, _ = paper.DROPOUT.run(params, Draws(seed, [0]))
-    return cosines(solution.value)[0]
+    return dropout.cosines(solution.value)[0]
 
 
-_, of_target = condensation(paper.DROPOUT.sample(nine(), Draws(seed, [0])).teacher)
+problem = paper.DROPOUT.sample(nine(), Draws(seed, [0]))
+_, of_target = dropout.condensation(problem.teacher)
 assert np.isclose(of_target[0], 2.27, atol=0.005)
 parallel = {name: similarity(params) for name, params in trainings.items()}
 view.condensation(parallel, "300 neurons after training on nine points")

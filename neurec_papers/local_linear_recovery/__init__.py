@@ -3,32 +3,32 @@
 Zhang, Zhang, Zhang and Bai, "Local Linear Recovery Guarantee of Deep Neural Networks at Overparameterization",
 JMLR 26(69), 1-30, 2025 (arXiv 2406.18035).
 
-============================================  ======================================================================
-equation                                      function
-============================================  ======================================================================
-model rank and empirical rank                 `smallnets.nets.ranks.tangent_rank`
-Lemma 1, the LLR condition                    `smallnets.nets.ranks.leakage`
-Thm. 3, null embedding of deep networks       `smallnets.nets.deep_nets.embedded`
-Thms. 5 and 6, optimistic sample sizes        `neurec_papers.local_linear_recovery.theory.optimistic_sample_size`
-rank at a point                               `neurec_papers.local_linear_recovery.theory.point_rank`
-separation from other minima                  `neurec_papers.local_linear_recovery.theory.separation_sample_size`
-training from small weights                   `smallnets.descent.tanh.train`
-Figure 4, Adam with dropout                   `neurec_papers.local_linear_recovery.dropout_training.train`
-condensation of hidden weights                `neurec_papers.local_linear_recovery.dropout.condensation`
-2 r d - r^2 for a matrix of rank r            `neurec_papers.local_linear_recovery.factors.optimistic`
-Lemma 1 for entries of a matrix               `neurec_papers.local_linear_recovery.factors.determined`
-matrix factorisation by gradient descent      `neurec_papers.local_linear_recovery.factor_descent.descend`
-============================================  ======================================================================
+========================================  ===========================================================================
+equation                                  function
+========================================  ===========================================================================
+model rank and empirical rank             `smallnets.nets.ranks.tangent_rank`
+Lemma 1, the LLR condition                `smallnets.nets.ranks.leakage`
+Thm. 3, null embedding of deep networks   `smallnets.nets.deep_nets.embedded`
+Thms. 5 and 6, optimistic sample sizes    `neurec_papers.local_linear_recovery.theory.optimistic_sample_size`
+rank at a point                           `neurec_papers.local_linear_recovery.theory.point_rank`
+separation from other minima              `neurec_papers.local_linear_recovery.theory.separation_sample_size`
+training from small weights               `smallnets.descent.tanh.train`
+Figure 4, Adam with dropout               `neurec_papers.local_linear_recovery.engine.dropout.train`
+condensation of hidden weights            `neurec_papers.local_linear_recovery.experiments.dropout.condensation`
+2 r d - r^2 for a matrix of rank r        `neurec_papers.local_linear_recovery.experiments.matrix_and_toy.optimistic`
+Lemma 1 for entries of a matrix           `neurec_papers.local_linear_recovery.experiments.matrix_and_toy.determined`
+matrix factorisation by gradient descent  `neurec_papers.local_linear_recovery.engine.factors.descend`
+========================================  ===========================================================================
 """
 
 from __future__ import annotations
 
-from .deep import DEEP_RANKS
-from .dropout import DROPOUT
-from .factors import MATRIX_AND_TOY
-from .linearized import LINEARIZED_RECOVERY
-from .ranks import RANKS
-from .sweeps import HMKT_SWEEP, SAMPLE_SWEEP
+from .experiments.deep_ranks import DEEP_RANKS
+from .experiments.dropout import DROPOUT
+from .experiments.linearized_recovery import LINEARIZED_RECOVERY
+from .experiments.matrix_and_toy import MATRIX_AND_TOY
+from .experiments.ranks import RANKS
+from .experiments.sweeps import HMKT_SWEEP, SAMPLE_SWEEP
 
 EXPERIMENTS = (RANKS, DEEP_RANKS, LINEARIZED_RECOVERY, SAMPLE_SWEEP, HMKT_SWEEP, DROPOUT, MATRIX_AND_TOY)
 CITED = ("zhang2025local",)

@@ -9,8 +9,8 @@ from neurec_core.experiment import Experiment, Grid, Problem, Solution
 from neurec_core.params import param
 from smallnets.nets.tanh_nets import outputs
 
-from . import training
-from .targets import CITATION
+from .experiments import training
+from .experiments.targets import CITATION
 
 LOOKS = 50  # at the weights on the way
 WATCHED = 200  # fresh points on which the error is followed

@@ -8,9 +8,9 @@ import torch
 
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
-from neurec_papers.local_linear_recovery import dropout as paper
-from neurec_papers.local_linear_recovery import dropout_training as dropout
-from neurec_papers.local_linear_recovery.dropout import DROPOUT, Dropout
+from neurec_papers.local_linear_recovery.engine import dropout as dropout
+from neurec_papers.local_linear_recovery.experiments import dropout as paper
+from neurec_papers.local_linear_recovery.experiments.dropout import DROPOUT, Dropout
 from smallnets.errors import InvalidInput
 from smallnets.nets.tanh_nets import Neurons
 

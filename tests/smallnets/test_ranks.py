@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
 from neurec_papers.local_linear_recovery import theory
-from neurec_papers.local_linear_recovery.deep import DEEP_RANKS, DeepRanks
-from neurec_papers.local_linear_recovery.linearized import LINEARIZED_RECOVERY, LinearizedRecovery
-from neurec_papers.local_linear_recovery.ranks import RANKS, Ranks
+from neurec_papers.local_linear_recovery.experiments.deep_ranks import DEEP_RANKS, DeepRanks
+from neurec_papers.local_linear_recovery.experiments.linearized_recovery import LINEARIZED_RECOVERY, LinearizedRecovery
+from neurec_papers.local_linear_recovery.experiments.ranks import RANKS, Ranks
 from smallnets.errors import InvalidInput
 from smallnets.nets import deep_nets
 from smallnets.nets.deep_nets import deep

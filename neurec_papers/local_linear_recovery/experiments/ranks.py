@@ -13,7 +13,7 @@ from neurec_core.params import BadInput, param
 from smallnets.nets.ranks import Rank, tangent_rank
 from smallnets.nets.tanh_nets import Neurons, jacobian, placed, windows
 
-from . import theory
+from .. import theory
 from .targets import CITATION, Target
 
 # Entries of the largest tangent matrix that is factorised, half a gigabyte.

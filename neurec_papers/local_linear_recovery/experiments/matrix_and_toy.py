@@ -103,8 +103,8 @@ def values(params: MatrixAndToy, X: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 
 def form(params: MatrixAndToy) -> Any:
-    """The model, as `neurec_papers.local_linear_recovery.factor_descent` reads it."""
-    from . import factor_descent as factors
+    """The model, as `neurec_papers.local_linear_recovery.engine.factors` reads it."""
+    from ..engine import factors as factors
 
     p = params.d**2 if params.model == "matrix" else 3
     if params.parameters == "entries":
@@ -118,7 +118,7 @@ def solve(params: MatrixAndToy, problem: Problem, draws: Draws) -> Solution:
     **Source**: zhang2023optimistic, Figures 1 to 3; differs: targets are drawn,
     steps have a limit, and the loss, not specified there, is a mean.
     """
-    from . import factor_descent as factors
+    from ..engine import factors as factors
 
     model = form(params)
     start = params.variance**0.5 * draws.normal("theta", model.size)
@@ -151,7 +151,7 @@ def determined(params: MatrixAndToy, problem: Problem) -> tuple[np.ndarray, np.n
 
     **Source**: zhang2025local, Lemma 1.
     """
-    from . import factor_descent as factors
+    from ..engine import factors as factors
 
     tangent = factors.jacobian(form(params), simplest(params, problem.teacher))
     rank, kept = (np.linalg.matrix_rank(part, rtol=ZERO) for part in (tangent, seen(params, problem.X) @ tangent))
@@ -160,7 +160,7 @@ def determined(params: MatrixAndToy, problem: Problem) -> tuple[np.ndarray, np.n
 
 def score(params: MatrixAndToy, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Errors are means of squares over all coefficients."""
-    from . import factor_descent as factors
+    from ..engine import factors as factors
 
     with np.errstate(over="ignore", invalid="ignore"):  # of trials that diverged
         c = factors.coefficients(form(params), solution.value)

@@ -13,7 +13,7 @@ from neurec_core.experiment import Guide
 from neurec_core.params import BadInput, Params, param
 from smallnets.nets.tanh_nets import Architecture, Neurons, architecture, neurons, windows
 
-from .theory import optimistic_sample_size
+from ..theory import optimistic_sample_size
 
 CITATION = (
     "Zhang, Zhang, Zhang and Bai, Local Linear Recovery Guarantee of Deep Neural Networks at Overparameterization, "

@@ -61,7 +61,7 @@ def trained(
     """Train; the value holds the parameters (B, M). Beside it the weights at snapshots, (B, S, M)."""
     from smallnets.descent import tanh
 
-    from .polish import polish
+    from ..engine.levenberg_marquardt import polish
 
     net = params.network()
     start = params.init * draws.normal("start", net.size)

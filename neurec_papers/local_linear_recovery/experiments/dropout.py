@@ -44,7 +44,7 @@ class Dropout(Params):
 
 def target(x: np.ndarray) -> np.ndarray:
     """tanh(x - 7) + tanh(x) + tanh(x + 7), of any array; the same bits on every processor."""
-    from .dropout_training import tanh
+    from ..engine.dropout import tanh
 
     return tanh(x + KINKS[0]) + tanh(x + KINKS[1]) + tanh(x + KINKS[2])
 
@@ -73,7 +73,7 @@ def solve(params: Dropout, problem: Problem, draws: Draws) -> Solution:
     **Source**: zhang2025local, Figure 4; differs: steps and output bias are not specified there, nor where
     the test points are; one step size for all.
     """
-    from . import dropout_training as dropout
+    from ..engine import dropout as dropout
 
     fit = dropout.train(
         start(params, draws), problem.X, problem.y, draws,
