@@ -1,7 +1,7 @@
 """Inconsistent descent: the published NumPy scheme and a JAX loop beside networks followed by side, same weights.
 
-Stepping: pure gradient steps, without criterion. Lives: ours with set-up and all checks, beside the published steps
-alone; the published criterion is not timed, so that these ratios are lower bounds. CPU time of one thread.
+Stepping: pure gradient steps, without criterion. Whole trainings: ours with set-up and all checks, beside the published
+steps alone; the published criterion is not timed, so that these ratios are lower bounds. CPU time of one thread.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from neurec_core.draws import Draws
 from neurec_papers.inconsistency import crossing, initial, published, training
 from neurec_papers.inconsistency.common import X_SIX
 from neurec_papers.inconsistency.neurons import Neurons
-from smallnets.descent import lanes, lives
-from smallnets.descent.sides import Outcome, line, split
+from smallnets.descent.line.data import Criterion, Outcome, split
+from smallnets.descent.line.network import LineNetwork
+from smallnets.descent.line.training import train
 
 from . import peers
 from .line import timed, with_arrays
@@ -39,16 +40,15 @@ def drawn(m: int, networks: int) -> tuple[Any, ...]:
 
 
 def stepping(m: int) -> dict[str, Any]:
-    """Seconds of a step of a network: every neuron in NumPy, one by one by side, and side by side; JAX."""
+    """Seconds of a step of a network: every neuron in NumPy, and eight networks side by side; JAX."""
     networks = PARALLEL.get(m, 8)
     points, neurons, h, problem, params, draws = drawn(m, networks)
     row: dict[str, Any] = {"m": m}
-    checks = lanes.Checks(20_000, 20_000, sufficient=False, sharp=True, patience=0)
-    rows = lanes.pack(neurons, points, h)[:8]
-    z = np.ascontiguousarray(rows.T).ravel()
-    lanes._block(z, 10)
-    seconds, _ = timed(lambda: lanes._block(z, checks.interval))
-    row["ours_ns"] = seconds / 8 / checks.interval * 1e9
+    criterion = Criterion(500_000, 500_000, sufficient=False, sharp=True, patience=0)
+    some = [type(part)(*(values[:8] for values in part)) for part in (points, neurons)]
+    # With small steps no neuron changes side without a stop in between, after which a network goes on alone.
+    seconds, ends = timed(lambda: train(*some, h[:8] / 100, criterion))
+    row["ours_ns"] = seconds / ends.steps.sum() * 1e9
     if m not in PARALLEL:
         return row
     a, w = initial.weights(params, draws)
@@ -72,17 +72,17 @@ def difference(nets: Networks, points: Any, neurons: Any, h: np.ndarray, steps: 
     """Largest difference of the outputs at the six points, over networks whose kinks stay."""
     found = [0.0]
     for b in range(min(len(h), 50)):
-        one = lives.Follower.start(neurons, b)
-        ended, _ = one.advance(points.M[b : b + 1], points.u[b : b + 1], h[b], 1.0, steps)
+        one = LineNetwork.start(neurons, b)
+        ended, _ = one.advance(points.rows[b : b + 1], h[b], 1.0, steps)
         if ended is None:
-            (p, q), (r, s) = (line(one.group.basis, one.group.T, one.group.c[0], one.group.singles, k) for k in (0, 1))
+            (p, q), (r, s) = one.lines()
             f = np.where(X_SIX > 0, p * X_SIX + q, r * X_SIX + s)
             found.append(float(np.abs(f - nets.outputs()[b]).max()))
     return max(found)
 
 
 def whole(m: int) -> dict[str, Any]:
-    """Seconds of a network-step over whole lives of published networks, all checks included."""
+    """Seconds of a network-step over whole trainings of published networks, all checks included."""
     trials = range(OURS)
     params, draws = crossing.Training(m=m, rng="published", constant="published"), Draws(0, trials)
     published.task.cache_clear()
@@ -108,7 +108,7 @@ def main() -> None:
     ends = pd.DataFrame([whole(m) for m in (16, 64, 256)]).merge(steps[["m", "published_us"]], on="m")
     # The published criterion is not counted: a lower bound of the ratio.
     ends["ratio"] = ends["published_us"] * 1000 / ends["ours_ns"]
-    print("\nWhole lives with the sufficient condition / the published steps alone")
+    print("\nWhole trainings with the sufficient condition / the published steps alone")
     print(ends.to_string(index=False, float_format=lambda v: f"{v:.4g}"))
 
     start = time.process_time()

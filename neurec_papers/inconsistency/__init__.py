@@ -6,11 +6,11 @@ Holzmüller and Steinwart, "Training Two-Layer ReLU Networks with Gradient Desce
 ================================================  ==============================================================
 equation                                          function
 ================================================  ==============================================================
-Prop. C.2 and C.5, the closed system of a side    `smallnets.descent.sides.step`
-the same, many networks side by side              `smallnets.descent.lanes.run`
-H and the step size 1/lambda_max(H)               `smallnets.descent.certificate.largest_step`
-the sufficient condition                          `smallnets.descent.certificate.converged`
-a training from start to end, with all criteria   `smallnets.descent.lives.live`
+Prop. C.2 and C.5, the closed system of a side    `smallnets.descent.line.kernels.step_one`
+the same, many networks side by side              `smallnets.descent.line.kernels.train`
+H and the step size 1/lambda_max(H)               `smallnets.descent.line.certificate.largest_step`
+the sufficient condition                          `smallnets.descent.line.certificate.certified`
+a training from start to end, with all criteria   `smallnets.descent.line.training.train`
 the same, neuron by neuron                        `neurec_papers.inconsistency.neurons.advance`
 App. E, the event                                 `neurec_papers.inconsistency.law.event_probabilities`
 the law of crossing, derived here                 `neurec_papers.inconsistency.law.crossing_probability`

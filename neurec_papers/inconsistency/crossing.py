@@ -14,21 +14,21 @@ from .setting import Training, sample
 
 def solve(params: Training, problem: Problem, draws: Draws) -> Solution:
     """Train until the criterion is met; the value is the `Outcome` of each network."""
-    from smallnets.descent.sides import Outcome
+    from smallnets.descent.line.data import Outcome
 
     from . import training
 
-    lives, step = training.train(params, problem, draws)
+    ends, step = training.train(params, problem, draws)
 
     # The one place where outcomes become statuses: all others are answers to the question.
     kinds = {Outcome.DIVERGED: Status.DIVERGED, Outcome.UNKNOWN: Status.UNDECIDED}
-    status = [kinds.get(Outcome(o), Status.SOLVED) for o in lives.outcome]
-    return Solution(lives.outcome, status, {"steps": lives.steps, "left": lives.left, "step": step})
+    status = [kinds.get(Outcome(o), Status.SOLVED) for o in ends.outcome]
+    return Solution(ends.outcome, status, {"steps": ends.steps, "left": ends.crossing, "step": step})
 
 
 def score(params: Training, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """As published, a network counts as affine on either side only if it converged or stopped early."""
-    from smallnets.descent.sides import Outcome
+    from smallnets.descent.line.data import Outcome
 
     outcome = solution.value
     left = solution.stats["left"].astype(float)

@@ -14,7 +14,7 @@ from scipy.stats import binom, chi2
 
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
-from smallnets.descent.sides import Neurons, gather
+from smallnets.descent.line.data import HiddenLayer, gather
 
 from . import published
 
@@ -48,7 +48,7 @@ def weights(params: Any, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
     return of_a * theta[:, :, 0], of_w * theta[:, :, 1]
 
 
-def neurons(params: Any, draws: Draws, keep: int = 16) -> Neurons:
+def neurons(params: Any, draws: Draws, keep: int = 16) -> HiddenLayer:
     """Moments and ends of the networks, from all their weights or from the law."""
     if params.rng == "law":
         return from_law(params, draws)
@@ -57,10 +57,10 @@ def neurons(params: Any, draws: Draws, keep: int = 16) -> Neurons:
     some = max(1, ENTRIES // params.m)
     parts = [draws.trials[i : i + some] for i in range(0, len(draws), some)]
     found = [gather(*weights(params, Draws(draws.seed, part)), keep) for part in parts]
-    return Neurons(*map(np.concatenate, zip(*found, strict=True)))
+    return HiddenLayer(*map(np.concatenate, zip(*found, strict=True)))
 
 
-def from_law(params: Any, draws: Draws) -> Neurons:
+def from_law(params: Any, draws: Draws) -> HiddenLayer:
     """Moments and ends of networks of any width, drawn from their distributions, at a cost that does not depend on m.
 
     A side has binomially many neurons. Its moments have a Wishart distribution (Bartlett's decomposition), whatever the
@@ -87,7 +87,7 @@ def from_law(params: Any, draws: Draws) -> Neurons:
         scale = (1 / of_a**2 + ratio**2 / of_w**2) / 2
         a = np.sqrt(-np.log1p(-draws.uniform(f"size {end}", 2, LISTED)) / scale) * np.array([[1], [-1]])
         ends[:, :, order, 0], ends[:, :, order, 1] = a, ratio * a
-    return Neurons(T, ends, np.full((B, 2), 2 * LISTED), size)
+    return HiddenLayer(T, ends, np.full((B, 2), 2 * LISTED), size)
 
 
 def _published(params: Any, draws: Draws) -> list[tuple[published.Task, int]]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Problem
-from smallnets.descent.lives import Follower
-from smallnets.descent.sides import Outcome, line, split
+from smallnets.descent.line.data import Outcome, split
+from smallnets.descent.line.network import LineNetwork
 
 from . import initial, training
 from . import neurons as one_by_one
@@ -24,13 +24,13 @@ LONGEST = 2_000_000  # steps of the way that is shown: the widest networks then 
 def followed(params: Instance, crowd: Draws) -> dict[str, Any]:
     """Counts of the crowd; steps, lines, kinks and final outputs of its first network."""
     problem = sample(params, crowd)
-    lives, h = training.train(params, problem, crowd)
-    affine = np.isin(lives.outcome, [Outcome.CONVERGED, Outcome.STOPPED])
-    last = min(int(lives.left[0] if lives.left[0] > 0 else lives.steps[0]), LONGEST)
+    ends, h = training.train(params, problem, crowd)
+    affine = np.isin(ends.outcome, [Outcome.CONVERGED, Outcome.STOPPED])
+    last = min(int(ends.crossing[0] if ends.crossing[0] > 0 else ends.steps[0]), LONGEST)
     way = (_by_neuron if params.optimizer == "adam" else _by_side)(params, problem, crowd, float(h[0]), last)
     return {
-        "networks": len(crowd), "not_affine": int((~affine).sum()), "outcome": int(lives.outcome[0]),
-        "left": int(lives.left[0]), **way,
+        "networks": len(crowd), "not_affine": int((~affine).sum()), "outcome": int(ends.outcome[0]),
+        "left": int(ends.crossing[0]), **way,
     }  # fmt: skip
 
 
@@ -42,49 +42,46 @@ def stops(last: int) -> np.ndarray:
 
 def _by_side(params: Instance, problem: Problem, draws: Draws, h: float, last: int) -> dict[str, Any]:
     points = split(problem.X[:, :, 0], problem.y, training.shares(problem))
-    one = Follower.start(initial.neurons(params, draws), 0)
-    listed = np.concatenate(one.coordinates)
+    one = LineNetwork.start(initial.neurons(params, draws), 0)
+    listed = one.coordinates
     reach = float(points.reach[0])
     at, lines, kinks = stops(last), [], []
-    batches = training.batches(params, problem, draws) if params.optimizer == "sgd" else None
+    batches = training.minibatches(params, problem, draws) if params.optimizer == "sgd" else None
     for before, step in zip([0, *at], at, strict=False):
         if batches is None:
-            one.advance(points.M[:1], points.u[:1], h, reach, step - before)
+            one.advance(points.rows[:1], h, reach, step - before)
         else:
             _minibatches(one, batches, h, reach, before, step, params.interval)
-        group = one.group
-        lines.append([line(group.basis, group.T, group.c[0], group.singles, s) for s in (0, 1)])
-        ends = [-b / a for a, b in (theta[[0, -1], :2].T for theta in one.neurons() if len(theta))]
+        lines.append(one.lines())
+        theta = one.neurons()
+        ends = [-b / a for a, b in (theta[one.side == s][[0, -1], :2].T for s in (0, 1) if (one.side == s).any())]
         kinks.append(np.resize(np.concatenate(ends), 4))
     shape = {"x": GRID, "f": _outputs(params, draws, one, listed)}
     return {"steps": at, "lines": np.array(lines), "kinks": np.array(kinks), **shape}
 
 
-def _minibatches(one: Follower, batches: Any, h: float, reach: float, before: int, step: int, interval: int) -> None:
+def _minibatches(one: LineNetwork, batches: Any, h: float, reach: float, before: int, step: int, interval: int) -> None:
     while before < step:
         block, offset = divmod(before, interval)
-        M, u = batches(0, block * interval)
         steps = min(step - before, interval - offset)
-        one.advance(M[offset : offset + steps], u[offset : offset + steps], h, reach, steps)
+        one.advance(batches(0, block * interval)[offset : offset + steps], h, reach, steps)
         before += steps
 
 
-def _outputs(params: Instance, draws: Draws, one: Follower, listed: np.ndarray) -> np.ndarray:
+def _outputs(params: Instance, draws: Draws, one: LineNetwork, listed: np.ndarray) -> np.ndarray:
     """f on the grid; beyond the widths whose weights are drawn, the line of either side.
 
-    Of the neurons `listed` at the start, those that have changed side since are followed one by one.
+    The neurons `listed` at the start may have changed side since.
     """
-    group = one.group
     if params.m > DRAWN:
-        right, left = (line(group.basis, group.T, group.c[0], group.singles, s) for s in (0, 1))
+        right, left = one.lines()
         return np.where(GRID > 0, right[0] * GRID + right[1], left[0] * GRID + left[1])
-    start = np.stack([part[0] for part in initial.weights(params, draws)], axis=1)
-    gone = np.setdiff1d(listed[:, 0], np.concatenate(one.coordinates)[:, 0])
-    start = start[~np.isin(start[:, 0], gone)]
-    side = (start[:, 0] < 0).astype(int)
-    theta = np.einsum("mij,mj->mi", group.basis[side], start)
-    a, b, w = np.concatenate([theta, group.singles]).T[:, None]
-    return one_by_one.outputs(one_by_one.Neurons(a, b, w, group.c), GRID)[0]
+    a, w = (part[0] for part in initial.weights(params, draws))
+    start = np.stack([a, np.zeros_like(a), w], axis=1)
+    same = ~np.isin(start[:, 0], listed[:, 0])
+    theta = np.einsum("mij,mj->mi", one.map()[(a[same] < 0).astype(int)], start[same])
+    a, b, w = np.concatenate([theta, one.neurons()]).T[:, None]
+    return one_by_one.outputs(one_by_one.Neurons(a, b, w, one.state.c), GRID)[0]
 
 
 def _by_neuron(params: Instance, problem: Problem, draws: Draws, h: float, last: int) -> dict[str, Any]:

@@ -9,10 +9,11 @@ import numpy as np
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Problem
-from smallnets.descent.certificate import largest_step, roots
-from smallnets.descent.lanes import Checks
-from smallnets.descent.lives import Follower, Lives, Minibatches, Points, hull, live
-from smallnets.descent.sides import Neurons, Outcome, Sides, gather, split
+from smallnets.descent.line.certificate import largest_step
+from smallnets.descent.line.data import Criterion, HiddenLayer, Outcome, Sample, gather, split
+from smallnets.descent.line.network import LineNetwork, vertices
+from smallnets.descent.line.training import Endings, Minibatches, follow
+from smallnets.descent.line.training import train as train_by_side
 
 from . import initial, published
 from . import neurons as neurons_
@@ -25,38 +26,39 @@ PATIENCE = 10
 BATCH = 16
 
 
-def train(params: Training, problem: Problem, draws: Draws) -> tuple[Lives, np.ndarray]:
+def train(params: Training, problem: Problem, draws: Draws) -> tuple[Endings, np.ndarray]:
     """Outcome and steps of each network, and the step sizes."""
     if params.optimizer == "gd":
         return _by_side(params, problem, draws, None)
     if params.rng == "published":
         found = [_of_task(params, *published.place(params.m, trial)) for trial in draws.trials]
-        return Lives(*(np.array(part) for part in list(zip(*found, strict=True))[:3])), np.array([f[3] for f in found])
+        return Endings(*(np.array(part) for part in list(zip(*found, strict=True))[:3])), np.array(
+            [f[3] for f in found]
+        )
     return TRAINED[params.optimizer](params, problem, draws, by_address(params, problem, draws))
 
 
-def _by_side(params: Training, problem: Problem, draws: Draws, counts: Counts | None) -> tuple[Lives, np.ndarray]:
+def _by_side(params: Training, problem: Problem, draws: Draws, counts: Counts | None) -> tuple[Endings, np.ndarray]:
     points = split(problem.X[:, :, 0], problem.y, shares(problem))
     neurons = initial.neurons(params, draws)
     h = step_size(params, points, neurons)
     watched = params.criterion in ("early_stopping", "both")
     validation = split(problem.X[:, :, 0], problem.y, initial.shares(params, draws, "validation")) if watched else None
-    checks = Checks(
+    criterion = Criterion(
         params.interval, params.limit, params.criterion in ("sufficient", "both"), params.constant == "sharp",
         PATIENCE if watched else 0,
     )  # fmt: skip
-    if counts is None:
-        return live(points, neurons, h, checks, validation), h
-    return live(points, neurons, h, checks, validation, in_moments(problem, counts)), h
+    minibatches = None if counts is None else in_moments(problem, counts)
+    return train_by_side(points, neurons, h, criterion, validation, minibatches), h
 
 
-def _by_neuron(params: Training, problem: Problem, draws: Draws, counts: Counts) -> tuple[Lives, np.ndarray]:
+def _by_neuron(params: Training, problem: Problem, draws: Draws, counts: Counts) -> tuple[Endings, np.ndarray]:
     """Adam gives every weight a step size of its own, so that neurons of a side part ways: each is followed."""
     x, y, B = problem.X[:, :, 0], problem.y, len(draws)
     a, w = initial.weights(params, draws)
     h = step_size(params, split(x, y, shares(problem)), gather(a, w))
     validation = initial.shares(params, draws, "validation")
-    ends = Lives(np.zeros(B, np.int64), np.zeros(B, np.int64), np.full(B, -1))
+    ends = Endings(np.zeros(B, np.int64), np.zeros(B, np.int64), np.full(B, -1))
     best, wait = np.full(B, np.inf), np.zeros(B, int)
     run, who = neurons_.begin(neurons_.Neurons(a, np.zeros_like(a), w, np.zeros(B))), np.arange(B)
     while len(who):
@@ -65,7 +67,7 @@ def _by_neuron(params: Training, problem: Problem, draws: Draws, counts: Counts)
             run, x[who], y[who], steps=params.interval, rate=h[who], weights=nu, optimizer="adam",
             reach=np.abs(x[who]).min(1),
         )  # fmt: skip
-        ends.steps[who], ends.left[who] = run.step, run.reached
+        ends.steps[who], ends.crossing[who] = run.step, run.reached
         loss = (validation[who] * (y[who] - neurons_.outputs(run.neurons, x[who])) ** 2).sum(1)
         better = loss < best[who] - 1e-8
         wait[who] = np.where(better, 0, wait[who] + 1)
@@ -83,12 +85,12 @@ TRAINED = {"sgd": _by_side, "adam": _by_neuron}
 
 
 def _of_task(params: Training, number: int, i: int) -> tuple[int, int, int, float]:
-    lives, h = _whole_task(params, number)
-    return lives.outcome[i], lives.steps[i], lives.left[i], h[i]
+    ends, h = _whole_task(params, number)
+    return ends.outcome[i], ends.steps[i], ends.crossing[i], h[i]
 
 
 @lru_cache(maxsize=2)
-def _whole_task(params: Training, number: int) -> tuple[Lives, np.ndarray]:
+def _whole_task(params: Training, number: int) -> tuple[Endings, np.ndarray]:
     """All networks of a published task: their minibatches come from one stream, which all draw from in turn."""
     _, first, nets = published.tasks()[params.m][number]
     draws = Draws(0, range(first, first + nets))
@@ -103,13 +105,13 @@ def _whole_task(params: Training, number: int) -> tuple[Lives, np.ndarray]:
     return TRAINED[params.optimizer](params, problem, draws, counts)
 
 
-def step_size(params: Training, points: Sides, neurons: Neurons) -> np.ndarray:
+def step_size(params: Training, points: Sample, neurons: HiddenLayer) -> np.ndarray:
     """``(B,)``: in units of 1/lambda_max(H) at the start, or of 1/m."""
     if params.step_rule == "per_width":
-        return np.full(len(points.M), params.step / params.m)
-    S = np.zeros((len(points.M), 2, 3, 3))
+        return np.full(len(points.sums), params.step / params.m)
+    S = np.zeros((len(points.sums), 2, 3, 3))
     S[:, :, 0::2, 0::2] = neurons.T
-    return params.step * largest_step(points.M, S)
+    return params.step * largest_step(points.sums, S)
 
 
 def by_address(params: Training, problem: Problem, draws: Draws) -> Counts:
@@ -129,48 +131,35 @@ def shares(problem: Problem) -> np.ndarray:
     return problem.weights
 
 
-def batches(params: Training, problem: Problem, draws: Draws) -> Minibatches:
+def minibatches(params: Training, problem: Problem, draws: Draws) -> Minibatches:
     """`by_address`, as moments of the points."""
     return in_moments(problem, by_address(params, problem, draws))
 
 
 def in_moments(problem: Problem, counts: Counts) -> Minibatches:
-    """From counts (R, n) to the moments (R, 2, 3) and (R, 2, 2) of `sides.split`; all networks have the same points."""
+    """From counts (R, n) to sums over the points (R, 10), as of `data.Sample`; all networks have the same points."""
     x, y = problem.X[0, :, 0], problem.y[0]
-    sides = np.stack([x > 0, x < 0], axis=1)[:, :, None]
-    lines = np.stack([x, np.ones_like(x)], axis=1)[:, None]
-    squares = sides * np.concatenate([lines * x[:, None, None], lines[..., 1:]], axis=2) / BATCH
-    products = sides * lines * y[:, None, None] / BATCH
-
-    def moments(b: int, step: int) -> tuple[np.ndarray, np.ndarray]:
-        drawn = counts(b, step).astype(float)
-        return np.tensordot(drawn, squares, 1), np.tensordot(drawn, products, 1)
-
-    return moments
+    of_one = np.broadcast_to(x, (len(x), len(x))), np.broadcast_to(y, (len(x), len(x)))
+    each = split(*of_one, np.eye(len(x)) / BATCH).rows
+    return lambda b, step: np.tensordot(counts(b, step).astype(float), each, 1)
 
 
 def movements(params: MovementExponents, problem: Problem, draws: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Largest movements (B, 4) of a, b, w and c, largest kinks (B,), and whether all neurons stay on their sides."""
-    B, asked = len(draws), params.training()
-    sides = split(problem.X[:, :, 0], problem.y, shares(problem))
+    asked = params.training()
+    points = split(problem.X[:, :, 0], problem.y, shares(problem))
     a, w = initial.weights(asked, draws)
     neurons = gather(a, w)
-    h = step_size(asked, sides, neurons)
-    few, unused = (sides.points < 2).any(axis=1), (np.full((B, 2, 6), np.nan), np.zeros((B, 1)), np.zeros((B, 1)))
-    points = Points(sides.M, sides.u, *roots(sides.M), h, sides.reach, few, *unused)
-    checks = Checks(params.interval, params.limit, sufficient=True, sharp=True, patience=0)
-    moved, kink, stayed = np.zeros((B, 4)), np.zeros(B), np.zeros(B, bool)
-    for b in range(B):
-        one = Follower.start(neurons, b)
-        pairs = [np.stack([a[b], w[b]], axis=1)[s] for s in (a[b] > 0, a[b] < 0)]
-        outer = [pair[hull(pair)] for pair in pairs]
-        side = np.repeat([0, 1], [len(vertices) for vertices in outer])
-        data, vertices = points.of(b), np.concatenate(outer)
-        for _ in range(0, params.limit, params.interval):
-            if not one.track(data, vertices, side, moved[b], params.interval):
-                break
-            if (end := one.check(data, checks)) is not None:
-                stayed[b] = end is Outcome.CONVERGED
-                break
-        kink[b] = one.group.kink[0]
-    return moved, kink, stayed
+    h = step_size(asked, points, neurons)
+    criterion = Criterion(params.interval, params.limit, sufficient=True, sharp=True, patience=0)
+    largest, stayed = np.zeros((len(draws), 5)), np.zeros(len(draws), bool)
+    for b in range(len(draws)):
+        one = LineNetwork.start(neurons, b)
+        theta = np.stack([a[b], np.zeros_like(a[b]), w[b]], axis=1)
+        sides = [theta[own] for own in (a[b] > 0, a[b] < 0)]
+        outer = [side[vertices(side[:, [0, 2]])] for side in sides]
+        tracked = np.concatenate(outer), np.repeat([0, 1], [len(side) for side in outer])
+        own = Sample(*(part[b : b + 1] for part in points))
+        stayed[b] = follow(one, own, h[b], criterion, tracked) is Outcome.CONVERGED and not one.changed.any()
+        largest[b] = one.state.largest
+    return largest[:, :4], largest[:, 4], stayed

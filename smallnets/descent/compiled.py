@@ -31,7 +31,7 @@ DIGEST = 32  # bytes in front of each file's content
 
 def _folder() -> Path | None:
     """Where compiled kernels are kept: in the user's own cache; None where there is no such place."""
-    sources = b"".join(path.read_bytes() for path in sorted(HERE.glob("*.py")))
+    sources = b"".join(path.read_bytes() for path in sorted(HERE.rglob("*.py")))
     versions = f"{numba.__version__} {platform.python_implementation()} {sys.version_info[:3]}".encode()
     name = f"kernels-{hashlib.blake2b(sources + versions, digest_size=8).hexdigest()}"
     try:

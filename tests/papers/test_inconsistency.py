@@ -18,9 +18,9 @@ from neurec_papers.inconsistency.crossing import CROSSING_PROBABILITY
 from neurec_papers.inconsistency.events import EVENT_ESTIMATION, EventEstimation
 from neurec_papers.inconsistency.explorer import INSTANCE, Crowd
 from neurec_papers.inconsistency.setting import Instance, Training
-from smallnets.descent.certificate import hessian
-from smallnets.descent.lives import Follower
-from smallnets.descent.sides import Outcome, gather, line, split
+from smallnets.descent.line.certificate import hessian
+from smallnets.descent.line.data import Outcome, gather, split
+from smallnets.descent.line.network import LineNetwork
 
 
 def solved(trials, **values):
@@ -161,7 +161,7 @@ def test_the_spectrum_has_two_large_and_two_small_eigenvalues():
     problem = crossing.sample(params, draws)
     S = np.zeros((20, 2, 3, 3))
     S[:, :, 0::2, 0::2] = initial.neurons(params, draws).T
-    values = np.linalg.eigvalsh(hessian(split(problem.X[:, :, 0], problem.y, problem.weights).M, S))
+    values = np.linalg.eigvalsh(hessian(split(problem.X[:, :, 0], problem.y, problem.weights).sums, S))
     # Sums of m terms fluctuate by some m^(-1/2).
     assert values[:, :2] == pytest.approx(np.tile([1 / 14, 3 / 14], (20, 1)), rel=1e-2)
     assert values[:, 2:] / 2**20 == pytest.approx(np.full((20, 2), 7 / 3), rel=1e-2)
@@ -184,14 +184,13 @@ def test_the_slow_phase_follows_the_drift_of_the_law():
     points = split(problem.X[:, :, 0], problem.y, problem.weights)
     neurons = initial.neurons(params, draws)
     h = training.step_size(params, points, neurons)[0]
-    one = Follower.start(neurons, 0)
+    one = LineNetwork.start(neurons, 0)
     lines = []
     for steps in (200, 600_000):
-        assert one.advance(points.M, points.u, h, 1.0, steps)[0] is None
-        group = one.group
-        lines.append([line(group.basis, group.T, group.c[0], group.singles, s)[1] for s in (0, 1)])
-    M = np.array([[[m[0], m[1]], [m[1], m[2]]] for m in points.M[0]])
-    best = np.linalg.solve(M, points.u[0][..., None])[:, 1, 0]
+        assert one.advance(points.rows, h, 1.0, steps)[0] is None
+        lines.append(one.lines()[:, 1])
+    M = np.array([[[xx, x], [x, one]] for xx, x, one, *_ in points.sums[0].T])
+    best = np.linalg.solve(M, points.sums[0, 3:5].T[..., None])[:, 1, 0]
     A, time = np.array([[2.0, 1.0], [1.0, 2.0]]) / 14, 600_000 * h
     values, V = np.linalg.eigh(A)
     predicted = best + V @ (np.exp(-values * time) * (V.T @ (np.array(lines[0]) - best)))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_sides import networks
+from test_line import networks
 
-from smallnets.descent import _relu_course, lives, sides
-from smallnets.descent.lanes import Checks
+from smallnets.descent import _relu_course
+from smallnets.descent.line.data import Criterion, Outcome, gather
+from smallnets.descent.line.training import train
 from smallnets.descent.relu import descend
-from smallnets.descent.sides import Outcome
 
 
 def line(seed):
@@ -43,13 +43,13 @@ def test_descent_of_relu_networks(seed, monkeypatch):
 def test_networks_on_a_line(shift):
     """Of each side only so many neurons are listed; where another one decides, the outcome is unknown, not another."""
     points, _, _, h, nets, _ = networks(300, 24, seed=5, shift=shift)
-    checks = Checks(interval=100, limit=20_000, sufficient=True, sharp=True, patience=0)
-    ample = lives.live(points, sides.gather(nets.a, nets.w, 24), h, checks)
+    criterion = Criterion(interval=100, limit=20_000, sufficient=True, sharp=True, patience=0)
+    ample = train(points, gather(nets.a, nets.w, 24), h, criterion)
     assert not (ample.outcome == Outcome.UNKNOWN).any()
     assert (ample.outcome == Outcome.CROSSED).sum() > 20
     unknown = []
     for room in (2, 4):
-        scarce = lives.live(points, sides.gather(nets.a, nets.w, room), h, checks)
+        scarce = train(points, gather(nets.a, nets.w, room), h, criterion)
         known = scarce.outcome != Outcome.UNKNOWN
         assert all(np.array_equal(one[known], other[known]) for one, other in zip(scarce, ample, strict=True))
         unknown.append(np.sum(~known))

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from benchmarks.published_descent import Networks, live
 from neurec_papers.inconsistency.common import X_SIX, Y_SIX
-from smallnets.descent import certificate, lives, sides
-from smallnets.descent.lanes import Checks
-from smallnets.descent.lives import Follower
-from smallnets.descent.sides import Outcome
+from smallnets.descent.line import certificate
+from smallnets.descent.line.data import Criterion, Outcome, gather, split
+from smallnets.descent.line.network import LineNetwork
+from smallnets.descent.line.training import train
 
-NEVER = Checks(interval=100, limit=1000, sufficient=False, sharp=True, patience=0)
+NEVER = Criterion(interval=100, limit=1000, sufficient=False, sharp=True, patience=0)
 
 
 def networks(B, m, seed=0, shift=0.0, swapped=False):
@@ -24,11 +24,11 @@ def networks(B, m, seed=0, shift=0.0, swapped=False):
     nu, validation = rng.multinomial(m * m, np.full(6, 1 / 6), (2, B)) / m**2
     wide, narrow = 2**0.5, (2 / m) ** 0.5
     a, w = rng.normal(size=(2, B, m)) * np.array([narrow, wide] if swapped else [wide, narrow])[:, None, None]
-    points, others = sides.split(x, y, nu), sides.split(x, y, validation)
-    neurons = sides.gather(a, w)
+    points, others = split(x, y, nu), split(x, y, validation)
+    neurons = gather(a, w)
     S = np.zeros((B, 2, 3, 3))
     S[:, :, 0::2, 0::2] = neurons.T
-    h = certificate.largest_step(points.M, S)
+    h = certificate.largest_step(points.sums, S)
     return points, others, neurons, h, Networks(X_SIX, y[0], nu, a, w, h), validation
 
 
@@ -84,21 +84,20 @@ def sufficient(nets, b, sharp):
 @pytest.mark.parametrize("m", [16, 300])
 def test_a_network_followed_by_side_takes_the_published_steps(m):
     points, _, neurons, h, nets, _ = networks(6, m)
-    followers = [Follower.start(neurons, b) for b in range(6)]
-    ended = [one.advance(points.M[b : b + 1], points.u[b : b + 1], h[b], 1.0, 500) for b, one in enumerate(followers)]
+    ours = [LineNetwork.start(neurons, b) for b in range(6)]
+    ended = [one.advance(points.rows[b : b + 1], h[b], 1.0, 500) for b, one in enumerate(ours)]
     for _ in range(500):
         nets.step()
-    for b, (one, (end, at)) in enumerate(zip(followers, ended, strict=True)):
+    for b, (one, (end, at)) in enumerate(zip(ours, ended, strict=True)):
         if end is Outcome.CROSSED:
             assert nets.kink[b] >= 1
             continue
         assert at == 500
         assert nets.kink[b] < 1
-        lines = [sides.line(one.group.basis, one.group.T, one.group.c[0], one.group.singles, s) for s in (0, 1)]
-        f = np.where(X_SIX > 0, *[p * X_SIX + q for p, q in lines])
+        f = np.where(X_SIX > 0, *[p * X_SIX + q for p, q in one.lines()])
         # Sums of m terms, rounded in another order in each of 500 steps.
         assert f == pytest.approx(nets.outputs()[b], rel=1e-10, abs=1e-11)
-        assert one.group.kink[0] == pytest.approx(nets.kink[b], rel=1e-10)
+        assert one.state.largest[4] == pytest.approx(nets.kink[b], rel=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +106,8 @@ def test_a_network_followed_by_side_takes_the_published_steps(m):
 @pytest.mark.parametrize("early", [False, True])
 def test_outcomes_and_steps_are_those_of_the_published_scheme(m, shift, swapped, early):
     points, others, neurons, h, nets, validation = networks(40, m, 1, shift, swapped)
-    checks = Checks(1000, 20_000, sufficient=True, sharp=False, patience=10 if early else 0)
-    ours = lives.live(points, neurons, h, checks, others if early else None)
+    criterion = Criterion(1000, 20_000, sufficient=True, sharp=False, patience=10 if early else 0)
+    ours = train(points, neurons, h, criterion, others if early else None)
     theirs = live(
         nets, 1000, 20_000, validation if early else None,
         lambda nets, i: sufficient(nets, i, sharp=False),
@@ -125,8 +124,8 @@ def test_narrow_networks_are_asked_for_a_crossing_first(m, early):
     """A side without points or neurons ends a training at a check that sees neither a crossing nor an early stop."""
     B = 400
     points, others, neurons, h, nets, validation = networks(B, m, 20)
-    checks = Checks(500, 6000, sufficient=True, sharp=False, patience=10 if early else 0)
-    ours = lives.live(points, neurons, h, checks, others if early else None)
+    criterion = Criterion(500, 6000, sufficient=True, sharp=False, patience=10 if early else 0)
+    ours = train(points, neurons, h, criterion, others if early else None)
     with np.errstate(over="ignore", invalid="ignore"):  # what has crossed may go on to overflow
         theirs = live(nets, 500, 6000, validation if early else None, lambda nets, i: sufficient(nets, i, sharp=False))
     assert np.array_equal(ours.outcome, theirs[0])
@@ -134,18 +133,18 @@ def test_narrow_networks_are_asked_for_a_crossing_first(m, early):
     empty = (points.points < 2).any(axis=1) | (neurons.size == 0).any(axis=1)
     crossed = ours.outcome == Outcome.CROSSED
     assert (empty & crossed).sum() > 3, "some of the degenerate ones cross"
-    assert (ours.left[crossed] > 0).all()
+    assert (ours.crossing[crossed] > 0).all()
     assert {Outcome.X_DEGENERATE, Outcome.A_DEGENERATE, Outcome.CROSSED} <= set(ours.outcome)
 
 
 def test_minibatches_take_the_published_steps():
     points, _, neurons, h, nets, validation = networks(12, 32, 2)
-    others = sides.split(np.tile(X_SIX, (12, 1)), np.tile(Y_SIX, (12, 1)), validation)
+    others = split(np.tile(X_SIX, (12, 1)), np.tile(Y_SIX, (12, 1)), validation)
     rng = np.random.default_rng(3)
     drawn = {(b, k): rng.multinomial(16, nets.nu[b], 200) / 16 for b in range(12) for k in range(0, 6000, 200)}
-    shares = {key: sides.split(np.tile(X_SIX, (200, 1)), np.tile(Y_SIX, (200, 1)), nu) for key, nu in drawn.items()}
-    checks = Checks(200, 6000, sufficient=False, sharp=True, patience=10)
-    ours = lives.live(points, neurons, h, checks, others, lambda b, k: (shares[b, k].M, shares[b, k].u))
+    shares = {key: split(np.tile(X_SIX, (200, 1)), np.tile(Y_SIX, (200, 1)), nu) for key, nu in drawn.items()}
+    criterion = Criterion(200, 6000, sufficient=False, sharp=True, patience=10)
+    ours = train(points, neurons, h, criterion, others, lambda b, k: shares[b, k].rows)
     at = np.zeros(12, int)
 
     def minibatch(who, interval):
@@ -163,18 +162,17 @@ def test_a_neuron_that_jumps_to_the_other_side_is_followed_there():
     # One step carries a through zero while |b/a| < 1 before and after: (a, w) with w/a beyond all others.
     for seed in range(300):
         points, _, neurons, h, nets, _ = networks(1, 16, seed)
-        one = Follower.start(neurons, 0)
-        if one.advance(points.M, points.u, h[0], 1.0, 300)[0] is None and len(one.group.singles):
+        one = LineNetwork.start(neurons, 0)
+        if one.advance(points.rows, h[0], 1.0, 300)[0] is None and one.changed.any():
             break
     for _ in range(300):
         nets.step()
-    assert len(one.group.singles), "some of 300 networks has such a neuron"
-    jumped = one.group.singles[0]
+    assert one.changed.any(), "some of 300 networks has such a neuron"
+    jumped = one.neurons()[one.changed][0]
     nearest = np.abs(nets.a[0] - jumped[0]).argmin()
     assert [nets.a[0, nearest], nets.b[0, nearest], nets.w[0, nearest]] == pytest.approx(jumped, rel=1e-9)
     assert nets.kink[0] < 1
-    f = [sides.line(one.group.basis, one.group.T, one.group.c[0], one.group.singles, s) for s in (0, 1)]
-    assert np.where(X_SIX > 0, *[p * X_SIX + q for p, q in f]) == pytest.approx(nets.outputs()[0], rel=1e-9)
+    assert np.where(X_SIX > 0, *[p * X_SIX + q for p, q in one.lines()]) == pytest.approx(nets.outputs()[0], rel=1e-9)
 
 
 def test_small_biases_at_the_start_are_followed_by_the_hull():
@@ -182,17 +180,17 @@ def test_small_biases_at_the_start_are_followed_by_the_hull():
     a, w = rng.normal(size=(2, 40)) * np.array([[2**0.5], [0.05**0.5]])
     b = a * rng.uniform(-0.3, 0.3, 40)
     x, y, nu = X_SIX[None], Y_SIX[None], np.full((1, 6), 1 / 6)
-    points = sides.split(x, y, nu)
+    points = split(x, y, nu)
     nets = Networks(X_SIX, Y_SIX, nu, a[None], w[None], np.array([0.004]))
     nets.b = b[None].copy()
-    one = Follower.of(a, b, w)
-    assert 3 <= len(one.group.side) < 40, "few neurons decide"
-    end, at = one.advance(points.M, points.u, 0.004, 1.0, 2000)
+    one = LineNetwork.of(a, b, w)
+    assert 3 <= len(one.state.side) < 40, "few neurons decide"
+    end, at = one.advance(points.rows, 0.004, 1.0, 2000)
     for _ in range(at):
         nets.step()
     assert (end is Outcome.CROSSED) == (nets.kink[0] >= 1)
     if end is None:
-        assert one.group.kink[0] == pytest.approx(nets.kink[0], rel=1e-9)
+        assert one.state.largest[4] == pytest.approx(nets.kink[0], rel=1e-9)
 
 
 @settings(deadline=None, max_examples=60)
@@ -200,7 +198,7 @@ def test_small_biases_at_the_start_are_followed_by_the_hull():
 def test_gather_lists_the_extreme_neurons_of_either_side(m, seed, keep):
     rng = np.random.default_rng(seed)
     a, w = rng.normal(size=(2, 1, m))
-    found = sides.gather(a, w, keep)
+    found = gather(a, w, keep)
     for s, own in enumerate((a[0] > 0, a[0] < 0)):
         pairs = np.stack([a[0, own], w[0, own]], axis=1)
         pairs = pairs[np.argsort(pairs[:, 1] / pairs[:, 0])]
@@ -233,29 +231,19 @@ def test_the_linear_system_is_the_networks():
 @pytest.mark.parametrize("sharp", [True, False])
 def test_the_certificate_is_the_published_condition(sharp):
     points, _, neurons, h, nets, _ = networks(30, 48, 9)
-    root, inverse = certificate.roots(points.M)
-    followers = [Follower.start(neurons, b) for b in range(30)]
+    ours = [LineNetwork.start(neurons, b) for b in range(30)]
+    constants = certificate.constants(points)
     agreed = 0
     for _ in range(12):
         for _ in range(1000):
             nets.step()
-        for b, one in enumerate(followers):
+        for b, one in enumerate(ours):
             if nets.kink[b] >= 1:
                 continue
-            one.advance(points.M[b : b + 1], points.u[b : b + 1], h[b], 1.0, 1000)
-            data = lives.Points(
-                points.M[b],
-                points.u[b],
-                root[b],
-                inverse[b],
-                h[b],
-                1.0,
-                False,
-                np.zeros((2, 6)),
-                np.ones(1),
-                np.zeros(1, int),
-            )
-            mine = one.check(data, Checks(1, 1, sufficient=True, sharp=sharp, patience=0)) is Outcome.CONVERGED
+            one.advance(points.rows[b : b + 1], h[b], 1.0, 1000)
+            sides = certificate.read(one.second_moments()[None], one.state.c, constants[b : b + 1])
+            norm = constants[b : b + 1, 5, 0]
+            mine = certificate.certified(sides, one.decisive()[None], norm, np.ones(1), h[b : b + 1], sharp)[0]
             assert mine == sufficient(nets, b, sharp)
             agreed += mine
     assert agreed > 10, "it holds for some and not for others"
@@ -263,7 +251,7 @@ def test_the_certificate_is_the_published_condition(sharp):
 
 def test_the_sharp_constant_stops_no_later():
     points, _, neurons, h, _, _ = networks(200, 16, 10)
-    ends = [lives.live(points, neurons, h, Checks(100, 10**6, True, sharp, 0)) for sharp in (True, False)]
+    ends = [train(points, neurons, h, Criterion(100, 10**6, True, sharp, 0)) for sharp in (True, False)]
     assert np.array_equal(ends[0].outcome, ends[1].outcome)
     assert (ends[0].steps <= ends[1].steps).all()
     assert ends[0].steps.sum() < 0.97 * ends[1].steps.sum()
@@ -271,26 +259,26 @@ def test_the_sharp_constant_stops_no_later():
 
 def test_what_is_certified_never_crosses():
     points, _, neurons, h, _, _ = networks(300, 16, 11)
-    first = lives.live(points, neurons, h, Checks(1000, 10**6, True, True, 0))
-    later = lives.live(points, neurons, h, Checks(1000, 200_000, False, True, 0))
+    first = train(points, neurons, h, Criterion(1000, 10**6, True, True, 0))
+    later = train(points, neurons, h, Criterion(1000, 200_000, False, True, 0))
     assert (later.outcome[first.outcome == Outcome.CONVERGED] == Outcome.UNFINISHED).all()
-    assert (later.left[first.outcome == Outcome.CROSSED] == first.left[first.outcome == Outcome.CROSSED]).all()
+    assert (later.crossing[first.outcome == Outcome.CROSSED] == first.crossing[first.outcome == Outcome.CROSSED]).all()
 
 
-def test_a_lane_does_not_see_its_neighbours():
+def test_a_network_does_not_see_its_neighbours():
     points, _, neurons, h, _, _ = networks(11, 16, 12)
-    together = lives.live(points, neurons, h, Checks(1000, 10**6, True, True, 0))
+    together = train(points, neurons, h, Criterion(1000, 10**6, True, True, 0))
     for b in range(11):
         one = [part._make(p[b : b + 1] for p in part) for part in (points, neurons)]
-        alone = lives.live(*one, h[b : b + 1], Checks(1000, 10**6, True, True, 0))
-        assert (alone.outcome[0], alone.steps[0], alone.left[0]) == tuple(part[b] for part in together)
+        alone = train(*one, h[b : b + 1], Criterion(1000, 10**6, True, True, 0))
+        assert (alone.outcome[0], alone.steps[0], alone.crossing[0]) == tuple(part[b] for part in together)
 
 
 def test_all_neurons_on_one_side_are_followed():
     rng = np.random.default_rng(14)
     a, w = np.abs(rng.normal(size=(1, 8))), rng.normal(size=(1, 8)) / 2
     x, y, nu = X_SIX[None], Y_SIX[None], np.full((1, 6), 1 / 6)
-    ends = lives.live(sides.split(x, y, nu), sides.gather(a, w), np.array([0.01]), NEVER)
+    ends = train(split(x, y, nu), gather(a, w), np.array([0.01]), NEVER)
     nets = Networks(X_SIX, Y_SIX, nu, a, w, np.array([0.01]))
     outcome, steps = live(nets, NEVER.interval, NEVER.limit)
     assert (ends.outcome[0], ends.steps[0]) == (outcome[0], steps[0])
@@ -298,17 +286,17 @@ def test_all_neurons_on_one_side_are_followed():
 
 def test_zero_weights_stay_zero_and_a_step_that_is_too_long_diverges_or_crosses():
     x, y, nu = X_SIX[None], Y_SIX[None], np.full((1, 6), 1 / 6)
-    points = sides.split(x, y, nu)
-    still = lives.live(points, sides.gather(np.ones((1, 4)), np.zeros((1, 4))), np.array([0.01]), NEVER)
+    points = split(x, y, nu)
+    still = train(points, gather(np.ones((1, 4)), np.zeros((1, 4))), np.array([0.01]), NEVER)
     assert still.outcome[0] in (Outcome.UNFINISHED, Outcome.CROSSED)
-    one = Follower.start(sides.gather(np.array([[1.0, -1.0]]), np.array([[1e-3, 1e-3]])), 0)
-    end, at = one.advance(points.M, points.u, 1e200, 1.0, 10)
+    one = LineNetwork.start(gather(np.array([[1.0, -1.0]]), np.array([[1e-3, 1e-3]])), 0)
+    end, at = one.advance(points.rows, 1e200, 1.0, 10)
     assert end in (Outcome.DIVERGED, Outcome.CROSSED)
     assert at <= 3
 
 
-def test_sides_count_different_points():
+def test_a_sample_counts_different_points():
     x = np.array([[1.0, 1.0, 2.0, -1.0]])
-    found = sides.split(x, x, np.array([[0.25, 0.25, 0.5, 0.0]]))
+    found = split(x, x, np.array([[0.25, 0.25, 0.5, 0.0]]))
     assert found.points.tolist() == [[2, 0]]
     assert found.reach.tolist() == [1.0]
