@@ -16,7 +16,7 @@ from neurec_core.draws import Draws
 from neurec_papers.inconsistency import crossing, initial, published, training
 from neurec_papers.inconsistency.common import X_SIX
 from neurec_papers.inconsistency.neurons import Neurons
-from smallnets.descent.line.data import Criterion, Outcome, split
+from smallnets.descent.line.data import Criterion, HiddenLayer, Outcome, Sample, split
 from smallnets.descent.line.network import LineNetwork
 from smallnets.descent.line.training import train
 
@@ -45,9 +45,9 @@ def stepping(m: int) -> dict[str, Any]:
     points, neurons, h, problem, params, draws = drawn(m, networks)
     row: dict[str, Any] = {"m": m}
     criterion = Criterion(500_000, 500_000, sufficient=False, sharp=True, patience=0)
-    some = [type(part)(*(values[:8] for values in part)) for part in (points, neurons)]
+    eight, layer = Sample(*(part[:8] for part in points)), HiddenLayer(*(part[:8] for part in neurons))
     # With small steps no neuron changes side without a stop in between, after which a network goes on alone.
-    seconds, ends = timed(lambda: train(*some, h[:8] / 100, criterion))
+    seconds, ends = timed(lambda: train(eight, layer, h[:8] / 100, criterion))
     row["ours_ns"] = seconds / ends.steps.sum() * 1e9
     if m not in PARALLEL:
         return row
