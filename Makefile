@@ -89,7 +89,7 @@ sync: $(READY)
 	@$(BIN)/jupytext --quiet --sync notebooks/*.py
 
 tables: $(READY)  ## compute the committed tables again (hours; can be stopped and goes on; JOBS=2 for two processes)
-	$(BIN)/python -m neurec_papers.inconsistency.refine runs/inconsistency.comparison $(JOBS)  # step sizes that depend on a first stage
+	$(BIN)/python -m neurec_papers.inconsistency.experiments.rates runs/inconsistency.comparison $(JOBS)  # step sizes that depend on a first stage
 	$(BIN)/neurec publish --jobs $(JOBS) --out runs
 
 picture: $(READY)  ## draw the picture of the README again

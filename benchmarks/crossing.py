@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from neurec_core.draws import Draws
-from neurec_papers.inconsistency import crossing, initial, published, training
-from neurec_papers.inconsistency.common import X_SIX
-from neurec_papers.inconsistency.neurons import Neurons
+from neurec_papers.inconsistency import published
+from neurec_papers.inconsistency.engine import initial, training
+from neurec_papers.inconsistency.engine.distributions import X_SIX
+from neurec_papers.inconsistency.engine.neurons import Neurons
+from neurec_papers.inconsistency.experiments import crossing
 from smallnets.descent.line.data import Criterion, HiddenLayer, Outcome, Sample, split
 from smallnets.descent.line.network import LineNetwork
 from smallnets.descent.line.training import train
@@ -32,7 +34,7 @@ STEPS = 20
 
 def drawn(m: int, networks: int) -> tuple[Any, ...]:
     """Points, neurons and step sizes of some networks, and the same for the published scheme."""
-    params, draws = crossing.Training(m=m), Draws(0, range(networks))
+    params, draws = crossing.CrossingProbability(m=m), Draws(0, range(networks))
     problem = crossing.sample(params, draws)
     points = split(problem.X[:, :, 0], problem.y, problem.weights)
     neurons = initial.neurons(params, draws)
@@ -84,7 +86,7 @@ def difference(nets: Networks, points: Any, neurons: Any, h: np.ndarray, steps: 
 def whole(m: int) -> dict[str, Any]:
     """Seconds of a network-step over whole trainings of published networks, all checks included."""
     trials = range(OURS)
-    params, draws = crossing.Training(m=m, rng="published", constant="published"), Draws(0, trials)
+    params, draws = crossing.CrossingProbability(m=m, rng="published", constant="published"), Draws(0, trials)
     published.task.cache_clear()
     problem = crossing.sample(params, draws)
     seconds, (ends, h) = timed(lambda: training.train(params, problem, draws))
@@ -114,7 +116,7 @@ def main() -> None:
     start = time.process_time()
     total = 0
     for m in published.WIDTHS:
-        params, draws = crossing.Training(m=m), Draws(0, range(10_000))
+        params, draws = crossing.CrossingProbability(m=m), Draws(0, range(10_000))
         total += int(training.train(params, crossing.sample(params, draws), draws)[0].steps.sum())
     seconds = time.process_time() - start
     print(f"\nthe whole figure, 80,000 networks, {total:.3g} steps: {seconds:.1f} CPU s, draws and set-up included")

@@ -1,7 +1,7 @@
 """Nets with one input: the published ways to train them and a JAX loop beside ours, a net and a step at a time.
 
 Many points: the published comparison of setups trains 100 nets in one batch, with a tape, in float32; ours is
-`neurec_papers.inconsistency.neurons.advance` with "prefix", in float64. Few points: the published Monte-Carlo
+`neurec_papers.inconsistency.engine.neurons.advance` with "prefix", in float64. Few points: the published Monte-Carlo
 experiment is NumPy, vectorised over nets, in float64; ours is "fused". JAX trains the same nets in one compiled loop.
 All on one thread; final weights or losses are compared.
 """
@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from neurec_papers.inconsistency import neurons
-from neurec_papers.inconsistency.common import X_SIX as SIX
-from neurec_papers.inconsistency.common import Y_SIX as LABELS
-from neurec_papers.inconsistency.neurons import Neurons
+from neurec_papers.inconsistency.engine import neurons
+from neurec_papers.inconsistency.engine.distributions import X_SIX as SIX
+from neurec_papers.inconsistency.engine.distributions import Y_SIX as LABELS
+from neurec_papers.inconsistency.engine.neurons import Neurons
 
 from . import peers
 

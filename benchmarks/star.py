@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from neurec_core.draws import Draws
-from neurec_papers.inconsistency import star
+from neurec_papers.inconsistency.experiments import star
 from smallnets.descent import grouped
 
 from . import peers

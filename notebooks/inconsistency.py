@@ -60,9 +60,9 @@ from neurec_core.explore import explore, static
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate
 from neurec_papers import inconsistency as paper
-from neurec_papers.inconsistency import law, view
-from neurec_papers.inconsistency.explorer import INSTANCE
-from neurec_papers.inconsistency.rates import best_rates
+from neurec_papers.inconsistency import theory, view
+from neurec_papers.inconsistency.experiments.rates import best_rates
+from neurec_papers.inconsistency.view import INSTANCE
 
 # %% [markdown]
 # ## One instance
@@ -124,7 +124,7 @@ def against_law(table, lines=None, shifts=(0.0,), widths=(16, 2**11)):
     """Measured probabilities over the width, beside the asymptotic law."""
     fig = plots.curves(table, crossing, "m", lines=lines)
     m = np.geomspace(*widths, 25)
-    curves = {s: [law.crossing_probability(w, s)[0] for w in m] for s in shifts}
+    curves = {s: [theory.crossing_probability(w, s)[0] for w in m] for s in shifts}
     look = {"color": "gray", "dash": "dash"}
     names = {s: f"law, Δ = {s}" if s else "law" for s in shifts}
     [fig.add_scatter(x=m, y=curves[s], name=names[s], line=look) for s in shifts]
@@ -143,7 +143,7 @@ ends = small.groupby("m")[["crossed", "converged"]].mean()
 assert ((ends["crossed"] + ends["converged"]) == 1).all()
 largest = small[small["m"] == small["m"].max()]
 measured = rate(largest, "not_affine", ["m"]).iloc[0]
-asymptotic = law.crossing_probability(measured["m"])[0]
+asymptotic = theory.crossing_probability(measured["m"])[0]
 # Within the 95 % band, widened by a tenth for the law's own error at this width.
 assert 0.9 * measured["low"] < asymptotic < 1.1 * measured["high"]
 ends.assign(sqrt_m=ends["crossed"] * np.sqrt(ends.index)).round(3)
@@ -208,7 +208,7 @@ assert 0 < open_end.groupby(by_law["m"]).mean().max() < 0.01
 everything = pd.concat([wide, by_law]).assign(drawn=lambda t: t["rng"])
 fig = plots.curves(everything, crossing, "m", "crossed", lines="drawn")
 m = np.geomspace(16, 1e9, 33)
-predicted = [law.crossing_probability(w)[0] for w in m]
+predicted = [theory.crossing_probability(w)[0] for w in m]
 fig.add_scatter(
     x=m, y=predicted, name="law", line={"color": "gray", "dash": "dash"}
 )
@@ -216,13 +216,13 @@ plots.logarithmic(fig)
 
 # %%
 limit, small_step = (
-    law.crossing_probability(1e12, 0.0, c)[0] * 1e6 for c in (0, 1)
+    theory.crossing_probability(1e12, 0.0, c)[0] * 1e6 for c in (0, 1)
 )
 print(
     f"P sqrt(m) -> {limit:.3f} for h = 1/lambda_max, {small_step:.3f} for h m -> 0"
 )
 tail = rate(wide[wide["m"] >= 256], "crossed", ["m"])
-tail["law"] = [law.crossing_probability(w)[0] for w in tail["m"]]
+tail["law"] = [theory.crossing_probability(w)[0] for w in tail["m"]]
 tail["z"] = tables.deviations(tail, tail["law"])
 assert (tail["z"].abs() < 4).all()
 assert abs(limit - 1.557) < 1e-3
@@ -236,7 +236,7 @@ tail.round(4)
 
 # %%
 narrow_law = rate(wide[wide["m"] < 256], "crossed", ["m"]).set_index("m")
-narrow_law["law"] = [law.crossing_probability(w)[0] for w in narrow_law.index]
+narrow_law["law"] = [theory.crossing_probability(w)[0] for w in narrow_law.index]
 narrow_law["z"] = tables.deviations(narrow_law, narrow_law["law"])
 assert (narrow_law.loc[:64, "z"] > 3).all()
 assert abs(narrow_law.loc[128, "z"]) < 3
@@ -305,7 +305,7 @@ counted = load(published(paper.EVENT_ESTIMATION))
 conditions = ["event", "W2", "W3", "W4", "W5", "W6", "W7", "D1", "D2"]
 shares = counted.groupby("m")[conditions].mean().astype(float)
 closed = pd.DataFrame(
-    {m: law.event_probabilities(m, 0.25, 0.125) for m in shares.index}
+    {m: theory.event_probabilities(m, 0.25, 0.125) for m in shares.index}
 )
 gap = (shares[closed.index] - closed.T).abs()[shares.index >= 256]
 assert gap.max().max() < 0.2  # 100 networks: four standard errors of a rate
@@ -430,7 +430,7 @@ beside.round(4)
 def asymptotic(shift):
     """The law of crossing over the width."""
     m = np.geomspace(16, 1e6, 13)
-    return m, np.array([law.crossing_probability(w, shift)[0] for w in m])
+    return m, np.array([theory.crossing_probability(w, shift)[0] for w in m])
 
 
 # %%

@@ -11,22 +11,22 @@ the same, many networks side by side              `smallnets.descent.line.kernel
 H and the step size 1/lambda_max(H)               `smallnets.descent.line.certificate.largest_step`
 the sufficient condition                          `smallnets.descent.line.certificate.certified`
 a training from start to end, with all criteria   `smallnets.descent.line.training.train`
-the same, neuron by neuron                        `neurec_papers.inconsistency.neurons.advance`
-App. E, the event                                 `neurec_papers.inconsistency.law.event_probabilities`
-the law of crossing, derived here                 `neurec_papers.inconsistency.law.crossing_probability`
+the same, neuron by neuron                        `neurec_papers.inconsistency.engine.neurons.advance`
+App. E, the event                                 `neurec_papers.inconsistency.theory.event_probabilities`
+the law of crossing, derived here                 `neurec_papers.inconsistency.theory.crossing_probability`
 star data set                                     `smallnets.descent.grouped.descend`
-Section 10, comparison of training setups         `neurec_papers.inconsistency.comparison.solve`
+Section 10, comparison of training setups         `neurec_papers.inconsistency.experiments.comparison.solve`
 ================================================  ==============================================================
 """
 
 from __future__ import annotations
 
-from .comparison import COMPARISON
-from .crossing import CROSSING_PROBABILITY
-from .events import EVENT_ESTIMATION
-from .examples import TRAINING_EXAMPLES
-from .movement import MOVEMENT_EXPONENTS
-from .star import STAR
+from .experiments.comparison import COMPARISON
+from .experiments.crossing import CROSSING_PROBABILITY
+from .experiments.events import EVENT_ESTIMATION
+from .experiments.examples import TRAINING_EXAMPLES
+from .experiments.movement import MOVEMENT_EXPONENTS
+from .experiments.star import STAR
 
 EXPERIMENTS = (CROSSING_PROBABILITY, TRAINING_EXAMPLES, EVENT_ESTIMATION, STAR, COMPARISON, MOVEMENT_EXPONENTS)
 CITED = ("holzmuller2022training",)

@@ -19,7 +19,7 @@ WIDTHS = tuple(2**k for k in range(4, 12))
 NETWORKS = 10_000  # of each width
 
 
-class Task(NamedTuple):
+class PublishedTask(NamedTuple):
     """Networks drawn from one stream: shares (B, 6) twice, a and w (B, m), and the stream, to be drawn from further."""
 
     weights: np.ndarray
@@ -45,7 +45,7 @@ def tasks() -> dict[int, list[tuple[int, int, int]]]:
 
 @lru_cache(maxsize=2)
 @checked(m=whole("width"), number=whole("task"))
-def task(m: int, number: int, swapped: bool = False) -> Task:
+def task(m: int, number: int, swapped: bool = False) -> PublishedTask:
     """A task of width m; its stream is left where training begins.
 
     Raises
@@ -62,7 +62,7 @@ def task(m: int, number: int, swapped: bool = False) -> Task:
     deviations = (2**0.5, (2 / m) ** 0.5)
     first, second = deviations[::-1] if swapped else deviations
     a, w = first * stream.randn(nets, 1, m)[:, 0], second * stream.randn(nets, 1, m)[:, 0]
-    return Task(weights, validation, a, w, stream.get_state(legacy=True))
+    return PublishedTask(weights, validation, a, w, stream.get_state(legacy=True))
 
 
 def place(m: int, trial: int) -> tuple[int, int]:

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
+from pydantic import model_validator
 
-from neurec_core.experiment import Problem, Solution
-from neurec_core.params import Params
+from neurec_core.draws import Draws
+from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, Status
+from neurec_core.params import param
 from neurec_core.style import COLORS, SCALE, panel_trace, player, stacked, style
 from neurec_core.tables import wilson
+
+from .experiments.shared import CITATION, CrossingProbability
 
 Scores = dict[str, np.ndarray]
 Law = Callable[[float], tuple[np.ndarray, np.ndarray]]
@@ -21,6 +25,94 @@ GRAY = {"color": "gray", "dash": "dash"}
 SMALLEST = 1e-14  # of what is drawn on a logarithmic axis
 ENDS = {3: "a kink reached a point at step {left}", 4: "no kink will ever reach a point", 5: "stopped early",
         1: "a side with one point or none", 2: "a side without neurons", 6: "diverged"}  # fmt: skip
+# What may be spent on the crowd, in steps of a network: some tenths of a second.
+BUDGET = {"gd": 7e7, "sgd": 6e5, "adam": 1.5e6}
+FEWEST = {"gd": 8, "sgd": 1, "adam": 1}  # eight are stepped side by side
+TYPICAL = {"gd": 180, "sgd": 0, "adam": 0}  # steps of a training, in units of m
+DRAWN = 4096  # widths up to which every weight is drawn
+
+
+class NetworkInCrowd(CrossingProbability):
+    """A crowd of networks is trained, and the first of them is followed from step to step."""
+
+    networks: int = param(1000, "networks at most", ge=1, le=100_000, slider=(100, 1000, 100))
+    limit: int = param(1_000_000_000, "most steps", ge=1, le=1_000_000_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_law(cls, values: Any) -> Any:
+        # Beyond some width a crowd is drawn by its law, so that the slider can go on.
+        wide = isinstance(values, dict) and isinstance(values.get("m"), int) and values["m"] > DRAWN
+        return {**values, "rng": "law"} if wide and values.get("rng", "addressed") == "addressed" else values
+
+    @property
+    def crowd(self) -> int:
+        """How many networks are trained: fewer where each takes long."""
+        steps = 15_000 + TYPICAL[self.optimizer] * self.m
+        cost = steps * (1 + self.m / 64 if self.optimizer == "adam" else 1)
+        return int(min(self.networks, max(BUDGET[self.optimizer] // cost, FEWEST[self.optimizer])))
+
+
+class Crowd(Draws):
+    """Draws of many networks at once: one address per array, not one per network, which takes ten times as long."""
+
+    def __init__(self, seed: int, trial: int, networks: int) -> None:
+        super().__init__(seed, range(networks))
+        self.one = Draws(seed, [trial])
+
+    def normal(self, name: str, *shape: int) -> np.ndarray:
+        """As of `Draws`."""
+        return self.one.normal(name, len(self), *shape)[0]
+
+    def uniform(self, name: str, *shape: int) -> np.ndarray:
+        """As of `Draws`."""
+        return self.one.uniform(name, len(self), *shape)[0]
+
+    def multinomial(self, name: str, number: int, p: np.ndarray, *shape: int) -> np.ndarray:
+        """As of `Draws`, for the same p everywhere."""
+        return self.one.multinomial(name, number, p, len(self), *shape)[0]
+
+
+def sample(params: NetworkInCrowd, draws: Draws) -> Problem:
+    """The six points; every network has its own shares of them, and those of the first are given."""
+    from .engine import initial
+
+    first = [initial.shares(params, Crowd(draws.seed, t, params.crowd), "weights")[0] for t in draws.trials]
+    points = initial.sample(params, draws)
+    return Problem(points.X, points.y, weights=np.stack(first))
+
+
+def solve(params: NetworkInCrowd, problem: Problem, draws: Draws) -> Solution:
+    """Outcomes of the crowd, and the way of its first network."""
+    from .engine import path
+
+    found = [path.followed(params, Crowd(draws.seed, t, params.crowd)) for t in draws.trials]
+    names = ("networks", "not_affine", "outcome", "left")
+    stats = {name: np.array([one[name] for one in found]) for name in names}
+    trace: dict[str, Any] = {name: [one[name] for one in found] for name in found[0] if name not in names}
+    return Solution(stats["outcome"], [Status.SOLVED] * len(draws), stats, trace)
+
+
+def score(params: NetworkInCrowd, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """The share of networks that are not affine on either side, and how many were trained."""
+    stats = solution.stats
+    return {"probability": stats["not_affine"] / stats["networks"], "networks": stats["networks"].astype(float)}
+
+
+INSTANCE = Experiment(
+    name="inconsistency.instance",
+    question="What becomes of one network, and of many like it?",
+    params=NetworkInCrowd,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns={
+        "probability": Column("share of networks that are not affine on either side", "measure"),
+        "networks": Column("networks trained", "measure"),
+    },
+    presets={"tiny": Grid({"m": [16, 32]}, trials=1, fixed={"networks": 3})},
+    citation=CITATION,
+)
 
 
 def training(problem: Problem, solution: Solution, trial: int = 0, frames: int = 60) -> go.Figure:
@@ -110,12 +202,14 @@ def _layout(kind: str) -> dict[str, Any]:
     return style(fig, "", "", height=500, narrow=stacked(fig, height=1120)).to_plotly_json()["layout"]
 
 
-def crowd(params: Params, problem: Problem, solution: Solution, scores: Scores, law: Law | None = None) -> go.Figure:
+def crowd(
+    params: NetworkInCrowd, problem: Problem, solution: Solution, scores: Scores, law: Law | None = None
+) -> go.Figure:
     """One network's function at the end and its kinks on the way; the share of networks like it that are not affine.
 
     Parameters
     ----------
-    params, problem, solution, scores : of one trial of `inconsistency.explorer.INSTANCE`
+    params, problem, solution, scores : of one trial of `INSTANCE`
     law : from a shift of the labels to widths and probabilities to compare with
     """
     trace, stats = {name: part[0] for name, part in solution.trace.items()}, solution.stats

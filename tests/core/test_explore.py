@@ -611,9 +611,9 @@ def test_what_is_true_or_false_is_a_box_to_check():
 
 
 def test_a_slider_may_multiply():
-    from neurec_papers.inconsistency.setting import Training
+    from neurec_papers.inconsistency.experiments.shared import CrossingProbability
 
-    slider = explore.control(Training.declared()["m"], 48)
+    slider = explore.control(CrossingProbability.declared()["m"], 48)
     assert slider.value == 48
     assert slider.options[0] == 16
     assert slider.options[-1] == 2**20

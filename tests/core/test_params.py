@@ -8,7 +8,7 @@ from toys import Flip, Toy
 
 from neurec_core.params import BadInput, received, unknown
 from neurec_papers.convex_recovery.experiments.programs import SkipDistance
-from neurec_papers.inconsistency.examples import TrainingExamples
+from neurec_papers.inconsistency.experiments.examples import TrainingExamples
 
 CASES = [
     ({"n": 0}, "n (training points) must be a whole number in [1, 100000], got 0"),

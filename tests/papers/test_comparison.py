@@ -9,9 +9,10 @@ import torch
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
-from neurec_papers.inconsistency import distributions, rates
-from neurec_papers.inconsistency.comparison import COMPARISON, SETTINGS, Comparison
-from neurec_papers.inconsistency.starts import BIASES, Given, start
+from neurec_papers.inconsistency.engine import distributions
+from neurec_papers.inconsistency.engine.biases import BIASES, Given, start
+from neurec_papers.inconsistency.experiments import rates
+from neurec_papers.inconsistency.experiments.comparison import COMPARISON, SETTINGS, Comparison
 
 SHORT = {"iterations": 128, "every": 32, "held_out": 50}
 

@@ -13,18 +13,20 @@ from benchmarks.published_descent import live as plain_live
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
-from neurec_papers.inconsistency import crossing, examples, initial, law, movement, path, published, training
-from neurec_papers.inconsistency.crossing import CROSSING_PROBABILITY
-from neurec_papers.inconsistency.events import EVENT_ESTIMATION, EventEstimation
-from neurec_papers.inconsistency.explorer import INSTANCE, Crowd
-from neurec_papers.inconsistency.setting import Instance, Training
+from neurec_papers.inconsistency import published, theory
+from neurec_papers.inconsistency.engine import initial, path, training
+from neurec_papers.inconsistency.experiments import crossing, examples, movement
+from neurec_papers.inconsistency.experiments.crossing import CROSSING_PROBABILITY
+from neurec_papers.inconsistency.experiments.events import EVENT_ESTIMATION, EventEstimation
+from neurec_papers.inconsistency.experiments.shared import CrossingProbability
+from neurec_papers.inconsistency.view import INSTANCE, Crowd, NetworkInCrowd
 from smallnets.descent.line.certificate import hessian
 from smallnets.descent.line.data import Outcome, gather, split
 from smallnets.descent.line.network import LineNetwork
 
 
 def solved(trials, **values):
-    params, draws = Training(**values), Draws(0, range(trials))
+    params, draws = CrossingProbability(**values), Draws(0, range(trials))
     problem = crossing.sample(params, draws)
     return crossing.solve(params, problem, draws), problem, params, draws
 
@@ -65,7 +67,7 @@ def test_published_minibatches_come_from_one_stream_in_turn(monkeypatch):
     published.task.cache_clear()
     training._whole_task.cache_clear()
     values = {"m": 16, "rng": "published", "optimizer": "sgd", "criterion": "early_stopping", "limit": 4000}
-    params, draws = Training(**values), Draws(0, [7, 9, 11])
+    params, draws = CrossingProbability(**values), Draws(0, [7, 9, 11])
     ends = crossing.solve(params, crossing.sample(params, draws), draws)
     task, stream = published.task(16, 1), np.random.RandomState()
     stream.set_state(task.state)
@@ -139,8 +141,8 @@ def limits(k):
 def test_the_law_of_crossing_has_the_limits_of_a_quadrature():
     few, many = limits(16), limits(28)
     limit = many + (many - few) * 16**2 / (28**2 - 16**2)  # the rule's error falls like k^-2
-    assert law.crossing_probability(1e12)[0] * 1e6 == pytest.approx(limit[0], abs=5e-4)
-    assert law.crossing_probability(1e12, continuous=True)[0] * 1e6 == pytest.approx(limit[1], abs=5e-4)
+    assert theory.crossing_probability(1e12)[0] * 1e6 == pytest.approx(limit[0], abs=5e-4)
+    assert theory.crossing_probability(1e12, continuous=True)[0] * 1e6 == pytest.approx(limit[1], abs=5e-4)
     assert limit == pytest.approx([1.5570, 1.6191, 1.5607], abs=5e-4)
 
 
@@ -150,14 +152,14 @@ def test_the_law_of_crossing_with_a_shift_is_that_of_plain_random_numbers():
         z = rng.normal(size=(100_000, 4))
         u = swept(2**0.5 * z[:, :2], 0.01 * m + 4 * z[:, 2:], -np.log(np.linspace(1e-9, 1, 65)))[0].sum(axis=1)
         crossed = 1 - np.exp(-u / (2 * np.pi * m**0.5))
-        assert abs(law.crossing_probability(m, 0.01)[0] - crossed.mean()) < 5 * crossed.std() / 100_000**0.5
-    shifted = [law.crossing_probability(m, 0.01)[0] for m in (512, 1024, 2048)]
+        assert abs(theory.crossing_probability(m, 0.01)[0] - crossed.mean()) < 5 * crossed.std() / 100_000**0.5
+    shifted = [theory.crossing_probability(m, 0.01)[0] for m in (512, 1024, 2048)]
     assert shifted == pytest.approx([0.077, 0.076, 0.096], abs=1e-3)
 
 
 def test_the_spectrum_has_two_large_and_two_small_eigenvalues():
     """Lemma F.3 and Prop. F.4; with uniform weights 7/3 m twice, and 1/14 and 3/14."""
-    params, draws = Training(m=2**20, rng="law", weights="uniform"), Draws(0, range(20))
+    params, draws = CrossingProbability(m=2**20, rng="law", weights="uniform"), Draws(0, range(20))
     problem = crossing.sample(params, draws)
     S = np.zeros((20, 2, 3, 3))
     S[:, :, 0::2, 0::2] = initial.neurons(params, draws).T
@@ -174,12 +176,12 @@ def test_the_largest_drift_is_that_of_the_differential_equation():
     values, V = np.linalg.eigh(A)
     way = end + ((start - end) @ V * np.exp(-values * t)) @ V.T
     # The grid misses a turning point by a second-order term.
-    assert law.largest_drift(start, end) == pytest.approx(np.abs(way).max(axis=0), rel=1e-5)
+    assert theory.largest_drift(start, end) == pytest.approx(np.abs(way).max(axis=0), rel=1e-5)
 
 
 def test_the_slow_phase_follows_the_drift_of_the_law():
     """Intercepts, from the exact dynamics at a large width: m q(t) beside S(t)."""
-    params, draws = Training(m=2**16, criterion="limit", limit=1000), Draws(0, [3])
+    params, draws = CrossingProbability(m=2**16, criterion="limit", limit=1000), Draws(0, [3])
     problem = crossing.sample(params, draws)
     points = split(problem.X[:, :, 0], problem.y, problem.weights)
     neurons = initial.neurons(params, draws)
@@ -202,13 +204,13 @@ def test_probabilities_fall_with_the_width_as_the_law_says():
     for m in (64, 256):
         ends, *_ = solved(1500, m=m)
         hits = np.sum(ends.value == Outcome.CROSSED)
-        p = law.crossing_probability(m)[0]
+        p = theory.crossing_probability(m)[0]
         # Four standard errors, and a tenth for the law's own error at these widths.
         assert abs(hits - 1500 * p) < 4 * (1500 * p) ** 0.5 + 150 * p
 
 
 def test_the_law_of_the_start_is_that_of_all_weights():
-    params, draws = Training(m=256, rng="law"), Draws(0, range(3000))
+    params, draws = CrossingProbability(m=256, rng="law"), Draws(0, range(3000))
     from_law = initial.neurons(params, draws)
     drawn = initial.neurons(params.with_(rng="addressed"), draws)
     ratio = [n.ends[..., 1] / n.ends[..., 0] for n in (from_law, drawn)]
@@ -230,7 +232,7 @@ def test_the_laws_networks_cross_as_often():
 
 
 def test_weights_have_the_two_variances():
-    params = Training(m=64)
+    params = CrossingProbability(m=64)
     for init, (of_a, of_w) in {"he": (2**0.5, (2 / 64) ** 0.5), "swapped": ((2 / 64) ** 0.5, 2**0.5)}.items():
         a, w = initial.weights(params.with_(init=init), Draws(0, range(50)))
         assert kstest(a.ravel() / of_a, norm.cdf).pvalue > 1e-4
@@ -240,7 +242,7 @@ def test_weights_have_the_two_variances():
 def test_events_happen_as_often_as_their_closed_forms_say():
     params, draws = EventEstimation(m=1024), Draws(0, range(400))
     _, _, held = EVENT_ESTIMATION.run(params, draws)
-    for name, p in law.event_probabilities(1024, 0.25, 0.125).items():
+    for name, p in theory.event_probabilities(1024, 0.25, 0.125).items():
         # Four standard errors; W7 and D1 are limits.
         assert abs(held[name].mean() - p) < 4 * (p * (1 - p) / 400) ** 0.5 + 0.02, name
     assert not held["event"].any()
@@ -307,7 +309,7 @@ def test_few_points_or_neurons_are_degenerate_and_count_as_not_affine():
     assert set(few.value) == {Outcome.X_DEGENERATE, Outcome.CROSSED}
     narrow, *_ = solved(40, m=2)
     assert (narrow.value == Outcome.A_DEGENERATE).any()
-    scores = crossing.score(Training(m=2), None, narrow)
+    scores = crossing.score(CrossingProbability(m=2), None, narrow)
     degenerate = scores["degenerate"]
     assert degenerate.any()
     assert scores["not_affine"][degenerate].all()
@@ -322,7 +324,7 @@ def test_too_long_steps_cross_or_diverge_and_say_so():
 def test_training_without_an_end_is_unfinished():
     ends, *_ = solved(30, m=16, criterion="limit", limit=2000)
     assert set(ends.value) == {Outcome.UNFINISHED, Outcome.CROSSED}
-    assert crossing.score(Training(), None, ends)["not_affine"].all()
+    assert crossing.score(CrossingProbability(), None, ends)["not_affine"].all()
 
 
 @pytest.mark.parametrize(
@@ -341,14 +343,14 @@ def test_training_without_an_end_is_unfinished():
 )
 def test_bad_input_is_one_line_at_the_entrance(values, words):
     with pytest.raises(BadInput) as error:
-        Training(**values)
+        CrossingProbability(**values)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_there_are_ten_thousand_published_networks():
     with pytest.raises(BadInput, match=r"trial \(published network\) must lie in \[0, 9999\], got 10000"):
-        CROSSING_PROBABILITY.rows(Training(m=16, rng="published"), 0, [10_000])
+        CROSSING_PROBABILITY.rows(CrossingProbability(m=16, rng="published"), 0, [10_000])
 
 
 # --------------------------------------------------------------------------------------------------------- the explorer
@@ -356,7 +358,7 @@ def test_there_are_ten_thousand_published_networks():
 
 @pytest.mark.parametrize(("m", "trial"), [(32, 9), (64, 36), (64, 0)])
 def test_the_function_shown_is_the_network_s_also_where_a_neuron_changed_side(m, trial):
-    params, crowd = Instance(m=m), Crowd(0, trial, 1)
+    params, crowd = NetworkInCrowd(m=m), Crowd(0, trial, 1)
     shown = path.followed(params, crowd)
     problem = crossing.sample(params, crowd)
     _, h = training.train(params, problem, crowd)
@@ -379,7 +381,7 @@ def test_the_function_shown_is_the_network_s_also_where_a_neuron_changed_side(m,
     ],
 )
 def test_the_one_network_shown_is_the_first_of_the_crowd(values):
-    params = Instance(networks=5, **values)
+    params = NetworkInCrowd(networks=5, **values)
     _, solution, scores = INSTANCE.run(params, Draws(0, [1]))
     trace = {name: part[0] for name, part in solution.trace.items()}
     left = int(solution.stats["left"][0])
@@ -395,6 +397,6 @@ def test_the_one_network_shown_is_the_first_of_the_crowd(values):
 
 
 def test_wide_instances_are_drawn_by_their_law():
-    assert Instance(m=100_000).rng == "law"
-    assert Instance(m=1000).rng == "addressed"
-    assert 8 <= Instance(m=1_000_000).crowd < Instance(m=256).crowd == 1000
+    assert NetworkInCrowd(m=100_000).rng == "law"
+    assert NetworkInCrowd(m=1000).rng == "addressed"
+    assert 8 <= NetworkInCrowd(m=1_000_000).crowd < NetworkInCrowd(m=256).crowd == 1000

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from neurec_core.params import BadInput
-from neurec_papers.inconsistency import neurons
-from neurec_papers.inconsistency.neurons import Neurons
+from neurec_papers.inconsistency.engine import neurons
+from neurec_papers.inconsistency.engine.neurons import Neurons
 from smallnets.errors import InvalidInput
 
 SIX = np.array([-1.0, -2.0, -3.0, 1.0, 2.0, 3.0])

@@ -9,8 +9,8 @@ from loops import full_batch
 
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
-from neurec_papers.inconsistency import star
-from neurec_papers.inconsistency.star import STAR, Star
+from neurec_papers.inconsistency.experiments import star
+from neurec_papers.inconsistency.experiments.star import STAR, Star
 
 
 def nets(params, trials):

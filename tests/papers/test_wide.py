@@ -8,8 +8,8 @@ import torch
 
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
-from neurec_papers.inconsistency import wide
-from neurec_papers.inconsistency.wide import Layers
+from neurec_papers.inconsistency.engine import wide
+from neurec_papers.inconsistency.engine.wide import Layers
 from smallnets.errors import InvalidInput
 
 B, N, D, M, BATCH = 3, 24, 3, 10, 8

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.published_descent import Networks, live
-from neurec_papers.inconsistency.common import X_SIX, Y_SIX
+from neurec_papers.inconsistency.engine.distributions import X_SIX, Y_SIX
 from smallnets.descent.line import certificate
 from smallnets.descent.line.data import Criterion, Outcome, gather, split
 from smallnets.descent.line.network import LineNetwork

@@ -13,13 +13,21 @@ import numpy as np
 from scipy.stats import binom, chi2
 
 from neurec_core.draws import Draws
+from neurec_core.experiment import Problem
 from neurec_core.params import BadInput
 from smallnets.descent.line.data import HiddenLayer, gather
 
-from . import published
+from .. import published
+from .distributions import X_SIX, Y_SIX
 
 LISTED = 32  # neurons from either end that are drawn from their law
 ENTRIES = 2**22  # weights held in memory at a time
+
+
+def sample(params: Any, draws: Draws) -> Problem:
+    """The six points of Example 1, their labels shifted; each network has its own shares of them."""
+    X, y = np.tile(X_SIX[:, None], (len(draws), 1, 1)), np.tile(Y_SIX + params.shift, (len(draws), 1))
+    return Problem(X, y, weights=shares(params, draws, "weights"))
 
 
 def shares(params: Any, draws: Draws, name: str) -> np.ndarray:
@@ -90,7 +98,7 @@ def from_law(params: Any, draws: Draws) -> HiddenLayer:
     return HiddenLayer(T, ends, np.full((B, 2), 2 * LISTED), size)
 
 
-def _published(params: Any, draws: Draws) -> list[tuple[published.Task, int]]:
+def _published(params: Any, draws: Draws) -> list[tuple[published.PublishedTask, int]]:
     if max(draws.trials) >= published.NETWORKS:
         raise BadInput(f"trial (published network) must lie in [0, {published.NETWORKS - 1}], got {max(draws.trials)}")
     places = [published.place(params.m, trial) for trial in draws.trials]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from neurec_core.experiment import Grid, Status
 
-from .comparison import COLUMNS, Comparison
+from .comparison import COLUMNS, COMPARISON, Comparison
 
 SETTING = [name for name in Comparison.model_fields if name != "k"]
 
@@ -65,3 +66,14 @@ def refined(best: Iterable[Mapping[str, Any]], trials: int) -> list[Grid]:
         Grid({"k": [row["k"] + j / 8 for j in range(-3, 4)]}, trials, fixed={name: row[name] for name in SETTING})
         for row in best
     ]
+
+
+if __name__ == "__main__":  # FOLDER JOBS: the second stage of the published sweep, around what its first has found
+    from neurec_core.sweep import sweep
+
+    folder, jobs = sys.argv[1], int(sys.argv[2])
+    (coarse,) = COMPARISON.published.values()
+    table = sweep(COMPARISON, coarse, out=folder, jobs=jobs)
+    best = best_rates({str(name): row[name] for name in row} for row in table.to_dict("records"))
+    for grid in refined(best, coarse.trials):
+        sweep(COMPARISON, grid, out=folder, jobs=jobs)

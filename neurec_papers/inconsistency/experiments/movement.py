@@ -6,22 +6,37 @@ import numpy as np
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, Status
+from neurec_core.params import Params, param
 
-from . import setting
-from .common import CITATION
-from .setting import MovementExponents
+from .shared import CITATION, INTERVAL, SHIFT, CrossingProbability
 
 MOVED = ("moved_a", "moved_b", "moved_w", "moved_c")
 
 
+class MovementExponents(Params):
+    """Gradient descent with h = step/λmax(H) from He et al.'s initialisation, until no kink will ever reach a point."""
+
+    m: int = param(256, "hidden neurons", ge=2, le=2**20, slider=(16, 2**14, 2), geometric=True)
+    shift: float = SHIFT
+    step: float = param(1.0, "step size", symbol="h", unit="1/λmax(H)", gt=0, le=1, slider=(0.05, 1, 0.05))
+    interval: int = INTERVAL
+    limit: int = param(1_000_000_000, "most steps", ge=1, le=1_000_000_000_000)
+
+    def training(self) -> CrossingProbability:
+        """The same as parameters of the Monte-Carlo experiment."""
+        return CrossingProbability(m=self.m, shift=self.shift, step=self.step)
+
+
 def sample(params: MovementExponents, draws: Draws) -> Problem:
     """The six points, as in the Monte-Carlo experiment: the same draws give the same networks."""
-    return setting.sample(params.training(), draws)
+    from ..engine import initial
+
+    return initial.sample(params.training(), draws)
 
 
 def solve(params: MovementExponents, problem: Problem, draws: Draws) -> Solution:
     """Train; the value holds the largest movements (B, 4) of a, b, w and c, over all neurons and steps."""
-    from . import training
+    from ..engine import training
 
     moved, kink, inside = training.movements(params, problem, draws)
     return Solution(moved, [Status.SOLVED] * len(draws), {"kink": kink, "inside": inside})

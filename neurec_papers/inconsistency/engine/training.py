@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +16,9 @@ from smallnets.descent.line.network import LineNetwork, vertices
 from smallnets.descent.line.training import Endings, Minibatches, follow
 from smallnets.descent.line.training import train as train_by_side
 
-from . import initial, published
+from .. import published
+from . import initial
 from . import neurons as neurons_
-from .setting import MovementExponents, Training, sample
 
 # (network, step) -> how often each point is drawn in each step up to the next check, (interval, 6).
 Counts = Callable[[int, int], np.ndarray]
@@ -26,7 +27,7 @@ PATIENCE = 10
 BATCH = 16
 
 
-def train(params: Training, problem: Problem, draws: Draws) -> tuple[Endings, np.ndarray]:
+def train(params: Any, problem: Problem, draws: Draws) -> tuple[Endings, np.ndarray]:
     """Outcome and steps of each network, and the step sizes."""
     if params.optimizer == "gd":
         return _by_side(params, problem, draws, None)
@@ -38,7 +39,7 @@ def train(params: Training, problem: Problem, draws: Draws) -> tuple[Endings, np
     return TRAINED[params.optimizer](params, problem, draws, by_address(params, problem, draws))
 
 
-def _by_side(params: Training, problem: Problem, draws: Draws, counts: Counts | None) -> tuple[Endings, np.ndarray]:
+def _by_side(params: Any, problem: Problem, draws: Draws, counts: Counts | None) -> tuple[Endings, np.ndarray]:
     points = split(problem.X[:, :, 0], problem.y, shares(problem))
     neurons = initial.neurons(params, draws)
     h = step_size(params, points, neurons)
@@ -52,7 +53,7 @@ def _by_side(params: Training, problem: Problem, draws: Draws, counts: Counts | 
     return train_by_side(points, neurons, h, criterion, validation, minibatches), h
 
 
-def _by_neuron(params: Training, problem: Problem, draws: Draws, counts: Counts) -> tuple[Endings, np.ndarray]:
+def _by_neuron(params: Any, problem: Problem, draws: Draws, counts: Counts) -> tuple[Endings, np.ndarray]:
     """Adam gives every weight a step size of its own, so that neurons of a side part ways: each is followed."""
     x, y, B = problem.X[:, :, 0], problem.y, len(draws)
     a, w = initial.weights(params, draws)
@@ -84,17 +85,17 @@ def _by_neuron(params: Training, problem: Problem, draws: Draws, counts: Counts)
 TRAINED = {"sgd": _by_side, "adam": _by_neuron}
 
 
-def _of_task(params: Training, number: int, i: int) -> tuple[int, int, int, float]:
+def _of_task(params: Any, number: int, i: int) -> tuple[int, int, int, float]:
     ends, h = _whole_task(params, number)
     return ends.outcome[i], ends.steps[i], ends.crossing[i], h[i]
 
 
 @lru_cache(maxsize=2)
-def _whole_task(params: Training, number: int) -> tuple[Endings, np.ndarray]:
+def _whole_task(params: Any, number: int) -> tuple[Endings, np.ndarray]:
     """All networks of a published task: their minibatches come from one stream, which all draw from in turn."""
     _, first, nets = published.tasks()[params.m][number]
     draws = Draws(0, range(first, first + nets))
-    problem = sample(params, draws)
+    problem = initial.sample(params, draws)
     stream = np.random.RandomState()
     stream.set_state(published.task(params.m, number, params.init == "swapped").state)
     weights = shares(problem)
@@ -105,7 +106,7 @@ def _whole_task(params: Training, number: int) -> tuple[Endings, np.ndarray]:
     return TRAINED[params.optimizer](params, problem, draws, counts)
 
 
-def step_size(params: Training, points: Sample, neurons: HiddenLayer) -> np.ndarray:
+def step_size(params: Any, points: Sample, neurons: HiddenLayer) -> np.ndarray:
     """``(B,)``: in units of 1/lambda_max(H) at the start, or of 1/m."""
     if params.step_rule == "per_width":
         return np.full(len(points.sums), params.step / params.m)
@@ -114,7 +115,7 @@ def step_size(params: Training, points: Sample, neurons: HiddenLayer) -> np.ndar
     return params.step * largest_step(points.sums, S)
 
 
-def by_address(params: Training, problem: Problem, draws: Draws) -> Counts:
+def by_address(params: Any, problem: Problem, draws: Draws) -> Counts:
     """Minibatches of 16 points, drawn with replacement, by address."""
     weights = shares(problem)
 
@@ -131,7 +132,7 @@ def shares(problem: Problem) -> np.ndarray:
     return problem.weights
 
 
-def minibatches(params: Training, problem: Problem, draws: Draws) -> Minibatches:
+def minibatches(params: Any, problem: Problem, draws: Draws) -> Minibatches:
     """`by_address`, as moments of the points."""
     return in_moments(problem, by_address(params, problem, draws))
 
@@ -144,7 +145,7 @@ def in_moments(problem: Problem, counts: Counts) -> Minibatches:
     return lambda b, step: np.tensordot(counts(b, step).astype(float), each, 1)
 
 
-def movements(params: MovementExponents, problem: Problem, draws: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def movements(params: Any, problem: Problem, draws: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Largest movements (B, 4) of a, b, w and c, largest kinks (B,), and whether all neurons stay on their sides."""
     asked = params.training()
     points = split(problem.X[:, :, 0], problem.y, shares(problem))

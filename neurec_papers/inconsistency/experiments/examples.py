@@ -11,8 +11,10 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from neurec_core.params import Params, param
 
-from . import distributions, published
-from .common import CITATION, X_SIX, Y_SIX
+from .. import published
+from ..engine import distributions
+from ..engine.distributions import X_SIX, Y_SIX
+from .shared import CITATION
 
 GROWTH = 1.1  # of the steps between two snapshots
 GUIDED = 1000  # steps of the reference network during which its kinks are held where they should be
@@ -84,7 +86,7 @@ def half_affine_loss(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def solve(params: TrainingExamples, problem: Problem, draws: Draws) -> Solution:
     """Gradient descent with snapshots; the value is the trained network, the trace its way and the reference."""
-    from . import neurons
+    from ..engine import neurons
 
     x, y, B = problem.X[:, :, 0], problem.y, len(draws)
     reach = np.abs(x).min(1)
@@ -106,7 +108,7 @@ def solve(params: TrainingExamples, problem: Problem, draws: Draws) -> Solution:
 
 
 def _start(params: TrainingExamples, draws: Draws, name: str, seed: int) -> Any:
-    from .neurons import Neurons
+    from ..engine.neurons import Neurons
 
     B, m = len(draws), params.m
     if params.rng == "published":

@@ -28,7 +28,7 @@ Row = np.ndarray
 Parts = tuple[Row, ...]  # of a row: a, b, w
 
 
-class Task(NamedTuple):
+class KernelCall(NamedTuple):
     """What is trained on and how: ``x, y (B, n)``, ``nu (B, 1 or steps, n)``, ``rate, reach (B,)``, the rest shared."""
 
     x: np.ndarray
@@ -241,7 +241,7 @@ def _prefix(
 
 
 @njit()
-def train(theta: np.ndarray, first: np.ndarray, second: np.ndarray, task: Task, tally: Tally) -> None:
+def train(theta: np.ndarray, first: np.ndarray, second: np.ndarray, task: KernelCall, tally: Tally) -> None:
     """Train every net in place; one whose outputs are not finite is left as it is."""
     for net in range(len(theta)):
         if tally.diverged[net] < 0:
@@ -249,7 +249,7 @@ def train(theta: np.ndarray, first: np.ndarray, second: np.ndarray, task: Task, 
 
 
 @njit()
-def _train(theta: Row, first: Row, second: Row, net: int, task: Task, tally: Tally) -> None:
+def _train(theta: Row, first: Row, second: Row, net: int, task: KernelCall, tally: Tally) -> None:
     x, y, nu, rate, reach = task.x[net], task.y[net], task.nu[net], task.rate[net], task.reach[net]
     outer, prefix, optimizer, done, steps = task.outer, task.prefix, task.optimizer, task.done, task.steps
     at, first_scale, root_scale, shots = task.at, task.first_scale, task.root_scale, tally.shots[net]

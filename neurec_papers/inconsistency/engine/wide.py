@@ -21,7 +21,7 @@ from smallnets.descent.device import DTYPES, numbers, torch_device
 from smallnets.descent.optimizers import adam, gd
 
 Sample = tuple[np.ndarray, np.ndarray]
-Points = tuple[torch.Tensor, torch.Tensor]
+Batch = tuple[torch.Tensor, torch.Tensor]
 Net = list[torch.Tensor]  # theta = (alpha_1 X, 1)'s weights (B, d + 1, m), w (B, m), c (B, 1)
 OPTIMIZERS = {"gd": gd(), "momentum": gd(0.9), "adam": adam()}
 POINTS_AT_ONCE = 256  # in evaluations, so that what is in between fits into a cache
@@ -36,7 +36,7 @@ class Layers(NamedTuple):
     c: np.ndarray
 
 
-class Fit(NamedTuple):
+class WideTraining(NamedTuple):
     """What training ends with: the nets, and mean squared errors.
 
     ``train_loss (B,)`` is after the last epoch, ``losses (B, W, E)`` on the W samples watched, E times. What is
@@ -81,7 +81,7 @@ def fit(
     scales: tuple[float, float] = (1.0, 1.0),
     dtype: str = "float32",
     device: str | None = None,
-) -> Fit:
+) -> WideTraining:
     """Minimise the mean squared error, without 1/2, on minibatches reshuffled for each net in each epoch.
 
     A neuron is active where its pre-activation is positive, as in torch. One batch of all points is not shuffled.
@@ -124,14 +124,14 @@ def fit(
             losses.append(found.reshape(len(found), len(watched), -1).mean(2))
     train_loss = training.value(_watch, net, *points, outer).mean(1)
     trace = np.stack(losses, 2) if losses else np.empty((len(train_loss), len(watched), 0))
-    return Fit(_read(net, start.w.shape[1]), train_loss, trace)
+    return WideTraining(_read(net, start.w.shape[1]), train_loss, trace)
 
 
 def _watch(net: Net, X: torch.Tensor, y: torch.Tensor, outer: float) -> torch.Tensor:
     return torch.cat([_squares(*some, net, outer) for some in _split(X, y, POINTS_AT_ONCE)], 1)
 
 
-def _points(X: np.ndarray, y: np.ndarray, inner: float, number: torch.dtype, place: torch.device) -> Points:
+def _points(X: np.ndarray, y: np.ndarray, inner: float, number: torch.dtype, place: torch.device) -> Batch:
     # The bias is the weight of one more input.
     X = np.concatenate([inner * X, np.ones_like(X[..., :1])], axis=2)
     return torch.tensor(X, dtype=number, device=place), torch.tensor(y, dtype=number, device=place)
@@ -148,7 +148,7 @@ def _read(net: Net, m: int) -> Layers:
     return Layers(theta[:, :-1, :m], theta[:, -1, :m], w[:, :m], c[:, 0])
 
 
-def _shuffled(X: torch.Tensor, y: torch.Tensor, draws: Draws, epoch: int, batch: int) -> Iterator[Points]:
+def _shuffled(X: torch.Tensor, y: torch.Tensor, draws: Draws, epoch: int, batch: int) -> Iterator[Batch]:
     """Minibatches in an order of their own for each net."""
     n = y.shape[1]
     if batch < n:
@@ -157,7 +157,7 @@ def _shuffled(X: torch.Tensor, y: torch.Tensor, draws: Draws, epoch: int, batch:
     return _split(X, y, batch)
 
 
-def _split(X: torch.Tensor, y: torch.Tensor, points: int) -> Iterator[Points]:
+def _split(X: torch.Tensor, y: torch.Tensor, points: int) -> Iterator[Batch]:
     return zip(X.split(points, 1), y.split(points, 1), strict=True)
 
 

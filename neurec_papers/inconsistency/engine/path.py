@@ -13,7 +13,6 @@ from smallnets.descent.line.network import LineNetwork
 
 from . import initial, training
 from . import neurons as one_by_one
-from .setting import DRAWN, Instance, sample
 
 GRID = np.linspace(-4, 4, 321)
 GROWTH = 1.15  # of the steps between two snapshots
@@ -21,9 +20,9 @@ GROWTH = 1.15  # of the steps between two snapshots
 LONGEST = 2_000_000  # steps of the way that is shown: the widest networks then hardly move any more
 
 
-def followed(params: Instance, crowd: Draws) -> dict[str, Any]:
+def followed(params: Any, crowd: Draws) -> dict[str, Any]:
     """Counts of the crowd; steps, lines, kinks and final outputs of its first network."""
-    problem = sample(params, crowd)
+    problem = initial.sample(params, crowd)
     ends, h = training.train(params, problem, crowd)
     affine = np.isin(ends.outcome, [Outcome.CONVERGED, Outcome.STOPPED])
     last = min(int(ends.crossing[0] if ends.crossing[0] > 0 else ends.steps[0]), LONGEST)
@@ -40,7 +39,7 @@ def stops(last: int) -> np.ndarray:
     return np.unique(np.concatenate([[0], at[at < last], [last]]))
 
 
-def _by_side(params: Instance, problem: Problem, draws: Draws, h: float, last: int) -> dict[str, Any]:
+def _by_side(params: Any, problem: Problem, draws: Draws, h: float, last: int) -> dict[str, Any]:
     points = split(problem.X[:, :, 0], problem.y, training.shares(problem))
     one = LineNetwork.start(initial.neurons(params, draws), 0)
     listed = one.coordinates
@@ -68,12 +67,12 @@ def _minibatches(one: LineNetwork, batches: Any, h: float, reach: float, before:
         before += steps
 
 
-def _outputs(params: Instance, draws: Draws, one: LineNetwork, listed: np.ndarray) -> np.ndarray:
+def _outputs(params: Any, draws: Draws, one: LineNetwork, listed: np.ndarray) -> np.ndarray:
     """f on the grid; beyond the widths whose weights are drawn, the line of either side.
 
     The neurons `listed` at the start may have changed side since.
     """
-    if params.m > DRAWN:
+    if params.rng == "law":
         right, left = one.lines()
         return np.where(GRID > 0, right[0] * GRID + right[1], left[0] * GRID + left[1])
     a, w = (part[0] for part in initial.weights(params, draws))
@@ -84,7 +83,7 @@ def _outputs(params: Instance, draws: Draws, one: LineNetwork, listed: np.ndarra
     return one_by_one.outputs(one_by_one.Neurons(a, b, w, one.state.c), GRID)[0]
 
 
-def _by_neuron(params: Instance, problem: Problem, draws: Draws, h: float, last: int) -> dict[str, Any]:
+def _by_neuron(params: Any, problem: Problem, draws: Draws, h: float, last: int) -> dict[str, Any]:
     a, w = (part[:1] for part in initial.weights(params, draws))
     run = one_by_one.begin(one_by_one.Neurons(a, np.zeros_like(a), w, np.zeros(1)))
     x, y = problem.X[:1, :, 0], problem.y[:1]

@@ -1,4 +1,4 @@
-"""The distributions of the comparison of training setups, drawn by address.
+"""The points: the six of Example 1, and the distributions of the comparison of setups, drawn by address.
 
 **Source**: holzmuller2022training, Section 10 and its code: "ex" is P_ex (ex-distr), "radial" P_d (rad-distr-d),
 "rbf" rbf-distr-d. Inputs of the radial one are sqrt(3) times those of the paper's text, as in its code; training
@@ -12,6 +12,10 @@ from collections.abc import Callable
 import numpy as np
 
 from neurec_core.draws import Draws
+
+# Example 1: on either side the best line is y = 0, and the best function that is affine on each side has risk 1.
+X_SIX = np.array([-1.0, -2.0, -3.0, 1.0, 2.0, 3.0])
+Y_SIX = np.array([-1.0, 2.0, -1.0, 1.0, -2.0, 1.0])
 
 # Var x = 1 for x = sign * Beta(5, 2) / this, since E beta^2 = 5 * 6 / (7 * 8).
 EX_ROOT = (30 / 56) ** 0.5

@@ -55,7 +55,7 @@ def _joined(neurons: Neurons) -> np.ndarray:
     return np.concatenate([a, b, w, c[:, None]], axis=1)
 
 
-class Run(NamedTuple):
+class LineTraining(NamedTuple):
     """B nets on their way, with all that is needed to go on as if there had been no stop.
 
     ``theta, first, second (B, 3m + 1)`` are the weights (a, b, w, c) and the optimiser's two moments of them;
@@ -85,13 +85,13 @@ class Run(NamedTuple):
         return _split(self.shots)
 
     @checked(self=record(theta=array("weights", "B _", finite=False)), keep=indices("nets", "_", "B"))
-    def pick(self, keep: np.ndarray) -> Run:
+    def pick(self, keep: np.ndarray) -> LineTraining:
         """Some of the nets only; `keep` indexes the trial axis."""
-        return Run._make(part if isinstance(part, int) else part[keep] for part in self)
+        return LineTraining._make(part if isinstance(part, int) else part[keep] for part in self)
 
 
 @checked(neurons=_nets(finite=True))
-def begin(neurons: Neurons) -> Run:
+def begin(neurons: Neurons) -> LineTraining:
     """A run at step 0, with moments of zero.
 
     Raises
@@ -102,7 +102,7 @@ def begin(neurons: Neurons) -> Run:
     B = len(theta)
     never = np.full(B, -1)
     shots = np.empty((B, 0, theta.shape[1]))
-    return Run(theta, np.zeros_like(theta), np.zeros_like(theta), 0, np.zeros(B), never, never.copy(), shots)
+    return LineTraining(theta, np.zeros_like(theta), np.zeros_like(theta), 0, np.zeros(B), never, never.copy(), shots)
 
 
 @checked(
@@ -120,7 +120,7 @@ def begin(neurons: Neurons) -> Run:
     snapshots=ascending("steps to note"),
 )
 def advance(
-    run: Run,
+    run: LineTraining,
     x: np.ndarray,
     y: np.ndarray,
     *,
@@ -133,7 +133,7 @@ def advance(
     scales: tuple[float, float] = (1.0, 1.0),
     reach: float | np.ndarray = np.inf,
     snapshots: Sequence[int] = (),
-) -> Run:
+) -> LineTraining:
     """Take steps on ``loss_scale sum_j nu_j (f(x_j) - y_j)^2``, all weights at once from their old values.
 
     A neuron is active where a x + b >= 0: at a pre-activation of exactly 0, too, as in the NumPy code of the
@@ -170,7 +170,7 @@ def advance(
     x, y, nu = _points(x, y, weights, B, steps)
     x, y, nu = (_sorted if prefix else _filled)(inner * x, y, 2 * loss_scale * nu)
     powers = np.arange(run.step + 1.0, run.step + steps + 1)
-    task = kernels.Task(
+    task = kernels.KernelCall(
         x, y, nu, _each(rate, B), inner * _each(reach, B), outer, prefix, rule,
         run.step, steps, 1 / (1 - kernels.KEPT**powers), (1 - kernels.KEPT_SQUARES**powers) ** -0.5,
         _within(snapshots, run.step, run.step + steps),
@@ -178,7 +178,7 @@ def advance(
     return _trained(run, task, inner)
 
 
-def _trained(run: Run, task: kernels.Task, inner: float) -> Run:
+def _trained(run: LineTraining, task: kernels.KernelCall, inner: float) -> LineTraining:
     theta, first, second = (part.copy() for part in run[:3])
     shots = np.full((len(theta), len(task.at), theta.shape[1]), np.nan)
     tally = kernels.Tally(inner * run.kink, run.reached.copy(), run.diverged.copy(), shots)
@@ -186,7 +186,7 @@ def _trained(run: Run, task: kernels.Task, inner: float) -> Run:
     step = task.done + task.steps
     tally.diverged[(tally.diverged < 0) & ~np.isfinite(theta).all(axis=1)] = step
     shots[:, task.at == step] = np.where(tally.diverged < 0, theta.T, np.nan).T[:, None]
-    return Run(theta, first, second, step, tally.kink / inner, tally.reached, tally.diverged, shots)
+    return LineTraining(theta, first, second, step, tally.kink / inner, tally.reached, tally.diverged, shots)
 
 
 @checked(neurons=_nets(finite=False), x=array("points", "n|B n"), scales=SCALES)

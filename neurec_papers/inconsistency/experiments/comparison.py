@@ -11,9 +11,9 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from neurec_core.params import Params, param
 
-from .common import CITATION
-from .distributions import DISTRIBUTIONS, ex_noise
-from .starts import Start, start
+from ..engine.biases import Start, start
+from ..engine.distributions import DISTRIBUTIONS, ex_noise
+from .shared import CITATION
 
 # Step size at k = 0, by parametrisation and optimiser.
 BASE_RATES = {
@@ -88,7 +88,7 @@ class Predictor(NamedTuple):
         return self.scaling.y_mean + self.scaling.y_std * f
 
 
-class Trained(NamedTuple):
+class TrainedSetup(NamedTuple):
     """Weights after the last step, and mean squared errors: of the training points, and of two samples over time."""
 
     net: Start
@@ -124,15 +124,15 @@ def solve(params: Comparison, problem: Problem, draws: Draws) -> Solution:
     return Solution(value, status, stats, {"valid": trained.valid, "test": trained.test})
 
 
-Points = tuple[np.ndarray, np.ndarray]
+Labelled = tuple[np.ndarray, np.ndarray]
 
 
-def train_line(params: Comparison, begin: Start, train: Points, others: list[Points], draws: Draws) -> Trained:
+def train_line(params: Comparison, begin: Start, train: Labelled, others: list[Labelled], draws: Draws) -> TrainedSetup:
     """d = 1: full batch, in double precision, every neuron by itself; one step per epoch.
 
     **Source**: holzmuller2022training, Section 10; differs: float64 where the published code has float32.
     """
-    from . import neurons
+    from ..engine import neurons
 
     run = neurons.begin(neurons.Neurons(begin.a[:, 0], *begin[1:4]))
     (x, y), *watched = [_ascending(X[..., 0], labels) for X, labels in (train, *others)]
@@ -150,24 +150,24 @@ def train_line(params: Comparison, begin: Start, train: Points, others: list[Poi
         losses.append([loss(*points) for points in watched])
     last = np.where(run.diverged < 0, loss(x, y), np.nan)
     a, b, w, c = run.neurons
-    return Trained(Start(a[:, None], b, w, c, begin.scales), last, *np.transpose(losses, (1, 2, 0)))
+    return TrainedSetup(Start(a[:, None], b, w, c, begin.scales), last, *np.transpose(losses, (1, 2, 0)))
 
 
-def _ascending(x: np.ndarray, y: np.ndarray) -> Points:
+def _ascending(x: np.ndarray, y: np.ndarray) -> Labelled:
     order = np.argsort(x, axis=1)
     return np.take_along_axis(x, order, 1), np.take_along_axis(y, order, 1)
 
 
-def train_wide(params: Comparison, begin: Start, train: Points, others: list[Points], draws: Draws) -> Trained:
+def train_wide(params: Comparison, begin: Start, train: Labelled, others: list[Labelled], draws: Draws) -> TrainedSetup:
     """d >= 2: minibatches reshuffled in each of the iterations / d epochs, in single precision as published."""
-    from . import wide
+    from ..engine import wide
 
     *weights, scales = begin
     fit = wide.fit(
         wide.Layers(*weights), train, others, draws, optimizer=params.optimizer, rate=params.rate,
         epochs=params.iterations // params.d, every=params.every // params.d, batch=params.points, scales=scales,
     )  # fmt: skip
-    return Trained(Start(*fit.net, scales), fit.train_loss, *fit.losses.swapaxes(0, 1))
+    return TrainedSetup(Start(*fit.net, scales), fit.train_loss, *fit.losses.swapaxes(0, 1))
 
 
 def score(params: Comparison, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:

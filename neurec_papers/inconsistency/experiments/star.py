@@ -10,7 +10,7 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, Status
 from neurec_core.params import Params, param
 
-from .common import CITATION
+from .shared import CITATION
 
 # A loss counts as better than affine arms allow from this share of theirs on.
 BETTER = 0.999999

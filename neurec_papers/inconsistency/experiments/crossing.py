@@ -7,16 +7,22 @@ import numpy as np
 from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 
-from . import published
-from .common import CITATION
-from .setting import Training, sample
+from .. import published
+from .shared import CITATION, CrossingProbability
 
 
-def solve(params: Training, problem: Problem, draws: Draws) -> Solution:
+def sample(params: CrossingProbability, draws: Draws) -> Problem:
+    """The six points of Example 1, their labels shifted; each network has its own shares of them."""
+    from ..engine import initial
+
+    return initial.sample(params, draws)
+
+
+def solve(params: CrossingProbability, problem: Problem, draws: Draws) -> Solution:
     """Train until the criterion is met; the value is the `Outcome` of each network."""
     from smallnets.descent.line.data import Outcome
 
-    from . import training
+    from ..engine import training
 
     ends, step = training.train(params, problem, draws)
 
@@ -26,7 +32,7 @@ def solve(params: Training, problem: Problem, draws: Draws) -> Solution:
     return Solution(ends.outcome, status, {"steps": ends.steps, "left": ends.crossing, "step": step})
 
 
-def score(params: Training, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+def score(params: CrossingProbability, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """As published, a network counts as affine on either side only if it converged or stopped early."""
     from smallnets.descent.line.data import Outcome
 
@@ -64,7 +70,7 @@ EARLY = {"criterion": "early_stopping"}
 CROSSING_PROBABILITY = Experiment(
     name="inconsistency.crossing_probability",
     question="How likely is it that training ever moves a kink to a data point?",
-    params=Training,
+    params=CrossingProbability,
     sample=sample,
     solve=solve,
     score=score,

@@ -8,7 +8,8 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, Status
 from neurec_core.params import Params, param
 
-from .common import CITATION, POINTS, X_SIX, Y_SIX
+from ..engine.distributions import X_SIX, Y_SIX
+from .shared import CITATION, POINTS
 
 VARIANCE = 2.0  # of Z_a and Z_w, He et al.
 SECOND_MOMENTS = np.array([[14.0, 6.0], [6.0, 3.0]]) / 6  # of the distribution, on x > 0

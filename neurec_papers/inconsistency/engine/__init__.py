@@ -1,0 +1,1 @@
+"""The numerics that only this paper computes."""
