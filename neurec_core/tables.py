@@ -6,17 +6,15 @@ A table is a `pandas.DataFrame` with the parameters, ``seed``, ``trial``, the sc
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy.optimize import isotonic_regression
-from scipy.stats import binomtest
 
 from . import papers
 from .experiment import Experiment, Status
@@ -160,7 +158,7 @@ def rate(table: pd.DataFrame, event: str, by: Sequence[str]) -> pd.DataFrame:
     -------
     DataFrame with `by`, ``rate``, ``low``, ``high`` (95 %), ``trials`` (usable) and ``failed``
 
-    **Source**: wilson1927probable, as in `scipy.stats.binomtest`.
+    **Source**: wilson1927probable.
     """
     happened = table[event].astype("boolean")
     good = _usable(table) & happened.notna().to_numpy()
@@ -168,9 +166,8 @@ def rate(table: pd.DataFrame, event: str, by: Sequence[str]) -> pd.DataFrame:
     counted = _grouped(table, by, {"good": good, "hits": hits}).sum()
     cells = counted.index.to_frame(index=False)
     found, trials = counted["hits"].to_numpy(int), counted["good"].to_numpy(int)
-    bands = [wilson(k, n) for k, n in zip(found, trials, strict=True)]
     cells["rate"] = np.divide(found, trials, out=np.full(len(cells), np.nan), where=trials > 0)
-    cells["low"], cells["high"] = np.reshape(bands, (-1, 2)).T
+    cells["low"], cells["high"] = wilson(found, trials)
     cells["trials"], cells["failed"] = trials, _sizes(table, by) - trials
     return cells[[*by, "rate", "low", "high", "trials", "failed"]]
 
@@ -189,13 +186,19 @@ def deviations(rates: pd.DataFrame, expected: Sequence[float], trials: float = n
     return (rates["rate"].to_numpy() - p) / np.sqrt(p * (1 - p) * (1 / n + 1 / trials))
 
 
-@functools.cache
-def wilson(hits: int, trials: int) -> tuple[float, float]:
-    """The 95 % band of a rate; NaN without trials. **Source**: wilson1927probable."""
-    if not trials:
-        return np.nan, np.nan
-    band = binomtest(int(hits), int(trials)).proportion_ci(CONFIDENCE, method="wilson")
-    return band.low, band.high
+def wilson(hits: Any, trials: Any) -> tuple[Any, Any]:
+    """The ends of the 95 % bands of rates; NaN without trials.
+
+    The centre is (k + z^2/2) / (n + z^2) and the half-width z / (n + z^2) sqrt(k (n - k) / n + z^2/4) for k hits of n.
+
+    **Source**: wilson1927probable.
+    """
+    k, n, z = np.asarray(hits, float), np.asarray(trials, float), NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    with np.errstate(invalid="ignore"):
+        half = z / (n + z**2) * np.sqrt(k * (n - k) / n + z**2 / 4)
+    centre = (k + z**2 / 2) / (n + z**2)
+    # Without rounding the band of no hits begins at 0, and that of nothing but hits ends at 1.
+    return np.where(k > 0, centre - half, 0 * half), np.where(k < n, centre + half, 1 + 0 * half)
 
 
 def spread(table: pd.DataFrame, measure: str, by: Sequence[str]) -> pd.DataFrame:
@@ -258,6 +261,8 @@ def threshold(table: pd.DataFrame, event: str, x: str, by: Sequence[str] = ()) -
 
 def _crossing(rates: pd.DataFrame) -> dict[str, float]:
     values, weights = rates["rate"].to_numpy(), rates["trials"].to_numpy()
+    from scipy.optimize import isotonic_regression  # the command line need not wait for it
+
     fits = [isotonic_regression(values, weights=weights, increasing=up).x for up in (True, False)]
     growing = np.sum(weights * (fits[0] - values) ** 2) <= np.sum(weights * (fits[1] - values) ** 2)
     if not growing:  # read from the right, it grows

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from scipy.stats import binomtest
 from threadpoolctl import threadpool_info
 from toys import FLIP, TOY
 
@@ -34,13 +35,13 @@ def test_what_is_true_or_false_is_a_column_of_booleans(tmp_path):
     assert pd.read_csv(tmp_path / "t.csv")["tails"].tolist() == [True, True, False, False]
 
 
-def test_rate_is_the_share_with_wilsons_band():
-    table = events([1] * 10, [True] * 7 + [False] * 3)
-    (row,) = tables.rate(table, "heads", ["x"]).itertuples()
-    z, n, p = 1.959963984540054, 10, 0.7
-    centre, half = (p + z**2 / 2 / n) / (1 + z**2 / n), z * np.sqrt(p * 0.3 / n + z**2 / 4 / n**2) / (1 + z**2 / n)
-    assert (row.rate, row.trials, row.failed) == (0.7, 10, 0)
-    assert (row.low, row.high) == pytest.approx((centre - half, centre + half), rel=1e-9)
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+def test_rate_is_the_share_with_wilsons_band(n):
+    table = pd.concat([events([k] * n, [True] * k + [False] * (n - k)) for k in range(n + 1)])
+    for row in tables.rate(table, "heads", ["x"]).itertuples():
+        band = binomtest(row.x, n).proportion_ci(0.95, method="wilson")
+        assert (row.rate, row.trials, row.failed) == (row.x / n, n, 0)
+        assert (row.low, row.high) == pytest.approx((band.low, band.high), rel=1e-12)
 
 
 def test_failed_trials_are_counted_apart():
