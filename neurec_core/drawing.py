@@ -51,7 +51,7 @@ def misfit(table: pd.DataFrame, experiment: Experiment, name: str) -> str:
     figure = experiment.figures[name]
     rows = _shown(table, figure)
     if rows.empty:
-        kept = ", ".join(f"{field} = {word(value)}" for field, value in figure.where.items())
+        kept = ", ".join(f"{field} = {_words(value)}" for field, value in figure.where.items())
         return f"shows rows with {kept}, of which there are none"
     axes = (figure.x, figure.lines) if isinstance(figure, Curves) else (figure.x, figure.y, figure.panels)
     shown = {field for axis in axes if axis for field in experiment.params.read_by(axis)}
@@ -62,8 +62,13 @@ def misfit(table: pd.DataFrame, experiment: Experiment, name: str) -> str:
 
 def _shown(table: pd.DataFrame, figure: Figure) -> pd.DataFrame:
     for field, value in figure.where.items():
-        table = table[table[field].isna() if value is None else table[field] == value]
+        wanted = value if isinstance(value, list) else [value]
+        table = table[table[field].isna() if value is None else table[field].isin(wanted)]
     return table
+
+
+def _words(value: object) -> str:
+    return " or ".join(map(word, value)) if isinstance(value, list) else word(value)
 
 
 def _predict(fig: go.Figure, rows: pd.DataFrame, experiment: Experiment, figure: Curves) -> None:

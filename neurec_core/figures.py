@@ -36,7 +36,7 @@ class Curves(NamedTuple):
     x : a numeric parameter, or an axis that is derived from parameters
     column : the score; the headline if omitted
     lines : the parameter whose values get a line each
-    where : values of other parameters; only these rows are drawn
+    where : values of other parameters, a list for several of one; only these rows are drawn
     logarithmic : axes, of "x" and "y", that are drawn on a logarithmic scale
     marks : vertical lines
     theory : a predicted curve for each line

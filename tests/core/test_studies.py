@@ -125,6 +125,12 @@ def test_a_figure_shows_the_rows_that_it_declares_and_its_marks():
     # A line stands at a value, words on a logarithmic axis at its exponent.
     assert (fig.layout.xaxis.type, fig.layout.shapes[0].x0, fig.layout.annotations[0].x) == ("log", 1, 0)
     assert drawing.draw(table, own, "map").data[0].type == "heatmap"
+    both, neither = (figure._replace(where={"features": names}) for names in (["relu", "gaussian"], ["tanh", "sine"]))
+    listed = Experiment(**{**vars(STUDY), "figures": {"both": both._replace(lines="features"), "neither": neither}})
+    assert drawing.misfit(table, listed, "both").startswith("would take rows together that differ in sigma")
+    assert len(drawing.draw(table[table["sigma"] == 0], listed, "both").data) == 4, "a band and a line for each"
+    with pytest.raises(BadInput, match="shows rows with features = tanh or sine, of which there are none"):
+        drawing.draw(table, listed, "neither")
     with pytest.raises(BadInput, match=r"unknown figure 'mime': did you mean mine\?"):
         drawing.draw(table, own, "mime")
     with pytest.raises(BadInput, match=r"figure mine of .* shows rows with features = relu, of which there are none"):
