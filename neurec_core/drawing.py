@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from . import plots, tables
 from .experiment import Experiment
-from .figures import Curves, Figure, PhaseDiagram
+from .figures import Curves, PhaseDiagram, matching
 from .params import BadInput, unknown
 from .style import COLORS
 from .values import word
@@ -34,7 +34,7 @@ def draw(table: pd.DataFrame, experiment: Experiment, name: str | None = None) -
         raise BadInput(unknown("figure", name, experiment.figures))
     if wrong := misfit(table, experiment, name):
         raise BadInput(f"figure {name} of {experiment.name} {wrong}")
-    figure, rows = experiment.figures[name], _shown(table, experiment.figures[name])
+    figure, rows = experiment.figures[name], matching(table, experiment.figures[name].where)
     if isinstance(figure, PhaseDiagram):
         return plots.phase_diagram(rows, experiment, figure.x, figure.y, figure.column, figure.panels)
     fig = plots.curves(rows, experiment, figure.x, figure.column, figure.lines, figure.average)
@@ -49,7 +49,7 @@ def draw(table: pd.DataFrame, experiment: Experiment, name: str | None = None) -
 def misfit(table: pd.DataFrame, experiment: Experiment, name: str) -> str:
     """Why a declared figure cannot show a table, in words that follow its name; empty where it can."""
     figure = experiment.figures[name]
-    rows = _shown(table, figure)
+    rows = matching(table, figure.where)
     if rows.empty:
         kept = ", ".join(f"{field} = {_words(value)}" for field, value in figure.where.items())
         return f"shows rows with {kept}, of which there are none"
@@ -58,13 +58,6 @@ def misfit(table: pd.DataFrame, experiment: Experiment, name: str) -> str:
     if pooled := [field for field in tables.varying(rows, experiment.params.declared()) if field not in shown]:
         return f"would take rows together that differ in {', '.join(pooled)}; keep one value (neurec plot --where)"
     return ""
-
-
-def _shown(table: pd.DataFrame, figure: Figure) -> pd.DataFrame:
-    for field, value in figure.where.items():
-        wanted = value if isinstance(value, list) else [value]
-        table = table[table[field].isna() if value is None else table[field].isin(wanted)]
-    return table
 
 
 def _words(value: object) -> str:

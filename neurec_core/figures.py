@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Mark(NamedTuple):
@@ -36,7 +39,7 @@ class Curves(NamedTuple):
     x : a numeric parameter, or an axis that is derived from parameters
     column : the score; the headline if omitted
     lines : the parameter whose values get a line each
-    where : values of other parameters, a list for several of one; only these rows are drawn
+    where : values of other parameters, a list for several of one; only rows that are `matching` are drawn
     logarithmic : axes, of "x" and "y", that are drawn on a logarithmic scale
     marks : vertical lines
     theory : a predicted curve for each line
@@ -64,3 +67,11 @@ class PhaseDiagram(NamedTuple):
 
 
 Figure = Curves | PhaseDiagram
+
+
+def matching(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows of a table in which parameters have certain values: one, None for where there is none, or a list."""
+    for field, value in where.items():
+        wanted = value if isinstance(value, list) else [value]
+        table = table[table[field].isna() if value is None else table[field].isin(wanted)]
+    return table

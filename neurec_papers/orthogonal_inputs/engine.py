@@ -1,12 +1,13 @@
-"""What only this paper computes: a training with snapshots, and how neurons grow out of zero, derived here."""
+"""What only this paper computes: trajectories of gradient descent, and how neurons grow out of zero, derived here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from neurec_core.experiment import Problem, Solution, Status
 from smallnets.arguments import array, checked, number, whole
 
 from . import theory
@@ -14,18 +15,95 @@ from . import theory
 if TYPE_CHECKING:
     from smallnets.descent.relu import Descended
 
-EVEN, GEOMETRIC = 150, 150  # looks at equal steps, and at steps that grow by a factor
+EVEN, GEOMETRIC = 150, 150  # snapshots at equal steps, and at steps that grow by a factor
 PARTS = 32  # into which a span is cut in search of a crossing
 SMALL = 1e-5  # of its end: the amplitude up to which a bundle counts as negligible
 FINE = 1e-4  # of a step times the growth rate: what is smaller follows the flow
+# Dead neurons are at rest, and networks that die count among the others.
+ENDED = {
+    "TARGET": Status.SOLVED, "LIMIT": Status.CUTOFF, "STALLED": Status.STALLED, "DEAD": Status.STALLED,
+    "DIVERGED": Status.DIVERGED,
+}  # fmt: skip
 
 
-Value = Callable[[np.ndarray, np.ndarray], float]
-Run: TypeAlias = "Descended"  # the kernels are imported where they are used
+# ------------------------------------------------------------------------------------------------- trajectories
+
+
+class Trajectory(NamedTuple):
+    """Gradient descent on one data set.
+
+    Parameters
+    ----------
+    X, y : (n, d) and (n,), the training points
+    step : the step size
+    run : where it ended, with snapshots on the way
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    step: float
+    run: Descended
+
+    def first_below(self, levels: Sequence[float], members: np.ndarray | None = None) -> list[float]:
+        """The first step at which a falling loss is below each level; NaN where it never is.
+
+        Between two snapshots the training is run again.
+
+        Parameters
+        ----------
+        levels : of the mean squared error
+        members : (n,) booleans; only these points' squares are summed, all if omitted
+        """
+        seen, end = self._losses(members), self._loss(self.run.W, self.run.a, members)
+        there = [bool((seen < level).any() or end < level) for level in levels]
+        return [self._first(level, seen, members) if on else np.nan for level, on in zip(levels, there, strict=True)]
+
+    def flattest(self, begin: float, end: float) -> float:
+        """The loss where it falls slowest between two steps, NaN if they are not there or next to one another."""
+        if not end - begin > 1:
+            return np.nan
+        i = int(np.searchsorted(self.run.at, begin, side="right")) - 1
+        again = self._again(i, np.unique(np.linspace(begin, end, EVEN).astype(np.int64)) - self.run.at[i])
+        slowest = int((np.diff(again.losses) / np.diff(again.at)).argmax())
+        return float(again.losses[slowest : slowest + 2].mean())
+
+    def end(self) -> dict[str, float]:
+        """Loss, norm and active neurons at the end, the steps that it took, and their share taken by groups."""
+        W, a = self.run.W, self.run.a
+        return {
+            "loss": self.run.loss, "norm": (np.sum(W**2) + np.sum(a**2)) / 2,
+            "active": float((W @ self.X.T > 0).any(axis=1).sum()), "taken": float(self.run.steps),
+            "held": self.run.spent["groups"] / max(self.run.steps, 1),
+        }  # fmt: skip
+
+    def _again(self, snapshot: int, log: np.ndarray) -> Descended:
+        from smallnets.descent.relu import descend
+
+        W, a = self.run.Ws[snapshot], self.run.As[snapshot]
+        return descend(self.X, self.y, W, a, step=self.step, steps=int(log[-1]), log=log)
+
+    def _losses(self, members: np.ndarray | None) -> np.ndarray:
+        return np.array([self._loss(W, a, members) for W, a in zip(self.run.Ws, self.run.As, strict=True)])
+
+    def _loss(self, W: np.ndarray, a: np.ndarray, members: np.ndarray | None) -> float:
+        counted = np.ones(len(self.y)) if members is None else members
+        return float(np.sum(counted * (outputs(W, a, self.X) - self.y) ** 2) / len(self.y))
+
+    def _first(self, level: float, seen: np.ndarray, members: np.ndarray | None) -> float:
+        if seen[0] < level:
+            return 0.0
+        below, at = seen < level, self.run.at
+        i = int(below.argmax()) if below.any() else len(seen)  # the crossing is before this snapshot, or before the end
+        gap = int((at[i] if below.any() else self.run.steps) - at[i - 1])
+        if gap <= 1:
+            return float(at[i - 1] + gap)
+        log = np.unique(np.linspace(0, gap, PARTS + 1).astype(np.int64))
+        finer = self._replace(run=self._again(i - 1, log))
+        return float(at[i - 1]) + finer._first(level, finer._losses(members), members)
 
 
 def marks(steps: int, even: int = EVEN, geometric: int = GEOMETRIC) -> np.ndarray:
-    """Steps at which to look, 0 and the last among them."""
+    """Steps of the snapshots, 0 and the last among them."""
     powers = np.geomspace(1, steps + 1, geometric).round() - 1
     return np.unique(np.concatenate([np.linspace(0, steps, even + 1), powers]).astype(np.int64))
 
@@ -35,46 +113,33 @@ def outputs(W: np.ndarray, a: np.ndarray, X: np.ndarray) -> np.ndarray:
     return a @ np.maximum(W @ X.T, 0)
 
 
-def mean_square(X: np.ndarray, y: np.ndarray, members: np.ndarray | None = None) -> Value:
-    """The mean squared error as a function of the weights; only `members` (n,) of the n points summed, if given."""
-    counted = np.ones(len(y)) if members is None else members
-    return lambda W, a: float(np.sum(counted * (outputs(W, a, X) - y) ** 2) / len(y))
+def train(
+    params: Any,
+    problem: Problem,
+    weights: tuple[np.ndarray, np.ndarray],
+    describe: Callable[[Any, Trajectory], dict[str, Any]],
+    log: np.ndarray | None = None,
+) -> Solution:
+    """Gradient descent, trial by trial; the value is the trained weights (B, m, d) and (B, m).
 
-
-def values(run: Run, value: Value) -> np.ndarray:
-    """Something at each look, ``(L,)``."""
-    return np.array([value(W, a) for W, a in zip(run.Ws, run.As, strict=True)])
-
-
-def first_below(
-    X: np.ndarray, y: np.ndarray, run: Run, step: float, levels: Sequence[float], value: Value | None = None
-) -> np.ndarray:
-    """The first step at which a falling value, the loss if none is given, is below each level; NaN where never.
-
-    Between two looks the training is run again.
+    Parameters
+    ----------
+    params : step size, most steps and target
+    weights : (B, m, d) and (B, m), at the start
+    describe : ``(params, trajectory) -> {name: number}``, collected in ``stats``
+    log : steps of the snapshots; `marks` if omitted
     """
-    what = value or mean_square(X, y)
-    seen = values(run, what)
-    return np.array([_first(X, y, run, seen, step, level, what) for level in levels])
-
-
-def _first(X: np.ndarray, y: np.ndarray, run: Any, seen: np.ndarray, step: float, level: float, value: Value) -> float:
     from smallnets.descent.relu import descend
 
-    if not (seen < level).any() and not value(run.W, run.a) < level:
-        return np.nan
-    passed = 0
-    while not seen[0] < level:
-        below = seen < level
-        i = int(below.argmax()) if below.any() else len(seen)  # the crossing is before this look, or before the end
-        last = run.at[i] if below.any() else run.steps
-        passed, gap = passed + int(run.at[i - 1]), int(last - run.at[i - 1])
-        if gap <= 1:
-            return float(passed + gap)
-        log = np.unique(np.linspace(0, gap, PARTS + 1).astype(np.int64))
-        run = descend(X, y, run.Ws[i - 1], run.As[i - 1], step=step, steps=gap, log=log)
-        seen = values(run, value)
-    return float(passed)
+    log, found, runs = marks(params.steps) if log is None else log, [], []
+    for X, y, W, a in zip(problem.X, problem.y, *weights, strict=True):
+        run = descend(X, y, W, a, step=params.step, steps=params.steps, target=params.target, log=log)
+        with np.errstate(all="ignore"):  # weights that diverged
+            found.append(describe(params, Trajectory(X, y, params.step, run)))
+        runs.append(run)
+    value = np.stack([run.W for run in runs]), np.stack([run.a for run in runs])
+    stats = {name: np.array([one[name] for one in found]) for name in found[0]}
+    return Solution(value, [ENDED[run.ended.name] for run in runs], stats)
 
 
 # ------------------------------------------------------------------------------------------- growth out of zero
@@ -138,8 +203,7 @@ def masses(growth: Growth, sets: np.ndarray) -> np.ndarray:
 
 def competitor(X: np.ndarray, y: np.ndarray, growth: Growth, a: np.ndarray) -> float:
     """The largest |D_A| / |D| over neurons that are on a part of their class only; 0 if there are none."""
-    whole = [np.linalg.norm(theory.direction(X, y, own)) for own in theory.classes(y)]
-    share = growth.rate / np.where(a > 0, *whole)
+    share = growth.rate / np.where(a > 0, *theory.rates(X, y))
     part = (growth.c > 0) & (growth.members.sum(1) < np.where(a > 0, *theory.classes(y).sum(1)))
     return float(share[part].max(initial=0))
 
@@ -151,7 +215,7 @@ def competitor(X: np.ndarray, y: np.ndarray, growth: Growth, a: np.ndarray) -> f
     mass=number("mass of the class", "(0, inf)"),
     step=number("step size", "(0, inf)"),
 )
-def escape(X: np.ndarray, y: np.ndarray, sign: int, mass: float, step: float) -> float:
+def escape(X: np.ndarray, y: np.ndarray, sign: int, *, mass: float, step: float) -> float:
     """Steps until the class of one sign has lost half of its loss, if only its extremal neurons grew.
 
     Parallel balanced neurons act as one. Its |w| grows by 1 + 2 h |D| a step until it is no longer negligible;
@@ -171,4 +235,4 @@ def escape(X: np.ndarray, y: np.ndarray, sign: int, mass: float, step: float) ->
     begin = (sign * D / rate * size**0.5)[None], np.array([sign * size**0.5])
     half = np.mean(y**2) / 2
     run = descend(X, y, *begin, step=scaled, steps=steps, target=half / 2, log=marks(steps))
-    return float(waited + taken / step * first_below(X, y, run, scaled, [half])[0])
+    return float(waited + taken / step * Trajectory(X, y, scaled, run).first_below([half])[0])

@@ -23,13 +23,15 @@ def direction(X: np.ndarray, y: np.ndarray, members: np.ndarray) -> np.ndarray:
     return (members * y) @ X / len(y)
 
 
-def subsets(y: np.ndarray, sign: int) -> np.ndarray:
-    """All non-empty sets A of points of one sign, ``(2^k - 1, n)``; the whole class is the last."""
-    own = np.flatnonzero(sign * y > 0)
-    chosen = (np.arange(1, 2 ** len(own))[:, None] >> np.arange(len(own))) & 1
-    found = np.zeros((len(chosen), len(y)), bool)
-    found[:, own] = chosen == 1
-    return found
+def rates(X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """|D+| and |D-|, at which extremal neurons grow, ``(2,)``."""
+    return np.linalg.norm(direction(X, y, classes(y)), axis=1)
+
+
+def ahead(X: np.ndarray, y: np.ndarray) -> int:
+    """The sign of the labels that are fitted first: those with the larger |D|."""
+    positive, negative = rates(X, y)
+    return 1 if positive > negative else -1
 
 
 @checked(
@@ -62,15 +64,11 @@ def both_extremal_probability(positive: int, negative: int, m: float) -> float:
 
 def half_width(n: int) -> float:
     """The width at which both S+ and S- are there with probability one half, for n labels of alternating sign."""
+    from scipy.optimize import brentq
+
     positive, negative = (n + 1) // 2, n // 2
-    low, high = 1.0, 2.0
-    while both_extremal_probability(positive, negative, high) < 0.5:
-        low, high = high, 2 * high
-    for _ in range(60):
-        middle = (low + high) / 2
-        below = both_extremal_probability(positive, negative, middle) < 0.5
-        low, high = (middle, high) if below else (low, middle)
-    return high
+    wide = 4 * 2.0 ** (positive + 1)  # where either is missing with probability e^-4 at most
+    return float(brentq(lambda m: both_extremal_probability(positive, negative, m) - 0.5, 1, wide, xtol=1e-12))
 
 
 @checked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -9,20 +10,19 @@ import plotly.graph_objects as go
 
 from neurec_core.animation import SIGNS, SMALLEST, Curve, cloud, layout_of, neurons, span, spans, training_points
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution
+from neurec_core.experiment import Experiment, Grid, Problem, Solution
 from neurec_core.params import Params, param
 from neurec_core.style import COLORS, panel_trace
 
 from . import engine, theory
 from .experiments import points
-from .experiments.saddles import finish, statuses
-from .experiments.training import CITATION, Training, start
+from .experiments.training import ACTIVE, CITATION, LOSS, MINIMUM, NORM, TAKEN, GradientDescent, start
 
 GRAY = {"color": "gray", "dash": "dash", "width": 1}
 PLACES = 161  # of a function
-THIN = 3  # looks per step of a neuron's way at rest
+EVERY = 3  # snapshots from one place of a drawn path to the next
 MARGIN = 1.0  # of a line, beyond its points
-LOOKS = 120  # at the weights on the way
+SNAPSHOTS = 120  # of the weights on the way
 
 
 class Plane(NamedTuple):
@@ -41,13 +41,10 @@ def kinks(W: np.ndarray, a: np.ndarray, x: np.ndarray) -> Plane:
     return Plane(np.stack([places, a], axis=-1), ("kink -b/w", "output weight a"), (reach, span(a)))
 
 
-def projected(W: np.ndarray, onto: np.ndarray | None = None) -> Plane:
-    """Neurons by their components along unit vectors ``onto (2, d)``, the last W's first singular ones if omitted."""
-    named = "a given direction" if onto is not None else "a singular vector"
-    if onto is None:
-        onto = np.linalg.svd(W[-1], full_matrices=False)[2][:2]
-    positions = W @ onto.T
-    return Plane(positions, (f"along {named}", f"along {named.replace('a ', 'another ', 1)}"), spans(positions))
+def projected(W: np.ndarray) -> Plane:
+    """Neurons by their components along the first two right singular vectors of the last W; W (L, m, d)."""
+    positions = W @ np.linalg.svd(W[-1], full_matrices=False)[2][:2].T
+    return Plane(positions, ("along a singular vector", "along another singular vector"), spans(positions))
 
 
 def training(problem: Problem, solution: Solution, trial: int = 0, frames: int = 60) -> go.Figure:
@@ -57,17 +54,17 @@ def training(problem: Problem, solution: Solution, trial: int = 0, frames: int =
     ----------
     problem, solution : of `orthogonal_inputs.instance`
     trial : which network
-    frames : looks shown at most
+    frames : snapshots shown at most
     """
     X, y, trace = problem.X[trial], problem.y[trial], {name: part[trial] for name, part in solution.trace.items()}
     plane, curve = _seen(X, y, trace)
     words = f"{len(y)} points, {trace['a'].shape[1]} neurons; dashed: the losses of the saddles"
-    ways = [panel_trace(3 if curve else 2, trace["at"][[0, -1]], [level] * 2, "saddle", line=GRAY, showlegend=False)
+    levels = [panel_trace(3 if curve else 2, trace["at"][[0, -1]], [level] * 2, "saddle", line=GRAY, showlegend=False)
             for level in trace["saddles"]]  # fmt: skip
     return neurons(
-        trace["at"], trace["loss"], plane.positions, np.sign(trace["a"][0]),
-        title=f"Gradient descent<br><sup>{words}</sup>", axes=plane.axes, curve=curve, still=ways, ranges=plane.ranges,
-        frames=frames,
+        trace["at"], trace["losses"], plane.positions, np.sign(trace["a"][0]),
+        title=f"Gradient descent<br><sup>{words}</sup>", axes=plane.axes, curve=curve, still=levels,
+        ranges=plane.ranges, frames=frames,
     )  # fmt: skip
 
 
@@ -81,7 +78,7 @@ def _seen(X: np.ndarray, y: np.ndarray, trace: dict[str, np.ndarray]) -> tuple[P
 
 
 def paths(params: Params, problem: Problem, solution: Solution, scores: dict[str, np.ndarray]) -> go.Figure:
-    """One training, at rest: the ways of its neurons, its function or outputs at the end, and its loss.
+    """One training, at rest: the paths of its neurons, its function or outputs at the end, and its loss.
 
     Parameters
     ----------
@@ -93,13 +90,13 @@ def paths(params: Params, problem: Problem, solution: Solution, scores: dict[str
     if curve is None:
         f = np.maximum(X @ trace["W"][-1].T, 0) @ trace["a"][-1]
         curve = Curve(y, f[None], y, y)
-    data = [_ways(where[::THIN, signs == sign], sign) for sign in SIGNS]
+    data = [_paths(where[::EVERY, signs == sign], sign) for sign in SIGNS]
     data += [cloud(1, where[-1][signs == sign], sign) for sign in SIGNS]
     data += [
         training_points(curve),
         panel_trace(2, curve.x, curve.f[-1], "network", "lines" if len(curve.x) == PLACES else "markers",
                     line={"color": COLORS[2]}, marker={"color": COLORS[2]}),
-        panel_trace(3, steps, np.maximum(trace["loss"], SMALLEST), "loss", line={"color": "black"}, showlegend=False),
+        panel_trace(3, steps, np.maximum(trace["losses"], SMALLEST), "loss", line={"color": "black"}, showlegend=False),
     ]  # fmt: skip
     data += [
         panel_trace(3, steps[[0, -1]], [level] * 2, "saddle", line=GRAY, showlegend=False) for level in trace["saddles"]
@@ -116,18 +113,18 @@ def paths(params: Params, problem: Problem, solution: Solution, scores: dict[str
     return go.Figure({"data": data, "layout": layout})
 
 
-def _ways(where: np.ndarray, sign: int) -> dict[str, Any]:
-    """All ways as one line with gaps."""
+def _paths(where: np.ndarray, sign: int) -> dict[str, Any]:
+    """All paths as one line with gaps."""
     gap = np.full((1, *where.shape[1:]), np.nan)
     along = np.concatenate([where, gap]).swapaxes(0, 1).reshape(-1, 2)
     line = {"color": SIGNS[sign][1], "width": 1}
-    return panel_trace(1, along[:, 0], along[:, 1], "way", line=line, opacity=0.5, showlegend=False)
+    return panel_trace(1, along[:, 0], along[:, 1], "path", line=line, opacity=0.5, showlegend=False)
 
 
 # ------------------------------------------------------------------------------------------------ the explorer
 
 
-class Instance(Training):
+class OneTraining(GradientDescent):
     """A training that a slider can wait for."""
 
     data: Literal["toy", "toy_non_orthogonal", "orthogonal", "high_dimension"] = param(
@@ -139,74 +136,51 @@ class Instance(Training):
     n: int = param(4, "training points, where they are not on a line", ge=2, le=100, slider=(2, 12, 1))
     d: int = param(12, "inputs, where points are not on a line", ge=2, le=200, slider=(2, 40, 1))
 
-    def inputs(self) -> int:
-        """How many inputs the chosen points have."""
-        return 2 if self.data.startswith("toy") else self.d
 
-
-def sample(params: Instance, draws: Draws) -> Problem:
+def sample(params: OneTraining, draws: Draws) -> Problem:
     """Points and labels; orthogonal ones are at most as many as there are inputs."""
-    chosen = {
-        "toy": lambda: points.repeated(points.TOY, len(draws)),
-        "toy_non_orthogonal": lambda: points.repeated(points.TOY_NON_ORTHOGONAL, len(draws)),
-        "orthogonal": lambda: points.orthogonal(draws, min(params.n, params.d), params.d, 0.0),
-        "high_dimension": lambda: points.high_dimension(draws, params.n, params.d),
-    }
-    return Problem(*chosen[params.data]())
+    if params.data == "orthogonal":
+        return Problem(*points.orthogonal(draws, min(params.n, params.d), params.d, 0.0))
+    if params.data == "high_dimension":
+        return Problem(*points.high_dimension(draws, params.n, params.d))
+    chosen = points.TOY if params.data == "toy" else points.TOY_NON_ORTHOGONAL
+    return Problem(*points.repeated(chosen, len(draws)))
 
 
-def marks(steps: int) -> np.ndarray:
-    """Steps of the looks: even ones, since escapes take a time, and a few that grow by a factor."""
-    return engine.marks(steps, LOOKS, LOOKS // 4)
-
-
-def solve(params: Instance, problem: Problem, draws: Draws) -> Solution:
+def solve(params: OneTraining, problem: Problem, draws: Draws) -> Solution:
     """Train; the trace has weights, losses and the levels of the saddles at steps ``at (B, L)``."""
-    from smallnets.descent.relu import descend
-
-    log, runs = marks(params.steps), []
-    for X, y, W, a in zip(problem.X, problem.y, *start(params, draws, params.inputs()), strict=True):
-        runs.append(descend(X, y, W, a, step=params.step, steps=params.steps, target=params.target, log=log))
-    traces = [_trace(run, len(log), X, y) for run, X, y in zip(runs, problem.X, problem.y, strict=True)]
-    found = [finish(X, y, run) for run, X, y in zip(runs, problem.X, problem.y, strict=True)]
-    stats = {name: np.array([one[name] for one in found]) for name in found[0]}
-    trace = {name: np.stack([one[name] for one in traces]) for name in traces[0]}
-    return Solution((trace["W"][:, -1], trace["a"][:, -1]), statuses(runs), stats, trace)
+    log = engine.marks(params.steps, SNAPSHOTS, SNAPSHOTS // 4)  # a few grow by a factor, as escapes take a time
+    weights = start(params, draws, problem.X.shape[2])
+    solution = engine.train(params, problem, weights, partial(_described, len(log)), log)
+    trace = {name: solution.stats[name] for name in ("at", "losses", "W", "a", "saddles")}
+    return solution._replace(trace=trace, stats={name: solution.stats[name] for name in COLUMNS})
 
 
-def _trace(run: engine.Run, looks: int, X: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+def _described(snapshots: int, params: OneTraining, path: engine.Trajectory) -> dict[str, Any]:
     """From its end on, a training stays where it is."""
-    rest = looks - len(run.at)
-
-    def longer(seen: np.ndarray, end: np.ndarray | float) -> np.ndarray:
-        return np.concatenate([seen, np.repeat(np.asarray(end)[None], rest, axis=0)])
-
-    rates = np.linalg.norm(theory.direction(X, y, theory.classes(y)), axis=1)
-    return {
-        "at": longer(run.at, run.steps), "loss": longer(run.losses, run.loss),
-        "W": longer(run.Ws, run.W), "a": longer(run.As, run.a),
-        "saddles": theory.plateaus(y, 1 if rates[0] > rates[1] else -1),
+    run, rest = path.run, snapshots - len(path.run.at)
+    lists = {"at": (run.at, run.steps), "losses": (run.losses, run.loss), "W": (run.Ws, run.W), "a": (run.As, run.a)}
+    longer = {
+        name: np.concatenate([seen, np.repeat(np.asarray(end)[None], rest, axis=0)])
+        for name, (seen, end) in lists.items()
+    }
+    return longer | path.end() | {
+        "saddles": theory.plateaus(path.y, theory.ahead(path.X, path.y)),
+        "minimum": theory.minimum_norm(path.X, path.y),
     }  # fmt: skip
 
 
-def score(params: Instance, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+def score(params: OneTraining, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """The end, beside the least norm of an interpolator of orthogonal inputs."""
-    minimum = [theory.minimum_norm(X, y) for X, y in zip(problem.X, problem.y, strict=True)]
-    return {name: solution.stats[name] for name in COLUMNS if name != "minimum"} | {"minimum": np.array(minimum)}
+    return dict(solution.stats)
 
 
-COLUMNS = {
-    "loss": Column("mean squared error at the end", "measure", logarithmic=True),
-    "norm": Column("|theta|²/2 at the end", "measure"),
-    "minimum": Column("least |theta|²/2 of an interpolator of orthogonal inputs", "measure"),
-    "active": Column("neurons active on a point at the end", "measure"),
-    "taken": Column("steps taken", "measure", "steps", logarithmic=True),
-}
+COLUMNS = {"loss": LOSS, "norm": NORM, "minimum": MINIMUM, "active": ACTIVE, "taken": TAKEN}
 
 INSTANCE = Experiment(
     name="orthogonal_inputs.instance",
     question="How do neurons move?",
-    params=Instance,
+    params=OneTraining,
     sample=sample,
     solve=solve,
     score=score,

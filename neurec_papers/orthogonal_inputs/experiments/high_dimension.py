@@ -2,51 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from functools import partial
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Solution
+from neurec_core.figures import matching
 from neurec_core.params import param
 
 from .. import engine, published, theory
-from . import points
-from .saddles import finish, first, plateau, solved
-from .training import CITATION, SHARES, SMALLEST, Training, scaled, start
+from . import points, training
 
-LEVELS = (0.99, 0.9, 0.75, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.01, 0.001)  # of the loss at the start
+LEVELS = training.below((0.99, 0.9, 0.75, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.01, 0.001), 3)
 UNFITTED = 0.5  # of a label: a point whose residual is above it
-LEAST = 0.9  # between these shares of the loss at the start the plateau is looked for
-MOST = 0.1
 
 
-class HighDimension(Training):
+class HighDimension(training.GradientDescent):
     """Normal inputs, whose cosines are of size 1/sqrt(d)."""
 
     n: int = param(75, "training points", ge=2, le=10_000, slider=(5, 75, 5))
     d: int = param(150, "inputs", ge=2, le=10_000, slider=(10, 150, 10))
     m: int = param(200, "hidden neurons", ge=1, le=100_000, slider=(10, 200, 10))
     init: float = param(
-        1e-20,
-        "scale of the weights at the start",
-        symbol="λ",
-        ge=SMALLEST,
-        le=10,
-        slider=(1e-20, 1, 100),
+        1e-20, "scale of the weights at the start", symbol="λ", ge=training.SMALLEST, le=10, slider=(1e-20, 1, 100),
         geometric=True,
-    )
+    )  # fmt: skip
     rng: Literal["addressed", "published"] = param("addressed", "where random numbers come from")
     look: int = param(
-        200_000, "steps of the published run, after which the network is looked at", ge=1, le=1_000_000_000
+        200_000, "published number of steps, after which the network is described, too", ge=1, le=1_000_000_000
     )
     steps: int = param(600_000, "most steps", ge=1, le=1_000_000_000)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.look > self.steps:
-            raise ValueError(f"look (step of the look) must be at most steps = {self.steps}, got {self.look}")
+            raise ValueError(f"look (published number of steps) must be at most steps = {self.steps}, got {self.look}")
         if self.rng == "published" and (self.balance, self.variance) != ("balanced", "corrected"):
             raise ValueError("rng (random numbers) = published needs balanced weights and corrected variance")
         return self
@@ -54,52 +47,34 @@ class HighDimension(Training):
 
 def sample(params: HighDimension, draws: Draws) -> Problem:
     """Inputs (B, n, d) and the teacher's labels."""
-    if params.rng == "published":
-        X, y = zip(*(_published(params, trial)[:2] for trial in draws.trials), strict=True)
-        return Problem(np.stack(X), np.stack(y))
+    if stream := _published(params):
+        return Problem(*map(np.stack, zip(*(stream(trial)[:2] for trial in draws.trials), strict=True)))
     return Problem(*points.high_dimension(draws, params.n, params.d))
 
 
-def begin(params: HighDimension, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
-    """Weights at the start, (B, m, d) and (B, m)."""
-    if params.rng == "addressed":
-        return start(params, draws, params.d)
-    W, sign = map(np.stack, zip(*(_published(params, trial)[2:] for trial in draws.trials), strict=True))
-    return scaled(params, W, sign, np.zeros_like(sign))
-
-
-def _published(params: HighDimension, trial: int) -> tuple[np.ndarray, ...]:
-    return published.high_dimension(trial, params.n, params.d, params.m)
-
-
 def solve(params: HighDimension, problem: Problem, draws: Draws) -> Solution:
-    """Gradient descent, trial by trial, with a look on the way; the value is the trained weights."""
-    from smallnets.descent.relu import descend
-
-    log, found, runs = np.union1d(engine.marks(params.steps), params.look), [], []
-    for X, y, W, a in zip(problem.X, problem.y, *begin(params, draws), strict=True):
-        run = descend(X, y, W, a, step=params.step, steps=params.steps, target=params.target, log=log)
-        with np.errstate(all="ignore"):  # weights that diverged
-            found.append(measured(params, X, y, run))
-        runs.append(run)
-    return solved(runs, found)
+    """Gradient descent, trial by trial; the value is the trained weights."""
+    log = np.union1d(engine.marks(params.steps), params.look)
+    return engine.train(params, problem, training.start(params, draws, params.d, _published(params)), described, log)
 
 
-def measured(params: HighDimension, X: np.ndarray, y: np.ndarray, run: engine.Run) -> dict[str, float]:
-    """Crossings, the plateau, and the network at the look and at the end."""
-    full = np.mean(y**2)
-    passed = first(params, X, y, run, [level * full for level in LEVELS])
-    below = {_name(level): at for level, at in zip(LEVELS, passed, strict=True)}
-    D = np.linalg.norm(theory.direction(X, y, theory.classes(y)), axis=1)
-    saddle = theory.plateaus(y, 1 if D[0] > D[1] else -1)[1]
-    flat = plateau(params, X, y, run, *(first(params, X, y, run, [share * full for share in (LEAST, MOST)])))
-    there = int(np.searchsorted(run.at, params.look))  # a training that ended before is looked at in its end
-    W, a = (run.Ws[there], run.As[there]) if there < len(run.at) else (run.W, run.a)
-    then = {f"{name}_then": value for name, value in network(X, y, W, a).items()}
-    now = network(X, y, run.W, run.a) | finish(X, y, run)
+def _published(params: HighDimension) -> Any:
+    return partial(published.high_dimension, n=params.n, d=params.d, m=params.m) if params.rng == "published" else None
+
+
+def described(params: HighDimension, path: engine.Trajectory) -> dict[str, float]:
+    """Crossings, the plateau, and the network after the published steps and at the end."""
+    X, y, run, full = path.X, path.y, path.run, np.mean(path.y**2)
+    found = dict(zip(LEVELS.values(), path.first_below([level * full for level in LEVELS]), strict=True))
+    at = int(np.searchsorted(run.at, params.look))  # a training that ended before is what it was at its end
+    then = (run.Ws[at], run.As[at]) if at < len(run.at) else (run.W, run.a)
     unit = X / np.linalg.norm(X, axis=1, keepdims=True)
-    below["cosine"] = float(np.abs(unit @ unit.T - np.eye(len(y))).max())
-    return below | {"plateau": flat, "saddle": float(saddle), "minimum": theory.minimum_norm(X, y)} | then | now
+    found |= {
+        "plateau": path.flattest(found["below_900"], found["below_100"]), "minimum": theory.minimum_norm(X, y),
+        "saddle": theory.plateaus(y, theory.ahead(X, y))[1], "cosine": np.abs(unit @ unit.T - np.eye(len(y))).max(),
+    }  # fmt: skip
+    found |= {f"{name}_then": value for name, value in network(X, y, *then).items()}
+    return found | network(X, y, run.W, run.a) | path.end()
 
 
 def network(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> dict[str, float]:
@@ -115,15 +90,27 @@ def network(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> dict[
     }  # fmt: skip
 
 
-def _name(level: float) -> str:
-    return f"below_{level * 1000:03.0f}"
-
-
 def score(params: HighDimension, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
-    """Crossings; plateau and norm beside the formulas for orthogonal inputs; the look and the end."""
+    """Crossings, the plateau beside its formula, and the network after the published steps and at the end."""
     s, full = solution.stats, np.mean(problem.y**2, axis=1)
     columns = {"plateau": s["plateau"] / full, "saddle": s["saddle"] / full}
     return columns | {name: s[name] for name in COLUMNS if name not in columns}
+
+
+def published_run(table: Any) -> Any:
+    """The row of the published run, of seed 4 and λ = 1e-20."""
+    return matching(table, {"rng": "published", "init": 1e-20}).iloc[0]
+
+
+def crossing_error(table: Any) -> Any:
+    """The loss of the published run passes twelve levels when that of the authors' code does, up to 0.05 %."""
+    expected = np.array([published.HIGH_DIMENSION_RUN[name] for name in LEVELS.values()])
+    return np.abs(published_run(table)[[*LEVELS.values()]].to_numpy(float) / expected - 1).max()
+
+
+def unfitted_then(table: Any) -> Any:
+    """After the published 200,000 steps one of the 75 points is not fitted: the run is at another saddle."""
+    return published_run(table)["unfitted_then"]
 
 
 COLUMNS = {
@@ -131,24 +118,22 @@ COLUMNS = {
         "loss where it falls slowest between 0.9 and 0.1 of the start's", "measure", "of the start's", optional=True
     ),
     "saddle": Column("loss with the class of larger |D| fitted, for orthogonal inputs", "measure", "of the start's"),
-    **{_name(f): Column(f"loss below {f:g} of the start's", "measure", "steps", True, True) for f in LEVELS},
-    "minimum": Column("least |theta|²/2 of an interpolator of orthogonal inputs", "measure"),
-    "loss_then": Column(
-        "mean squared error at the look", "measure", logarithmic=True, replay=Replay(0.01, floor=1e-20)
-    ),
-    "norm_then": Column("|theta|²/2 at the look", "measure"),
-    "unfitted_then": Column("points at the look whose residual is above half of the label", "measure"),
-    "first_then": Column("share of |W|² along its first singular vector at the look", "measure"),
-    "second_then": Column("share of |W|² along its second singular vector at the look", "measure"),
-    "loss": Column("mean squared error at the end", "measure", logarithmic=True, replay=Replay(0.01, floor=1e-20)),
-    "norm": Column("|theta|²/2 at the end", "measure"),
+    **training.crossings(LEVELS),
+    "minimum": training.MINIMUM,
+    "loss_then": training.LOSS._replace(label="mean squared error after the published steps"),
+    "norm_then": Column("|theta|²/2 after the published steps", "measure"),
+    "unfitted_then": Column("points after the published steps whose residual is above half of the label", "measure"),
+    "first_then": Column("share of |W|² along its first singular vector after the published steps", "measure"),
+    "second_then": Column("share of |W|² along its second singular vector after the published steps", "measure"),
+    "loss": training.LOSS,
+    "norm": training.NORM,
     "unfitted": Column("points at the end whose residual is above half of the label", "measure"),
     "first": Column("share of |W|² along its first singular vector at the end", "measure"),
     "second": Column("share of |W|² along its second singular vector at the end", "measure"),
     "cosine": Column("largest |cosine| between two inputs", "measure"),
-    "active": Column("neurons active on a point at the end", "measure"),
-    "taken": Column("steps taken", "measure", "steps", logarithmic=True),
-    **SHARES,
+    "active": training.ACTIVE,
+    "taken": training.TAKEN,
+    "held": training.HELD,
 }
 
 HIGH_DIMENSION = Experiment(
@@ -175,5 +160,9 @@ HIGH_DIMENSION = Experiment(
         ),
         "paper_large": Grid({"rng": ["published"], "init": [1.0]}, trials=1, published=1),
     },
-    citation=CITATION,
+    claims=(
+        Claim(crossing_error, 0, 5e-4, "the authors' code, in float32"),
+        Claim(unfitted_then, 1, 0, "the authors' code"),
+    ),
+    citation=training.CITATION,
 )  # fmt: skip

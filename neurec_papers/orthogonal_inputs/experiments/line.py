@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution
+from neurec_core.figures import matching
 from neurec_core.params import param
 
 from .. import engine
-from . import points
-from .saddles import FITTED, finish, first, solved
-from .training import CITATION, SHARES, Training, start
+from . import points, training
 
 SMALL = 1e-3  # of its largest value: a norm or a preactivation that counts as zero
-LEVELS = (0.99, 0.75, 0.5)  # of the loss at the start
+LEVELS = training.below((0.99, 0.75, 0.5), 2)
 
 
-class NonOrthogonalToy(Training):
+class NonOrthogonalToy(training.GradientDescent):
     """The published code's other toy, five points of a line, or random points of a line."""
 
     data: Literal["published", "random"] = param("published", "training points: the published five, or random ones")
@@ -44,17 +43,14 @@ def sample(params: NonOrthogonalToy, draws: Draws) -> Problem:
 
 def solve(params: NonOrthogonalToy, problem: Problem, draws: Draws) -> Solution:
     """Gradient descent, trial by trial; the value is the trained weights."""
-    from smallnets.descent.relu import descend
+    return engine.train(params, problem, training.start(params, draws, 2), described)
 
-    log, found, runs = engine.marks(params.steps), [], []
-    for X, y, W, a in zip(problem.X, problem.y, *start(params, draws, 2), strict=True):
-        run = descend(X, y, W, a, step=params.step, steps=params.steps, target=params.target, log=log)
-        with np.errstate(all="ignore"):  # weights that diverged
-            passed = first(params, X, y, run, [level * np.mean(y**2) for level in LEVELS])
-            below = {f"below_{level * 100:.0f}": at for level, at in zip(LEVELS, passed, strict=True)}
-            found.append(below | finish(X, y, run) | {"patterns": float(patterns(run.W, X))})
-        runs.append(run)
-    return solved(runs, found)
+
+def described(params: NonOrthogonalToy, path: engine.Trajectory) -> dict[str, float]:
+    """When the loss passes each level, and the end."""
+    passed = path.first_below([level * np.mean(path.y**2) for level in LEVELS])
+    ends = path.end() | {"patterns": float(patterns(path.run.W, path.X))}
+    return dict(zip(LEVELS.values(), passed, strict=True)) | ends
 
 
 def patterns(W: np.ndarray, X: np.ndarray) -> int:
@@ -72,22 +68,30 @@ def patterns(W: np.ndarray, X: np.ndarray) -> int:
 def score(params: NonOrthogonalToy, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """The loss where training ended, and when it got there."""
     s, start_loss = solution.stats, np.mean(problem.y**2, axis=1)
-    columns = {"interpolated": s["loss"] < FITTED * start_loss, "share": s["loss"] / start_loss}
+    columns = {"interpolated": s["loss"] < training.FITTED * start_loss, "share": s["loss"] / start_loss}
     return columns | {name: s[name] for name in COLUMNS if name not in columns}
 
 
+def unfitted(table: Any) -> Any:
+    """From λ = 1e-6 the five points are not fitted: the loss stops at 0.366 of that at the start."""
+    return matching(table, {"data": "published", "init": 1e-6})["share"].median()
+
+
+def fitted(table: Any) -> Any:
+    """From λ = 1 the five points are fitted."""
+    return matching(table, {"data": "published", "init": 1.0})["interpolated"].mean()
+
+
 COLUMNS = {
-    "interpolated": Column("loss below 1e-8 of that at the start", "event"),
+    "interpolated": training.INTERPOLATED,
     "share": Column("loss at the end", "measure", "of the start's", replay=Replay(1e-4, decades=True)),
     "loss": Column("mean squared error at the end", "measure", replay=Replay(1e-4, decades=True)),
-    "below_99": Column("loss below 0.99 of the start's", "measure", "steps", logarithmic=True, optional=True),
-    "below_75": Column("loss below 0.75 of the start's", "measure", "steps", logarithmic=True, optional=True),
-    "below_50": Column("loss below 0.5 of the start's", "measure", "steps", logarithmic=True, optional=True),
+    **training.crossings(LEVELS),
     "patterns": Column("activation patterns at the end", "measure"),
-    "active": Column("neurons active on a point at the end", "measure"),
-    "norm": Column("|theta|²/2 at the end", "measure"),
-    "taken": Column("steps taken", "measure", "steps", logarithmic=True, replay=Replay(1e-3)),
-    **SHARES,
+    "active": training.ACTIVE,
+    "norm": training.NORM,
+    "taken": training.TAKEN._replace(replay=training.ROUNDED),
+    "held": training.HELD,
 }
 
 NON_ORTHOGONAL_TOY = Experiment(
@@ -107,5 +111,6 @@ NON_ORTHOGONAL_TOY = Experiment(
             fixed={"data": "random", "m": 200, "step": 0.01, "steps": 1_000_000}, published=10,
         ),
     },
-    citation=CITATION,
+    claims=(Claim(unfitted, 0.366, 5e-4, "derived here"), Claim(fitted, 1, 0, "derived here")),
+    citation=training.CITATION,
 )  # fmt: skip

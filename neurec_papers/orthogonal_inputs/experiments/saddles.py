@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from functools import partial
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Guide, Problem, Replay, Solution
+from neurec_core.figures import Curves, PhaseDiagram, matching
 from neurec_core.params import param
 
 from .. import engine, published, theory
-from . import points
-from .training import CITATION, SHARES, Training, scaled, start
+from . import points, training
 
-FITTED = 1e-8  # of the loss at the start: below it a network interpolates
-ENDED = {
-    "TARGET": Status.SOLVED, "LIMIT": Status.CUTOFF, "STALLED": Status.STALLED, "DEAD": Status.STALLED,
-    "DIVERGED": Status.DIVERGED,
-}  # fmt: skip
-LEVELS = (0.75, 0.51, 0.49, 0.25)  # of the loss at the start
+LEVELS = training.below((0.75, 0.51, 0.49, 0.25), 2)
 SIGNS = {"positive": 1, "negative": -1}
 
 
-class SaddleToSaddle(Training):
+class SaddleToSaddle(training.GradientDescent):
     """Orthogonal inputs: the published two points of a line, or any number of them with random labels."""
 
     data: Literal["orthogonal", "toy"] = param("orthogonal", "training points: along axes, or the published two")
@@ -54,114 +50,52 @@ def sample(params: SaddleToSaddle, draws: Draws) -> Problem:
     return Problem(*points.orthogonal(draws, params.n, params.d, params.spread))
 
 
-def begin(params: SaddleToSaddle, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
-    """Weights at the start, (B, m, d) and (B, m)."""
-    if params.rng == "addressed":
-        return start(params, draws, params.d)
-    W, sign = map(np.stack, zip(*(published.toy(trial, params.m) for trial in draws.trials), strict=True))
-    return scaled(params, W, sign, np.zeros_like(sign))
-
-
 def solve(params: SaddleToSaddle, problem: Problem, draws: Draws) -> Solution:
     """Gradient descent, trial by trial, and what theory predicts for its start; the value is the trained weights."""
-    from smallnets.descent.relu import descend
-
-    log, found, runs = engine.marks(params.steps), [], []
-    for X, y, W, a in zip(problem.X, problem.y, *begin(params, draws), strict=True):
-        run = descend(X, y, W, a, step=params.step, steps=params.steps, target=params.target, log=log)
-        with np.errstate(all="ignore"):  # weights that diverged
-            found.append(measured(params, X, y, run) | predicted(params, X, y, W, a) | finish(X, y, run))
-        runs.append(run)
-    return solved(runs, found)
+    stream = partial(published.toy, m=params.m) if params.rng == "published" else None
+    return engine.train(params, problem, training.start(params, draws, params.d, stream), described)
 
 
-def solved(runs: list[engine.Run], found: list[dict[str, float]]) -> Solution:
-    """The trained weights (B, m, d) and (B, m), how each training ended, and what was found of it."""
-    stats = {name: np.array([one[name] for one in found]) for name in found[0]}
-    return Solution(tuple(np.stack([getattr(run, p) for run in runs]) for p in ("W", "a")), statuses(runs), stats)
+def described(params: SaddleToSaddle, path: engine.Trajectory) -> dict[str, float]:
+    """What a training did, what was predicted, and how it ended."""
+    return measured(path) | predicted(params, path) | path.end() | {"kinks": kinks(path)}
 
 
-def statuses(runs: list[engine.Run]) -> list[Status]:
-    """How each training ended; dead neurons are at rest, and networks that die count among the others."""
-    return [ENDED[run.ended.name] for run in runs]
-
-
-# ------------------------------------------------------------------------------------------------- of one training
-
-
-def measured(params: SaddleToSaddle, X: np.ndarray, y: np.ndarray, run: engine.Run) -> dict[str, float]:
+def measured(path: engine.Trajectory) -> dict[str, float]:
     """When each class loses half of its loss, when the loss passes each level, and how high the plateau is."""
-    times, start_loss = {}, np.mean(y**2)
+    y, times = path.y, {}
     for name, own in zip(SIGNS, theory.classes(y), strict=True):
-        half = np.sum(y[own] ** 2) / len(y) / 2
-        times[name] = first(params, X, y, run, [half], engine.mean_square(X, y, own))[0]
-    levels = first(params, X, y, run, [level * start_loss for level in LEVELS])
-    below = {f"below_{level * 100:.0f}": at for level, at in zip(LEVELS, levels, strict=True)}
-    return times | below | {"plateau": plateau(params, X, y, run, *sorted(times.values()))}
+        times[name] = path.first_below([np.sum(y[own] ** 2) / len(y) / 2], own)[0]
+    passed = path.first_below([level * np.mean(y**2) for level in LEVELS])
+    return times | dict(zip(LEVELS.values(), passed, strict=True)) | {"plateau": path.flattest(*sorted(times.values()))}
 
 
-def first(
-    params: Training,
-    X: np.ndarray,
-    y: np.ndarray,
-    run: engine.Run,
-    levels: list[float],
-    value: engine.Value | None = None,
-) -> np.ndarray:
-    """Steps at which the loss, or a value, first is below levels."""
-    return engine.first_below(X, y, run, params.step, levels, value)
-
-
-def plateau(params: Training, X: np.ndarray, y: np.ndarray, run: engine.Run, begin: float, end: float) -> float:
-    """The loss where it falls slowest between two steps, NaN if they are not there or next to one another."""
-    from smallnets.descent.relu import descend
-
-    if not end - begin > 1:
+def kinks(path: engine.Trajectory) -> float:
+    """How far the farthest kink of an active neuron is from two points of a line; NaN for other points."""
+    W = path.run.W[(path.run.W @ path.X.T > 0).any(axis=1)]
+    if path.X.shape != (2, 2) or not len(W):
         return np.nan
-    i = int(np.searchsorted(run.at, begin, side="right")) - 1
-    log = np.unique(np.linspace(begin, end, engine.EVEN).astype(np.int64)) - run.at[i]
-    again = descend(X, y, run.Ws[i], run.As[i], step=params.step, steps=int(log[-1]), log=log)
-    slowest = int((np.diff(again.losses) / np.diff(again.at)).argmax())
-    return float(again.losses[slowest : slowest + 2].mean())
+    return float(np.abs((-W[:, 1] / W[:, 0])[:, None] - path.X[:, 0]).min(axis=1).max())
 
 
-def finish(X: np.ndarray, y: np.ndarray, run: engine.Run) -> dict[str, float]:
-    """Loss, norm and neurons at the end; how far from the points the kinks of two-dimensional weights are."""
-    on = (run.W @ X.T > 0).any(axis=1)
-    kinks = np.nan
-    if len(y) == 2 and X.shape[1] == 2 and on.any():
-        place = -run.W[on, 1] / run.W[on, 0]
-        kinks = np.abs(place[:, None] - X[:, 0]).min(axis=1).max()
-    norm = (np.sum(run.W**2) + np.sum(run.a**2)) / 2
-    held = run.spent["groups"] / max(run.steps, 1)
-    end = {"loss": run.loss, "norm": norm, "active": float(on.sum()), "kinks": kinks, "taken": float(run.steps)}
-    return end | {"held": held}
-
-
-def predicted(params: SaddleToSaddle, X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> dict[str, float]:
+def predicted(params: SaddleToSaddle, path: engine.Trajectory) -> dict[str, float]:
     """Rates, escapes, plateau, least norm and the power of the excess; escapes are NaN where S+ or S- is empty.
 
     **Source**: derived here; boursier2022gradient claims the saddles' order and the least norm (wording unverified).
     """
-    sets = theory.extremal(X, y, W, a)
-    grown = engine.aligned(X, y, W, a)
-    rates = np.linalg.norm(theory.direction(X, y, theory.classes(y)), axis=1)
-    ahead = 1 if rates[0] > rates[1] else -1
+    X, y, W, a = path.X, path.y, path.run.Ws[0], path.run.As[0]
+    sets, grown, rates = theory.extremal(X, y, W, a), engine.aligned(X, y, W, a), theory.rates(X, y)
+    ahead, balanced = theory.ahead(X, y), params.balance == "balanced"
     found = {
         "ahead": float(ahead), "extremal": float(sets.any(axis=1).all()), "minimum": theory.minimum_norm(X, y),
-        "saddle": float(theory.plateaus(y, ahead)[1]), "exponent": np.nan,
+        "saddle": float(theory.plateaus(y, ahead)[1]),
+        "exponent": theory.excess_exponent(engine.competitor(X, y, grown, a)) if balanced else np.nan,
     }  # fmt: skip
-    if params.balance == "balanced":
-        found["exponent"] = theory.excess_exponent(engine.competitor(X, y, grown, a))
-    mass = engine.masses(grown, sets)
-    for i, (name, sign) in enumerate(SIGNS.items()):
-        known = params.balance == "balanced" and mass[i] > 0
-        found[f"rate_{name}"] = rates[i]
-        found[f"predicted_{name}"] = engine.escape(X, y, sign, mass[i], params.step) if known else np.nan
+    for name, rate, mass in zip(SIGNS, rates, engine.masses(grown, sets), strict=True):
+        known = balanced and mass > 0
+        step = engine.escape(X, y, SIGNS[name], mass=mass, step=params.step) if known else np.nan
+        found |= {f"rate_{name}": rate, f"predicted_{name}": step}
     return found
-
-
-# ------------------------------------------------------------------------------------------------------------ score
 
 
 def score(params: SaddleToSaddle, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
@@ -170,70 +104,131 @@ def score(params: SaddleToSaddle, problem: Problem, solution: Solution) -> dict[
     start_loss, growths = np.mean(problem.y**2, axis=1), np.log(1 / params.init) if params.init < 1 else np.nan
     escaped = np.isfinite(s["positive"]) & np.isfinite(s["negative"])
     columns = {
-        "interpolated": s["loss"] < FITTED * start_loss,
+        "interpolated": s["loss"] < training.FITTED * start_loss,
         "extremal": s["extremal"] > 0,
         "in_order": escaped & ((s["positive"] < s["negative"]) == (s["ahead"] > 0)),
         "plateau": s["plateau"] / start_loss,
         "saddle": s["saddle"] / start_loss,
-        "norm": s["norm"],
-        "minimum": s["minimum"],
         "excess": s["norm"] / s["minimum"] - 1,
     }
     for name in SIGNS:
         columns[f"escape_{name}"] = s[name]
         columns[f"error_{name}"] = s[name] - s[f"predicted_{name}"]
         columns[f"ratio_{name}"] = s[name] * 2 * params.step * s[f"rate_{name}"] / growths
-    same = ("exponent", "active", "kinks", "below_75", "below_51", "below_49", "below_25", "loss", "taken", *SHARES)
-    return columns | {name: s[name] for name in same}
+    return columns | {name: s[name] for name in COLUMNS if name not in columns}
 
 
+# ------------------------------------------------------------------------------------------------------------ claims
+
+
+ORTHOGONAL = {"data": "orthogonal", "m": 400, "step": 0.002}
+SMALLEST = {**ORTHOGONAL, "init": 1e-32}
+PUBLISHED = {"rng": "published"}
+
+
+def fitted(table: Any) -> Any:
+    """Where S+ and S- are not empty, the loss goes to 0."""
+    return matching(table, ORTHOGONAL)["interpolated"].mean()
+
+
+def ordered(table: Any) -> Any:
+    """The labels with the larger |D| are fitted first, from every scale of the start."""
+    return matching(table, ORTHOGONAL)["in_order"].mean()
+
+
+def escape_ratio(table: Any) -> Any:
+    """From λ = 1e-32 each escape takes the time ln(1/λ) / |D|, within a tenth."""
+    return (matching(table, SMALLEST)[["ratio_positive", "ratio_negative"]] - 1).abs().max(axis=None)
+
+
+def escape_error(table: Any) -> Any:
+    """From λ = 1e-32 every escape is predicted from the start alone to less than five steps."""
+    return matching(table, SMALLEST)[["error_positive", "error_negative"]].abs().max(axis=None)
+
+
+def largest_excess(table: Any) -> Any:
+    """From λ = 1e-32 the norm |θ|²/2 is above its minimum by a thousandth at most."""
+    return matching(table, SMALLEST)["excess"].max()
+
+
+def plateau_error(table: Any) -> Any:
+    """From λ = 1e-32 the loss rests at that of the saddle, within a thousandth in the median."""
+    rows = matching(table, SMALLEST)
+    return (rows["plateau"] / rows["saddle"] - 1).abs().median()
+
+
+def powers(table: Any) -> Any:
+    """The power of λ by which the excess falls from λ = 1e-8 to 1e-16, and `theory.excess_exponent`, of each trial."""
+    rows = matching(table, {**ORTHOGONAL, "n": [4, 6]})
+    cells = rows.pivot_table(index=["n", "trial"], columns="init", values=["excess", "exponent"])
+    measured = np.log10(cells["excess"][1e-8] / cells["excess"][1e-16]) / 8
+    return measured.to_frame("measured").assign(expected=cells["exponent"][1e-8])
+
+
+def power_error(table: Any) -> Any:
+    """The excess falls with the power 2(1 - ρ) of λ, within a tenth in the median."""
+    found = powers(table)
+    return (found["measured"] / found["expected"] - 1).abs().median()
+
+
+def toy_norm(table: Any) -> Any:
+    """The toy's norm |θ|²/2 is 1/√5 + 1/√1.25."""
+    return matching(table, PUBLISHED)["norm"].median()
+
+
+def toy_crossings(table: Any) -> Any:
+    """All twelve crossings of the toy are those of the authors' code, to the step."""
+    rows = matching(table, PUBLISHED).sort_values("trial").iloc[: len(published.TOY_CROSSINGS)]
+    return np.abs(rows[[*LEVELS.values()]].to_numpy(float) - published.TOY_CROSSINGS).max()
+
+
+DERIVED = "derived here"
+CLAIMS = (
+    Claim(fitted, 1, 0, "boursier2022gradient"),
+    Claim(ordered, 1, 0, "boursier2022gradient"),
+    Claim(escape_ratio, 0, 0.1, DERIVED),
+    Claim(escape_error, 0, 5, DERIVED),
+    Claim(largest_excess, 0, 1e-3, "boursier2022gradient"),
+    Claim(plateau_error, 0, 1e-3, DERIVED),
+    Claim(power_error, 0, 0.1, DERIVED),
+    Claim(toy_norm, 5**-0.5 + 1.25**-0.5, 1e-6, DERIVED),
+    Claim(toy_crossings, 0, 0, "the authors' code"),
+)
+
+# ----------------------------------------------------------------------------------------------------- declarations
+
+
+STEPS: tuple[Any, Any] = "measure", "steps"
 COLUMNS = {
-    "interpolated": Column("loss below 1e-8 of that at the start", "event"),
+    "interpolated": training.INTERPOLATED,
     "extremal": Column("for each sign there is a neuron active on all of its points", "event"),
     "in_order": Column("the class of larger |D| is fitted first", "event"),
-    "escape_positive": Column(
-        "positive labels: half of their loss is gone", "measure", "steps", logarithmic=True, optional=True
-    ),
-    "escape_negative": Column(
-        "negative labels: half of their loss is gone", "measure", "steps", logarithmic=True, optional=True
-    ),
-    "error_positive": Column("positive labels: that, less what is predicted", "measure", "steps", optional=True),
-    "error_negative": Column("negative labels: that, less what is predicted", "measure", "steps", optional=True),
-    "ratio_positive": Column("positive labels: escape time |D+| / ln(1/λ)", "measure", optional=True),
-    "ratio_negative": Column("negative labels: escape time |D-| / ln(1/λ)", "measure", optional=True),
+    **{f"escape_{s}": Column(f"{s} labels: half of their loss is gone", *STEPS, True, True) for s in SIGNS},
+    **{f"error_{s}": Column(f"{s} labels: that, less what is predicted", *STEPS, optional=True) for s in SIGNS},
+    **{f"ratio_{s}": Column(f"{s} labels: escape time |D| / ln(1/λ)", "measure", optional=True) for s in SIGNS},
     "plateau": Column("loss where it falls slowest between the escapes", "measure", "of the start's", optional=True),
     "saddle": Column("loss with the class of larger |D| fitted, formula", "measure", "of the start's"),
-    "norm": Column("|theta|²/2 at the end", "measure"),
-    "minimum": Column("least |theta|²/2 of an interpolator, formula", "measure"),
+    "norm": training.NORM,
+    "minimum": training.MINIMUM,
     "excess": Column(
         "|theta|²/2 above its minimum", "measure", "of the minimum", logarithmic=True, replay=Replay(1e-5, floor=1e-9)
     ),
     "exponent": Column("power of λ in that excess, formula", "measure", optional=True),
-    "active": Column("neurons active on a point at the end", "measure"),
+    "active": training.ACTIVE,
     "kinks": Column(
-        "farthest kink from a point, for points on a line",
-        "measure",
-        logarithmic=True,
-        optional=True,
-        replay=Replay(1e-4, floor=1e-9),
+        "farthest kink from a point, for points on a line", "measure", None, True, True, replay=Replay(1e-4, floor=1e-9)
     ),
-    "below_75": Column("loss below 0.75 of the start's", "measure", "steps", logarithmic=True, optional=True),
-    "below_51": Column("loss below 0.51 of the start's", "measure", "steps", logarithmic=True, optional=True),
-    "below_49": Column("loss below 0.49 of the start's", "measure", "steps", logarithmic=True, optional=True),
-    "below_25": Column("loss below 0.25 of the start's", "measure", "steps", logarithmic=True, optional=True),
-    "loss": Column("mean squared error at the end", "measure", logarithmic=True, replay=Replay(0.01, floor=1e-20)),
-    # The last steps go where the loss is a rounding error.
-    "taken": Column("steps taken", "measure", "steps", logarithmic=True, replay=Replay(1e-3)),
-    **SHARES,
+    **training.crossings(LEVELS),
+    "loss": training.LOSS,
+    "taken": training.TAKEN._replace(replay=training.ROUNDED),
+    "held": training.HELD,
 }
 SCALES = [1e-2, 1e-4, 1e-8, 1e-16, 1e-32]
 TOY = {"data": "toy", "n": 2, "d": 2}
 FAST = {"step": 0.01, "steps": 60_000}
 
 
-def half_width(n: np.ndarray) -> np.ndarray:
-    """For each number of points, the width at which both S+ and S- are there half of the time."""
-    return np.array([theory.half_width(int(k)) for k in np.ravel(n)]).reshape(np.shape(n))
+HALF_WIDTHS = np.vectorize(theory.half_width, otypes=[float])
 
 
 SADDLE_TO_SADDLE = Experiment(
@@ -264,7 +259,13 @@ SADDLE_TO_SADDLE = Experiment(
             fixed={**TOY, "variance": "published", "rng": "published", "target": 0.0}, published=20,
         ),
     },
-    citation=CITATION,
-    guides=(Guide("m", "n", half_width, "S+ and S- with probability 1/2", {"data": ["orthogonal"]}),),
+    citation=training.CITATION,
+    figures={
+        "escape": Curves("init", "ratio_positive", "n", ORTHOGONAL, "x"),
+        "excess": Curves("init", "excess", "n", {**ORTHOGONAL, "n": [4, 6]}, "xy"),
+        "extremal": PhaseDiagram("n", "m", "extremal", where={"data": "orthogonal", "d": 12}),
+    },
+    claims=CLAIMS,
+    guides=(Guide("m", "n", HALF_WIDTHS, "S+ and S- with probability 1/2", {"data": ["orthogonal"]}),),
     batch=5,
 )  # fmt: skip

@@ -1,7 +1,8 @@
-"""What the experiments share: the citation, how training begins and goes on."""
+"""What the experiments share: the citation, how training begins and goes on, and measures of its end."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -14,15 +15,21 @@ CITATION = (
     "Boursier, Pillaud-Vivien and Flammarion, Gradient flow dynamics of shallow ReLU networks for square loss and "
     "orthogonal inputs, NeurIPS 2022 (arXiv 2206.00939)"
 )
+FITTED = 1e-8  # of the loss at the start: below it a network interpolates
 SMALLEST = 1e-100  # scale of weights: squares of much smaller ones are rounded to 0
 
+INTERPOLATED = Column("loss below 1e-8 of that at the start", "event")
+LOSS = Column("mean squared error at the end", "measure", logarithmic=True, replay=Replay(0.01, floor=1e-20))
+NORM = Column("|theta|²/2 at the end", "measure")
+MINIMUM = Column("least |theta|²/2 of an interpolator of orthogonal inputs", "measure")
+ACTIVE = Column("neurons active on a point at the end", "measure")
+TAKEN = Column("steps taken", "measure", "steps", logarithmic=True)
+ROUNDED = Replay(1e-3)  # steps taken where the last ones go where the loss is a rounding error
 # How the iterations were taken, of `smallnets.descent.relu.Descended.spent`.
-SHARES = {
-    "held": Column("share of steps taken by groups of neurons", "measure", replay=Replay(1e-3)),
-}
+HELD = Column("share of steps taken by groups of neurons", "measure", replay=Replay(1e-3))
 
 
-class Training(Params):
+class GradientDescent(Params):
     """Full-batch gradient descent on the mean squared error, from small weights.
 
     All is computed in float64. The published code uses float32, in which losses end near 1e-10.
@@ -43,17 +50,36 @@ class Training(Params):
     target: float = param(0.0, "mean squared error at which training ends", ge=0, le=1)
 
 
-def start(params: Training, draws: Draws, d: int) -> tuple[np.ndarray, np.ndarray]:
+def start(
+    params: GradientDescent, draws: Draws, d: int, stream: Callable[[int], Sequence[np.ndarray]] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Hidden weights (B, m, d) and output weights (B, m) at scale λ.
 
     The normal numbers of the hidden weights and the signs are the same for every λ, balance and variance.
+
+    Parameters
+    ----------
+    stream : the published random numbers, ``trial -> (..., W, sign)`` at scale 1, where they are asked for
     """
-    z, sign = draws.normal("hidden", params.m, d), np.where(draws.uniform("sign", params.m) < 0.5, -1.0, 1.0)
-    counted = d - 1 if params.variance == "published" else d
-    return scaled(params, z / (params.m * counted) ** 0.5, sign, draws.normal("outer", params.m))
+    if stream:
+        W, sign = map(np.stack, zip(*(stream(trial)[-2:] for trial in draws.trials), strict=True))
+    else:
+        counted = d - 1 if params.variance == "published" else d
+        W = draws.normal("hidden", params.m, d) / (params.m * counted) ** 0.5
+        sign = np.where(draws.uniform("sign", params.m) < 0.5, -1.0, 1.0)
+    if params.balance == "balanced":
+        return params.init * W, params.init * (np.linalg.norm(W, axis=-1) * sign)
+    return params.init * W, params.init * (draws.normal("outer", params.m) / params.m**0.5)
 
 
-def scaled(params: Training, W: np.ndarray, sign: np.ndarray, outer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The start from hidden weights and signs of scale 1, and `outer` normals for an unbalanced one."""
-    a = np.linalg.norm(W, axis=-1) * sign if params.balance == "balanced" else outer / params.m**0.5
-    return params.init * W, params.init * a
+def below(levels: Sequence[float], digits: int) -> dict[float, str]:
+    """The column of each level of the loss, as a share of that at the start: ``below_75`` for 0.75 and two digits."""
+    return {level: f"below_{level * 10**digits:0{digits}.0f}" for level in levels}
+
+
+def crossings(names: dict[float, str]) -> dict[str, Column]:
+    """When the loss first is below each level."""
+    return {
+        name: Column(f"loss below {level:g} of the start's", "measure", "steps", logarithmic=True, optional=True)
+        for level, name in names.items()
+    }
