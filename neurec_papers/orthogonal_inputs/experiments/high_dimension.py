@@ -48,7 +48,8 @@ class HighDimension(training.GradientDescent):
 def sample(params: HighDimension, draws: Draws) -> Problem:
     """Inputs (B, n, d) and the teacher's labels."""
     if stream := _published(params):
-        return Problem(*map(np.stack, zip(*(stream(trial)[:2] for trial in draws.trials), strict=True)))
+        X, y = map(np.stack, zip(*(stream(trial)[:2] for trial in draws.trials), strict=True))
+        return Problem(X, y)
     return Problem(*points.high_dimension(draws, params.n, params.d))
 
 
