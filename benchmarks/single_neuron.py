@@ -17,8 +17,8 @@ import torch
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Problem
-from neurec_papers.single_neuron import ALIGNMENT_VS_SCALE, measures
-from neurec_papers.single_neuron.setups import Setup, sample, schedule, start
+from neurec_papers.single_neuron import ALIGNMENT_VS_SCALE, engine
+from neurec_papers.single_neuron.experiments.setup import Setup, sample, schedule, start
 from smallnets.descent import relu
 
 from . import peers
@@ -110,7 +110,7 @@ def row(what: str, case: Case, theirs: int, ours: int, step: float = 0.01, log: 
     while (spent := time.process_time() - begin) < LEAST or not taken:
         end = relu.descend(case.X, case.y, case.W, case.a, steps=ours, log=schedule(ours) if log else (), **run)
         if log:
-            measures.logged(case.X, case.y, case.problem.teacher, 0, end.Ws, end.As, end.losses)
+            engine.logged(case.X, case.y, case.problem.teacher, 0, end.Ws, end.As, end.losses)
         taken += end.steps
     peer, far = by_jax(case, step, theirs)
     return {

@@ -50,8 +50,9 @@ from neurec_core.explore import explore, static
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate
 from neurec_papers import single_neuron as paper
-from neurec_papers.single_neuron import min_norm, view
-from neurec_papers.single_neuron.explorer import INSTANCE
+from neurec_papers.single_neuron import view
+from neurec_papers.single_neuron.experiments import min_norm
+from neurec_papers.single_neuron.view import INSTANCE
 
 # %% [markdown]
 # ## One instance

@@ -9,24 +9,24 @@ equation                                      function
 Theorem 8, dual basis of the points           `smallnets.geometry.dual_basis.dual_basis`
 Theorem 8, M and its sign                     `smallnets.geometry.dual_basis.margin`
 Theorem 8, two neurons of less norm           `smallnets.geometry.dual_basis.cheaper`
-Theorem 8, its family with M < 0              `neurec_papers.single_neuron.families.points_below`
-Theorem 8, its family with M > 0              `neurec_papers.single_neuron.families.points_above`
+Theorem 8, its family with M < 0              `neurec_papers.single_neuron.theory.points_below`
+Theorem 8, its family with M > 0              `neurec_papers.single_neuron.theory.points_above`
 least norm of all networks that fit           `smallnets.convex.interpolation.least_norm`
 gradient descent                              `smallnets.descent.relu.descend`
-the limit of shorter steps                    `neurec_papers.single_neuron.trajectories.shrinking_steps`
+the limit of shorter steps                    `neurec_papers.single_neuron.experiments.trajectories.shrinking_steps`
 order of the coordinates                      `neurec_papers.single_neuron.theory.crossed_in_order`
 Theorem 6, gradient against loss              `neurec_papers.single_neuron.theory.gradient_share`
 conserved differences                         `neurec_papers.single_neuron.theory.imbalance`
 Lemma 34, sizes of yardsticks                 `neurec_papers.single_neuron.theory.limiting_sizes`
-all that the published code logs              `neurec_papers.single_neuron.measures.logged`
+all that the published code logs              `neurec_papers.single_neuron.engine.logged`
 ============================================  ======================================================================
 """
 
 from __future__ import annotations
 
-from .min_norm import MIN_RANK_VS_MIN_NORM
-from .sweeps import ALIGNMENT_VS_SCALE, TWO_TEACHERS, WIDTH_STUDY
-from .trajectories import TRAJECTORIES, shrinking_steps
+from .experiments.min_norm import MIN_RANK_VS_MIN_NORM
+from .experiments.sweeps import ALIGNMENT_VS_SCALE, TWO_TEACHERS, WIDTH_STUDY
+from .experiments.trajectories import TRAJECTORIES, shrinking_steps
 
 __all__ = [
     "ALIGNMENT_VS_SCALE", "EXPERIMENTS", "MIN_RANK_VS_MIN_NORM", "TRAJECTORIES", "TWO_TEACHERS", "WIDTH_STUDY",

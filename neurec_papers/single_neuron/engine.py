@@ -13,7 +13,7 @@ import numpy as np
 from smallnets.arguments import array, checked, choice, whole
 from smallnets.nets.two_layer import Net
 
-from .setups import Teacher
+from .experiments.setup import Teacher
 
 CHUNK = 1 << 22  # numbers held at a time for all pairs of neurons
 

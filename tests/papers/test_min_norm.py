@@ -12,8 +12,9 @@ from scipy.optimize import minimize, nnls
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
-from neurec_papers.single_neuron import families, min_norm
-from neurec_papers.single_neuron.min_norm import MIN_RANK_VS_MIN_NORM, MinNorm
+from neurec_papers.single_neuron import theory
+from neurec_papers.single_neuron.experiments import min_norm
+from neurec_papers.single_neuron.experiments.min_norm import MIN_RANK_VS_MIN_NORM, MinNorm
 from smallnets.convex import interpolation, programs
 from smallnets.convex.recovery import Outcome
 from smallnets.errors import InvalidInput
@@ -74,11 +75,11 @@ def test_far_and_near_points_have_a_dual_basis():
 @pytest.mark.parametrize("d", [3, 4, 5])
 @pytest.mark.parametrize(("b", "M", "pair", "least"), ABOVE)
 def test_family_above(b, M, pair, least, d):
-    X, v = families.points_above(d, b)
+    X, v = theory.points_above(d, b)
     found = margin(X, v)
     assert found.least == pytest.approx(M, abs=DIGITS)
     # Rounding in the dual basis of points of condition 900.
-    assert found.least == pytest.approx(float(families.margin_above(b)), abs=1e-12)
+    assert found.least == pytest.approx(float(theory.margin_above(b)), abs=1e-12)
     assert 0 <= found.most - found.least <= 1.1e-9
     if d == 3:
         assert cheaper(X, v, found.p, found.q).norm == pytest.approx(pair, abs=DIGITS)
@@ -90,14 +91,14 @@ def test_family_above(b, M, pair, least, d):
 
 
 def test_m_of_the_family_changes_its_sign_at_91_9():
-    signs = [margin(*families.points_above(3, 91 / 9 + step)).sign for step in (-1e-3, 0, 1e-3)]
+    signs = [margin(*theory.points_above(3, 91 / 9 + step)).sign for step in (-1e-3, 0, 1e-3)]
     assert signs == [-1, 0, 1]
-    assert abs(families.margin_above(91 / 9)) < 1e-15
+    assert abs(theory.margin_above(91 / 9)) < 1e-15
 
 
 @pytest.mark.parametrize("d", [2, 3, 4, 5])
 def test_family_below(d):
-    X, v = families.points_below(d, 0.9 * (2 * (2**0.5 - 1) / (d - 1)) ** 0.5)
+    X, v = theory.points_below(d, 0.9 * (2 * (2**0.5 - 1) / (d - 1)) ** 0.5)
     assert np.degrees(np.arccos(unit(X) @ v)).max() < 45
     assert obtuse(X)
     assert margin(X, v).sign == -1
@@ -310,7 +311,7 @@ def posed(kind):
     rng = np.random.default_rng(3)
     n, d = {"square": (4, 4), "above": (3, 3), "wide": (3, 6), "tall": (6, 3), "plane": (7, 2)}[kind]
     if kind == "above":
-        X, v = families.points_above(3, 20)
+        X, v = theory.points_above(3, 20)
         return unit(X), unit(X) @ v
     return rng.standard_normal((n, d)), rng.standard_normal(n)
 
@@ -415,7 +416,7 @@ def test_m_decides_whether_the_teacher_is_the_only_network_of_least_norm(seed):
 @pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
 def test_bad_input_is_refused(call, message):
     with pytest.raises(InvalidInput) as error:
-        call(*families.points_above(3, 20))
+        call(*theory.points_above(3, 20))
     assert str(error.value).startswith(message)
 
 

@@ -9,8 +9,9 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from neurec_papers import single_neuron as paper
-from neurec_papers.single_neuron import measures, setups, theory, view
-from neurec_papers.single_neuron.explorer import INSTANCE
+from neurec_papers.single_neuron import engine, theory, view
+from neurec_papers.single_neuron.experiments import setup
+from neurec_papers.single_neuron.view import INSTANCE
 
 ACUTE = {"d": 3, "m": 15, "data": "uncentred", "spread": 0.3, "step": 0.05, "steps": 10**6}
 
@@ -26,22 +27,22 @@ def one(experiment, trial=0, **values):
 
 @pytest.mark.parametrize(("steps", "rows"), [(20_000, 405), (10**6, 637), (2 * 10**7, 815)])
 def test_the_schedule_has_as_many_rows_as_the_published_one(steps, rows):
-    at = setups.schedule(steps)
+    at = setup.schedule(steps)
     assert len(at) == rows + 1  # and the start
     assert (at[0], at[1], at[-1]) == (0, 1, steps)
 
 
 @pytest.mark.parametrize("data", ["centred", "uncentred"])
 def test_points_and_labels_follow_the_paper_s_law(data):
-    params = setups.Setup(d=6, n=400, data=data, spread=0.05)
-    problem = setups.sample(params, Draws(0, range(20)))
+    params = setup.Setup(d=6, n=400, data=data, spread=0.05)
+    problem = setup.sample(params, Draws(0, range(20)))
     v = problem.teacher.net.W[:, :, 0]
     assert np.allclose(np.linalg.norm(v, axis=1), 1)
     assert np.allclose(problem.y, np.einsum("bnd,bd->bn", problem.X, v))
     assert (problem.y > 0).all()
     around = problem.X - problem.X.mean(axis=1, keepdims=True)
     # 48,000 entries: the deviation is known to a third of a percent, here times four.
-    assert around.std() == pytest.approx((0.05 * setups.VARIANCES[data] / 6) ** 0.5, rel=0.015)
+    assert around.std() == pytest.approx((0.05 * setup.VARIANCES[data] / 6) ** 0.5, rel=0.015)
     gap = np.linalg.norm(problem.X.mean(axis=1) - v, axis=1)
     assert (gap.max() < 0.02) == (data == "centred")
     sizes = [part.shape[1:] for part in problem.teacher.sets]
@@ -49,13 +50,13 @@ def test_points_and_labels_follow_the_paper_s_law(data):
 
 
 def test_labels_are_never_zero():
-    params = setups.Setup(d=2, n=4, spread=3.0)
-    assert (setups.sample(params, Draws(0, range(50))).y > 0).all()
+    params = setup.Setup(d=2, n=4, spread=3.0)
+    assert (setup.sample(params, Draws(0, range(50))).y > 0).all()
 
 
 @pytest.mark.parametrize("data", ["centred", "uncentred"])
 def test_two_teachers_are_opposite_and_of_norms_one_and_three(data):
-    problem = setups.sample(setups.Setup(d=5, teachers="two", data=data, spread=0.1), Draws(0, range(4)))
+    problem = setup.sample(setup.Setup(d=5, teachers="two", data=data, spread=0.1), Draws(0, range(4)))
     W = problem.teacher.net.W
     assert np.allclose(np.linalg.norm(W, axis=1), [1, 3])
     assert (np.einsum("bd,bd->b", W[:, :, 0], W[:, :, 1]) < -2.5).all()
@@ -65,7 +66,7 @@ def test_two_teachers_are_opposite_and_of_norms_one_and_three(data):
 
 
 def test_starts_are_balanced_and_differ_by_their_scale_only():
-    (W, a), (small, b) = (setups.start(7, 3, scale, Draws(0, [0, 1])) for scale in (1.0, 1e-6))
+    (W, a), (small, b) = (setup.start(7, 3, scale, Draws(0, [0, 1])) for scale in (1.0, 1e-6))
     assert np.allclose(np.abs(a), np.linalg.norm(W, axis=2))
     assert np.allclose(W * 1e-6, small, rtol=1e-14)
     assert np.allclose(a * 1e-6, b, rtol=1e-14)
@@ -87,7 +88,7 @@ def snapshots(L=3, m=6, d=4, seed=0):
 
 def test_angles_are_those_between_each_pair():
     W, _ = snapshots()
-    largest, mean = measures.angles(W)
+    largest, mean = engine.angles(W)
     for rows, most, average in zip(W, largest, mean, strict=True):
         unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         plain = np.degrees([np.arccos(u @ v) for i, u in enumerate(unit) for v in unit[:i]])
@@ -98,23 +99,23 @@ def test_angles_are_those_between_each_pair():
 def test_chords_resolve_tiny_angles_that_arccos_does_not():
     small = 1e-11
     W = np.array([[[1.0, 0, 0], [1, small, 0], [1, 0, 2 * small]]])
-    assert measures.angles(W)[0][0] == pytest.approx(np.degrees(5**0.5 * small), rel=1e-4)
-    assert measures.angles(W, "arccos")[0][0] < 1e-12 or measures.angles(W, "arccos")[0][0] > 1e-7
-    assert np.isnan(measures.angles(W[:, :1])[0])
-    assert measures.angle(W[:, 1], np.array([2.0, 0, 0]))[0] == pytest.approx(np.degrees(small), rel=1e-9)
+    assert engine.angles(W)[0][0] == pytest.approx(np.degrees(5**0.5 * small), rel=1e-4)
+    assert engine.angles(W, "arccos")[0][0] < 1e-12 or engine.angles(W, "arccos")[0][0] > 1e-7
+    assert np.isnan(engine.angles(W[:, :1])[0])
+    assert engine.angle(W[:, 1], np.array([2.0, 0, 0]))[0] == pytest.approx(np.degrees(small), rel=1e-9)
 
 
 def test_the_log_is_what_plain_formulas_say():
-    params = setups.Setup(d=4, n=5, m=8, data="uncentred")
+    params = setup.Setup(d=4, n=5, m=8, data="uncentred")
     draws = Draws(3, [0, 1])
-    problem = setups.sample(params, draws)
-    W, a = setups.start(8, 4, 1.0, draws)
+    problem = setup.sample(params, draws)
+    W, a = setup.start(8, 4, 1.0, draws)
     b = 1
     X, y, v = problem.X[b], problem.y[b], problem.teacher.net.W[b, :, 0]
     rng = np.random.default_rng(0)
     moved, outer = W[b] + 0.1 * rng.standard_normal(W[b].shape), 1.1 * a[b]
     h = np.maximum(X @ moved.T, 0) @ outer
-    logged = measures.logged(
+    logged = engine.logged(
         X,
         y,
         problem.teacher,
@@ -136,7 +137,7 @@ def test_the_log_is_what_plain_formulas_say():
     assert last["predictions"] == np.count_nonzero(h)
     assert last["seen"] == pytest.approx(np.mean([(X @ moved[j] > 0).sum() for j in plus]))
     values, vectors = np.linalg.eigh(X.T @ X / 5)
-    found, basis = measures.eigenbasis(X, v)
+    found, basis = engine.eigenbasis(X, v)
     assert np.allclose(found, values[::-1])
     assert (v @ basis >= 0).all()
     assert np.allclose(np.abs(basis.T @ vectors[:, ::-1]), np.eye(4), atol=1e-9)
@@ -146,7 +147,7 @@ def test_the_log_is_what_plain_formulas_say():
         assert last[name] == pytest.approx(np.mean(errors**2))
     e = 1e-6
     active, r = X @ moved.T > 0, y - np.maximum(X @ moved.T, 0) @ outer
-    lengths, _ = measures.gradients(X, r[None], moved[None, plus], outer[None, plus], active.T[None, plus])
+    lengths, _ = engine.gradients(X, r[None], moved[None, plus], outer[None, plus], active.T[None, plus])
     for j, along in zip(plus, lengths[0], strict=True):
         unit = moved[j] / np.linalg.norm(moved[j])
         losses = []
@@ -310,8 +311,8 @@ def test_without_a_positive_neuron_there_is_no_angle_to_the_teacher_and_all_else
 
 
 def test_the_smallest_start_is_balanced_and_measured():
-    least = setups.SMALLEST
-    (W, a), (Z, b) = (setups.start(500, 40, scale, Draws(0, [0])) for scale in (least, 1.0))
+    least = setup.SMALLEST
+    (W, a), (Z, b) = (setup.start(500, 40, scale, Draws(0, [0])) for scale in (least, 1.0))
     assert np.allclose(a / least, b, rtol=1e-12, atol=0)
     assert np.allclose(W / least, Z, rtol=1e-12, atol=0)
     row = one(paper.TRAJECTORIES, trial=1, d=3, m=8, data="uncentred", scale=least, steps=20_000)

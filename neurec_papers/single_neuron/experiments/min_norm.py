@@ -13,9 +13,9 @@ from neurec_core.params import Params, param
 from smallnets.errors import InvalidInput
 from smallnets.geometry.dual_basis import Margin, Pair, cheaper, dual_basis, margin, obtuse
 
-from . import families
-from .measures import angle
-from .setups import CITATION, SMALLEST, random_points, start
+from .. import theory
+from ..engine import angle
+from .setup import CITATION, SMALLEST, random_points, start
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,8 +66,8 @@ class MinNorm(Params):
     def _family(self) -> tuple[np.ndarray, np.ndarray]:
         """Points (d, d) and teacher (d,) of a family, the same in every trial."""
         if self.data == "above":
-            return families.points_above(self.d, self.b)
-        return families.points_below(self.d, self.xi)
+            return theory.points_above(self.d, self.b)
+        return theory.points_below(self.d, self.xi)
 
     def drawn(self, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
         """Points (B, d, d) and teachers (B, d)."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from neurec_core.experiment import Experiment, Grid
 
-from .setups import CITATION, sample
+from .setup import CITATION, sample
 from .training import COLUMNS, Training, score, solve
 
 SCALES = [4.0**e for e in range(2, -14, -1)]  # as published

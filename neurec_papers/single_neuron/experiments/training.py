@@ -10,8 +10,8 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Problem, Replay, Solution, Status
 from neurec_core.params import param
 
-from . import measures
-from .setups import Setup, schedule, start
+from .. import engine
+from .setup import Setup, schedule, start
 
 # A neuron that crosses a point's boundary so often slides along it.
 OFTEN = 20
@@ -65,7 +65,7 @@ def _solve(params: Training, problem: Problem, draws: Draws, noted: bool) -> Sol
     if noted:
         trace = {"at": [end.at for end in ends], "W": [end.Ws for end in ends], "a": [end.As for end in ends]}
         trace["measures"] = [
-            measures.logged(problem.X[b], problem.y[b], problem.teacher, b, end.Ws, end.As, end.losses)
+            engine.logged(problem.X[b], problem.y[b], problem.teacher, b, end.Ws, end.As, end.losses)
             for b, end in enumerate(ends)
         ]
     return Solution(value, statuses([end.ended for end in ends]), stats, trace)
@@ -79,7 +79,7 @@ def _slides(crossings: np.ndarray) -> bool:
 
 def bundled(X: np.ndarray, W0: np.ndarray, a0: np.ndarray, W: np.ndarray) -> np.ndarray:
     """Numbers of the positive neurons, of those active at the start W0 (m, d), that are active on a point with W."""
-    return np.intersect1d(measures.groups(X, W0, a0).positive, np.flatnonzero((W @ X.T > 0).any(axis=1)))
+    return np.intersect1d(engine.groups(X, W0, a0).positive, np.flatnonzero((W @ X.T > 0).any(axis=1)))
 
 
 @np.errstate(all="ignore")  # weights that diverged
@@ -89,10 +89,10 @@ def score(params: Training, problem: Problem, solution: Solution) -> dict[str, n
     rows = []
     for b, (X, y) in enumerate(zip(problem.X, problem.y, strict=True)):
         W, a = (part[b] for part in solution.value)
-        end = measures.logged(X, y, teacher, b, W, a, np.full(2, stats["loss"][b]), params.angles)
+        end = engine.logged(X, y, teacher, b, W, a, np.full(2, stats["loss"][b]), params.angles)
         live = bundled(X, W[0], a[0], W[1])
         row = {name: end[name][-1] for name in TAKEN}
-        row["max_angle"], row["mean_angle"] = (part[0] for part in measures.angles(W[1:, live], params.angles))
+        row["max_angle"], row["mean_angle"] = (part[0] for part in engine.angles(W[1:, live], params.angles))
         row["negative_angle"] = end["negative_max_angle"][-1]
         row["gathered"] = bool(len(live) and (W[1, live] @ X.T > 0).all())
         row["bundle"] = float(len(live))

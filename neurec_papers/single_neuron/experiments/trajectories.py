@@ -9,8 +9,8 @@ import numpy as np
 from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution
 
-from . import measures, theory
-from .setups import CITATION, sample, start
+from .. import engine, theory
+from .setup import CITATION, sample, start
 from .training import Training, bundled, solve_noted
 
 # Degrees, and shares of the first singular value, below which rounding has a say.
@@ -34,7 +34,7 @@ def _row(params: Training, X: np.ndarray, y: np.ndarray, v: np.ndarray, trace: d
     ordered, crossings = theory.crossed_in_order(coordinates)
     half = theory.half_time(1 - coordinates[:, 0] / coordinates[0, 0], at)
     halved = at >= half
-    sides = measures.groups(X, W[0], a[0])
+    sides = engine.groups(X, W[0], a[0])
     live = W[-1, sides.positive] @ X.T > 0
     negative = (W[halved][:, sides.negative] @ X.T > 0).any()
     time = 2 * params.step * half
@@ -54,7 +54,7 @@ def _row(params: Training, X: np.ndarray, y: np.ndarray, v: np.ndarray, trace: d
         "gathered": bool(live.size and live.all()),
         "loss": float(logged["loss"][-1]),
         "test": float(logged["middle"][-1]),
-        "widest": float(measures.angle(X, v).max()),
+        "widest": float(engine.angle(X, v).max()),
         "iterations": float(at[-1]),
     }
 
@@ -99,7 +99,7 @@ def shrinking_steps(params: Training, draws: Draws) -> dict[str, list[float]]:
     return {
         "step": sizes,
         "time": [2 * h * end.steps if end.loss < params.target else np.nan for h, end in zip(sizes, ends, strict=True)],
-        "angle": [float(measures.angles(part[None])[0][0]) for part in bundles],
+        "angle": [float(engine.angles(part[None])[0][0]) for part in bundles],
     }
 
 

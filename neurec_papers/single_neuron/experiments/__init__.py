@@ -1,0 +1,1 @@
+"""The experiments on learning a single neuron, and what they share."""
