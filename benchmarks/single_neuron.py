@@ -18,7 +18,9 @@ import torch
 from neurec_core.draws import Draws
 from neurec_core.experiment import Problem
 from neurec_papers.single_neuron import ALIGNMENT_VS_SCALE, engine
-from neurec_papers.single_neuron.experiments.setup import Setup, sample, schedule, start
+from neurec_papers.single_neuron.experiments.setup import SingleNeuron, sample, start
+from neurec_papers.single_neuron.experiments.training import data_sets
+from neurec_papers.single_neuron.published import schedule
 from smallnets.descent import relu
 
 from . import peers
@@ -72,7 +74,7 @@ def _row(net: torch.nn.Sequential, groups: list, sets: list) -> list[float]:
 class Case:
     """A start: problem, weights, step size; the test sets of the problem as tensors."""
 
-    def __init__(self, params: Setup, trial: int = 0) -> None:
+    def __init__(self, params: SingleNeuron, trial: int = 0) -> None:
         draws = Draws(0, [trial])
         self.problem: Problem = sample(params, draws)
         self.X, self.y = self.problem.X[0], self.problem.y[0]
@@ -110,7 +112,7 @@ def row(what: str, case: Case, theirs: int, ours: int, step: float = 0.01, log: 
     while (spent := time.process_time() - begin) < LEAST or not taken:
         end = relu.descend(case.X, case.y, case.W, case.a, steps=ours, log=schedule(ours) if log else (), **run)
         if log:
-            engine.logged(case.X, case.y, case.problem.teacher, 0, end.Ws, end.As, end.losses)
+            engine.logged(data_sets(case.problem)[0], engine.Snapshots(end.Ws, end.As, end.losses))
         taken += end.steps
     peer, far = by_jax(case, step, theirs)
     return {
@@ -128,11 +130,11 @@ def row(what: str, case: Case, theirs: int, ours: int, step: float = 0.01, log: 
 def main() -> None:
     """Print the tables."""
     torch.set_num_threads(1)
-    default, example = Setup(), Setup(d=16, data="uncentred", scale=4.0**-7)
-    wide, large = example.with_(m=200), Setup(d=16, m=200, data="centred")
+    default, example = SingleNeuron(), SingleNeuron(d=16, data="uncentred", scale=4.0**-7)
+    wide, large = example.with_(m=200), SingleNeuron(d=16, m=200, data="centred")
     row("", Case(default), 50, 3000, log=True)  # what is compiled or loaded on first use is there before time counts
     row("", Case(wide), 50, 3000, tail=1e-6)
-    toy = Case(Setup(d=2, m=60, scale=1e-6))
+    toy = Case(SingleNeuron(d=2, m=60, scale=1e-6))
     toy.X, toy.y = TOY
     print("Gradient descent of ReLU networks: torch modules / ours, CPU time, one thread")
     rows = [

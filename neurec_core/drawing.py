@@ -55,7 +55,9 @@ def misfit(table: pd.DataFrame, experiment: Experiment, name: str) -> str:
         return f"shows rows with {kept}, of which there are none"
     axes = (figure.x, figure.lines) if isinstance(figure, Curves) else (figure.x, figure.y, figure.panels)
     shown = {field for axis in axes if axis for field in experiment.params.read_by(axis)}
-    if pooled := [field for field in tables.varying(rows, experiment.params.declared()) if field not in shown]:
+    drawn = rows.groupby(sorted(shown), dropna=False)
+    rest = [field for field in experiment.params.declared() if field not in shown]
+    if pooled := [field for field in rest if (drawn[field].nunique(dropna=False) > 1).any()]:
         return f"would take rows together that differ in {', '.join(pooled)}; keep one value (neurec plot --where)"
     return ""
 

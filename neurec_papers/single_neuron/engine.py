@@ -1,4 +1,4 @@
-"""All that the published code logs, of many snapshots at once, in double precision.
+"""All that the published code logs, of many snapshots at once in double precision, and a shorter and shorter step.
 
 Neurons that are active on no point at the start are left out; the others are grouped by the sign of their output
 weight, which never changes. W is (L, m, d), a is (L, m), and every measure (L,).
@@ -6,16 +6,32 @@ weight, which never changes. W is (L, m, d), a is (L, m), and every measure (L,)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from smallnets.arguments import array, checked, choice, whole
 from smallnets.nets.two_layer import Net
 
-from .experiments.setup import Teacher
-
 CHUNK = 1 << 22  # numbers held at a time for all pairs of neurons
+OFTEN = 20  # crossings of one boundary by a neuron that slides along it
+
+
+class DataSet(NamedTuple):
+    """Training points (n, d) and labels (n,), the net of one trial that made them, points (1, k, d) to test with."""
+
+    X: np.ndarray
+    y: np.ndarray
+    net: Net
+    sets: Mapping[str, np.ndarray]
+
+
+class Snapshots(NamedTuple):
+    """Weights (L, m, d) and (L, m) on the way, the first at the start, and the losses (L,) there."""
+
+    W: np.ndarray
+    a: np.ndarray
+    loss: np.ndarray
 
 
 class Groups(NamedTuple):
@@ -108,17 +124,13 @@ def outputs(W: np.ndarray, a: np.ndarray, X: np.ndarray) -> np.ndarray:
     return (a[:, None] @ np.maximum(H, 0, out=H))[:, 0]
 
 
-def errors(W: np.ndarray, a: np.ndarray, teacher: Teacher, b: int) -> dict[str, np.ndarray]:
-    """Mean squared errors of trial b on points like the training points, and on standard normal ones."""
-    net = Net(*(part[b : b + 1] for part in teacher.net))
-    return {
-        name: ((outputs(W, a, X[b]) - net(X[b : b + 1])) ** 2).mean(axis=1)
-        for name, X in teacher.sets._asdict().items()
-    }
+def errors(data: DataSet, W: np.ndarray, a: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean squared errors on points like the training points, and on standard normal ones."""
+    return {name: ((outputs(W, a, X[0]) - data.net(X)) ** 2).mean(axis=1) for name, X in data.sets.items()}
 
 
 def gradients(
-    X: np.ndarray, r: np.ndarray, W: np.ndarray, a: np.ndarray, on: np.ndarray
+    X: np.ndarray, r: np.ndarray, W: np.ndarray, a: np.ndarray, *, on: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """How lengths and directions of neurons move under the flow of the mean squared error, (L, m).
 
@@ -133,35 +145,17 @@ def gradients(
     return along, np.linalg.norm(pull - along[..., None] * unit, axis=2) / length
 
 
-@checked(
-    X=array("points", "n d"),
-    y=array("labels", "n"),
-    b=whole("trial"),
-    W=array("hidden weights at snapshots", "L m d", finite=False, empty=True),
-    a=array("output weights at snapshots", "L m", finite=False, empty=True),
-    loss=array("losses at snapshots", "L", finite=False),
-    how=choice("measure of angles", ("chord", "arccos")),
-)
-def logged(
-    X: np.ndarray,
-    y: np.ndarray,
-    teacher: Teacher,
-    b: int,
-    W: np.ndarray,
-    a: np.ndarray,
-    loss: np.ndarray,
-    how: Literal["chord", "arccos"] = "chord",
-) -> dict[str, np.ndarray]:
-    """Every measure of the published log, of trial b's snapshots W (L, m, d) and a (L, m), the first at the start.
+def logged(data: DataSet, at: Snapshots, how: Literal["chord", "arccos"] = "chord") -> dict[str, np.ndarray]:
+    """Every measure of the published log, one number for each snapshot.
 
     Differs: all of a row is of the same weights, where the published loss and gradients are an iteration older.
     """
-    v = teacher.net.W[b, :, 0]
-    sides = groups(X, W[0], a[0])
-    together, basis = bundle(W, a, sides.positive), eigenbasis(X, v)[1]
+    X, y, W, a, v = data.X, data.y, at.W, at.a, data.net.W[0, :, 0]
+    both = groups(X, W[0], a[0])
+    together, basis = bundle(W, a, both.positive), eigenbasis(X, v)[1]
     on, predicted = preactivations(W, X) > 0, outputs(W, a, X)
     row = {
-        "loss": loss,
+        "loss": at.loss,
         "norm": np.linalg.norm(together, axis=1),
         "distance": np.linalg.norm(together - v, axis=1),
         "early_angle": angle(together, y @ X),
@@ -169,19 +163,30 @@ def logged(
         "energy": (W**2).sum(axis=(1, 2)) + (a**2).sum(axis=1),
         "nuclear": nuclear(W),
         "predictions": (predicted != 0).sum(axis=1),
-        "seen": _seen(on[:, sides.positive]),
+        "seen": _points_per_neuron(on[:, both.positive]),
         "coordinates": (v - together) @ basis,
-        **errors(W, a, teacher, b),
+        **errors(data, W, a),
     }
-    for name, group in sides._asdict().items():
+    for name, group in both._asdict().items():
         row[f"{name}_max_angle"], row[f"{name}_mean_angle"] = angles(W[:, group], how)
-        moved = gradients(X, y - predicted, W[:, group], a[:, group], on[:, group])
+        moved = gradients(X, y - predicted, W[:, group], a[:, group], on=on[:, group])
         for what, values in zip(("length", "direction"), moved, strict=True):
             for statistic in ("min", "max", "mean") if len(group) else ():
                 row[f"{name}_{what}_{statistic}"] = getattr(values, statistic)(axis=1)
     return row
 
 
-def _seen(on: np.ndarray) -> np.ndarray:
+def _points_per_neuron(on: np.ndarray) -> np.ndarray:
     """Points on which a neuron is active, on average."""
     return on.sum(axis=2).mean(axis=1) if on.shape[1] else np.full(len(on), np.nan)
+
+
+def bundled(X: np.ndarray, W0: np.ndarray, a0: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """Numbers of the positive neurons, of those active at the start W0 (m, d), that are active on a point with W."""
+    return np.intersect1d(groups(X, W0, a0).positive, np.flatnonzero((W @ X.T > 0).any(axis=1)))
+
+
+def slides(crossings: np.ndarray) -> bool:
+    """Whether a neuron crosses one point's boundary again and again; crossings (C, 3) as `relu.descend` notes them."""
+    pairs = crossings[:, 1] * (crossings[:, 2].max(initial=0) + 1) + crossings[:, 2]
+    return bool(np.bincount(pairs).max(initial=0) >= OFTEN)

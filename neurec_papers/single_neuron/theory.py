@@ -59,7 +59,7 @@ def crossed_in_order(coordinates: np.ndarray) -> tuple[bool, int]:
     a=array("output weights at snapshots", "L m", finite=False, empty=True),
 )
 def gradient_share(
-    X: np.ndarray, y: np.ndarray, logged: Mapping[str, np.ndarray], W: np.ndarray, a: np.ndarray
+    X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, *, logged: Mapping[str, np.ndarray]
 ) -> float:
     """The least |grad L|^2 / L after half-time over 2 eta_d |gamma| / (5 eta_1), which the theorem says is more than 1.
 
@@ -99,7 +99,7 @@ def imbalance(W: np.ndarray, a: np.ndarray) -> np.ndarray:
     a=array("output weights", "m", empty=True),
     step=number("step size", "(0, inf)"),
 )
-def limiting_sizes(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, step: float) -> np.ndarray:
+def limiting_sizes(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, *, step: float) -> np.ndarray:
     """|w_j| in the limit of small scale, up to a common factor: (m,) sizes of yardsticks long after the last crossing.
 
     A yardstick is the neuron if the net's outputs are left out. Zero for a neuron that dies.

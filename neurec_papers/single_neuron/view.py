@@ -15,13 +15,14 @@ from neurec_core.params import Params, param
 from neurec_core.style import COLORS, panel_trace, stacked, style
 
 from . import engine
-from .experiments.setup import CITATION, LARGEST, TEACHERS, Setup, Teachers, sample, start
-from .experiments.setup import SMALLEST as LEAST
-from .experiments.training import COLUMNS, statuses
+from .experiments import training as descent
+from .experiments.setup import CITATION, SMALLEST, TEACHERS, SingleNeuron, Teachers, sample
+from .experiments.sweeps import COLUMNS
+from .published import LARGEST
 
 POWERS: dict[str, Any] = {"type": "log", "exponentformat": "power"}
 TINY = 1e-5  # coordinates are drawn as arsinh of themselves over this
-SMALLEST = 1e-16  # of what is drawn on a logarithmic axis
+LEAST = 1e-16  # of what is drawn on a logarithmic axis
 AXES = ("along the teacher", "across, along γ")
 
 
@@ -31,7 +32,7 @@ def training(problem: Problem, solution: Solution, frames: int = 60) -> go.Figur
     Parameters
     ----------
     problem, solution : of `single_neuron.instance`
-    frames : looks shown at most
+    frames : snapshots shown at most
     """
     trace = _first(solution)
     plane, pull = _plane(problem)
@@ -52,7 +53,7 @@ def training(problem: Problem, solution: Solution, frames: int = 60) -> go.Figur
 
 
 def paths(params: Params, problem: Problem, solution: Solution, scores: dict[str, np.ndarray]) -> go.Figure:
-    """The first trial at rest: directions on the way, loss, and angles.
+    """The first trial at rest: directions on their paths, loss, and angles.
 
     Parameters
     ----------
@@ -62,11 +63,12 @@ def paths(params: Params, problem: Problem, solution: Solution, scores: dict[str
     logged, steps = trace["measures"], trace["at"] + 1
     plane, pull = _plane(problem)
     where, a = _directions(trace["W"], plane), trace["a"][0]
+    groups = engine.groups(problem.X[0], trace["W"][0], a)
     data = [_arrow([1, 0], "teacher", COLORS[2]), _arrow(plane @ pull / np.linalg.norm(pull), "γ", COLORS[4])]
-    for group, name, color in zip(trace["groups"], ("positive", "negative"), (COLORS[1], COLORS[0]), strict=True):
-        ways = np.concatenate([where[::4, group], np.full((1, len(group), 2), np.nan)]).swapaxes(0, 1).reshape(-1, 2)
+    for group, name, color in zip(groups, ("positive", "negative"), (COLORS[1], COLORS[0]), strict=True):
+        along = np.concatenate([where[::4, group], np.full((1, len(group), 2), np.nan)]).swapaxes(0, 1).reshape(-1, 2)
         data += [
-            panel_trace(1, ways[:, 0], ways[:, 1], "way", line={"color": color, "width": 1}, opacity=0.4,
+            panel_trace(1, along[:, 0], along[:, 1], "path", line={"color": color, "width": 1}, opacity=0.4,
                         showlegend=False),
             panel_trace(1, where[-1, group, 0], where[-1, group, 1], f"{name} neurons", "markers",
                         marker={"color": color, "size": 8}),
@@ -146,7 +148,7 @@ def _arrow(to: Any, name: str, color: str) -> dict[str, Any]:
 
 
 def _drawn(values: np.ndarray) -> np.ndarray:
-    return np.maximum(values, SMALLEST)
+    return np.maximum(values, LEAST)
 
 
 def _panels(titles: tuple[str, str, str], units: tuple[str, ...], first: bool = False) -> go.Figure:
@@ -159,18 +161,18 @@ def _panels(titles: tuple[str, str, str], units: tuple[str, ...], first: bool = 
 
 # ------------------------------------------------------------------------------------------------ the explorer
 
-LOOKS = 120  # at the weights on the way
+SNAPSHOTS = 120  # of the weights on the way
 TAIL = 1e-4  # error of the slow end
 
 
-class Instance(Params):
+class OneNetwork(Params):
     """What the sliders move; everything else as in the paper."""
 
     scale: float = param(
         4.0**-5,
         "scale of the initial weights",
         symbol="λ",
-        ge=LEAST,
+        ge=SMALLEST,
         le=1e4,
         slider=(4.0**-9, 16, 4),
         geometric=True,
@@ -184,63 +186,39 @@ class Instance(Params):
     teachers: Teachers = TEACHERS
     steps: int = param(30_000, "iterations at most", ge=100, le=LARGEST, slider=(10_000, 200_000, 10_000))
 
-    def setup(self) -> Setup:
+    def point(self) -> SingleNeuron:
         """As a point of the paper's experiments."""
-        return Setup(**self.model_dump())
+        return SingleNeuron(**self.model_dump(), tail=TAIL)
 
 
-def draw(params: Instance, draws: Draws) -> Problem:
+def draw(params: OneNetwork, draws: Draws) -> Problem:
     """As in the experiments."""
-    return sample(params.setup(), draws)
+    return sample(params.point(), draws)
 
 
-def solve(params: Instance, problem: Problem, draws: Draws) -> Solution:
+def solve(params: OneNetwork, problem: Problem, draws: Draws) -> Solution:
     """Train; the trace holds, trial by trial, the weights and the logged measures at growing intervals."""
-    from smallnets.descent.relu import descend
-
-    setup = params.setup()
-    W, a = start(params.m, params.d, params.scale, draws)
-    log = np.unique(np.geomspace(1, params.steps + 1, LOOKS).astype(np.int64)) - 1
-    ends = [
-        descend(X, y, W[b], a[b], step=setup.step, steps=params.steps, target=setup.target, log=log, tail=TAIL)
-        for b, (X, y) in enumerate(zip(problem.X, problem.y, strict=True))
-    ]
-    trace = {
-        "at": [end.at for end in ends],
-        "W": [end.Ws for end in ends],
-        "a": [end.As for end in ends],
-        "groups": [engine.groups(X, W[b], a[b]) for b, X in enumerate(problem.X)],
-        "measures": [
-            engine.logged(problem.X[b], problem.y[b], problem.teacher, b, end.Ws, end.As, end.losses)
-            for b, end in enumerate(ends)
-        ],
-    }
-    stats = {"loss": np.array([end.loss for end in ends]), "steps": np.array([end.steps for end in ends], float)}
-    return Solution((W, a), statuses([end.ended for end in ends]), stats, trace)  # type: ignore[arg-type]
+    log = np.unique(np.geomspace(1, params.steps + 1, SNAPSHOTS).astype(np.int64)) - 1
+    return descent.solve(params.point(), problem, draws, log)
 
 
-def score(params: Instance, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
-    """What the network is like at its last look."""
-    ends = solution.trace["measures"]
-    last = {name: np.array([end[name][-1] for end in ends]) for name in ("nuclear", "energy", "target_angle")}
-    return {
-        "max_angle": np.array([end["positive_max_angle"][-1] for end in ends]),
-        **last,
-        "loss": solution.stats["loss"],
-        "iterations": solution.stats["steps"],
-    }
+def score(params: OneNetwork, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """What the network is like at its last snapshot."""
+    measured = {"max_angle": "positive_max_angle"} | {name: name for name in ("nuclear", "energy", "target_angle")}
+    last = {name: np.array([end[of][-1] for end in solution.trace["measures"]]) for name, of in measured.items()}
+    return last | {"loss": solution.stats["loss"], "iterations": solution.stats["steps"]}
 
 
 INSTANCE = Experiment(
     name="single_neuron.instance",
     question="How do the neurons of one network move?",
-    params=Instance,
+    params=OneNetwork,
     sample=draw,
     solve=solve,
     score=score,
     columns={
-        name: COLUMNS[name] if name != "max_angle" else Column("largest angle between positive neurons", "measure")
-        for name in ("max_angle", "nuclear", "energy", "target_angle", "loss", "iterations")
+        "max_angle": Column("largest angle between positive neurons", "measure"),
+        **{name: COLUMNS[name] for name in ("nuclear", "energy", "target_angle", "loss", "iterations")},
     },
     presets={"tiny": Grid({"m": [5, 8]}, trials=2, fixed={"d": 3, "steps": 2000})},
     citation=CITATION,

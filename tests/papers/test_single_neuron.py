@@ -9,9 +9,8 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from neurec_papers import single_neuron as paper
-from neurec_papers.single_neuron import engine, theory, view
-from neurec_papers.single_neuron.experiments import setup
-from neurec_papers.single_neuron.view import INSTANCE
+from neurec_papers.single_neuron import engine, published, theory, view
+from neurec_papers.single_neuron.experiments import setup, training
 
 ACUTE = {"d": 3, "m": 15, "data": "uncentred", "spread": 0.3, "step": 0.05, "steps": 10**6}
 
@@ -27,14 +26,14 @@ def one(experiment, trial=0, **values):
 
 @pytest.mark.parametrize(("steps", "rows"), [(20_000, 405), (10**6, 637), (2 * 10**7, 815)])
 def test_the_schedule_has_as_many_rows_as_the_published_one(steps, rows):
-    at = setup.schedule(steps)
+    at = published.schedule(steps)
     assert len(at) == rows + 1  # and the start
     assert (at[0], at[1], at[-1]) == (0, 1, steps)
 
 
 @pytest.mark.parametrize("data", ["centred", "uncentred"])
 def test_points_and_labels_follow_the_paper_s_law(data):
-    params = setup.Setup(d=6, n=400, data=data, spread=0.05)
+    params = setup.SingleNeuron(d=6, n=400, data=data, spread=0.05)
     problem = setup.sample(params, Draws(0, range(20)))
     v = problem.teacher.net.W[:, :, 0]
     assert np.allclose(np.linalg.norm(v, axis=1), 1)
@@ -50,13 +49,13 @@ def test_points_and_labels_follow_the_paper_s_law(data):
 
 
 def test_labels_are_never_zero():
-    params = setup.Setup(d=2, n=4, spread=3.0)
+    params = setup.SingleNeuron(d=2, n=4, spread=3.0)
     assert (setup.sample(params, Draws(0, range(50))).y > 0).all()
 
 
 @pytest.mark.parametrize("data", ["centred", "uncentred"])
 def test_two_teachers_are_opposite_and_of_norms_one_and_three(data):
-    problem = setup.sample(setup.Setup(d=5, teachers="two", data=data, spread=0.1), Draws(0, range(4)))
+    problem = setup.sample(setup.SingleNeuron(d=5, teachers="two", data=data, spread=0.1), Draws(0, range(4)))
     W = problem.teacher.net.W
     assert np.allclose(np.linalg.norm(W, axis=1), [1, 3])
     assert (np.einsum("bd,bd->b", W[:, :, 0], W[:, :, 1]) < -2.5).all()
@@ -106,7 +105,7 @@ def test_chords_resolve_tiny_angles_that_arccos_does_not():
 
 
 def test_the_log_is_what_plain_formulas_say():
-    params = setup.Setup(d=4, n=5, m=8, data="uncentred")
+    params = setup.SingleNeuron(d=4, n=5, m=8, data="uncentred")
     draws = Draws(3, [0, 1])
     problem = setup.sample(params, draws)
     W, a = setup.start(8, 4, 1.0, draws)
@@ -115,15 +114,9 @@ def test_the_log_is_what_plain_formulas_say():
     rng = np.random.default_rng(0)
     moved, outer = W[b] + 0.1 * rng.standard_normal(W[b].shape), 1.1 * a[b]
     h = np.maximum(X @ moved.T, 0) @ outer
-    logged = engine.logged(
-        X,
-        y,
-        problem.teacher,
-        b,
-        np.stack([W[b], moved]),
-        np.stack([a[b], outer]),
-        np.array([0.0, np.mean((h - y) ** 2)]),
-    )
+    data = training.data_sets(problem)[b]
+    on_the_way = np.stack([W[b], moved]), np.stack([a[b], outer]), np.array([0.0, np.mean((h - y) ** 2)])
+    logged = engine.logged(data, engine.Snapshots(*on_the_way))
     last = {name: values[-1] for name, values in logged.items()}
     live = (W[b] @ X.T > 0).any(axis=1)
     plus = np.flatnonzero(live & (a[b] > 0))
@@ -147,7 +140,7 @@ def test_the_log_is_what_plain_formulas_say():
         assert last[name] == pytest.approx(np.mean(errors**2))
     e = 1e-6
     active, r = X @ moved.T > 0, y - np.maximum(X @ moved.T, 0) @ outer
-    lengths, _ = engine.gradients(X, r[None], moved[None, plus], outer[None, plus], active.T[None, plus])
+    lengths, _ = engine.gradients(X, r[None], moved[None, plus], outer[None, plus], on=active.T[None, plus])
     for j, along in zip(plus, lengths[0], strict=True):
         unit = moved[j] / np.linalg.norm(moved[j])
         losses = []
@@ -211,7 +204,7 @@ def test_sizes_of_yardsticks_are_those_of_the_flow(step):
     size = np.linalg.norm(W, axis=1)
     wanted = size + W @ g / np.linalg.norm(g)
     wanted[-1] = 0  # active on no point
-    found = theory.limiting_sizes(X, y, W, size, step)
+    found = theory.limiting_sizes(X, y, W, size, step=step)
     assert found == pytest.approx(wanted / wanted.max(), rel=1e-3)
 
 
@@ -253,8 +246,8 @@ def test_bad_input_is_refused_by_name(values, message):
 
 
 def test_one_training_is_drawn_and_played():
-    params = INSTANCE.params(d=3, m=8, steps=5000)
-    problem, solution, scores = INSTANCE.run(params, Draws(0, [0]))
+    params = view.INSTANCE.params(d=3, m=8, steps=5000)
+    problem, solution, scores = view.INSTANCE.run(params, Draws(0, [0]))
     still = view.paths(params, problem, solution, scores)
     assert f"{scores['iterations'][0]:.0f} iterations" in still.layout.title.text
     played = view.training(problem, solution, frames=10)

@@ -12,6 +12,8 @@ from neurec_core.params import Params, param
 from smallnets.arguments import checked, number, whole
 from smallnets.nets.two_layer import Net
 
+from ..published import LARGEST
+
 CITATION = (
     "Chistikov, Englert and Lazic, Learning a Neuron by a Shallow ReLU Network: Dynamics and Implicit Bias for "
     "Correlated Inputs, NeurIPS 2023 (arXiv 2306.06479)"
@@ -20,15 +22,14 @@ CITATION = (
 # near 45 degrees where d is large.
 VARIANCES = {"centred": 1.0, "uncentred": 2**0.5 - 1}
 SECOND = 3.0  # the norm of the second teacher
-LARGEST = 2 * 10**7  # iterations of the published runs, at most
 TRIES = 10_000
 SMALLEST = 1e-100  # scale of weights: squares of much smaller ones are rounded to 0
 Teachers = Literal["one", "two"]
 TEACHERS = param("one", "teacher neurons; the second is opposite, of norm 3")
 
 
-class Setup(Params):
-    """One network, one training set."""
+class SingleNeuron(Params):
+    """One network, one training set; gradient descent on the mean squared error."""
 
     d: int = param(10, "inputs", ge=1, le=2048, slider=(2, 16, 1))
     n: int | None = param(None, "training points around each teacher; none: as many as inputs", ge=1, le=100_000)
@@ -42,6 +43,10 @@ class Setup(Params):
     step: float = param(0.01, "step size", symbol="h", gt=0, le=10, slider=(0.01, 0.05, 0.01))
     steps: int = param(LARGEST, "iterations at most", ge=1, le=10**10)
     target: float = param(1e-9, "mean squared error to end below", ge=0, le=1)
+    angles: Literal["chord", "arccos"] = param("chord", "how angles are measured; arccos is the published way")
+    tail: float = param(
+        0.0, "error for which the slow end is taken many iterations at a time; 0 takes each", ge=0, le=0.01
+    )
 
     @property
     def points(self) -> int:
@@ -55,7 +60,7 @@ class Setup(Params):
 
 
 class Sets(NamedTuple):
-    """What is kept aside: points like the training points ``(B, n, d)``, and standard normal ones."""
+    """Points to test with: like the training points ``(B, n, d)``, and standard normal ones."""
 
     inside: np.ndarray
     small: np.ndarray
@@ -70,50 +75,41 @@ class Teacher(NamedTuple):
     sets: Sets
 
 
-def sample(params: Setup, draws: Draws) -> Problem:
+def sample(params: SingleNeuron, draws: Draws) -> Problem:
     """Points around a random direction, and its opposite for two teachers; labels of the teachers, none of them 0.
 
     **Source**: chistikov2023learning, its experiments; appendix I for two teachers.
     """
     n, d, B = params.points, params.d, len(draws)
-    X, mu, W = _points(params.teachers == "two", params.data == "centred", n, d, params.deviation, draws)
-    net = Net(np.swapaxes(W, 1, 2), np.tile([1.0, -1.0][: W.shape[1]], (B, 1)), np.zeros((B, d)))
+    X, mu, W = points(params, draws)
     signs = [1.0, -1.0][: W.shape[1]]
+    net = Net(np.swapaxes(W, 1, 2), np.tile(signs, (B, 1)), np.zeros((B, d)))
     noise = params.deviation * draws.normal("inside", len(signs), n, d)
     inside = np.concatenate([s * mu[:, None] + noise[:, i] for i, s in enumerate(signs)], axis=1)
-    outside = (
-        draws.normal(f"outside {name}", size, d) for name, size in zip("abc", (-(-n // 4), n, 4 * n), strict=True)
-    )
+    outside = [draws.normal(f"outside {name}", k, d) for name, k in zip("abc", (-(-n // 4), n, 4 * n), strict=True)]
     return Problem(X, net(X), Teacher(net, Sets(inside, *outside)))
 
 
-def random_points(centred: bool, n: int, d: int, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
-    """The points X (B, n, d) and the teacher v (B, d) of one teacher, at the paper's variances."""
-    deviation = (VARIANCES["centred" if centred else "uncentred"] / d) ** 0.5
-    X, _, W = _points(False, centred, n, d, deviation, draws)
-    return X, W[:, 0]
-
-
-def _points(
-    two: bool, centred: bool, n: int, d: int, deviation: float, draws: Draws
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def points(params: SingleNeuron, draws: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (B, n or 2n, d), the direction mu (B, d), teachers (B, 1 or 2, d).
 
-    x_i = +-mu + deviation N(0, I), drawn again until a teacher sees each. The teachers are +-mu, or further such
-    points, brought to their norms.
+    x_i = +-mu + deviation N(0, I), drawn again until a teacher is active on each. The teachers are +-mu, or further
+    such points, brought to their norms.
     """
+    n, d, count = params.points, params.d, 1 + (params.teachers == "two")
     mu = _unit(draws.normal("mu", d))
-    signs, names = [1.0, -1.0][: 1 + two], ["points", "opposite"][: 1 + two]
-    X, W, left = np.zeros((len(draws), n * len(signs), d)), np.zeros((len(draws), len(signs), d)), np.arange(len(draws))
+    signs, names = [1.0, -1.0][:count], ["points", "opposite"][:count]
+    X, W, left = np.zeros((len(draws), n * count, d)), np.zeros((len(draws), count, d)), np.arange(len(draws))
     for attempt in range(TRIES):
         now = Draws(draws.seed, [draws.trials[b] for b in left])
         P = np.stack([now.normal(f"{name} {attempt}", n + 1, d) for name in names], axis=1)
-        P = np.multiply.outer(signs, mu[left]).swapaxes(0, 1)[:, :, None] + deviation * P
+        P = np.multiply.outer(signs, mu[left]).swapaxes(0, 1)[:, :, None] + params.deviation * P
         X[left] = P[:, :, 1:].reshape(len(left), -1, d)
+        centred = params.data == "centred"
         W[left] = np.multiply.outer(mu[left], signs).swapaxes(1, 2) if centred else _unit(P[:, :, 0])
-        W[left] *= np.array([1.0, SECOND])[: len(signs), None]
-        seen = (np.einsum("bnd,bkd->bnk", X[left], W[left]) > 0).any(axis=2)
-        left = left[~seen.all(axis=1)]
+        W[left] *= np.array([1.0, SECOND])[:count, None]
+        active = (np.einsum("bnd,bkd->bnk", X[left], W[left]) > 0).any(axis=2)
+        left = left[~active.all(axis=1)]
         if not len(left):
             return X, mu, W
     raise ValueError(f"{TRIES} draws of the points all left some label 0: a smaller spread or fewer points will do")
@@ -133,14 +129,3 @@ def start(m: int, d: int, scale: float, draws: Draws) -> tuple[np.ndarray, np.nd
     """
     W = scale * draws.normal("z", m, d) / (m * d) ** 0.5
     return W, np.where(draws.uniform("s", m) < 0.5, -1.0, 1.0) * np.linalg.norm(W, axis=2)
-
-
-@checked(steps=whole("steps", "[1, inf)"))
-def schedule(steps: int) -> np.ndarray:
-    """The published iterations to note: 0 and whole parts of powers, the last one `steps`.
-
-    **Source**: the paper's code; 405 rows for 2 10^4 iterations, 637 for 10^6, 815 for 2 10^7, and the start here.
-    """
-    last = int(np.ceil(999 * np.log(steps) / np.log(LARGEST)))
-    powers = np.floor(float(LARGEST) ** (np.arange(last + 1) / 999)).astype(np.int64)
-    return np.unique([0, *powers[:-1], steps])
