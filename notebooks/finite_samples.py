@@ -53,11 +53,13 @@ from neurec_core.explore import explore, static
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate
 from neurec_papers import finite_samples as paper
-from neurec_papers.finite_samples import analytic, competitors, teachers, view
-from neurec_papers.finite_samples.common import Network
-from neurec_papers.finite_samples.explorer import INSTANCE
-from neurec_papers.finite_samples.irreducibility import irreducible, reduce
-from neurec_papers.finite_samples.line import in_fractions
+from neurec_papers.finite_samples import view
+from neurec_papers.finite_samples.engine import analytic, competitors
+from neurec_papers.finite_samples.engine.irreducibility import irreducible, reduce
+from neurec_papers.finite_samples.engine.line import in_fractions
+from neurec_papers.finite_samples.engine.networks import Network
+from neurec_papers.finite_samples.experiments import teachers
+from neurec_papers.finite_samples.view import INSTANCE
 
 # %% [markdown]
 # ## One instance

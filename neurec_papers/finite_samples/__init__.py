@@ -7,33 +7,33 @@ here; they may differ from the paper's.
 ==============================================  =======================================================================
 equation                                        function
 ==============================================  =======================================================================
-f = sum_k alpha_k max(0, z_k) + l               `neurec_papers.finite_samples.irreducibility.bends`
-least width n, n + 1 or n + 2                   `neurec_papers.finite_samples.irreducibility.reduce`
-sum_{j in I} a_j (w_j, b_j) = 0, by halves      `neurec_papers.finite_samples.subsets.subset_sum`
-the same, exactly                               `neurec_papers.finite_samples.subsets.exact_subset_sum`
-all orientations, one by one                    `neurec_papers.finite_samples.reductions.enumerated`
-no finite set serves all ReLU networks          `neurec_papers.finite_samples.competitors.hidden_pair`
-an opposite pair, parted beyond all points      `neurec_papers.finite_samples.competitors.split_pair`
-what else fits samples of one network           `neurec_papers.finite_samples.competitors.competitor`
-2(m + 1) points on a line                       `neurec_papers.finite_samples.line.sample_points`
-the function back from them                     `neurec_papers.finite_samples.line.recover`
-m(d - 1) + 1 lines                              `neurec_papers.finite_samples.space.least_lines`
-hyperplanes back from kinks on lines            `neurec_papers.finite_samples.space.recover_in_space`
-4^m points for tanh and logistic networks       `neurec_papers.finite_samples.analytic.points_on_line`
-(4m - 1)(d - 1) + 1 directions                  `neurec_papers.finite_samples.analytic.directions_needed`
-least squares over hidden weights               `neurec_papers.finite_samples.analytic.fit`
-permutations and signs                          `neurec_papers.finite_samples.analytic.distance`
-a difference as a sum of 4^m exponentials       `neurec_papers.finite_samples.analytic.exponential_sum`
-zeros of a difference, at most 4^m - 1          `neurec_papers.finite_samples.analytic.most_sign_changes`
+f = sum_k alpha_k max(0, z_k) + l               `neurec_papers.finite_samples.engine.irreducibility.bends`
+least width n, n + 1 or n + 2                   `neurec_papers.finite_samples.engine.irreducibility.reduce`
+sum_{j in I} a_j (w_j, b_j) = 0, by halves      `neurec_papers.finite_samples.engine.subsets.subset_sum`
+the same, exactly                               `neurec_papers.finite_samples.engine.subsets.exact_subset_sum`
+all orientations, one by one                    `neurec_papers.finite_samples.experiments.irreducibility.enumerated`
+no finite set serves all ReLU networks          `neurec_papers.finite_samples.engine.competitors.hidden_pair`
+an opposite pair, parted beyond all points      `neurec_papers.finite_samples.engine.competitors.split_pair`
+what else fits samples of one network           `neurec_papers.finite_samples.engine.competitors.competitor`
+2(m + 1) points on a line                       `neurec_papers.finite_samples.engine.line.sample_points`
+the function back from them                     `neurec_papers.finite_samples.engine.line.recover`
+m(d - 1) + 1 lines                              `neurec_papers.finite_samples.engine.space.least_lines`
+hyperplanes back from kinks on lines            `neurec_papers.finite_samples.engine.space.recover_in_space`
+4^m points for tanh and logistic networks       `neurec_papers.finite_samples.engine.analytic.points_on_line`
+(4m - 1)(d - 1) + 1 directions                  `neurec_papers.finite_samples.engine.analytic.directions_needed`
+least squares over hidden weights               `neurec_papers.finite_samples.engine.analytic.fit`
+permutations and signs                          `neurec_papers.finite_samples.engine.analytic.distance`
+a difference as a sum of 4^m exponentials       `neurec_papers.finite_samples.engine.analytic.exponential_sum`
+zeros of a difference, at most 4^m - 1          `neurec_papers.finite_samples.engine.analytic.most_sign_changes`
 ==============================================  =======================================================================
 """
 
 from __future__ import annotations
 
-from .analytic_samples import ANALYTIC_RECOVERY
-from .hidden import NON_IDENTIFIABILITY
-from .reductions import IRREDUCIBILITY
-from .relu_samples import RELU_RECOVERY
+from .experiments.analytic_recovery import ANALYTIC_RECOVERY
+from .experiments.irreducibility import IRREDUCIBILITY
+from .experiments.non_identifiability import NON_IDENTIFIABILITY
+from .experiments.relu_recovery import RELU_RECOVERY
 
 EXPERIMENTS = (IRREDUCIBILITY, NON_IDENTIFIABILITY, RELU_RECOVERY, ANALYTIC_RECOVERY)
 CITED = ("xia2025finite",)

@@ -15,10 +15,13 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from neurec_papers import finite_samples as paper
-from neurec_papers.finite_samples import analytic, competitors, irreducibility, line, reductions, space, teachers, view
-from neurec_papers.finite_samples.common import Network, checked, distinct_points, relative_error
-from neurec_papers.finite_samples.explorer import INSTANCE
-from neurec_papers.finite_samples.subsets import exact_subset_sum, subset_sum, sums
+from neurec_papers.finite_samples import view
+from neurec_papers.finite_samples.engine import analytic, competitors, irreducibility, line, space
+from neurec_papers.finite_samples.engine.networks import Network, checked, distinct_points, relative_error
+from neurec_papers.finite_samples.engine.subsets import exact_subset_sum, subset_sum, sums
+from neurec_papers.finite_samples.experiments import irreducibility as reductions
+from neurec_papers.finite_samples.experiments import teachers
+from neurec_papers.finite_samples.view import INSTANCE
 from smallnets.errors import InvalidInput
 
 IRREDUCIBILITY, HIDDEN, RELU, ANALYTIC = paper.EXPERIMENTS

@@ -21,8 +21,8 @@ from neurec_core import papers
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
 from neurec_papers.convex_recovery import theory as convex_theory
-from neurec_papers.finite_samples.common import Network
-from neurec_papers.finite_samples.competitors import split_pair
+from neurec_papers.finite_samples.engine.competitors import split_pair
+from neurec_papers.finite_samples.engine.networks import Network
 from neurec_papers.local_linear_recovery import theory
 from neurec_papers.multilayer_dynamics.engine import measures
 from smallnets.arguments import (

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
-from neurec_papers.finite_samples import competitors, irreducibility, teachers
-from neurec_papers.finite_samples.common import Network, relative_error
+from neurec_papers.finite_samples.engine import competitors, irreducibility
+from neurec_papers.finite_samples.engine.networks import Network, relative_error
+from neurec_papers.finite_samples.experiments import teachers
 
 
 def fractions(numbers) -> list[Fraction]:

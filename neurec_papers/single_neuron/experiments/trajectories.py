@@ -108,7 +108,7 @@ def acute(table: Any) -> Any:
     return rows[rows["widest"] < 45]
 
 
-def by_scale(table: Any, column: str, scales: list[float]) -> Any:
+def by_scale(table: Any, column: str, scales: Any) -> Any:
     """A column of those runs, a row for each trial."""
     return acute(table).pivot_table(column, "trial", "scale", aggfunc="first")[scales]
 

@@ -24,9 +24,9 @@ from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from smallnets.arguments import checked, number, whole
 
-from .common import Network
-from .common import checked as checked_network
 from .frames import ROUNDING, Bends, Frame, framed, near_all
+from .networks import Network
+from .networks import checked as checked_network
 from .subsets import LIMIT, subset_sum
 
 SEARCH = {"limit": whole("hyperplanes"), "tolerance": number("relative tolerance", "[0, inf)")}

@@ -16,10 +16,10 @@ import numpy as np
 from neurec_core.params import BadInput
 from smallnets import arguments
 
-from .common import LARGEST, Network, checked, points_for, relative_error
 from .frames import ROUNDING
 from .irreducibility import irreducible, needs_irreducible
 from .line import Broken, outputs, seen
+from .networks import LARGEST, Network, checked, points_for, relative_error
 
 NEURON = arguments.whole("neuron")
 SAME = 1e-9  # relative: outputs on samples that count as equal

@@ -13,10 +13,8 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
 from neurec_core.params import Params, param
 
-from . import teachers
-from .common import BIAS, CITATION, Network, relative_error
-from .competitors import MOST_TURNED, competitor
-from .line import (
+from ..engine.competitors import MOST_TURNED, competitor
+from ..engine.line import (
     broken,
     exact_network,
     exact_orientation,
@@ -27,7 +25,10 @@ from .line import (
     sample_points,
     shared_out,
 )
-from .space import DRAWN, MOST, Lines, chosen_lines, kinks_on, least_lines, recover_in_space
+from ..engine.networks import Network, relative_error
+from ..engine.space import DRAWN, MOST, Lines, chosen_lines, kinks_on, least_lines, recover_in_space
+from . import teachers
+from .setting import BIAS, CITATION
 
 FRESH = 400  # points at which a recovered network is compared
 WELL = 1e-9  # relative error below which a network counts as recovered

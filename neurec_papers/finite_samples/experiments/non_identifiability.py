@@ -11,9 +11,11 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from neurec_core.params import Params, param
 
-from . import competitors, teachers
-from .common import BIAS, CITATION, Network, relative_error
-from .irreducibility import irreducible
+from ..engine import competitors
+from ..engine.irreducibility import irreducible
+from ..engine.networks import Network, relative_error
+from . import teachers
+from .setting import BIAS, CITATION
 
 FRESH = 4000  # points at which the two are compared
 BEYOND = 3.0  # how far beyond the kink they are compared, in units of the inputs

@@ -16,9 +16,9 @@ import numpy as np
 from neurec_core.params import BadInput
 from smallnets.arguments import array, checked, number, whole, wholes
 
-from .common import Network
 from .frames import Bends
 from .irreducibility import Reduction, bends, smallest
+from .networks import Network
 from .subsets import Vector, exact_subset_sum
 
 Number = Any  # a float or a Fraction: the same lines of code

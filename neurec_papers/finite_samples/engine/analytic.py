@@ -17,7 +17,7 @@ from scipy.special import expit
 from neurec_core.params import BadInput, unknown
 from smallnets import arguments
 
-from .common import Network, checked, distinct_points
+from .networks import Network, checked, distinct_points
 
 NEURONS = arguments.whole("neurons", "[1, inf)")
 PARALLEL = 1e-9  # two neurons are the same up to a sign if (w, b) differ by less

@@ -6,7 +6,7 @@ import numpy as np
 
 from neurec_core.draws import Draws
 
-from .common import Network
+from ..engine.networks import Network
 
 GRID = 64  # weights on a line are multiples of its inverse, so that fractions can hold them exactly
 

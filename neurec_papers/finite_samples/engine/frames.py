@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .common import Network
+from .networks import Network
 
 ROUNDING = 16 * float(np.finfo(float).eps)  # relative: of numbers that were added up from a few
 FLAT = 1e-3  # relative: directions in which hyperplanes hardly bend apart are not moved along

@@ -15,10 +15,10 @@ from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from smallnets.arguments import array, checked, parts, whole
 
-from .common import Network
 from .frames import Bends
 from .irreducibility import Reduction, bends, needs_irreducible, smallest
 from .line import REDUCED, Broken, least_points, recover, sample_points
+from .networks import Network
 
 MATCH = 1e-6  # how near to a kink a candidate must meet a line, in units of 1 + the spread of its kinks
 JUMPS = 1e-4  # relative: how well the jumps along lines must agree with one kink

@@ -11,9 +11,10 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
 from neurec_core.params import Params, param
 
+from ..engine.analytic import directions, directions_needed, distance, fit, needs_irreducible, outputs, points_on_line
+from ..engine.networks import relative_error
 from . import teachers
-from .analytic import directions, directions_needed, distance, fit, needs_irreducible, outputs, points_on_line
-from .common import BIAS, CITATION, relative_error
+from .setting import BIAS, CITATION
 
 REACH = 3.0  # points lie in [-REACH, REACH] along each direction
 FRESH = 400  # points at which fits are compared

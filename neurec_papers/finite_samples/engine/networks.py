@@ -1,4 +1,4 @@
-"""What the experiments share: the citation, and networks of one hidden layer with hidden and output biases."""
+"""Networks of one hidden layer with hidden and output biases, and samples of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurec_core.params import BadInput, param
+from neurec_core.params import BadInput
 from smallnets import arguments
 
 LARGEST = 1e50  # weight, so that no product or square of lengths overflows
-CITATION = "Xia and Xu, Finite Samples for Shallow Neural Networks, 2025 (arXiv 2503.12744)"
-BIAS = param(True, "output bias")
 
 
 class Network(NamedTuple):

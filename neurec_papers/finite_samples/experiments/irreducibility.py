@@ -12,10 +12,11 @@ from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, So
 from neurec_core.params import Params, param
 from smallnets.arguments import checked, number
 
-from .common import BIAS, CITATION, Network, relative_error
-from .frames import Bends, framed
-from .irreducibility import TOLERANCE, bends, reduce
-from .subsets import sums
+from ..engine.frames import Bends, framed
+from ..engine.irreducibility import TOLERANCE, bends, reduce
+from ..engine.networks import Network, relative_error
+from ..engine.subsets import sums
+from .setting import BIAS, CITATION
 
 MOST_ENUMERATED = 14  # hyperplanes of which all orientations are looked at, one by one
 PROBES = 200  # points at which a reduced network is compared

@@ -1,0 +1,1 @@
+"""What only this paper computes: irreducible networks, what samples give back, and what else fits them."""

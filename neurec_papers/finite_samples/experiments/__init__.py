@@ -1,0 +1,1 @@
+"""The experiments on finite samples, and what they share."""
