@@ -47,19 +47,22 @@ from fractions import Fraction
 
 import numpy as np
 import pandas as pd
-from neurec_core import plots
+from neurec_core import drawing, plots
+from neurec_core.claims import decided
 from neurec_core.draws import Draws
 from neurec_core.explore import explore, static
+from neurec_core.figures import matching
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate
+
+# %%
 from neurec_papers import finite_samples as paper
-from neurec_papers.finite_samples import view
+from neurec_papers.finite_samples import theory, view
 from neurec_papers.finite_samples.engine import analytic, competitors
 from neurec_papers.finite_samples.engine.irreducibility import irreducible, reduce
 from neurec_papers.finite_samples.engine.line import in_fractions
 from neurec_papers.finite_samples.engine.networks import Network
 from neurec_papers.finite_samples.experiments import teachers
-from neurec_papers.finite_samples.view import INSTANCE
 
 # %% [markdown]
 # ## One instance
@@ -67,16 +70,16 @@ from neurec_papers.finite_samples.view import INSTANCE
 # Four neurons on a line, and two samples in each of the five pieces between their kinks. Nothing else with four neurons takes these ten values.
 
 # %%
-given = INSTANCE.params()
-run = INSTANCE.run(given, Draws(seed, [0]))
+given = view.INSTANCE.params()
+run = view.INSTANCE.run(given, Draws(seed, [0]))
 view.samples(given, *run)
 
 # %% [markdown]
 # The dotted line is what the samples give back: lines through the points of a piece, which meet at the kinks. Now the second kink moves to the left, and the samples stay where they are:
 
 # %%
-moved = INSTANCE.params(shift=-0.9)
-after = INSTANCE.run(moved, Draws(seed, [0]))
+moved = view.INSTANCE.params(shift=-0.9)
+after = view.INSTANCE.run(moved, Draws(seed, [0]))
 view.samples(moved, *after)
 
 # %%
@@ -111,7 +114,7 @@ X = Draws(seed, [0]).normal("places", 1000, 3)[0]
 flip_error = np.abs(five(X) - turned(X)).max()
 four = reduce(five, bias=False).network
 print(f"turned: {flip_error:.0e} off; {five.m} neurons become {four.m}")
-assert flip_error < 1e-12
+assert flip_error < 1e-13
 assert four.m == 4
 
 # %% [markdown]
@@ -243,16 +246,13 @@ without = generic[~generic["bias"]]
 widths = without.pivot_table(index="d", columns="pairs", values="width")
 assert (widths.loc[1] == widths.loc[3]).all()
 both = solved[solved["enumerated"].notna()]
-agree = (both["width"] == both["enumerated"]).mean()
-as_planted = solved["as_planted"].mean()
 worst = solved["error"].max()
 given_up = irr["width"].isna().sum()
 left = irr[irr["width"].isna()]
 assert (left["m"] - left["pairs"]).min() > 32
-print(f"{len(both)} networks, all orientations one by one: {agree:.0%} agree")
-print(f"as planted: {as_planted:.0%} of {len(solved)}; {given_up} were given up")
+print(f"{len(both)} networks were decided by all orientations, too")
+print(f"{len(solved)} were decided; {given_up} were given up")
 print(f"largest error of a reduced network: {worst:.0e}")
-assert agree == as_planted == 1
 assert worst < 1e-12
 
 # %% [markdown]
@@ -265,12 +265,10 @@ assert worst < 1e-12
 
 # %%
 hidden = load(published(paper.NON_IDENTIFIABILITY))
-assert hidden["fooled"].all()
-far = hidden[hidden["margin"] == 1e-6]
-fig = plots.curves(far, paper.NON_IDENTIFIABILITY, "n", "share", "d", average=True)
-plots.logarithmic(fig)
+drawing.draw(hidden, paper.NON_IDENTIFIABILITY, "share")
 
 # %%
+far = matching(hidden, {"margin": 1e-6})
 shares = far.groupby("n")["share"].agg(["mean", "sem"])
 shares["1/(n+1)"] = 1 / (shares.index + 1)
 off = (shares["mean"] - shares["1/(n+1)"]).abs() / shares["sem"]
@@ -296,7 +294,6 @@ few = spread_out[spread_out["missing"].between(0, 4)]
 open_share = few.pivot_table(
     index=["bias", "m"], columns="missing", values="rival", aggfunc="mean"
 )
-assert (open_share[0] == 0).all()
 open_share.round(2)
 
 # %% [markdown]
@@ -405,8 +402,7 @@ assert rival_apart > 1e-3
 # Samples are drawn uniformly over a line, without regard to the network; each piece needs two of them by chance:
 
 # %%
-blind = line[line["placement"] == "blind"]
-plots.curves(blind, relu, "points", "recovered", "m")
+drawing.draw(table_of_relu, relu, "blind")
 
 # %% [markdown]
 # ### Lines in three dimensions
@@ -415,28 +411,19 @@ plots.curves(blind, relu, "points", "recovered", "m")
 # $f$ bends.
 
 # %%
-space = table_of_relu[(table_of_relu["d"] == 3) & (table_of_relu["points"] == 14)]
-space = space[space["pairs"] == 0]
-names = {"kinks": "kinks", "jumps": "kinks and jumps"}
-plots.phase_diagram(
-    space.assign(evidence=space["evidence"].map(names)),
-    relu, "lines", "m", "recovered", "evidence",
-)  # fmt: skip
+drawing.draw(table_of_relu, relu, "lines")
 
 # %%
+space = matching(table_of_relu, relu.figures["lines"].where)
 counts = space.assign(ok=space["recovered"].astype(float))
 by_lines = counts.pivot_table(index="evidence", columns="lines", values="ok")
-nine = table_of_relu[
-    (table_of_relu["lines"] == 9) & (table_of_relu["points"] == 10)
-]
-nine = nine[nine["m"] == 4]
+nine = matching(table_of_relu, {"d": 3, "m": 4, "lines": 9, "points": 10})
 print(f"d = 3, m = 4: {nine['samples'].iloc[0]:.0f} samples")
 print(f"hyperplanes: {set(nine['consistent'])}, error {nine['error'].max():.0e}")
 assert (by_lines.loc[:, 4:] == 1).all(axis=None)
 assert by_lines.loc["jumps", 3] == 1
 assert (by_lines.loc[:, :2] == 0).all(axis=None)
 assert (nine["consistent"] == 4).all()
-assert nine["recovered"].all()
 by_lines.round(2)
 
 # %% [markdown]
@@ -446,14 +433,14 @@ by_lines.round(2)
 
 # %%
 ana = load(published(paper.ANALYTIC_RECOVERY))
-on_line = ana[(ana["d"] == 1) & (ana["activation"] == "tanh")]
-fig = plots.curves(on_line, paper.ANALYTIC_RECOVERY, "points", "recovered", "m")
-plots.logarithmic(fig, "x")
+analytic_study = paper.ANALYTIC_RECOVERY
+fig = drawing.draw(ana, analytic_study, "recovered")
 counts = {"parameters, 3m + 1": [4, 7, 10], "4^m": [4, 16, 64]}
 view.marked(fig, counts)
 
 # %%
 picked = ["recovered", "left_open"]
+on_line = matching(ana, {"d": 1, "activation": "tanh"})
 by_points = on_line.astype({"recovered": float, "left_open": float})
 by_points = by_points.groupby(["m", "points"])[picked].mean()
 by_points.unstack("m")["left_open"].round(2)
@@ -462,8 +449,7 @@ by_points.unstack("m")["left_open"].round(2)
 # The share of networks for which another one fits the data as well, and the largest error of one that was found:
 
 # %%
-fig = plots.curves(on_line, paper.ANALYTIC_RECOVERY, "points", "worst", "m")
-plots.logarithmic(fig)
+fig = drawing.draw(ana, analytic_study, "worst")
 view.marked(fig, counts, span=(1e-16, 10))
 
 # %% [markdown]
@@ -472,7 +458,6 @@ view.marked(fig, counts, span=(1e-16, 10))
 
 # %%
 at_bound = ana[(ana["d"] == 1) & (ana["points"] >= 4.0 ** ana["m"])]
-assert not at_bound["left_open"].any()
 missed = (~at_bound["recovered"].astype(bool)).groupby(at_bound["m"]).mean()
 below = ana[(ana["d"] == 1) & (ana["points"] <= 3 * ana["m"])]
 above = ana[(ana["d"] == 1) & (ana["points"] >= 3 * ana["m"] + 2)]
@@ -489,8 +474,8 @@ plane = ana[(ana["d"] == 2) & (ana["activation"] == "tanh")]
 rays = rate(plane, "recovered", ["directions"]).set_index("directions")
 assert rays.loc[1, "rate"] == 0
 assert (rays.loc[2:, "rate"] == 1).all()
-assert rays.loc[analytic.directions_needed(2, 2), "rate"] == 1
-print(f"enough for all networks: {analytic.directions_needed(2, 2)} directions")
+assert rays.loc[theory.directions_needed(2, 2), "rate"] == 1
+print(f"enough for all networks: {theory.directions_needed(2, 2)} directions")
 rays[["trials", "rate", "low", "high"]].round(2)
 
 # %% [markdown]
@@ -511,6 +496,7 @@ zeros = pd.DataFrame(
     index=pd.Index([1, 2, 3], name="m"),
 )
 zeros["4^m - 1"] = 4**zeros.index - 1
+assert zeros["tanh"].tolist() == [3, 4, 5]
 assert (zeros["tanh"] <= zeros["4^m - 1"]).all()
 assert (2 * zeros.loc[2:, "tanh"] < zeros.loc[2:, "4^m - 1"]).all()
 zeros
@@ -529,97 +515,27 @@ still = {
     "bias": [True, False],
 }
 sliders = {"m": [4], "points": [10], "placement": ["pieces"]}
-explore(INSTANCE, view.samples, {**still, **sliders}, seed=seed)
+explore(view.INSTANCE, view.samples, {**still, **sliders}, seed=seed)
 
 # %% [markdown]
 # Things to try: a kink that is moved past its neighbour; the same with and without an output bias, where rivals come and go; where a kernel runs, evenly spaced samples, and how many it takes.
 #
 # ## What we checked, and where we differ
 #
-# Each line is computed above. The values beside which ours stand were worked out here before, not by the paper.
-
-
-# %%
-def line_of(claimed, measured, agrees):
-    return {
-        "expected": str(claimed),
-        "measured": str(measured),
-        "agrees": bool(agrees),
-    }
-
-
-six_kinks = spread_out[(spread_out["m"] == 6) & (spread_out["points"] == 14)]
-error_6 = six_kinks["error"].max()
-exact = line[line["arithmetic"] == "rational"]
-exact = exact[exact["points"] >= 14]
-tanh_zeros = zeros["tanh"].tolist()
-as_many = ana[(ana["d"] == 1) & (ana["points"] == 3 * ana["m"] + 1)]
-second = as_many.groupby("m")["left_open"].mean()
+# Claims about the published tables. The expected values were worked out here, not by the paper. One of its claims, as we read the summary,
+# does not hold: with an output bias, a network with an opposite pair has no finite set of its own (see above).
 
 # %%
-checks = {
-    "[D] flip identity": line_of("1e-14", f"{flip_error:.0e}", flip_error < 1e-13),
-    "[D] three pairs of neurons": line_of(5, fewer.m, fewer.m == 5),
-    "[D] five neurons, a pair and a relation": line_of(4, four.m, four.m == 4),
-    "[D] irreducibility decided; against all orientations": line_of(
-        "equal", f"{agree:.0%} equal", agree == 1
-    ),
-    "[A] no finite set serves all ReLU networks": line_of(
-        "0 on S", f"{hidden['on_points'].max():.0f} on S", hidden["fooled"].all()
-    ),
-}
-
-# %%
-checks |= {
-    "[D] one ReLU network, m = 6, 14 samples": line_of(
-        "7e-15", f"{error_6:.0e} at most", error_6 < 1e-12
-    ),
-    "[D] the same in fractions": line_of(
-        0, f"{exact['error'].max():.0f}", (exact["error"] == 0).all()
-    ),
-}
-
-# %%
-pairs_fit = (split["on the points"] == 0).all()
-checks |= {
-    "[A] each irreducible ReLU network has a finite set": line_of(
-        "all", "none with an opposite pair and c", not pairs_fit
-    ),
-    "[D] 13 samples": line_of(
-        "not enough",
-        f"a rival for {open_share.loc[(True, 6), 1]:.0%}",
-        open_share.loc[(True, 6), 1] > 0,
-    ),
-    "[D] d = 3, m = 4, 90 samples": line_of(
-        "4 hyperplanes", f"{nine['consistent'].max():.0f}", nine["recovered"].all()
-    ),
-}
-
-# %%
-checks |= {
-    "[D] tanh, m = 2, 16 points: sum of squares, best of 60 starts": line_of(
-        "< 1e-30", f"{cost:.0e} of that of y", cost < 1e-30
-    ),
-    "[D] all that meet the data are the teacher": line_of(
-        "always",
-        f"{1 - at_bound['left_open'].mean():.0%}",
-        not at_bound["left_open"].any(),
-    ),
-    "[D] as many points as parameters, m = 2: a second network": line_of(
-        "may be", f"in {second[2]:.0%}", second[2] > 0
-    ),
-}
-
-# %%
-bound = zeros["4^m - 1"].tolist()
-checks |= {
-    "[D] zeros seen for m = 1, 2, 3": line_of(
-        [3, 4, 5], tanh_zeros, tanh_zeros == [3, 4, 5]
-    ),
-    "[D] their bound": line_of([3, 15, 63], bound, bound == [3, 15, 63]),
-    "[D] the same 16 points, ReLU": line_of("two fit", "two fit", fooled),
-}
-pd.DataFrame(checks).T
+claims = pd.concat(
+    [
+        decided(irr, paper.IRREDUCIBILITY),
+        decided(hidden, paper.NON_IDENTIFIABILITY),
+        decided(table_of_relu, relu),
+        decided(ana, analytic_study),
+    ]
+)
+assert claims["holds"].all()
+claims.style.format(precision=3).hide(axis="index")
 
 # %% [markdown]
 # | where | the paper | here |

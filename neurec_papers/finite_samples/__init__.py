@@ -17,13 +17,12 @@ an opposite pair, parted beyond all points      `neurec_papers.finite_samples.en
 what else fits samples of one network           `neurec_papers.finite_samples.engine.competitors.competitor`
 2(m + 1) points on a line                       `neurec_papers.finite_samples.engine.line.sample_points`
 the function back from them                     `neurec_papers.finite_samples.engine.line.recover`
-m(d - 1) + 1 lines                              `neurec_papers.finite_samples.engine.space.least_lines`
+m(d - 1) + 1 lines                              `neurec_papers.finite_samples.theory.least_lines`
 hyperplanes back from kinks on lines            `neurec_papers.finite_samples.engine.space.recover_in_space`
-4^m points for tanh and logistic networks       `neurec_papers.finite_samples.engine.analytic.points_on_line`
-(4m - 1)(d - 1) + 1 directions                  `neurec_papers.finite_samples.engine.analytic.directions_needed`
+4^m points for tanh and logistic networks       `neurec_papers.finite_samples.theory.points_on_line`
+(4m - 1)(d - 1) + 1 directions                  `neurec_papers.finite_samples.theory.directions_needed`
 least squares over hidden weights               `neurec_papers.finite_samples.engine.analytic.fit`
 permutations and signs                          `neurec_papers.finite_samples.engine.analytic.distance`
-a difference as a sum of 4^m exponentials       `neurec_papers.finite_samples.engine.analytic.exponential_sum`
 zeros of a difference, at most 4^m - 1          `neurec_papers.finite_samples.engine.analytic.most_sign_changes`
 ==============================================  =======================================================================
 """

@@ -139,7 +139,7 @@ PLACES = 301  # at which functions are drawn
 AROUND = 1.0  # how far beyond kinks and samples
 
 
-class Instance(Params):
+class SamplesOnLine(Params):
     """A network, samples for it, and one of its kinks moved after the samples were chosen."""
 
     m: int = param(4, "neurons", ge=1, le=8, slider=(1, 8, 1))
@@ -160,16 +160,13 @@ class Instance(Params):
         return self
 
 
-def sample(params: Instance, draws: Draws) -> Problem:
+def sample(params: SamplesOnLine, draws: Draws) -> Problem:
     """Samples ``X (B, n, 1)``, values of the network after the move, and the network."""
     nets, X = [], []
-    for net, deal in zip(
-        teachers.relu_on_line(draws, params.m, 0, params.bias),
-        draws.uniform("deal", params.m + 1),
-        strict=True,
-    ):
+    drawn = teachers.relu_on_line(draws, params.m, 0, params.bias)
+    for net, lots in zip(drawn, draws.uniform("deal", params.m + 1), strict=True):
         t = -net.b / net.W[:, 0]
-        counts = shared_out(params.points, deal)
+        counts = shared_out(params.points, lots)
         ends = np.array([t.min() - AROUND, t.max() + AROUND])
         even = ends[0] + np.ptp(ends) * (np.arange(params.points) + 0.5) / params.points
         X.append(sample_points(t, counts.tolist()) if params.placement == "pieces" else even)
@@ -180,16 +177,18 @@ def sample(params: Instance, draws: Draws) -> Problem:
     return Problem(points, np.stack([net(x) for net, x in zip(nets, points, strict=True)]), nets)
 
 
-def solve(params: Instance, problem: Problem, draws: Draws) -> Solution:
+def solve(params: SamplesOnLine, problem: Problem, draws: Draws) -> Solution:
     """What is recovered from the samples and what else fits; the trace has both functions and each piece's samples."""
-    found = [_look(params, x[:, 0], y, net) for x, y, net in zip(problem.X, problem.y, problem.teacher, strict=True)]
+    found = [
+        _described(params, x[:, 0], y, net) for x, y, net in zip(problem.X, problem.y, problem.teacher, strict=True)
+    ]
     status = [Status.SOLVED if one["error"] >= 0 else Status.UNSEEN for one in found]
     trace = {name: np.stack([one[name] for one in found]) for name in ("x", "f", "rival", "back", "kinks", "held")}
     stats = {name: np.array([one[name] for one in found]) for name in ("apart", "error", "least", "place")}
     return Solution(problem.teacher, status, stats, trace)
 
 
-def _look(params: Instance, x: np.ndarray, y: np.ndarray, net: Network) -> dict[str, np.ndarray]:
+def _described(params: SamplesOnLine, x: np.ndarray, y: np.ndarray, net: Network) -> dict[str, np.ndarray]:
     truth, bias = broken(net), params.bias
     t = np.array(truth.kinks)
     place = np.linspace(min(t[0], x[0]) - AROUND, max(t[-1], x[-1]) + AROUND, PLACES)
@@ -210,7 +209,7 @@ def _look(params: Instance, x: np.ndarray, y: np.ndarray, net: Network) -> dict[
     }  # fmt: skip
 
 
-def score(params: Instance, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+def score(params: SamplesOnLine, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Whether the samples identify the network; how far another one is off that fits them."""
     s = solution.stats
     identified = (s["least"] >= 2) & np.isfinite(solution.trace["kinks"]).all(axis=1)
@@ -227,7 +226,7 @@ COLUMNS = {
 INSTANCE = Experiment(
     name="finite_samples.instance",
     question="Which samples see a kink?",
-    params=Instance,
+    params=SamplesOnLine,
     sample=sample,
     solve=solve,
     score=score,

@@ -11,7 +11,6 @@ D_A, what a neuron active on A grows along  `neurec_papers.orthogonal_inputs.the
 S+ and S-, extremal neurons                 `neurec_papers.orthogonal_inputs.theory.extremal`
 P(S+ empty) = (1 - 2^-(n_+ + 1))^m          `neurec_papers.orthogonal_inputs.theory.none_extremal_probability`
 alignment, event by event                   `neurec_papers.orthogonal_inputs.engine.aligned`
-time of the first escape                    `neurec_papers.orthogonal_inputs.theory.escape_time`
 step of an escape                           `neurec_papers.orthogonal_inputs.engine.escape`
 logistic growth on one point                `neurec_papers.orthogonal_inputs.theory.logistic`
 losses at the saddles                       `neurec_papers.orthogonal_inputs.theory.plateaus`

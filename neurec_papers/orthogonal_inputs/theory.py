@@ -72,23 +72,6 @@ def half_width(n: int) -> float:
 
 
 @checked(
-    scale=number("scale of the start", "(0, inf)"),
-    mass=number("mass of the class", "(0, inf)"),
-    rate=number("rate of growth", "(0, inf)"),
-)
-def escape_time(scale: float, mass: float, rate: float) -> float:
-    """Flow time at which a class leaves zero, [ln(1/λ) - ln(C²)/2] / |D| up to a constant.
-
-    Parameters
-    ----------
-    scale : λ
-    mass : C² = sum c_j² over the class's extremal neurons, of which |w_j| ~ λ c_j e^{|D| t}
-    rate : |D|; a step of gradient descent on the mean squared error is 2 h of flow time
-    """
-    return float((-np.log(scale) - np.log(mass) / 2) / rate)
-
-
-@checked(
     t=array("times", "| k"),
     end=number("limit", "(0, inf)"),
     begin=number("value at time 0", "(0, inf)"),

@@ -148,7 +148,7 @@ def points_above(d: int, b: float) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     d : points and dimensions, >= 3
-    b : > 0; M > 0 for b > 91/9, see `margin_above`
+    b : > 0; M > 0 for b > 91/9
 
     Returns
     -------
@@ -160,19 +160,3 @@ def points_above(d: int, b: float) -> tuple[np.ndarray, np.ndarray]:
     X[:, 0] = b
     X[0, 0], X[1:3, 1], X[1:3, 2] = b, [-(b**0.5), b**0.5], 1.0
     return X, np.concatenate([[0.8, 0.0, 0.6], np.zeros(d - 3)])
-
-
-@checked(b=array("common coordinate", "|_|_ _", interval="(0, inf)"))
-def margin_above(b: np.ndarray | float) -> np.ndarray:
-    """cos(chi_2, chi_3) - sin(chi_2, v) of `points_above`, which is M from b = 8 on.
-
-    (b - 1)/(b + 1) - sqrt(1 - (9/25) b/(b + 1)).
-
-    Parameters
-    ----------
-    b : > 0; the sign changes at 91/9
-
-    **Source**: chistikov2023learning, its family with M > 0 beside Theorem 8.
-    """
-    b = np.asarray(b, float)
-    return (b - 1) / (b + 1) - np.sqrt(1 - 0.36 * b / (b + 1))

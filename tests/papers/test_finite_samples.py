@@ -15,7 +15,7 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from neurec_papers import finite_samples as paper
-from neurec_papers.finite_samples import view
+from neurec_papers.finite_samples import theory, view
 from neurec_papers.finite_samples.engine import analytic, competitors, irreducibility, line, space
 from neurec_papers.finite_samples.engine.networks import Network, checked, distinct_points, relative_error
 from neurec_papers.finite_samples.engine.subsets import exact_subset_sum, subset_sum, sums
@@ -33,6 +33,26 @@ def planted(**values) -> tuple[list[Network], bool]:
     rows, a, c = IRREDUCIBILITY.sample(params, Draws(0, TRIALS)).teacher
     nets = [Network(r[:, :-1], r[:, -1], outer, float(const)) for r, outer, const in zip(rows, a, c, strict=True)]
     return nets, params.bias
+
+
+def sampling_set(net, lines, m):
+    """Places (L, q), as many in each piece of each line as show it."""
+    kinks = space.kinks_on(net, lines)
+    each = [line.least_points(m, kinks.shape[1])] * (kinks.shape[1] + 1)
+    return np.stack([line.sample_points(t, each) for t in kinks])
+
+
+def exponential_sum(activation, net, other):
+    """The difference of two networks on a line times all denominators 1 + e^{kz}, as sum_S q_S e^{r_S x}: q, r (4^m,).
+
+    S runs through all subsets of the neurons of both; tanh z = (e^{2z} - 1) / (e^{2z} + 1). As many real zeros as q has
+    sign changes, in the order of r, is the most there can be.
+    """
+    out, steepness = {"tanh": (-1.0, 2.0), "sigmoid": (0.0, 1.0)}[activation]
+    w, b, a = np.append(net.W, other.W), np.append(net.b, other.b), np.append(net.a, -other.a)
+    chosen = np.array(list(product([False, True], repeat=len(a))))
+    q = (np.where(chosen, a, out * a).sum(axis=1) + net.c - other.c) * np.exp(steepness * (chosen @ b))
+    return q, steepness * (chosen @ w)
 
 
 def refit_width(net: Network, bias: bool) -> int:
@@ -143,7 +163,7 @@ def test_a_translated_network_in_space_is_given_back(place):
     (net,) = teachers.relu_in_space(Draws(0, [0]), 3, 4, 0, True)
     rng = np.random.default_rng(0)
     lines = space.chosen_lines(net, *rng.normal(size=(2, space.DRAWN, 9, 3)), 9)
-    t = space.sampling_set(net, lines, 4)
+    t = sampling_set(net, lines, 4)
     y = net(lines.at(t).reshape(-1, 3)).reshape(t.shape)
     found = space.recover_in_space(lines._replace(p=lines.p + place), list(t), list(y), 4)
     assert found.reduction.network.m == 4
@@ -395,7 +415,7 @@ def test_lines_that_miss_a_piece_are_left_out():
     (net,) = teachers.relu_in_space(Draws(0, [0]), 3, 4, 0, True)
     rng = np.random.default_rng(0)
     lines = space.chosen_lines(net, *rng.normal(size=(2, space.DRAWN, 9, 3)), 9)
-    t = space.sampling_set(net, lines, 4)
+    t = sampling_set(net, lines, 4)
     y = net(lines.at(t).reshape(-1, 3)).reshape(t.shape)
     places, values = list(t), list(y)
     for i in (0, 4):
@@ -434,7 +454,7 @@ def test_differences_of_one_neuron_have_three_zeros_and_no_more(activation):
 def test_a_difference_times_its_denominators_is_a_sum_of_exponentials(seed, m, activation):
     rng = np.random.default_rng(seed)
     nets = [Network(*rng.normal(size=(1, m, 1)), *rng.normal(size=(2, m)), float(rng.normal())) for _ in range(2)]
-    coefficients, rates = analytic.exponential_sum(activation, *nets)
+    coefficients, rates = exponential_sum(activation, *nets)
     assert len(coefficients) == len(rates) == 4**m
     x = np.linspace(-2, 2, 101)
     total = np.exp(np.multiply.outer(x, rates)) @ coefficients
@@ -455,7 +475,7 @@ def test_zeros_are_no_more_than_sign_changes_of_the_coefficients(seed, m, apart)
     one = rng.normal(size=3 * m + 1) * 2
     other = one + apart * rng.normal(size=3 * m + 1) * 2
     nets = [Network(p[:m, None], p[m : 2 * m], p[2 * m : 3 * m], p[-1]) for p in (one, other)]
-    coefficients, rates = analytic.exponential_sum("tanh", *nets)
+    coefficients, rates = exponential_sum("tanh", *nets)
     x = np.linspace(-5, 5, 2001)
     difference = analytic.outputs("tanh", nets[0], x[:, None]) - analytic.outputs("tanh", nets[1], x[:, None])
     difference[np.abs(difference) < 1e-12] = 0  # rounding has no sign
@@ -477,7 +497,7 @@ def test_all_fits_of_enough_points_are_the_teacher(m, activation, bias):
 
 
 def test_rays_give_networks_of_two_inputs_back():
-    enough = analytic.directions_needed(2, 2)
+    enough = theory.directions_needed(2, 2)
     assert enough == 8
     v = analytic.directions(13, 3)
     assert min(abs(np.linalg.det(v[list(rows)])) for rows in ((0, 1, 2), (3, 7, 12), (10, 11, 12))) > 1e-3
@@ -531,9 +551,9 @@ def test_different_tanh_networks_agree_along_fewer_directions_than_are_enough(m)
             met = [rows[i] - s * rows[j] for j in range(2 * m) if j != i for s in (1, -1)]
             where = {line_across(W[i]), *(line_across(row[:2]) for row in met if not row[2])}
             assert agree <= where
-            assert len(where) < analytic.directions_needed(m, 2) == 4 * m
+            assert len(where) < theory.directions_needed(m, 2) == 4 * m
     assert most >= 1, "so that there are such directions at all"
-    assert analytic.directions_needed(m, 1) == 1, "a line has one direction"
+    assert theory.directions_needed(m, 1) == 1, "a line has one direction"
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])

@@ -19,7 +19,6 @@ from smallnets import arguments
 
 from .networks import Network, checked, distinct_points
 
-NEURONS = arguments.whole("neurons", "[1, inf)")
 PARALLEL = 1e-9  # two neurons are the same up to a sign if (w, b) differ by less
 LARGEST = 1e8  # hidden weight that a fit may reach
 MOST_MATCHED = 7  # neurons of which all permutations are looked at
@@ -83,29 +82,6 @@ def needs_irreducible(activation: str, net: Network, *, bias: bool = True) -> Ne
     return net
 
 
-# ------------------------------------------------------------------------------------------------- sampling sets
-
-
-@arguments.checked(m=NEURONS)
-def points_on_line(m: int) -> int:
-    """Distinct points of a line that identify every network of m neurons on it, 4^m."""
-    return 4**m
-
-
-@arguments.checked(m=NEURONS, d=arguments.whole("inputs", "[1, inf)"))
-def directions_needed(m: int, d: int) -> int:
-    """Directions, any d of them independent, that are enough for m neurons in d dimensions: (4m - 1)(d - 1) + 1.
-
-    The difference of two networks is a sum of at most 2m neurons, no two of them equal up to a sign. It vanishes along
-    v only if neuron 1 cancels there: w_1.v = 0, or w_1.v = s w_j.v for one of 2m - 1 others with b_1 = s b_j, where
-    both signs s are possible if b_1 = b_j = 0. These are at most 4m - 1 hyperplanes of directions, and each of them
-    holds at most d - 1 of the directions.
-
-    **Source**: derived here; fewer may do.
-    """
-    return (4 * m - 1) * (d - 1) + 1
-
-
 def directions(number: int, d: int) -> np.ndarray:
     """Unit vectors ``(number, d)`` along the moment curve (1, s, ..., s^(d-1)), any d of them independent."""
     s = np.linspace(-1.0, 1.0, number) if number > 1 else np.zeros(1)
@@ -116,7 +92,7 @@ def directions(number: int, d: int) -> np.ndarray:
 # ---------------------------------------------------------------------------------------------------------- fits
 
 
-class Fit(NamedTuple):
+class LeastSquares(NamedTuple):
     """Networks fitted from several starts, and the sums of squares at which they ended, ``cost (S,)``."""
 
     networks: list[Network]
@@ -131,7 +107,7 @@ class Fit(NamedTuple):
 )
 def fit(
     activation: str, X: np.ndarray, y: np.ndarray, starts: np.ndarray, *, bias: bool = True, evaluations: int = 400
-) -> Fit:
+) -> LeastSquares:
     """Least squares from many starts, over hidden weights only: output weights are always the best ones for these.
 
     With P the projection away from the neurons' outputs Phi, the residual is P y and its derivative -P dPhi a, as far
@@ -155,7 +131,7 @@ def fit(
     X = distinct_points(X)
     arguments.shaped("starts", "hidden weights", "(S, m, d + 1)", starts, (None, None, X.shape[1] + 1))
     ends = [_fit_one(activation, X, y, start, bias, evaluations) for start in starts]
-    return Fit([net for net, _ in ends], np.array([cost for _, cost in ends]))
+    return LeastSquares([net for net, _ in ends], np.array([cost for _, cost in ends]))
 
 
 def _fit_one(
@@ -230,39 +206,15 @@ def distance(activation: str, net: Network, other: Network, *, bias: bool = True
     return best
 
 
-def exponential_sum(activation: str, net: Network, other: Network) -> tuple[np.ndarray, np.ndarray]:
-    """The difference of two networks of one input, times all of its denominators 1 + e^{kz}, as sum_S q_S e^{r_S x}.
-
-    S runs through all subsets of the neurons of both; k is 2 for tanh, as tanh z = (e^{2z} - 1) / (e^{2z} + 1), and 1
-    for the logistic function. Each neuron in S adds its a to q_S, each other one takes it away (tanh) or adds nothing.
-
-    Returns
-    -------
-    ``q (4^m,)`` and ``r (4^m,)``: as many real zeros as q has sign changes, in the order of r, is the most there can be
-
-    Raises
-    ------
-    BadInput : networks of more inputs than one, an unknown activation
-
-    **Source**: derived here.
-    """
-    _needs_known(activation)
-    if net.W.shape[1] != 1 or other.W.shape[1] != 1:
-        raise BadInput(f"net (network) must have one input, got {net.W.shape[1]} and {other.W.shape[1]}")
-    out, steepness = {"tanh": (-1.0, 2.0), "sigmoid": (0.0, 1.0)}[activation]
-    w, b, a = np.append(net.W, other.W), np.append(net.b, other.b), np.append(net.a, -other.a)
-    chosen = np.array(list(product([False, True], repeat=len(a))))
-    q = (np.where(chosen, a, out * a).sum(axis=1) + net.c - other.c) * np.exp(steepness * (chosen @ b))
-    return q, steepness * (chosen @ w)
-
-
 def sign_changes(values: np.ndarray) -> int:
     """How often the sign changes along a row of values, zeros left out: as many zeros a function has at least."""
     signs = np.sign(values[values != 0])
     return int(np.sum(signs[1:] != signs[:-1]))
 
 
-@arguments.checked(m=NEURONS, pairs=arguments.whole("pairs", "[1, inf)"), seed=arguments.count("seed"))
+@arguments.checked(
+    m=arguments.whole("neurons", "[1, inf)"), pairs=arguments.whole("pairs", "[1, inf)"), seed=arguments.count("seed")
+)
 def most_sign_changes(activation: str, m: int, pairs: int, seed: int = 0) -> int:
     """The most zeros seen of the difference of two random networks of one input, over many pairs of them.
 

@@ -16,8 +16,8 @@ from neurec_core.params import BadInput
 from smallnets.arguments import array, checked, parts, whole
 
 from .frames import Bends
-from .irreducibility import Reduction, bends, needs_irreducible, smallest
-from .line import REDUCED, Broken, least_points, recover, sample_points
+from .irreducibility import Reduction, bends, smallest
+from .line import REDUCED, Broken, recover
 from .networks import Network
 
 MATCH = 1e-6  # how near to a kink a candidate must meet a line, in units of 1 + the spread of its kinks
@@ -37,7 +37,7 @@ class Lines(NamedTuple):
         return self.p[:, None] + t[:, :, None] * self.v[:, None]
 
 
-class Found(NamedTuple):
+class Recovery(NamedTuple):
     """What a recovery found: the network, or None and why.
 
     `seen` counts lines on which every piece is seen, `candidates` hyperplanes that were tried, `consistent` those that
@@ -53,12 +53,6 @@ class Found(NamedTuple):
     candidates: int = 0
     consistent: int = 0
     match: float = np.nan
-
-
-@checked(m=whole("neurons"), d=whole("inputs", "[1, inf)"))
-def least_lines(m: int, d: int) -> int:
-    """Generic lines that identify m neurons in d dimensions, m(d - 1) + 1."""
-    return m * (d - 1) + 1
 
 
 def chosen_lines(net: Network, p: np.ndarray, v: np.ndarray, number: int) -> Lines:
@@ -81,22 +75,10 @@ def kinks_on(net: Network, lines: Lines) -> np.ndarray:
     return np.sort(-(lines.p @ z[:, :-1].T + z[:, -1]) / (lines.v @ z[:, :-1].T), axis=1)
 
 
-def sampling_set(net: Network, lines: Lines, m: int) -> np.ndarray:
-    """Places ``(L, q)`` with `least_points` in each piece of each line.
-
-    Raises
-    ------
-    BadInput : a network that is reducible
-    """
-    kinks = kinks_on(needs_irreducible(net), lines)
-    each = [least_points(m, kinks.shape[1])] * (kinks.shape[1] + 1)
-    return np.stack([sample_points(t, each) for t in kinks])
-
-
 @checked(t=parts(array("places on a line", "_")), y=parts(array("values on a line", "_")), m=whole("neurons"))
 def recover_in_space(
     lines: Lines, t: list[np.ndarray], y: list[np.ndarray], m: int, *, bias: bool = True, jumps: bool = True
-) -> Found:
+) -> Recovery:
     """The network of width m from its values at places t on lines; where a piece is not seen, the line is left out.
 
     Parameters
@@ -116,13 +98,13 @@ def recover_in_space(
     most = max((len(one.kinks) for one in read if one), default=0)
     use = [i for i, one in enumerate(read) if one and len(one.kinks) == most]
     if len(use) < d:
-        return Found(None, Status.UNSEEN, len(use))
+        return Recovery(None, Status.UNSEEN, len(use))
     kinks = _kinks(Lines(lines.p[use], lines.v[use]), [one for one in read if one and len(one.kinks) == most])
     z = _candidates(kinks)
     kept, met, match = _confirmed(kinks, z, jumps)
     counts = len(use), len(z), len(kept), match
     if len(kept) != most or any(len(set(on_line)) != most for on_line in met.T):
-        return Found(None, Status.FAILED if len(kept) < most else Status.UNSEEN, *counts)
+        return Recovery(None, Status.FAILED if len(kept) < most else Status.UNSEEN, *counts)
     rows, alpha = _refined(kinks, met)
     X = np.concatenate([lines.p[i] + np.multiply.outer(t[i], lines.v[i]) for i in use])
     rest = np.concatenate([y[i] for i in use]) - np.maximum(X @ rows[:, :-1].T + rows[:, -1], 0) @ alpha
@@ -131,7 +113,7 @@ def recover_in_space(
     whole = Bends(rows, alpha, np.append(affine[:-1], 0.0 if bias else affine[-1]), c)
     least = smallest(whole, bias=bias, tolerance=REDUCED)
     back = least.network._replace(b=least.network.b - least.network.W @ middle)
-    return Found(least._replace(network=back), least.status, *counts)
+    return Recovery(least._replace(network=back), least.status, *counts)
 
 
 class _Kinks(NamedTuple):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from functools import partial
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
+from neurec_core.figures import Curves, matching
 from neurec_core.params import Params, param
 
-from ..engine.analytic import directions, directions_needed, distance, fit, needs_irreducible, outputs, points_on_line
+from .. import theory
+from ..engine.analytic import directions, distance, fit, needs_irreducible, outputs
 from ..engine.networks import relative_error
 from . import teachers
-from .setting import BIAS, CITATION
+from .setting import BIAS, CITATION, difference
 
 REACH = 3.0  # points lie in [-REACH, REACH] along each direction
 FRESH = 400  # points at which fits are compared
@@ -84,9 +87,10 @@ def score(params: AnalyticRecovery, problem: Problem, solution: Solution) -> dic
     s, B = solution.stats, len(problem.X)
     met, total = s["met"] > 0, params.points * params.directions
     recovered = met & (s["apart"] < SAME)
-    parameters = params.m * (params.d + 2) + (params.bias)
-    enough = points_on_line(params.m) * directions_needed(params.m, params.d)
-    counts = {"samples": total, "parameters": parameters, "sufficient": enough}
+    counts = {
+        "samples": total, "parameters": theory.parameters(params.m, params.d, params.bias),
+        "sufficient": theory.points_on_line(params.m) * theory.directions_needed(params.m, params.d),
+    }  # fmt: skip
     return {
         "recovered": recovered,
         "left_open": met & ~recovered,
@@ -102,30 +106,12 @@ def score(params: AnalyticRecovery, problem: Problem, solution: Solution) -> dic
 COLUMNS = {
     "recovered": Column("all that fit are the teacher", "event"),
     "left_open": Column("another network fits as well", "event"),
-    "error": Column(
-        "error of the worst fit, if all are the teacher",
-        "measure",
-        "of max |f|",
-        True,
-        optional=True,
-        replay=Replay(1e-3, floor=1e-9),
-    ),
+    "error": difference("error of the worst fit, if all are the teacher", Replay(1e-3, floor=1e-9)),
     "apart": Column(
-        "largest difference of its parameters, up to symmetry",
-        "measure",
-        None,
-        True,
-        optional=True,
-        replay=Replay(1e-3, floor=1e-8),
+        "largest difference of its parameters, up to symmetry", "measure", None, True, True, Replay(1e-3, floor=1e-8)
     ),
-    "worst": Column(
-        "error of the worst network met that fits",
-        "measure",
-        "of max |f|",
-        True,
-        optional=True,
-        replay=Replay(chaotic=1),  # where many fit, the last bit decides which of them each start meets
-    ),
+    # Where many fit, the last bit decides which of them each start meets.
+    "worst": difference("error of the worst network met that fits", Replay(chaotic=1)),
     "cost": Column(
         "least sum of squares", "measure", "of that of y", True, replay=Replay(0.01, floor=1e-20, chaotic=0.05)
     ),
@@ -135,19 +121,18 @@ COLUMNS = {
 }
 
 
-def every(m: np.ndarray) -> np.ndarray:
-    """4^m points."""
-    return 4.0 ** np.asarray(m)
+ON_LINE = {"d": 1, "activation": "tanh"}
 
 
-def counted(m: np.ndarray) -> np.ndarray:
-    """3m + 1 parameters."""
-    return 3 * np.asarray(m) + 1
+def one_function(table: Any) -> Any:
+    """With 4^m points on a line, all that fits the data is the teacher, if a fit is met."""
+    rows = table[(table["d"] == 1) & (table["points"] >= theory.points_on_line(table["m"].to_numpy()))]
+    return rows["left_open"].mean()
 
 
-def enough_in_plane(m: np.ndarray) -> np.ndarray:
-    """4m directions."""
-    return 4 * np.asarray(m)
+def another(table: Any) -> Any:
+    """With as many points as parameters, two neurons can have a second solution."""
+    return matching(table, {"d": 1, "m": 2, "points": 7})["left_open"].any()
 
 
 ANALYTIC_RECOVERY = Experiment(
@@ -174,10 +159,15 @@ ANALYTIC_RECOVERY = Experiment(
         ),
     },
     citation=CITATION,
+    figures={
+        "recovered": Curves("points", "recovered", "m", ON_LINE, "x"),
+        "worst": Curves("points", "worst", "m", ON_LINE, "xy"),
+    },
+    claims=(Claim(one_function, 0, 0, "derived here"), Claim(another, 1, 0, "derived here")),
     guides=(
-        Guide("points", "m", every, "4^m, for all networks", {"d": [1]}),
-        Guide("points", "m", counted, "parameters, 3m + 1", {"d": [1], "bias": [True]}),
-        Guide("directions", "m", enough_in_plane, "4m, enough for all networks", {"d": [2]}),
+        Guide("points", "m", theory.points_on_line, "4^m, for all networks", {"d": [1]}),
+        Guide("points", "m", partial(theory.parameters, d=1), "parameters, 3m + 1", {"d": [1], "bias": [True]}),
+        Guide("directions", "m", partial(theory.directions_needed, d=2), "4m, enough for all networks", {"d": [2]}),
     ),
     batch=5,
 )  # fmt: skip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution
 from neurec_core.params import Params, param
 from smallnets.arguments import checked, number
 
@@ -153,6 +153,18 @@ COLUMNS = {
     ),
 }
 
+
+def enumeration(table: Any) -> Any:
+    """The least width is that of looking at all orientations one by one, wherever these are few."""
+    rows = table[table["enumerated"].notna()]
+    return (rows["width"] == rows["enumerated"]).mean()
+
+
+def planted(table: Any) -> Any:
+    """The least width is that of the planted structure in every decided trial."""
+    return table["as_planted"].mean()
+
+
 IRREDUCIBILITY = Experiment(
     name="finite_samples.irreducibility",
     question="Which ReLU networks can do with fewer neurons?",
@@ -181,5 +193,6 @@ IRREDUCIBILITY = Experiment(
         ),
     },
     citation=CITATION,
+    claims=(Claim(enumeration, 1, 0, "derived here"), Claim(planted, 1, 0, "derived here")),
     batch=10,
 )  # fmt: skip

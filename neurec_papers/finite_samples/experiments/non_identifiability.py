@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.figures import Curves, Theory
 from neurec_core.params import Params, param
 
+from .. import theory
 from ..engine import competitors
 from ..engine.irreducibility import irreducible
 from ..engine.networks import Network, relative_error
@@ -99,6 +101,12 @@ COLUMNS = {
     "reach": Column("distance of the unseen kink from the origin, along its normal", "measure"),
 }
 
+
+def fooled(table: Any) -> Any:
+    """For every set of points drawn there are two irreducible networks that are equal on it, and not elsewhere."""
+    return table["fooled"].mean()
+
+
 NON_IDENTIFIABILITY = Experiment(
     name="finite_samples.non_identifiability",
     question="Is there a finite set of points that identifies every irreducible ReLU network?",
@@ -118,5 +126,9 @@ NON_IDENTIFIABILITY = Experiment(
         "paper_unbiased": Grid({"n": [10, 100, 1000]}, trials=50, fixed={"bias": False}, published=50),
     },
     citation=CITATION,
+    figures={
+        "share": Curves("n", "share", "d", {"margin": 1e-6}, "xy", [], Theory("1/(n + 1)", theory.unseen_share), True)
+    },
+    claims=(Claim(fooled, 1, 0, "xia2025finite, in our words"),),
     batch=10,
 )  # fmt: skip

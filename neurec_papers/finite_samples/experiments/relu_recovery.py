@@ -4,31 +4,23 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import model_validator
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
+from neurec_core.figures import Curves, PhaseDiagram, matching
 from neurec_core.params import Params, param
 
+from .. import theory
+from ..engine import line
 from ..engine.competitors import MOST_TURNED, competitor
-from ..engine.line import (
-    broken,
-    exact_network,
-    exact_orientation,
-    in_fractions,
-    least_network,
-    outputs,
-    recover,
-    sample_points,
-    shared_out,
-)
 from ..engine.networks import Network, relative_error
-from ..engine.space import DRAWN, MOST, Lines, chosen_lines, kinks_on, least_lines, recover_in_space
+from ..engine.space import DRAWN, MOST, Lines, chosen_lines, kinks_on, recover_in_space
 from . import teachers
-from .setting import BIAS, CITATION
+from .setting import BIAS, CITATION, difference
 
 FRESH = 400  # points at which a recovered network is compared
 WELL = 1e-9  # relative error below which a network counts as recovered
@@ -60,7 +52,7 @@ class ReluRecovery(Params):
     @property
     def sufficient(self) -> float:
         """Samples that separate the network from all of its width; NaN with opposite pairs, where none may do."""
-        return np.nan if self.pairs else 2 * (self.m + 1) * least_lines(self.m, self.d)
+        return np.nan if self.pairs else float(theory.points_on_each_line(self.m) * theory.least_lines(self.m, self.d))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -81,111 +73,105 @@ class ReluRecovery(Params):
         return self
 
 
-# ------------------------------------------------------------------------------------------------------------ sample
+class Samples(NamedTuple):
+    """One trial: values (n,), the network, its lines or None on a line, places (L, N), fresh points (k, d)."""
+
+    y: np.ndarray
+    net: Network
+    lines: Lines | None
+    t: np.ndarray
+    fresh: np.ndarray
 
 
 def sample(params: ReluRecovery, draws: Draws) -> Problem:
     """Points X, values y, and ``teacher = (networks, lines, places)``; lines are None where d = 1."""
-    bias, B = params.bias, len(draws)
-    deal = draws.uniform("deal", params.lines, params.kinks + 1)
+    B, lots = len(draws), draws.uniform("deal", params.lines, params.kinks + 1)
     if params.d == 1:
-        nets = teachers.relu_on_line(draws, params.m, params.pairs, bias)
-        kinks = [np.array(broken(net).kinks)[None] for net in nets]
+        nets = teachers.relu_on_line(draws, params.m, params.pairs, params.bias)
+        kinks = [np.array(line.broken(net).kinks)[None] for net in nets]
         lines: list[Lines | None] = [None] * B
     else:
-        nets = teachers.relu_in_space(draws, params.d, params.m, params.pairs, bias)
+        nets = teachers.relu_in_space(draws, params.d, params.m, params.pairs, params.bias)
         shape = (DRAWN, params.lines, params.d)
         drawn = zip(nets, draws.normal("through", *shape), draws.normal("along", *shape), strict=True)
         lines = [chosen_lines(net, p, v, params.lines) for net, p, v in drawn]
         kinks = [kinks_on(net, own) for net, own in zip(nets, lines, strict=True) if own]
-    t = [_places(params, *parts) for parts in zip(kinks, deal, draws.uniform("blind", params.points), strict=True)]
+    t = [_places(params, *parts) for parts in zip(kinks, lots, draws.uniform("blind", params.points), strict=True)]
     X = np.stack([own.at(at).reshape(-1, params.d) if own else at.T for own, at in zip(lines, t, strict=True)])
     return Problem(X, np.stack([net(x) for net, x in zip(nets, X, strict=True)]), (nets, lines, t))
 
 
-def _places(params: ReluRecovery, kinks: np.ndarray, deal: np.ndarray, blind: np.ndarray) -> np.ndarray:
+def _places(params: ReluRecovery, kinks: np.ndarray, lots: np.ndarray, blind: np.ndarray) -> np.ndarray:
     """Places ``(lines, points)``, sorted: as many in each piece as can be, the rest in pieces by lot."""
     if params.placement == "blind":
         low, high = kinks.min() - 1, kinks.max() + 1
         return np.sort(np.round((low + (high - low) * blind) * BINARY) / BINARY)[None]
-    counts = shared_out(params.points, deal)
-    t = np.stack([sample_points(own, count.tolist()) for own, count in zip(kinks, counts, strict=True)])
+    counts = line.shared_out(params.points, lots)
+    t = np.stack([line.sample_points(own, count.tolist()) for own, count in zip(kinks, counts, strict=True)])
     return np.round(t * BINARY) / BINARY
-
-
-# ------------------------------------------------------------------------------------------------------------- solve
 
 
 def solve(params: ReluRecovery, problem: Problem, draws: Draws) -> Solution:
     """The recovered network of each trial, or None; the difference from a rival that fits as well, on a line."""
-    fresh = draws.normal("fresh", FRESH, params.d)
+    trials = map(Samples, problem.y, *problem.teacher, 2 * draws.normal("fresh", FRESH, params.d))
     recovery = {"float": _on_line, "rational": _exactly}[params.arithmetic] if params.d == 1 else _in_space
-    trials = zip(problem.X, problem.y, *problem.teacher, 2 * fresh, strict=True)
-    found = [recovery(params, *trial) for trial in trials]
-    stats = {name: np.array([stat[name] for _, _, stat in found], float) for name in found[0][2]}
+    found = [recovery(params, given) for given in trials]
+    stats = {name: np.array([stat[name] for _, _, stat in found], float) for name in NOTHING}
     return Solution([net for net, _, _ in found], [status for _, status, _ in found], stats)
 
 
-Trial = tuple[Any, Status, dict[str, float]]
+Recovered = tuple[Any, Status, dict[str, float]]
 NOTHING = {"error": np.nan, "width": np.nan, "seen": 0.0, "consistent": np.nan, "match": np.nan, "rival": np.nan}
 
 
-def _on_line(
-    params: ReluRecovery, X: np.ndarray, y: np.ndarray, net: Network, lines: None, t: np.ndarray, fresh: np.ndarray
-) -> Trial:
-    bias, rival = params.bias, _rival(params, net, t[0])
-    found = recover(t[0].tolist(), y.tolist(), params.m)
+def _on_line(params: ReluRecovery, given: Samples) -> Recovered:
+    stat = NOTHING | {"rival": _rival(params, given.net, given.t[0])}
+    found = line.recover(given.t[0].tolist(), given.y.tolist(), params.m)
     if found is None:
-        return None, Status.UNSEEN, NOTHING | {"rival": rival}
-    least = least_network(found, bias=bias)
-    back = least.network
-    error = relative_error(net(fresh), back(fresh))
-    stat = {"error": error, "width": float(back.m), "seen": 1.0, "consistent": float(len(found.kinks)), "rival": rival}
-    return back, least.status, NOTHING | stat
+        return None, Status.UNSEEN, stat
+    least = line.least_network(found, bias=params.bias)
+    stat |= {"error": relative_error(given.net(given.fresh), least.network(given.fresh)), "seen": 1.0}
+    return least.network, least.status, stat | {"width": float(least.network.m), "consistent": float(len(found.kinks))}
 
 
-def _exactly(
-    params: ReluRecovery, X: np.ndarray, y: np.ndarray, net: Network, lines: None, t: np.ndarray, fresh: np.ndarray
-) -> Trial:
-    bias, rival = params.bias, _rival(params, net, t[0])
+def _exactly(params: ReluRecovery, given: Samples) -> Recovered:
+    stat = NOTHING | {"rival": _rival(params, given.net, given.t[0])}
     # Weights and places are binary fractions of few digits, so that values y are exact, too.
-    found = recover([Fraction(x) for x in t[0].tolist()], [Fraction(v) for v in y.tolist()], params.m, 0)
-    left = None if found is None else exact_orientation(found, bias=bias)
+    t, y = ([Fraction(one) for one in part.tolist()] for part in (given.t[0], given.y))
+    found = line.recover(t, y, params.m, 0)
+    left = None if found is None else line.exact_orientation(found, bias=params.bias)
     if found is None or left is None:
-        return None, Status.UNSEEN, NOTHING | {"rival": rival}
-    back = exact_network(found, left, bias=bias)
-    places = [Fraction(round(x * BINARY), BINARY) for x in fresh[:, 0].tolist()]
-    f, other = in_fractions(net)(places), back(places)
+        return None, Status.UNSEEN, stat
+    back = line.exact_network(found, left, bias=params.bias)
+    places = [Fraction(round(x * BINARY), BINARY) for x in given.fresh[:, 0].tolist()]
+    f, other = line.in_fractions(given.net)(places), back(places)
     error = float(max(abs(p - q) for p, q in zip(f, other, strict=True)) / max(map(abs, f)))
-    stat = {"error": error, "width": float(len(left)), "seen": 1.0, "consistent": float(len(left)), "rival": rival}
-    return back, Status.SOLVED, NOTHING | stat
+    width = float(len(left))
+    return back, Status.SOLVED, stat | {"error": error, "width": width, "seen": 1.0, "consistent": width}
 
 
 def _rival(params: ReluRecovery, net: Network, t: np.ndarray) -> float:
     """How far another network of the width is off that fits the samples; NaN if none was met, or none looked for."""
-    truth = broken(net)
+    truth = line.broken(net)
     if params.pairs or params.m > MOST_TURNED:
         return np.nan
     other = competitor(truth, t, bias=params.bias)
     if other is None:
         return np.nan
     x = np.linspace(truth.kinks[0] - 1, truth.kinks[-1] + 1, FRESH)
-    return relative_error(outputs(truth, x), outputs(other.function, x))
+    return relative_error(line.outputs(truth, x), line.outputs(other.function, x))
 
 
-def _in_space(
-    params: ReluRecovery, X: np.ndarray, y: np.ndarray, net: Network, lines: Lines, t: np.ndarray, fresh: np.ndarray
-) -> Trial:
-    bias, values = params.bias, list(y.reshape(t.shape))
-    found = recover_in_space(lines, list(t), values, params.m, bias=bias, jumps=params.evidence == "jumps")
+def _in_space(params: ReluRecovery, given: Samples) -> Recovered:
+    assert given.lines
+    values, jumps = list(given.y.reshape(given.t.shape)), params.evidence == "jumps"
+    found = recover_in_space(given.lines, list(given.t), values, params.m, bias=params.bias, jumps=jumps)
     stat = NOTHING | {"seen": float(found.seen), "consistent": float(found.consistent), "match": found.match}
     if found.reduction is None:
         return None, found.status, stat
     back = found.reduction.network
-    return back, found.status, stat | {"error": relative_error(net(fresh), back(fresh)), "width": float(back.m)}
-
-
-# ------------------------------------------------------------------------------------------------------------- score
+    error = relative_error(given.net(given.fresh), back(given.fresh))
+    return back, found.status, stat | {"error": error, "width": float(back.m)}
 
 
 def score(params: ReluRecovery, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
@@ -195,14 +181,13 @@ def score(params: ReluRecovery, problem: Problem, solution: Solution) -> dict[st
     is an output bias, another network always fits (`competitors.split_pair`).
     """
     s, B = solution.stats, len(problem.X)
-    own = {name: s[name] for name in NOTHING}
     counts = {"samples": params.points * params.lines, "sufficient": params.sufficient}
     recovered = (s["error"] < WELL) & (s["width"] <= params.m)
-    every = (s["consistent"] == params.m) & (s["seen"] >= least_lines(params.m, params.d))
+    every = (s["consistent"] == params.m) & (s["seen"] >= theory.least_lines(params.m, params.d))
     return {
         "recovered": recovered,
         "identified": recovered & every,
-        **own,
+        **{name: s[name] for name in NOTHING},
         **{name: np.full(B, float(count)) for name, count in counts.items()},
     }
 
@@ -210,24 +195,12 @@ def score(params: ReluRecovery, problem: Problem, solution: Solution) -> dict[st
 COLUMNS = {
     "recovered": Column("function given back, by a network of the width", "event"),
     "identified": Column("and no other network of the width fits, as is proved", "event"),
-    "error": Column(
-        "recovered network's largest difference on fresh points",
-        "measure",
-        "of max |f|",
-        True,
-        optional=True,
-        replay=Replay(1e-3, floor=1e-9),
-    ),
+    "error": difference("recovered network's largest difference on fresh points", Replay(1e-3, floor=1e-9)),
     "width": Column("width of the recovered network", "measure", "neurons", optional=True),
     "seen": Column("lines on which every piece is seen", "measure"),
     "consistent": Column("hyperplanes that all lines agree with", "measure", optional=True),
     "match": Column(
-        "farthest that such a hyperplane misses a kink on a line",
-        "measure",
-        "of 1 + spread",
-        True,
-        optional=True,
-        replay=Replay(1e-3, floor=1e-9),
+        "farthest miss of a kink by such a hyperplane", "measure", "of 1 + spread", True, True, Replay(1e-3, floor=1e-9)
     ),
     "rival": Column(
         "difference from another network that fits, where one was met", "measure", "of max |f|", optional=True
@@ -237,14 +210,33 @@ COLUMNS = {
 }
 
 
-def lines_guide(m: np.ndarray, d: int) -> np.ndarray:
-    """m(d - 1) + 1 lines."""
-    return np.asarray(m) * (d - 1) + 1
+PIECES = {"d": 1, "pairs": 0, "placement": "pieces", "arithmetic": "float"}
 
 
-def points_guide(m: np.ndarray) -> np.ndarray:
-    """2(m + 1) points a line."""
-    return 2 * (np.asarray(m) + 1)
+def last_error(table: Any) -> Any:
+    """On a line 14 samples give every network of six neurons back to the last digits."""
+    return matching(table, {**PIECES, "m": 6, "points": 14})["error"].max()
+
+
+def exact_error(table: Any) -> Any:
+    """In fractions, with 14 samples or more, the same networks are given back exactly."""
+    return matching(table, {"arithmetic": "rational", "points": [14, 15]})["error"].max()
+
+
+def rivals(table: Any) -> Any:
+    """With 2(m + 1) samples in the pieces on a line no rival is met."""
+    rows = matching(table, PIECES)
+    return rows.loc[rows["points"] == theory.points_on_each_line(rows["m"].to_numpy()), "rival"].notna().mean()
+
+
+def one_less(table: Any) -> Any:
+    """With 13 samples a rival is met for some networks of six neurons."""
+    return matching(table, {**PIECES, "bias": True, "m": 6, "points": 13})["rival"].notna().any()
+
+
+def in_space(table: Any) -> Any:
+    """In three dimensions 90 samples on nine lines give every network of four neurons back."""
+    return matching(table, {"d": 3, "m": 4, "lines": 9, "points": 10})["recovered"].mean()
 
 
 RELU_RECOVERY = Experiment(
@@ -279,9 +271,20 @@ RELU_RECOVERY = Experiment(
         ),
     },
     citation=CITATION,
+    figures={
+        "blind": Curves("points", "recovered", "m", {"d": 1, "placement": "blind"}),
+        "lines": PhaseDiagram("lines", "m", "recovered", "evidence", {"d": 3, "points": 14, "pairs": 0}),
+    },
+    claims=(
+        Claim(last_error, 0, 1e-12, "derived here"),
+        Claim(exact_error, 0, 0, "derived here"),
+        Claim(rivals, 0, 0, "derived here"),
+        Claim(one_less, 1, 0, "derived here"),
+        Claim(in_space, 1, 0, "derived here"),
+    ),
     guides=(
-        Guide("points", "m", points_guide, "2(m + 1)", {"d": [1], "pairs": [0]}),
-        *(Guide("lines", "m", partial(lines_guide, d=d), "m(d - 1) + 1, for all", {"d": [d]}) for d in (2, 3, 4)),
+        Guide("points", "m", theory.points_on_each_line, "2(m + 1)", {"d": [1], "pairs": [0]}),
+        *(Guide("lines", "m", partial(theory.least_lines, d=d), "m(d - 1) + 1", {"d": [d]}) for d in (2, 3, 4)),
     ),
     batch=10,
 )  # fmt: skip
