@@ -67,9 +67,9 @@ class ReluRecovery(Params):
                 self.arithmetic == "rational" and (self.d > 1 or self.pairs > 0),
             f"m (neurons) must leave at most {MOST} hyperplanes to try, m^d": self.kinks**self.d > MOST and self.d > 1,
         }  # fmt: skip
-        for line, wrong in refused.items():
+        for words, wrong in refused.items():
             if wrong:
-                raise ValueError(f"{line}, got m = {self.m}, pairs = {self.pairs}, d = {self.d}, lines = {self.lines}")
+                raise ValueError(f"{words}, got m = {self.m}, pairs = {self.pairs}, d = {self.d}, lines = {self.lines}")
         return self
 
 
