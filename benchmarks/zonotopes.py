@@ -21,8 +21,9 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
 
 from neurec_core.draws import Draws
-from neurec_papers.relu_zonotopes import common, search
-from neurec_papers.relu_zonotopes.landscape import Landscape, cells_of, signed
+from neurec_papers.relu_zonotopes.engine import search
+from neurec_papers.relu_zonotopes.engine.landscape import Landscape, cells_of, signed
+from neurec_papers.relu_zonotopes.experiments import setting as common
 from smallnets.geometry import patterns, zonotopes
 
 LEAST = 1.0  # seconds over which ours is repeated

@@ -54,8 +54,9 @@ from neurec_core.explore import explore, static
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, mean, published, rate, threshold
 from neurec_papers import relu_zonotopes as paper
-from neurec_papers.relu_zonotopes import selection, view
-from neurec_papers.relu_zonotopes.explorer import INSTANCE
+from neurec_papers.relu_zonotopes.engine import selection
+from neurec_papers.relu_zonotopes.view import figures as view
+from neurec_papers.relu_zonotopes.view.instance import INSTANCE
 from smallnets.geometry import arrangements, zonotopes
 
 # %% [markdown]

@@ -15,24 +15,24 @@ number of edges                               `smallnets.geometry.zonotopes.wall
 law of a random vertex                        `smallnets.geometry.zonotopes.solid_angles`
 least squares in a cell, with multipliers     `smallnets.convex.cell.fit`
 the same by the rays of the cells             `smallnets.convex.cell.combine`
-the best vertex of all                        `neurec_papers.relu_zonotopes.search.exhaustive`
-greedy local search                           `neurec_papers.relu_zonotopes.search.greedy`
-vertex selection with 2 ceil(n / d) units     `neurec_papers.relu_zonotopes.selection.select`
-its weights, block by block                   `neurec_papers.relu_zonotopes.selection.fit`
-least loss before and after a move            `neurec_papers.relu_zonotopes.sensitivity.least_loss`
-optimum at a trained network's vertex         `neurec_papers.relu_zonotopes.common.own_vertex`
+the best vertex of all                        `neurec_papers.relu_zonotopes.engine.search.exhaustive`
+greedy local search                           `neurec_papers.relu_zonotopes.engine.search.greedy`
+vertex selection with 2 ceil(n / d) units     `neurec_papers.relu_zonotopes.engine.selection.select`
+its weights, block by block                   `neurec_papers.relu_zonotopes.engine.selection.fit`
+least loss before and after a move            `neurec_papers.relu_zonotopes.experiments.sensitivity.least_loss`
+optimum at a trained network's vertex         `neurec_papers.relu_zonotopes.experiments.setting.own_vertex`
 gradient descent                              `smallnets.descent.relu.descend`
 ============================================  ========================================================================
 """
 
 from __future__ import annotations
 
-from .counts import VERTEX_COUNTS
-from .local_search import LOCAL_SEARCH
-from .polish import POLISH
-from .random_vertex import RANDOM_VERTEX
-from .sensitivity import SENSITIVITY
-from .vertex_selection import VERTEX_SELECTION
+from .experiments.local_search import LOCAL_SEARCH
+from .experiments.polish import POLISH
+from .experiments.random_vertex import RANDOM_VERTEX
+from .experiments.sensitivity import SENSITIVITY
+from .experiments.vertex_counts import VERTEX_COUNTS
+from .experiments.vertex_selection import VERTEX_SELECTION
 
 EXPERIMENTS = (VERTEX_COUNTS, RANDOM_VERTEX, VERTEX_SELECTION, LOCAL_SEARCH, SENSITIVITY, POLISH)
 CITED = ("matena2022combinatorial",)

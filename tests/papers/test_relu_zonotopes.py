@@ -13,10 +13,13 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from neurec_papers import relu_zonotopes as paper
-from neurec_papers.relu_zonotopes import common, polish, search, selection, view
-from neurec_papers.relu_zonotopes.explorer import INSTANCE
-from neurec_papers.relu_zonotopes.landscape import Landscape, cells_of, signed
-from neurec_papers.relu_zonotopes.sensitivity import least_loss
+from neurec_papers.relu_zonotopes.engine import search, selection
+from neurec_papers.relu_zonotopes.engine.landscape import Landscape, cells_of, signed
+from neurec_papers.relu_zonotopes.experiments import polish
+from neurec_papers.relu_zonotopes.experiments import setting as common
+from neurec_papers.relu_zonotopes.experiments.sensitivity import least_loss
+from neurec_papers.relu_zonotopes.view import figures as view
+from neurec_papers.relu_zonotopes.view.instance import INSTANCE
 from smallnets.convex import cell
 from smallnets.descent.relu import descend
 from smallnets.errors import InvalidInput

@@ -13,9 +13,9 @@ from neurec_core.params import Params, param
 from smallnets.arguments import array, checked, whole
 from smallnets.geometry import zonotopes
 
-from . import search
-from .common import CITATION, labels, points, searchable
-from .landscape import Landscape
+from ..engine import search
+from ..engine.landscape import Landscape
+from .setting import CITATION, labels, points, searchable
 
 PLACES = np.array([-1.0, 0.0, 0.0, 1.0])
 LABELS = np.array([0.0, -1.0, 1.0, 0.0])

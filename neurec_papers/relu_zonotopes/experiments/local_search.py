@@ -13,9 +13,9 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from neurec_core.params import param
 
-from . import search
-from .common import CITATION, Points, enumerable, sample, searchable, signs, trained
-from .landscape import Landscape, signed
+from ..engine import search
+from ..engine.landscape import Landscape, signed
+from .setting import CITATION, Points, enumerable, sample, searchable, signs, trained
 
 SAME = 1e-6  # losses, of labels of mean square 1, this close are one
 

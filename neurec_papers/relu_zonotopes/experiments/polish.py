@@ -10,7 +10,7 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from neurec_core.params import param
 
-from .common import CITATION, Points, own_vertex, sample, signs, trained
+from .setting import CITATION, Points, own_vertex, sample, signs, trained
 
 WORSE = 1e-9  # by which rounding may make the convex optimum worse, of labels of mean square 1
 WALL = 1e-3  # cosine of a point and a unit's weights below which the kink is at the point

@@ -13,7 +13,7 @@ from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, 
 from neurec_core.params import Params, param
 from smallnets.geometry import arrangements, zonotopes
 
-from .common import CITATION, INPUTS, Inputs, enumerable, points
+from .setting import CITATION, INPUTS, Inputs, enumerable, points
 
 
 class VertexCounts(Params):

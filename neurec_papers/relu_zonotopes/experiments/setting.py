@@ -14,8 +14,8 @@ from smallnets.arguments import array, checked
 from smallnets.convex import cell
 from smallnets.geometry import arrangements, zonotopes
 
-from . import search
-from .landscape import Vertex, union
+from ..engine import search
+from ..engine.landscape import Vertex, union
 
 CITATION = (
     "Matena and Raffel, A combinatorial perspective on the optimization of shallow ReLU networks (arXiv 2210.00176)"

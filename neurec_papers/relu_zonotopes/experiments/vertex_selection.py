@@ -8,8 +8,9 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
 from neurec_core.params import Params, param
 
-from . import common, selection
-from .common import CITATION
+from ..engine import selection
+from . import setting as common
+from .setting import CITATION
 
 EXACT = 1e-6  # largest error, for labels of mean square 1, that is taken for the rounding of weights up to 10^8
 

@@ -13,7 +13,7 @@ from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, So
 from neurec_core.params import param
 from smallnets.convex import cell
 
-from .common import CITATION, Points, own_vertex, sample, signs
+from .setting import CITATION, Points, own_vertex, sample, signs
 
 RIDGE = 1e-8
 ZERO = 1e-12  # mean squared error, of labels of mean square 1, that counts as none

@@ -11,9 +11,10 @@ from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, 
 from neurec_core.params import Params, param
 from smallnets.geometry import zonotopes
 
-from . import common, search
-from .common import CITATION
-from .landscape import Landscape, cells_of, signed
+from ..engine import search
+from ..engine.landscape import Landscape, cells_of, signed
+from ..experiments import setting as common
+from ..experiments.setting import CITATION
 
 LOOKS = 48  # at a training
 D3 = 3

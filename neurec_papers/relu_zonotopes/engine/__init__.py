@@ -1,0 +1,1 @@
+"""What only this paper computes: losses at vertices, searches over them, and the vertex that fits any labels."""

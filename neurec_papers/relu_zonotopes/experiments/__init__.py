@@ -1,0 +1,1 @@
+"""The experiments on zonotopes, and what they share."""
