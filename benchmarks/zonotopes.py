@@ -23,7 +23,7 @@ from scipy.optimize import nnls
 from neurec_core.draws import Draws
 from neurec_papers.relu_zonotopes.engine import search
 from neurec_papers.relu_zonotopes.engine.landscape import Landscape, cells_of, signed
-from neurec_papers.relu_zonotopes.experiments import setting as common
+from neurec_papers.relu_zonotopes.experiments import setting
 from smallnets.geometry import patterns, zonotopes
 
 LEAST = 1.0  # seconds over which ours is repeated
@@ -133,7 +133,7 @@ def main() -> None:
     for n, d, m in ((8, 3, 2), (12, 3, 3)):
         draws = Draws(0, range(6))
         starts = draws.normal("W", d, m)
-        X, y = common.points(draws, n, d, "normal")[0], common.labels(draws, n)[0]
+        X, y = setting.points(draws, n, d, "normal")[0], setting.labels(draws, n)[0]
         fan, signs = zonotopes.fan(X), np.where(np.arange(m) % 2, -1, 1)
 
         plain = _timed(partial(plain_walks, X, y, starts, signs))
@@ -146,12 +146,12 @@ def main() -> None:
         ours = _timed(partial(Landscape(X, y, fan).residual, tuple(map(int, one))), LEAST)
         assert np.isclose(plain[1], ours[1][1], atol=1e-6)
         rows.append(_row(f"one convex problem, n = {n}, d = {d}, m = {m}", plain, ours))
-    X, y = common.points(Draws(0, [0]), 8, 3, "normal")[0], common.labels(Draws(0, [0]), 8)[0]
+    X, y = setting.points(Draws(0, [0]), 8, 3, "normal")[0], setting.labels(Draws(0, [0]), 8)[0]
     plain = _timed(lambda: plain_best(X, y, 2))
     ours = _timed(lambda: search.exhaustive(Landscape(X, y), 2).loss, LEAST)
     assert np.isclose(plain[1], ours[1], atol=1e-6)
     rows.append(_row("the best vertex of all, n = 8, d = 3, m = 2", plain, ours))
-    X, y = common.points(Draws(0, [0]), 12, 3, "normal")[0], common.labels(Draws(0, [0]), 12)[0]
+    X, y = setting.points(Draws(0, [0]), 12, 3, "normal")[0], setting.labels(Draws(0, [0]), 12)[0]
     land = Landscape(X, y)
     sets = search.signed_sets(land.cells, 3)
     some = [np.random.default_rng(0).integers(0, land.cells, 3) for _ in range(200)]

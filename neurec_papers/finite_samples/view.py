@@ -133,8 +133,6 @@ def _layout() -> dict[str, Any]:
     return style(fig, "", "", height=500, narrow=stacked(fig, height=860)).to_plotly_json()["layout"]
 
 
-# ------------------------------------------------------------------------------------------------ the explorer
-
 PLACES = 301  # at which functions are drawn
 AROUND = 1.0  # how far beyond kinks and samples
 
@@ -179,9 +177,8 @@ def sample(params: SamplesOnLine, draws: Draws) -> Problem:
 
 def solve(params: SamplesOnLine, problem: Problem, draws: Draws) -> Solution:
     """What is recovered from the samples and what else fits; the trace has both functions and each piece's samples."""
-    found = [
-        _described(params, x[:, 0], y, net) for x, y, net in zip(problem.X, problem.y, problem.teacher, strict=True)
-    ]
+    trials = zip(problem.X[:, :, 0], problem.y, problem.teacher, strict=True)
+    found = [_described(params, *one) for one in trials]
     status = [Status.SOLVED if one["error"] >= 0 else Status.UNSEEN for one in found]
     trace = {name: np.stack([one[name] for one in found]) for name in ("x", "f", "rival", "back", "kinks", "held")}
     stats = {name: np.array([one[name] for one in found]) for name in ("apart", "error", "least", "place")}

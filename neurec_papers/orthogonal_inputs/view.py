@@ -121,9 +121,6 @@ def _paths(where: np.ndarray, sign: int) -> dict[str, Any]:
     return panel_trace(1, along[:, 0], along[:, 1], "path", line=line, opacity=0.5, showlegend=False)
 
 
-# ------------------------------------------------------------------------------------------------ the explorer
-
-
 class OneTraining(GradientDescent):
     """A training that a slider can wait for."""
 

@@ -20,7 +20,7 @@ greedy local search                           `neurec_papers.relu_zonotopes.engi
 vertex selection with 2 ceil(n / d) units     `neurec_papers.relu_zonotopes.engine.selection.select`
 its weights, block by block                   `neurec_papers.relu_zonotopes.engine.selection.fit`
 least loss before and after a move            `neurec_papers.relu_zonotopes.experiments.sensitivity.least_loss`
-optimum at a trained network's vertex         `neurec_papers.relu_zonotopes.experiments.setting.own_vertex`
+optimum at a trained network's vertex         `neurec_papers.relu_zonotopes.engine.descent.own_vertex`
 gradient descent                              `smallnets.descent.relu.descend`
 ============================================  ========================================================================
 """

@@ -91,16 +91,6 @@ def angle(V: np.ndarray, v: np.ndarray) -> np.ndarray:
     return np.degrees(2 * np.arctan2(np.linalg.norm(unit - v, axis=1), np.linalg.norm(unit + v, axis=1)))
 
 
-def bundle(W: np.ndarray, a: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """v = sum of a_j w_j over the positive group, (L, d)."""
-    return np.einsum("lm,lmd->ld", a[:, positive], W[:, positive])
-
-
-def nuclear(W: np.ndarray) -> np.ndarray:
-    """Nuclear norm of W (L, m, d)."""
-    return np.linalg.svd(W, compute_uv=False).sum(axis=1)
-
-
 def eigenbasis(X: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues, falling, and eigenvectors (columns, <u_k, v> >= 0) of X^T X / n.
 
@@ -152,7 +142,7 @@ def logged(data: DataSet, at: Snapshots, how: Literal["chord", "arccos"] = "chor
     """
     X, y, W, a, v = data.X, data.y, at.W, at.a, data.net.W[0, :, 0]
     both = groups(X, W[0], a[0])
-    together, basis = bundle(W, a, both.positive), eigenbasis(X, v)[1]
+    together, basis = np.einsum("lm,lmd->ld", a[:, both.positive], W[:, both.positive]), eigenbasis(X, v)[1]
     on, predicted = preactivations(W, X) > 0, outputs(W, a, X)
     row = {
         "loss": at.loss,
@@ -161,9 +151,9 @@ def logged(data: DataSet, at: Snapshots, how: Literal["chord", "arccos"] = "chor
         "early_angle": angle(together, y @ X),
         "target_angle": angle(together, v),
         "energy": (W**2).sum(axis=(1, 2)) + (a**2).sum(axis=1),
-        "nuclear": nuclear(W),
+        "nuclear": np.linalg.svd(W, compute_uv=False).sum(axis=1),
         "predictions": (predicted != 0).sum(axis=1),
-        "seen": _points_per_neuron(on[:, both.positive]),
+        "seen": on[:, both.positive].sum(axis=2).mean(axis=1) if len(both.positive) else np.full(len(W), np.nan),
         "coordinates": (v - together) @ basis,
         **errors(data, W, a),
     }
@@ -174,11 +164,6 @@ def logged(data: DataSet, at: Snapshots, how: Literal["chord", "arccos"] = "chor
             for statistic in ("min", "max", "mean") if len(group) else ():
                 row[f"{name}_{what}_{statistic}"] = getattr(values, statistic)(axis=1)
     return row
-
-
-def _points_per_neuron(on: np.ndarray) -> np.ndarray:
-    """Points on which a neuron is active, on average."""
-    return on.sum(axis=2).mean(axis=1) if on.shape[1] else np.full(len(on), np.nan)
 
 
 def bundled(X: np.ndarray, W0: np.ndarray, a0: np.ndarray, W: np.ndarray) -> np.ndarray:

@@ -118,9 +118,6 @@ def limiting_sizes(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, *
     return sizes / sizes.max(initial=1e-300)
 
 
-# ------------------------------------------------------------ two families of points for which the sign of M is known
-
-
 @checked(d=whole("points and dimensions", "[2, inf)"), xi=number("spread", "(0, 1]"))
 def points_below(d: int, xi: float) -> tuple[np.ndarray, np.ndarray]:
     """Points with M < 0: x_i = (1 - (d - 1) (1 - xi)/d) e_i + (1 - xi)/d sum_{k != i} e_k, teacher along (1, .., 1).

@@ -117,14 +117,11 @@ def phases(solution: Solution, title: str) -> go.Figure:
         ("loss", "loss", "black"), ("positive_max_angle", "largest angle", COLORS[1]),
         ("early_angle", "v to γ", COLORS[4]), ("target_angle", "v to teacher", COLORS[2]),
     ):  # fmt: skip
-        fig.add_trace(panel_trace(3, steps, _drawn(logged[name]), label, line={"color": color, "dash": _dash(name)}))
+        dash = "solid" if name == "loss" else "dot"
+        fig.add_trace(panel_trace(3, steps, _drawn(logged[name]), label, line={"color": color, "dash": dash}))
     fig.update_yaxes(type="linear", exponentformat="none", col=2)
     return style(fig, title, f"coordinates, sizes, loss and angles against iterations; {title}", 500,
                  stacked(fig, height=1140))  # fmt: skip
-
-
-def _dash(name: str) -> str:
-    return "solid" if name == "loss" else "dot"
 
 
 def _first(solution: Solution) -> dict[str, Any]:
@@ -158,8 +155,6 @@ def _panels(titles: tuple[str, str, str], units: tuple[str, ...], first: bool = 
         fig.update_yaxes(title=unit, col=col, **({} if first and col == 1 else POWERS))
     return fig
 
-
-# ------------------------------------------------------------------------------------------------ the explorer
 
 SNAPSHOTS = 120  # of the weights on the way
 TAIL = 1e-4  # error of the slow end

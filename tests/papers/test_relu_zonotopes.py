@@ -13,13 +13,11 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from neurec_papers import relu_zonotopes as paper
-from neurec_papers.relu_zonotopes.engine import search, selection
+from neurec_papers.relu_zonotopes import view
+from neurec_papers.relu_zonotopes.engine import descent, search, selection
 from neurec_papers.relu_zonotopes.engine.landscape import Landscape, cells_of, signed
-from neurec_papers.relu_zonotopes.experiments import polish
-from neurec_papers.relu_zonotopes.experiments import setting as common
+from neurec_papers.relu_zonotopes.experiments import polish, setting
 from neurec_papers.relu_zonotopes.experiments.sensitivity import least_loss
-from neurec_papers.relu_zonotopes.view import figures as view
-from neurec_papers.relu_zonotopes.view.instance import INSTANCE
 from smallnets.convex import cell
 from smallnets.descent.relu import descend
 from smallnets.errors import InvalidInput
@@ -28,7 +26,7 @@ from smallnets.geometry import zonotopes
 
 def landscape(n, d, trial=0):
     draws = Draws(3, [trial])
-    return Landscape(common.points(draws, n, d, "normal")[0], common.labels(draws, n)[0])
+    return Landscape(setting.points(draws, n, d, "normal")[0], setting.labels(draws, n)[0])
 
 
 def random_units(land, m, seed=0):
@@ -145,7 +143,7 @@ def test_a_search_that_would_take_for_ever_is_refused():
 @pytest.mark.parametrize(("n", "d"), [(20, 4), (50, 6), (100, 10), (200, 5), (7, 3), (3, 5), (2000, 20)])
 def test_the_selected_vertex_fits_any_labels(n, d):
     draws = Draws(0, [0])
-    X = common.points(draws, n, d, "with_bias")[0]
+    X = setting.points(draws, n, d, "with_bias")[0]
     chosen = selection.widest(X, draws.normal("way", 16, d - 1)[0])
     assert chosen.m == 2 * -(-n // d)
     for name in ("y", "z"):  # one vertex for all labels
@@ -160,10 +158,10 @@ def test_the_selected_vertex_fits_any_labels(n, d):
 
 def test_the_selected_vertex_is_one_of_the_zonotope():
     draws = Draws(0, [0])
-    X = common.points(draws, 9, 3, "with_bias")[0]
+    X = setting.points(draws, 9, 3, "with_bias")[0]
     chosen = selection.select(X, draws.normal("way", 2)[0])
     assert (zonotopes.fan(X).find(chosen.D) >= 0).all()
-    land = Landscape(X, common.labels(draws, 9)[0])
+    land = Landscape(X, setting.labels(draws, 9)[0])
     units = signed(np.repeat(land.fan.find(chosen.D), 2), np.tile([1, -1], 3))
     assert land.loss(units) < 1e-20, "so that the convex problem there has a loss of 0"
 
@@ -210,7 +208,7 @@ def test_units_outside_of_all_cells_are_refused():
     with pytest.raises(BadInput, match="unknown rule 'greed': did you mean greedy"):
         search.greedy(land, np.array([0]), "greed")
     with pytest.raises(InvalidInput, match=r"W \(hidden weights\) must be an array of shape .*, got \(0, 2\)"):
-        common.own_vertex(land.X, land.y, np.zeros((0, 2)), np.zeros(0))
+        descent.own_vertex(land.X, land.y, np.zeros((0, 2)), np.zeros(0))
 
 
 def test_dependent_points_in_a_block_are_refused():
@@ -324,10 +322,10 @@ def test_the_least_loss_of_coincident_points_is_that_of_their_mean():
 @pytest.mark.parametrize("steps", [1, 100, 10_000])
 def test_the_convex_optimum_of_a_trained_networks_vertex_is_never_worse(steps):
     draws = Draws(1, [0])
-    X, y = common.points(draws, 15, 3, "normal")[0], common.labels(draws, 15)[0]
+    X, y = setting.points(draws, 15, 3, "normal")[0], setting.labels(draws, 15)[0]
     W, a = draws.normal("W", 4, 3)[0], np.array([1.0, -1, 1, -1])
     run = descend(X, y, W, a, step=0.02, steps=steps)
-    own = common.own_vertex(X, y, run.W, run.a)
+    own = descent.own_vertex(X, y, run.W, run.a)
     assert own.loss <= run.loss + 1e-12
     D = X @ run.W.T > 0
     fitted = cell.fit(X, y, D, np.sign(run.a))
@@ -337,9 +335,9 @@ def test_the_convex_optimum_of_a_trained_networks_vertex_is_never_worse(steps):
 
 def test_two_units_of_one_pattern_share_its_rays():
     draws = Draws(1, [0])
-    X, y = common.points(draws, 10, 3, "normal")[0], common.labels(draws, 10)[0]
+    X, y = setting.points(draws, 10, 3, "normal")[0], setting.labels(draws, 10)[0]
     w = draws.normal("W", 3)[0]
-    pair = common.own_vertex(X, y, np.stack([w, 2 * w]), np.array([1.0, -1]))
+    pair = descent.own_vertex(X, y, np.stack([w, 2 * w]), np.array([1.0, -1]))
     active = X @ w > 0
     left = y.copy()
     left[active] -= X[active] @ np.linalg.lstsq(X[active], y[active])[0]
@@ -364,8 +362,8 @@ def test_published_greedy_walks_are_ahead_of_descent_with_two_units_and_not_with
     assert (gain.loc["unknown", "size"] == 20).all()
     for m in (2, 4, 6, 8, 12):
         assert errors["unknown", m] > 2, "ahead"
-    for setting in [("unknown", 1), ("unknown", 3), ("searched", 3)]:
-        assert abs(errors[setting]) < 2, "no difference that twenty data sets show"
+    for case in [("unknown", 1), ("unknown", 3), ("searched", 3)]:
+        assert abs(errors[case]) < 2, "no difference that twenty data sets show"
     assert gain["mean"]["unknown", 1] < 0 > gain["mean"]["unknown", 3]
 
 
@@ -447,7 +445,7 @@ def test_directions_of_a_selected_vertex_are_measured_by_their_gap():
 
 @pytest.mark.parametrize("n", [3, 6, 9])
 def test_the_drawn_zonotope_is_the_zonotope(n):
-    problem, solution, _ = INSTANCE.run(INSTANCE.params(n=n, steps=10), Draws(0, [1]))
+    problem, solution, _ = view.INSTANCE.run(view.INSTANCE.params(n=n, steps=10), Draws(0, [1]))
     t = {name: part[0] for name, part in solution.trace.items()}
     X = problem.X[0]
     assert np.allclose(t["V"], t["D"] @ X)
@@ -474,16 +472,16 @@ def test_the_map_keeps_areas():
 def test_the_explorers_figure_always_has_the_same_traces():
     kinds = []
     for values in ({"n": 4, "m": 1}, {"n": 9, "m": 3}, {"n": 6, "m": 4, "turn": -100.0}):
-        params = INSTANCE.params(steps=50, **values)
-        fig = view.walk(params, *INSTANCE.run(params, Draws(0, [0])))
+        params = view.INSTANCE.params(steps=50, **values)
+        fig = view.walk(params, *view.INSTANCE.run(params, Draws(0, [0])))
         kinds.append([(trace.mode, trace.xaxis) for trace in fig.data])
         assert "greedy walk" in fig.layout.title.text.lower()
     assert kinds[0] == kinds[1] == kinds[2]
 
 
 def test_vertices_light_up_where_the_weights_are():
-    params = INSTANCE.params(n=5, m=2, steps=200)
-    problem, solution, _ = INSTANCE.run(params, Draws(0, [0]))
+    params = view.INSTANCE.params(n=5, m=2, steps=200)
+    problem, solution, _ = view.INSTANCE.run(params, Draws(0, [0]))
     fig = view.training(params, problem, solution)
     assert len(fig.frames) == solution.trace["W"].shape[1]
     t = {name: part[0] for name, part in solution.trace.items()}

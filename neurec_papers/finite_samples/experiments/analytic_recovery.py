@@ -138,11 +138,7 @@ def another(table: Any) -> Any:
 ANALYTIC_RECOVERY = Experiment(
     name="finite_samples.analytic_recovery",
     question="How many values give a tanh or logistic network back?",
-    params=AnalyticRecovery,
-    sample=sample,
-    solve=solve,
-    score=score,
-    columns=COLUMNS,
+    params=AnalyticRecovery, sample=sample, solve=solve, score=score, columns=COLUMNS,
     presets={
         "tiny": Grid({"points": [3, 4]}, trials=2, fixed={"m": 1, "starts": 2}),
         "quick": Grid({"points": [5, 6, 7, 8, 10, 16]}, trials=5, fixed={"starts": 10}),

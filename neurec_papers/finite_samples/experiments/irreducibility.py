@@ -168,11 +168,7 @@ def planted(table: Any) -> Any:
 IRREDUCIBILITY = Experiment(
     name="finite_samples.irreducibility",
     question="Which ReLU networks can do with fewer neurons?",
-    params=Irreducibility,
-    sample=sample,
-    solve=solve,
-    score=score,
-    columns=COLUMNS,
+    params=Irreducibility, sample=sample, solve=solve, score=score, columns=COLUMNS,
     presets={
         "tiny": Grid({"pairs": [0, 1, 3]}, trials=2, fixed={"m": 7}),
         "quick": Grid({"pairs": [0, 1, 2, 3, 4], "d": [1, 2, 3]}, trials=20, fixed={"m": 10}),

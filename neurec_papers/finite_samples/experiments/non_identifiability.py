@@ -15,7 +15,7 @@ from neurec_core.params import Params, param
 from .. import theory
 from ..engine import competitors
 from ..engine.irreducibility import irreducible
-from ..engine.networks import Network, relative_error
+from ..engine.networks import relative_error
 from . import teachers
 from .setting import BIAS, CITATION
 
@@ -78,12 +78,8 @@ def solve(params: NonIdentifiability, problem: Problem, draws: Draws) -> Solutio
         )
     stats = {name: np.array([one[name] for one in found]) for name in found[0]}
     fresh = _points(params, draws, "fresh", FRESH)
-    stats["share"] = np.array([_share(*pair, X) for pair, X in zip(pairs, fresh, strict=True)])
+    stats["share"] = np.array([np.mean(net(X) != other(X)) for (net, other), X in zip(pairs, fresh, strict=True)])
     return Solution(pairs, [Status.SOLVED] * len(pairs), stats)
-
-
-def _share(net: Network, other: Network, X: np.ndarray) -> float:
-    return float(np.mean(net(X) != other(X)))
 
 
 def score(params: NonIdentifiability, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
@@ -110,11 +106,7 @@ def fooled(table: Any) -> Any:
 NON_IDENTIFIABILITY = Experiment(
     name="finite_samples.non_identifiability",
     question="Is there a finite set of points that identifies every irreducible ReLU network?",
-    params=NonIdentifiability,
-    sample=sample,
-    solve=solve,
-    score=score,
-    columns=COLUMNS,
+    params=NonIdentifiability, sample=sample, solve=solve, score=score, columns=COLUMNS,
     presets={
         "tiny": Grid({"changed": ["kink", "weight"]}, trials=2, fixed={"n": 10}),
         "quick": Grid({"n": [10, 30, 100, 300], "d": [1, 2, 5]}, trials=20),

@@ -242,11 +242,7 @@ def in_space(table: Any) -> Any:
 RELU_RECOVERY = Experiment(
     name="finite_samples.relu_recovery",
     question="How many samples give one ReLU network back?",
-    params=ReluRecovery,
-    sample=sample,
-    solve=solve,
-    score=score,
-    columns=COLUMNS,
+    params=ReluRecovery, sample=sample, solve=solve, score=score, columns=COLUMNS,
     presets={
         "tiny": Grid({"points": [7, 8]}, trials=2, fixed={"m": 3}),
         "quick": Grid({"m": [1, 2, 3, 4, 5], "points": [2, 4, 6, 8, 10, 12, 14]}, trials=10),

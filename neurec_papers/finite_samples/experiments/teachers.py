@@ -17,13 +17,9 @@ def relu_on_line(draws: Draws, m: int, pairs: int, bias: bool) -> list[Network]:
     gaps, sides = 0.4 + 0.8 * draws.uniform("gaps", k), _signs(draws, "sides", k)
     place = np.cumsum(gaps, axis=1) - gaps.sum(axis=1, keepdims=True) / 2
     w = sides * (0.5 + 1.5 * draws.uniform("scales", k))
-    a = _signs(draws, "signs", k) * (0.5 + 1.5 * draws.uniform("weights", k))
-    opposite = np.sign(a[:, :pairs]) * (0.5 + 1.5 * draws.uniform("opposite", pairs))
-    c = draws.uniform("output bias") if bias else np.zeros(len(draws))
-    w, a, opposite, c = (np.round(part * GRID) / GRID for part in (w, a, opposite, c))
+    w, a, c = (np.round(part * GRID) / GRID for part in (w, *_outer(draws, k, pairs, bias)))
     b = np.round(-w * place * GRID) / GRID
-    nets = zip(_twice(w, pairs, -1), _twice(b, pairs, -1), np.hstack([a, opposite]), c, strict=True)
-    return [Network(w[:, None], b, a, float(c)) for w, b, a, c in nets]
+    return _networks(w[:, :, None], b, pairs, a, c)
 
 
 def relu_in_space(draws: Draws, d: int, m: int, pairs: int, bias: bool) -> list[Network]:
@@ -31,12 +27,20 @@ def relu_in_space(draws: Draws, d: int, m: int, pairs: int, bias: bool) -> list[
     k = m - pairs
     u = draws.normal("normals", k, d)
     u /= np.linalg.norm(u, axis=2, keepdims=True)
-    offset = 2 * draws.uniform("offsets", k) - 1
+    return _networks(u, 2 * draws.uniform("offsets", k) - 1, pairs, *_outer(draws, k, pairs, bias))
+
+
+def _outer(draws: Draws, k: int, pairs: int, bias: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Output weights (B, k + pairs), of equal signs for the two of a pair, and output biases (B,)."""
     a = _signs(draws, "signs", k) * (0.5 + 1.5 * draws.uniform("weights", k))
     opposite = np.sign(a[:, :pairs]) * (0.5 + 1.5 * draws.uniform("opposite", pairs))
-    c = draws.uniform("output bias") if bias else np.zeros(len(draws))
-    nets = zip(_twice(u, pairs, -1), _twice(offset, pairs, -1), np.hstack([a, opposite]), c, strict=True)
-    return [Network(u, b, a, float(c)) for u, b, a, c in nets]
+    return np.hstack([a, opposite]), draws.uniform("output bias") if bias else np.zeros(len(draws))
+
+
+def _networks(W: np.ndarray, b: np.ndarray, pairs: int, a: np.ndarray, c: np.ndarray) -> list[Network]:
+    """Each of the first `pairs` neurons (w, b) gets an opposite one."""
+    W, b = (np.concatenate([part, -part[:, :pairs]], axis=1) for part in (W, b))
+    return [Network(*parts[:3], float(parts[3])) for parts in zip(W, b, a, c, strict=True)]
 
 
 def smooth(draws: Draws, d: int, m: int, bias: bool) -> list[Network]:
@@ -53,8 +57,3 @@ def smooth(draws: Draws, d: int, m: int, bias: bool) -> list[Network]:
 
 def _signs(draws: Draws, name: str, *shape: int) -> np.ndarray:
     return np.where(draws.uniform(name, *shape) < 0.5, -1.0, 1.0)
-
-
-def _twice(part: np.ndarray, pairs: int, factor: float) -> np.ndarray:
-    """With the first `pairs` neurons again, times a factor; ``part (B, k, ...)``."""
-    return np.concatenate([part, factor * part[:, :pairs]], axis=1)

@@ -140,11 +140,7 @@ COLUMNS = {
 HIGH_DIMENSION = Experiment(
     name="orthogonal_inputs.high_dimension",
     question="How much of the picture is left where inputs are only nearly orthogonal?",
-    params=HighDimension,
-    sample=sample,
-    solve=solve,
-    score=score,
-    columns=COLUMNS,
+    params=HighDimension, sample=sample, solve=solve, score=score, columns=COLUMNS,
     presets={
         "tiny": Grid(
             {"init": [1e-2, 1e-3]}, trials=2,

@@ -97,11 +97,7 @@ COLUMNS = {
 NON_ORTHOGONAL_TOY = Experiment(
     name="orthogonal_inputs.non_orthogonal_toy",
     question="Does descent fit points that are not orthogonal, from small and from large weights?",
-    params=NonOrthogonalToy,
-    sample=sample,
-    solve=solve,
-    score=score,
-    columns=COLUMNS,
+    params=NonOrthogonalToy, sample=sample, solve=solve, score=score, columns=COLUMNS,
     presets={
         "tiny": Grid({"init": [1e-2, 1.0]}, trials=2, fixed={"data": "random", "m": 20, "step": 0.01, "steps": 1000}),
         "quick": Grid({"init": [1e-6, 1e-3, 1.0]}, trials=4, fixed={"step": 0.01, "steps": 100_000}),

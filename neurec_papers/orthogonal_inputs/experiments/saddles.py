@@ -118,9 +118,6 @@ def score(params: SaddleToSaddle, problem: Problem, solution: Solution) -> dict[
     return columns | {name: s[name] for name in COLUMNS if name not in columns}
 
 
-# ------------------------------------------------------------------------------------------------------------ claims
-
-
 ORTHOGONAL = {"data": "orthogonal", "m": 400, "step": 0.002}
 SMALLEST = {**ORTHOGONAL, "init": 1e-32}
 PUBLISHED = {"rng": "published"}
@@ -195,9 +192,6 @@ CLAIMS = (
     Claim(toy_crossings, 0, 0, "the authors' code"),
 )
 
-# ----------------------------------------------------------------------------------------------------- declarations
-
-
 STEPS: tuple[Any, Any] = "measure", "steps"
 COLUMNS = {
     "interpolated": training.INTERPOLATED,
@@ -234,11 +228,7 @@ HALF_WIDTHS = np.vectorize(theory.half_width, otypes=[float])
 SADDLE_TO_SADDLE = Experiment(
     name="orthogonal_inputs.saddle_to_saddle",
     question="Does descent from small weights visit the saddles in the predicted order, at the predicted times?",
-    params=SaddleToSaddle,
-    sample=sample,
-    solve=solve,
-    score=score,
-    columns=COLUMNS,
+    params=SaddleToSaddle, sample=sample, solve=solve, score=score, columns=COLUMNS,
     presets={
         "tiny": Grid(
             {"n": [2, 3], "init": [1e-2, 1e-3]}, trials=2, fixed={"d": 4, "m": 20, "step": 0.02, "steps": 4000}

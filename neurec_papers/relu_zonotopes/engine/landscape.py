@@ -161,3 +161,25 @@ class Landscape:
                 f"directions (of the units) must lie inside cells, got {outside} of {len(cells)} that do not"
             )
         return cells
+
+
+@checked(X=array("points", "n d"))
+def skeleton(X: np.ndarray, fan: zonotopes.Fan) -> dict[str, np.ndarray]:
+    """Vertices, edges and faces of a zonotope with three inputs.
+
+    ``V (p, 3)`` vertices, ``H (p, 3)`` directions in the cells, ``D (p, n)`` patterns, ``rays (r, 3)`` that the faces
+    look along, ``faces (r, 4)`` vertices around each, ``edges (e, 2)`` between vertices, ``beside (e, 2)`` their faces.
+    """
+    touching = [np.flatnonzero(fan.spans == ray) for ray in range(len(fan.rays))]
+    owner = np.repeat(np.arange(fan.D.shape[1]), np.diff(fan.starts))
+    around = [owner[places] for places in touching]  # the four cells at each ray
+    # Each cell at a ray is beside the next: the first, one of its neighbours, the one that is not, the other neighbour.
+    near = [cells[np.isin(cells, fan.beyond[cells[0]])] for cells in around]
+    far = [np.setdiff1d(cells, [cells[0], *own])[0] for cells, own in zip(around, near, strict=True)]
+    faces = np.array([[c[0], n[0], f, n[1]] for c, n, f in zip(around, near, far, strict=True)])
+    cells, rows = np.nonzero(fan.beyond >= 0)
+    ends = np.column_stack([cells, fan.beyond[cells, rows]])
+    ends = ends[ends[:, 0] < ends[:, 1]]
+    beside = np.array([np.intersect1d(fan.corners(a), fan.corners(b)) for a, b in ends])
+    V = zonotopes.vertices(X, fan.D)
+    return {"V": V, "H": fan.H.T, "D": fan.D.T, "rays": fan.rays, "faces": faces, "edges": ends, "beside": beside}

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.figures import Curves, matching
 from neurec_core.params import param
 from smallnets.convex import cell
 
-from .setting import CITATION, Points, own_vertex, sample, signs
+from ..engine.descent import own_vertex
+from .setting import CITATION, GeneralPosition, sample, signs
 
 RIDGE = 1e-8
 ZERO = 1e-12  # mean squared error, of labels of mean square 1, that counts as none
 
 
-class RandomVertex(Points):
+class RandomVertex(GeneralPosition):
     """Directions of the units are normal, so that each vertex has its solid angle as probability."""
 
     m: int = param(8, "hidden units", ge=1, le=100_000, slider=(1, 40, 1))
@@ -39,38 +40,28 @@ class RandomVertex(Points):
 
 def choose(params: RandomVertex, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
     """Directions (B, d, m) and signs (B, m) of the units."""
-    m = params.m
-    if params.outputs == "paired":
-        W = np.repeat(draws.normal("W", params.d, m // 2), 2, axis=2)
-    else:
-        W = draws.normal("W", params.d, m)
-    return W, signs(draws, "random" if params.outputs == "random" else "alternating", m)
+    pairs = 2 if params.outputs == "paired" else 1
+    W = np.repeat(draws.normal("W", params.d, params.m // pairs), pairs, axis=2)
+    return W, signs(draws, "random" if params.outputs == "random" else "alternating", params.m)
 
 
 def solve(params: RandomVertex, problem: Problem, draws: Draws) -> Solution:
     """The convex optimum of each vertex; the value is its loss (B,)."""
     losses, ranks = [], []
     for X, y, W, s in zip(problem.X, problem.y, *choose(params, draws), strict=True):
-        losses.append(SOLVERS[params.stabilized](X, y, W, s))
+        ridge = params.stabilized == "ridge"
+        losses.append(cell.ridge(X, y, X @ W > 0, s, RIDGE) if ridge else own_vertex(X, y, W.T, s).loss)
         patterns = np.unique(X @ W > 0, axis=1)
         ranks.append(np.linalg.matrix_rank(np.hstack([D[:, None] * X for D in patterns.T])))
-    stats = {"rank": np.array(ranks, float)}
-    return Solution(np.array(losses), [Status.SOLVED] * len(losses), stats)
-
-
-SOLVERS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], float]] = {
-    "no": lambda X, y, W, s: own_vertex(X, y, W.T, s).loss,
-    "ridge": lambda X, y, W, s: cell.ridge(X, y, X @ W > 0, s, RIDGE),
-}
+    return Solution(np.array(losses), [Status.SOLVED] * len(losses), {"rank": np.array(ranks, float)})
 
 
 def score(params: RandomVertex, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Whether the vertex holds a network that fits, and how near its best one comes."""
     loss = np.asarray(solution.value)
-    full = solution.stats["rank"] == params.n
     return {
         "zero_loss": loss < ZERO,
-        "spanning": full,
+        "spanning": solution.stats["rank"] == params.n,
         "loss": loss,
         "overparameterized": np.full(len(loss), params.m * params.d / params.n),
     }
@@ -85,14 +76,23 @@ COLUMNS = {
     "overparameterized": Column("hidden weights for each point", "measure"),
 }
 
+ALTERNATING = {"stabilized": "no", "n": 12, "outputs": "alternating"}
+
+
+def narrow(table: Any) -> Any:
+    """With one hidden weight per label a random vertex hardly ever fits twelve labels."""
+    return matching(table, {**ALTERNATING, "m": 4})["zero_loss"].mean()
+
+
+def wide(table: Any) -> Any:
+    """With twelve hidden weights per label nearly every random vertex fits."""
+    return matching(table, {**ALTERNATING, "m": 48})["zero_loss"].mean()
+
+
 RANDOM_VERTEX = Experiment(
     name="relu_zonotopes.random_vertex",
     question="How wide must a network be for its patterns at the start to hold a perfect fit?",
-    params=RandomVertex,
-    sample=sample,
-    solve=solve,
-    score=score,
-    columns=COLUMNS,
+    params=RandomVertex, sample=sample, solve=solve, score=score, columns=COLUMNS,
     presets={
         "tiny": Grid(
             {"m": [2, 8], "outputs": ["alternating", "paired", "random"], "stabilized": ["no", "ridge"]},
@@ -116,5 +116,10 @@ RANDOM_VERTEX = Experiment(
         "odd": Grid({"m": [5, 15]}, trials=100, fixed={"n": 20, "d": 4}, published=100),
     },
     citation=CITATION,
+    figures={
+        "twelve": Curves("m", "zero_loss", "outputs", {"stabilized": "no", "n": 12}),
+        "twenty": Curves("m", "zero_loss", "outputs", {"stabilized": "no", "n": 20}),
+    },
+    claims=(Claim(narrow, 0, 0.05, "derived here"), Claim(wide, 1, 0.1, "derived here")),
     batch=10,
 )  # fmt: skip

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.figures import Curves
 from neurec_core.params import Params, param
 
 from ..engine import selection
-from . import setting as common
-from .setting import CITATION
+from .setting import CITATION, labels, points
 
+SOURCE = "matena2022combinatorial, in our words"
 EXACT = 1e-6  # largest error, for labels of mean square 1, that is taken for the rounding of weights up to 10^8
 
 
@@ -28,16 +31,16 @@ class VertexSelection(Params):
 
 def sample(params: VertexSelection, draws: Draws) -> Problem:
     """Points that end in a 1, and random labels."""
-    X = common.points(draws, params.n, params.d, "with_bias")
-    return Problem(X, common.labels(draws, params.n))
+    X = points(draws, params.n, params.d, "with_bias")
+    return Problem(X, labels(draws, params.n))
 
 
 def solve(params: VertexSelection, problem: Problem, draws: Draws) -> Solution:
     """Choose the vertex from the points, then fit the labels in it; the value holds weights (m, d) of each trial."""
     directions = draws.normal("direction", params.tries, params.d - 1)
     weights, found = [], []
-    for X, y, ways in zip(problem.X, problem.y, directions, strict=True):
-        chosen = selection.widest(X, ways)
+    for X, y, tried in zip(problem.X, problem.y, directions, strict=True):
+        chosen = selection.widest(X, tried)
         W, a = selection.fit(X, y, chosen)
         inside = (np.where(np.repeat(chosen.D, 2, axis=1), 1, -1) * (X @ W.T)).min()
         # Units of a pair are active together and large: their difference is what the network says, without rounding.
@@ -45,7 +48,7 @@ def solve(params: VertexSelection, problem: Problem, draws: Draws) -> Solution:
         rounded = np.maximum(X @ W.T, 0) @ a
         found.append((np.abs(together - y).max(), np.abs(rounded - y).max(), inside, np.abs(W).max(), chosen.m))
         weights.append((W, a))
-    names = ("error", "rounded", "inside", "largest", "m")
+    names = ("error", "rounded", "inside", "largest", "width")
     stats = {name: np.array(part, float) for name, part in zip(names, zip(*found, strict=True), strict=True)}
     return Solution(weights, [Status.SOLVED] * len(weights), stats)
 
@@ -53,14 +56,9 @@ def solve(params: VertexSelection, problem: Problem, draws: Draws) -> Solution:
 def score(params: VertexSelection, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Whether all labels are met with the patterns that were chosen."""
     s = solution.stats
-    return {
-        "exact": (s["error"] < EXACT) & (s["inside"] >= 0),
-        "error": s["error"],
-        "rounded": s["rounded"],
-        "largest": s["largest"],
-        "width": s["m"],
-        "overparameterized": s["m"] * params.d / params.n,
-    }
+    exact = (s["error"] < EXACT) & (s["inside"] >= 0)
+    found = {"exact": exact, "overparameterized": s["width"] * params.d / params.n}
+    return found | {name: s[name] for name in COLUMNS if name not in found}
 
 
 COLUMNS = {
@@ -72,14 +70,21 @@ COLUMNS = {
     "overparameterized": Column("hidden weights for each point", "measure"),
 }
 
+
+def fits(table: Any) -> Any:
+    """The vertex that is chosen without the labels fits them in every trial."""
+    return table["exact"].mean()
+
+
+def weights(table: Any) -> Any:
+    """It has about two hidden weights per label, where there are many blocks."""
+    return table.loc[table["n"] >= 10 * table["d"], "overparameterized"].max()
+
+
 VERTEX_SELECTION = Experiment(
     name="relu_zonotopes.vertex_selection",
     question="Does a vertex chosen without the labels hold a network that fits them?",
-    params=VertexSelection,
-    sample=sample,
-    solve=solve,
-    score=score,
-    columns=COLUMNS,
+    params=VertexSelection, sample=sample, solve=solve, score=score, columns=COLUMNS,
     presets={
         "tiny": Grid({"n": [7, 20], "d": [2, 4]}, trials=2),
         "quick": Grid({"n": [20, 50, 100, 200, 500], "d": [4, 10]}, trials=10),
@@ -88,5 +93,7 @@ VERTEX_SELECTION = Experiment(
         "line": Grid({"n": [20, 50, 100, 200, 500, 1000, 2000]}, trials=20, fixed={"d": 2}, published=20),
     },
     citation=CITATION,
+    figures={"error": Curves("n", "error", "d", {"tries": 1, "d": [4, 10, 20]}, "xy")},
+    claims=(Claim(fits, 1, 0, SOURCE), Claim(weights, 2, 0.2, SOURCE)),
     batch=5,
 )  # fmt: skip

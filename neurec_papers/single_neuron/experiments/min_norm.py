@@ -191,14 +191,12 @@ def directions(W: np.ndarray, a: np.ndarray) -> np.ndarray:
 
 def _trained(trained: Any) -> dict[str, Any]:
     """Norm and rank of the trained network; NaN where none was, or where it ended elsewhere than at its target."""
-    fitted = trained is not None and trained.ended.name == "TARGET"
-    nothing = {"fitted": fitted, "trained_norm": np.nan, "trained_rank": np.nan, "steps": np.nan}
-    if not fitted:
-        return nothing
+    if trained is None or trained.ended.name != "TARGET":
+        return {"fitted": False, **dict.fromkeys(("trained_norm", "trained_rank", "steps"), np.nan)}
     values = np.linalg.svd(trained.W, compute_uv=False)
     norm = float((trained.W**2).sum() + (trained.a**2).sum()) / 2
     rank = float((values.sum() / np.linalg.norm(values)) ** 2)
-    return {"fitted": fitted, "trained_norm": norm, "trained_rank": rank, "steps": float(trained.steps)}
+    return {"fitted": True, "trained_norm": norm, "trained_rank": rank, "steps": float(trained.steps)}
 
 
 def theorem_8(table: Any) -> Any:

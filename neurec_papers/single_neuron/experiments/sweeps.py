@@ -62,9 +62,6 @@ def score(params: SingleNeuron, problem: Problem, solution: Solution) -> dict[st
     return found | {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-# ------------------------------------------------------------------------------------------------------------ claims
-
-
 WIDE = {"angles": "chord", "m": 200, "steps": published.LARGEST}
 SMALLEST = 4.0**-13
 
@@ -99,9 +96,6 @@ def wide_spreads(table: Any) -> Any:
     """With two teachers an angle above 0.1° is left at least twice as often at spreads above 2 as below."""
     left, wide = table[["max_angle", "negative_angle"]].max(axis=1) > 0.1, table["spread"] > 2
     return left[~wide].mean() / left[wide].mean()
-
-
-# -------------------------------------------------------------------------------------------------------- experiments
 
 
 SCALES = [4.0**e for e in range(2, -14, -1)]  # as published

@@ -15,6 +15,10 @@ from .setup import SingleNeuron, start
 
 # The cosine of an angle of 1e-4 degrees differs from 1 by 1e-12, of which double precision keeps three digits.
 ANGLE = Replay(1e-3, floor=1e-4)
+ENDED = {
+    "TARGET": Status.SOLVED, "LIMIT": Status.CUTOFF, "STALLED": Status.STALLED, "DEAD": Status.DEAD,
+    "DIVERGED": Status.DIVERGED,
+}  # fmt: skip
 ENERGY = Column("sum of squared weights", "measure")
 LOSS = Column("training mean squared error", "measure", logarithmic=True)
 MIDDLE = Column("mean squared error on standard normal points", "measure", logarithmic=True)
@@ -26,17 +30,6 @@ NUCLEAR = Column("nuclear norm of the hidden weights", "measure")
 def degrees(label: str, replay: Replay = ANGLE) -> Column:
     """A column of angles, which may be missing."""
     return Column(label, "measure", "degrees", logarithmic=True, optional=True, replay=replay)
-
-
-def statuses(ended: list[str]) -> list[Status]:
-    """A descent's end as the status of its row."""
-    from smallnets.descent.relu import End
-
-    known = {
-        End.TARGET: Status.SOLVED, End.LIMIT: Status.CUTOFF, End.STALLED: Status.STALLED, End.DEAD: Status.DEAD,
-        End.DIVERGED: Status.DIVERGED,
-    }  # fmt: skip
-    return [known[End(end)] for end in ended]
 
 
 def data_sets(problem: Problem) -> list[engine.DataSet]:
@@ -72,7 +65,7 @@ def solve(params: SingleNeuron, problem: Problem, draws: Draws, log: Sequence[in
             engine.logged(data, engine.Snapshots(end.Ws, end.As, end.losses))
             for data, end in zip(data_sets(problem), ends, strict=True)
         ]
-    return Solution(value, statuses([end.ended for end in ends]), stats, trace)
+    return Solution(value, [ENDED[end.ended.name] for end in ends], stats, trace)
 
 
 def solve_noted(params: SingleNeuron, problem: Problem, draws: Draws) -> Solution:

@@ -99,9 +99,6 @@ def shrinking_steps(params: SingleNeuron, draws: Draws) -> dict[str, list[float]
     }
 
 
-# ------------------------------------------------------------------------------------------------------------ claims
-
-
 def acute(table: Any) -> Any:
     """The runs in eight dimensions whose points all are within 45 degrees of the teacher, as the theorems assume."""
     rows = matching(table, {"d": 8})
@@ -175,11 +172,7 @@ DEEP = [1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-12, 1e-24, 1e-48]
 TRAJECTORIES = Experiment(
     name="single_neuron.trajectories",
     question="Does the path to the teacher have the phases that the theorems describe?",
-    params=SingleNeuron,
-    sample=sample,
-    solve=solve_noted,
-    score=score,
-    columns=COLUMNS,
+    params=SingleNeuron, sample=sample, solve=solve_noted, score=score, columns=COLUMNS,
     presets={
         "tiny": Grid(
             {"scale": [4.0**-3, 4.0**-5]}, trials=2, fixed={"d": 3, "m": 8, "steps": 20_000, "data": "uncentred"}

@@ -8,9 +8,16 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from neurec_core.experiment import Problem, Solution
-from neurec_core.params import Params
+from neurec_core.draws import Draws
+from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, Status
+from neurec_core.params import Params, param
 from neurec_core.style import COLORS, SCALE, panel_trace, player, stacked, style
+
+from .engine import search
+from .engine.descent import trained
+from .engine.landscape import Landscape, cells_of, signed, skeleton
+from .experiments import polish, setting
+from .experiments.setting import CITATION
 
 TILT = np.radians(24)  # of the eye above the horizon
 TURN = 4.0  # degrees per frame
@@ -18,6 +25,7 @@ CIRCLE = 120  # places on a great circle, at rest
 COARSE = 72  # the same, in a film
 UNITS = (COLORS[1], COLORS[2], COLORS[3], COLORS[4])
 SIGNS = (("circle", "adds"), ("diamond", "subtracts"))  # of output weights, which take turns
+SNAPSHOTS = 48  # of a training
 TITLES = ("zonotope: a vertex per pattern", "directions: a region per pattern")
 
 
@@ -36,8 +44,8 @@ def walk(params: Params, problem: Problem, solution: Solution, scores: dict[str,
     for j in range(len(UNITS)):
         path = t["path"][:, j] if j < t["path"].shape[1] else np.zeros(0, int)
         begin = _disc(t["W"][0, j : j + 1], eye)
-        way = np.concatenate([begin, directions[path]])[: len(path) + 1 if len(path) else 0]
-        data += [*_trail(1, flat[path], j), *_trail(2, way, j)]
+        turned = np.concatenate([begin, directions[path]])[: len(path) + 1 if len(path) else 0]
+        data += [*_trail(1, flat[path], j), *_trail(2, turned, j)]
     ends = [f"{scores[name][0]:.3f}" for name in ("start", "end")]
     words = f"least loss {ends[0]} at the start (hollow), {ends[1]} after {scores['edges'][0]:.0f} edges (solid)"
     fig = _panels()
@@ -55,7 +63,7 @@ def training(params: Params, problem: Problem, solution: Solution) -> go.Figure:
     params, problem, solution : of `relu_zonotopes.instance`
     """
     t = {name: part[0] for name, part in solution.trace.items()}
-    X, looks = problem.X[0], len(t["at"])
+    X, count = problem.X[0], len(t["at"])
     units = t["W"].shape[1]
 
     def picture(i: int) -> list[dict[str, Any]]:
@@ -65,13 +73,13 @@ def training(params: Params, problem: Problem, solution: Solution) -> go.Figure:
         traces = [*_still(t, eye, coloured=False), *_map(t, X, eye, coloured=False)]
         for j in range(units):
             lit = t["cells"][i, j : j + 1]
-            traces += [_lit(1, flat[lit], j), _way(moving[:, j], j), _lit(2, moving[i : i + 1, j], j, False)]
+            traces += [_lit(1, flat[lit], j), _path(moving[:, j], j), _lit(2, moving[i : i + 1, j], j, False)]
         now = {"size": 11, "color": COLORS[0]}
         traces.append(panel_trace(3, t["at"][i : i + 1] + 1, t["loss"][i : i + 1], "now", "markers", marker=now))
         return [*traces, panel_trace(3, t["at"] + 1, t["loss"], "loss", line={"color": "gray"})]
 
     first = picture(0)
-    frames = [go.Frame(name=str(t["at"][i]), data=picture(i), traces=list(range(len(first)))) for i in range(looks)]
+    frames = [go.Frame(name=str(t["at"][i]), data=picture(i), traces=list(range(len(first)))) for i in range(count)]
     fig = _panels(with_loss=True)
     fig.add_traces(first)
     fig.frames = frames
@@ -83,9 +91,6 @@ def training(params: Params, problem: Problem, solution: Solution) -> go.Figure:
     style(fig, "", "", 560, stacked(fig, height=1320))
     alt = f"A zonotope that turns while a network is trained: {words}"
     return player(fig, f"Training walks over vertices<br><sup>{words}</sup>", alt).update_layout(height=740)
-
-
-# --------------------------------------------------------------------------------------------------- what is drawn
 
 
 def _eye(turn: float) -> np.ndarray:
@@ -163,14 +168,14 @@ def _map(t: dict[str, Any], X: np.ndarray, eye: np.ndarray, coloured: bool = Tru
     ]
 
 
-def _trail(panel: int, way: np.ndarray, j: int) -> list[dict[str, Any]]:
+def _trail(panel: int, path: np.ndarray, j: int) -> list[dict[str, Any]]:
     """A walk of one unit: its start hollow, its end solid; of no length where there is no such unit."""
     color = UNITS[j]
     hollow = {"size": 20, "color": color, "symbol": f"{SIGNS[j % 2][0]}-open", "line": {"width": 3}}
-    line = panel_trace(panel, way[:, 0], way[:, 1], "walk", line={"color": color, "width": 4})
-    begin = panel_trace(panel, way[:1, 0], way[:1, 1], "start", "markers", marker=hollow)
+    line = panel_trace(panel, path[:, 0], path[:, 1], "walk", line={"color": color, "width": 4})
+    begin = panel_trace(panel, path[:1, 0], path[:1, 1], "start", "markers", marker=hollow)
     silent = {"showlegend": False, "hoverinfo": "skip"}
-    return [line | silent, begin | silent, _lit(panel, way[-1:], j, panel == 1 and len(way) > 0)]
+    return [line | silent, begin | silent, _lit(panel, path[-1:], j, panel == 1 and len(path) > 0)]
 
 
 def _lit(panel: int, at: np.ndarray, j: int, named: bool = True) -> dict[str, Any]:
@@ -179,10 +184,10 @@ def _lit(panel: int, at: np.ndarray, j: int, named: bool = True) -> dict[str, An
     return panel_trace(panel, at[:, 0], at[:, 1], f"unit {j + 1} {does}", "markers", marker=look, showlegend=named)
 
 
-def _way(way: np.ndarray, j: int) -> dict[str, Any]:
+def _path(path: np.ndarray, j: int) -> dict[str, Any]:
     # A line from rim to rim would cross the map; it is broken there.
-    jump = np.flatnonzero(np.linalg.norm(np.diff(way, axis=0), axis=1) > 1) + 1
-    return _line(np.insert(way, jump, np.nan, axis=0), {"color": UNITS[j], "width": 3}, 2)
+    jump = np.flatnonzero(np.linalg.norm(np.diff(path, axis=0), axis=1) > 1) + 1
+    return _line(np.insert(path, jump, np.nan, axis=0), {"color": UNITS[j], "width": 3}, 2)
 
 
 def _panels(with_loss: bool = False) -> go.Figure:
@@ -190,14 +195,8 @@ def _panels(with_loss: bool = False) -> go.Figure:
     if not with_loss:
         return make_subplots(1, 2, subplot_titles=TITLES, horizontal_spacing=0.06)
     rows: Any = [[{}, {}], [{"colspan": 2}, None]]
-    return make_subplots(
-        2,
-        2,
-        specs=rows,
-        row_heights=[0.78, 0.22],
-        subplot_titles=[*TITLES, "mean squared error"],
-        horizontal_spacing=0.06,
-    )
+    titles = [*TITLES, "mean squared error"]
+    return make_subplots(2, 2, specs=rows, row_heights=[0.78, 0.22], subplot_titles=titles, horizontal_spacing=0.06)
 
 
 def _frame(fig: go.Figure, t: dict[str, Any]) -> None:
@@ -205,9 +204,97 @@ def _frame(fig: go.Figure, t: dict[str, Any]) -> None:
     reach = 1.06 * np.linalg.norm(t["V"] - t["V"].mean(axis=0), axis=1).max()
     for col, r in ((1, reach), (2, 2.1)):
         fig.update_xaxes(visible=False, range=[-r, r], constrain="domain", row=1, col=col)
-        fig.update_yaxes(
-            visible=False, range=[-r, r], scaleanchor="x" if col == 1 else "x2", constrain="domain", row=1, col=col
-        )
+        anchor = "x" if col == 1 else "x2"
+        fig.update_yaxes(visible=False, range=[-r, r], scaleanchor=anchor, constrain="domain", row=1, col=col)
     bar = {"title": {"text": "least loss"}, "thickness": 12, "outlinewidth": 0}
     most = max(float(t["losses"].max()), 1e-9)
     fig.update_layout(coloraxis={"colorscale": SCALE, "cmin": 0, "cmax": most, "colorbar": bar})
+
+
+class OneWalk(Params):
+    """Points of the plane with a 1 for the bias, and where the first unit's weights point."""
+
+    n: int = param(6, "training points", ge=3, le=12, slider=(4, 9, 1))
+    m: int = param(2, "hidden units", ge=1, le=4, slider=(1, 3, 1))
+    longitude: float = param(
+        30.0, "unit 1 points around", symbol="φ", unit="degrees", ge=-360, le=360, slider=(-180, 180, 10)
+    )
+    latitude: float = param(20.0, "unit 1 points up", symbol="θ", unit="degrees", ge=-90, le=90, slider=(-80, 80, 10))
+    turn: float = param(40.0, "view, around", unit="degrees", ge=-360, le=360, slider=(-180, 180, 10))
+    step: float = param(0.05, "step size of gradient descent", symbol="h", gt=0, le=1)
+    steps: int = param(4000, "steps of gradient descent", symbol="T", ge=1, le=100_000)
+
+
+def sample(params: OneWalk, draws: Draws) -> Problem:
+    """Points that end in a 1, and random labels."""
+    return Problem(setting.points(draws, params.n, 3, "with_bias"), setting.labels(draws, params.n))
+
+
+def start(params: OneWalk, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    """Directions (B, m, 3) and output signs (B, m) of the units; directions of all but the first are drawn."""
+    W = draws.normal("W", params.m, 3)
+    W /= np.linalg.norm(W, axis=2, keepdims=True)
+    a, b = np.radians([params.longitude, params.latitude])
+    W[:, 0] = np.cos(a) * np.cos(b), np.sin(a) * np.cos(b), np.sin(b)
+    return W, setting.signs(draws, "alternating", params.m)
+
+
+def solve(params: OneWalk, problem: Problem, draws: Draws) -> Solution:
+    """A greedy walk, the loss at every vertex with the first unit there and the others where they end, a training.
+
+    The trace has the zonotope as `skeleton` returns it, ``losses (B, p)``, ``path (B, K, m)`` of the walk, ending in
+    copies of the last, and ``at``, ``W``, ``loss`` and ``cells`` (B, L, ...) of the training.
+    """
+    found = [_one(params, *trial) for trial in zip(problem.X, problem.y, *start(params, draws), strict=True)]
+    longest = max(len(one["path"]) for one in found)
+    for one in found:
+        one["path"] = np.concatenate([one["path"], np.repeat(one["path"][-1:], longest - len(one["path"]), axis=0)])
+    trace = {name: np.stack([one[name] for one in found]) for name in found[0]}
+    return Solution(trace.pop("ends"), [Status.SOLVED] * len(found), {}, trace)
+
+
+def _one(params: OneWalk, X: np.ndarray, y: np.ndarray, W: np.ndarray, signs: np.ndarray) -> dict[str, Any]:
+    land = Landscape(X, y)
+    units = signed(land.at(W.T), signs)
+    walk = search.greedy(land, units)
+    losses = [land.loss(np.append(cell, walk.units[-1, 1:])) for cell in range(land.cells)]
+    log = np.unique(np.append(0, np.geomspace(1, params.steps, SNAPSHOTS - 1).astype(int)))
+    run, own = trained(X, y, W, signs / np.sqrt(params.m), step=params.step, steps=params.steps, log=log)
+    rest = SNAPSHOTS - len(run.at)
+    return {
+        "turn": np.array(params.turn),
+        "ends": np.array([walk.losses[0], walk.losses[-1], run.loss, own, len(walk.losses) - 1]),
+        "losses": np.array(losses),
+        "path": cells_of(walk.units),
+        "at": np.append(run.at, np.repeat(run.steps, rest)),
+        "loss": np.append(run.losses, np.repeat(run.loss, rest)),
+        "W": np.concatenate([run.Ws, np.repeat(run.W[None], rest, axis=0)]),
+        "cells": np.stack([land.at(w.T) for w in [*run.Ws, *[run.W] * rest]]),
+        **skeleton(X, land.fan),
+    }  # fmt: skip
+
+
+def score(params: OneWalk, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """Losses at the start and the end of the walk, and those of the training."""
+    return dict(zip(COLUMNS, np.asarray(solution.value).T, strict=True))
+
+
+COLUMNS = {
+    "start": Column("least loss at the start's vertex", "measure", "of the labels'"),
+    "end": Column("least loss at the walk's end", "measure", "of the labels'"),
+    "trained": polish.COLUMNS["trained"],
+    "polished": polish.COLUMNS["polished"],
+    "edges": Column("edges walked", "measure"),
+}
+
+INSTANCE = Experiment(
+    name="relu_zonotopes.instance",
+    question="Where does a network walk on its zonotope?",
+    params=OneWalk,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns=COLUMNS,
+    presets={"tiny": Grid({"n": [4, 5], "m": [1, 2]}, trials=1, fixed={"steps": 100})},
+    citation=CITATION,
+)
