@@ -46,13 +46,15 @@ table: str = None  # file of another table of matrix_rule
 import numpy as np
 import pandas as pd
 from neurec_core import plots
+from neurec_core.claims import decided
+from neurec_core.drawing import draw
 from neurec_core.draws import Draws
 from neurec_core.explore import explore, static
 from neurec_core.sweep import sweep
 from neurec_core.tables import load, published
 from neurec_papers import multilayer_dynamics as paper
 from neurec_papers.multilayer_dynamics import view
-from neurec_papers.multilayer_dynamics.explorer import INSTANCE
+from neurec_papers.multilayer_dynamics.view import INSTANCE
 
 # %% [markdown]
 # ## One instance
@@ -118,13 +120,12 @@ plots.measures(small, paper.RECONSTRUCTION, "epochs", lowest_up, title)
 
 # %%
 runs = load(table or published(rule))
+draw(runs, rule, "fading")
+
+# %%
 falls = runs[(runs["start"] == "perturbed") & (runs["widths"] == "20")]
 falls = falls[(falls["rate"] == 0.05) & (falls["sampling"] == "iid")]
 falls = falls[(falls["batch"] == 64) & (falls["bias"] == 0)]
-fig = plots.curves(falls, rule, "iterations", "losers", "rule")
-fig.update_xaxes(type="log", dtick=1)
-
-# %%
 seen = ["losers", "losers_median", "losers_max"]
 seen += ["winners_off", "bias_row", "residual"]
 by_rule = falls[falls["rule"] == "matrix"].groupby("iterations")
@@ -132,7 +133,6 @@ way = by_rule[seen].mean()
 way["losers_median"] = by_rule["losers_median"].median()
 theirs = {"losers": 2.6e-4, "losers_median": 1.15e-4, "losers_max": 1.5e-3}
 way.loc["authors' README, 20000"] = pd.Series(theirs)
-assert 5e-5 < way.loc[20_000, "losers_median"] < 3e-4
 assert way.loc[20_000, "losers"] > 5 * way.loc[20_000, "losers_median"]
 assert (np.diff(way["losers"].iloc[:8]) < 0).all()
 way.map(lambda value: f"{value:.2g}")
@@ -146,7 +146,6 @@ ends = runs.query("batch == 64 and start == 'perturbed' and widths == '20'")
 ends = ends.query("bias == 0 and trial < 4 and iterations in (4000, 20000)")
 by_end = ends.groupby(["rule", "rate", "iterations"])[seen].median()
 left = by_end["losers"].xs(20_000, level="iterations").droplevel("rate")
-assert left["gradient"] > 2 * left["matrix"]
 in_closed_form = by_end.loc[("population", 0.2), "losers"].item()
 assert left["matrix"] < in_closed_form < by_rule["losers"].mean()[100]
 by_end.map("{:.2g}".format)
@@ -163,8 +162,6 @@ settled = settled["correlation"].unstack("rule")
 settled["elsewhere"] = pd.Series(
     {0.2: 0.309, 0.1: 0.528, 0.05: 0.9993, 0.02: 0.9997, 0.01: 0.9938}
 )
-assert (settled.loc[0.2, ["matrix", "exact_summed"]] < 0.5).all()
-assert (settled.loc[0.02, ["matrix", "exact_summed"]] > 0.999).all()
 assert (settled.loc[:0.05, ["matrix", "exact_summed"]] > 0.98).all(axis=None)
 settled.round(4)
 
@@ -179,7 +176,6 @@ chosen = lucky[(lucky["iterations"] == 4000) & (lucky["rule"] == "matrix")]
 names = ["initial", "correlation", "rank", "normalized_rank", "lucky", "matches"]
 luck = chosen.groupby("node_multi")[[*names, "winners", "losers"]].mean()
 assert luck["initial"].is_monotonic_increasing
-assert luck["normalized_rank"].max() < 0.25
 assert luck["normalized_rank"].is_monotonic_decreasing
 assert luck["lucky"].iloc[2] > luck["lucky"].iloc[0]
 assert np.isclose(luck.loc[5, "rank"], 1.4, atol=0.05)
@@ -241,7 +237,6 @@ pd.concat({"authors' program": one_run, "here": ours}, axis=1).round(4)
 # %%
 at_end = deep[deep["epochs"] == deep["epochs"].max()]
 ranks = at_end[[f"rank_{k}" for k in (1, 2, 3, 4)]].mean()
-assert ranks.is_monotonic_increasing
 assert ranks["rank_1"] < 0.05
 assert at_end["live_1"].min() > 0.999
 found = [f"matches_{k}" for k in (1, 2, 3, 4)]
@@ -322,7 +317,7 @@ share = grid.pivot_table(
 )
 late = share.loc[100]
 assert (late.loc[0.0] == 1).all()
-assert (late.iloc[-1] < 0.7).all()
+assert (late.loc[2.5] < 0.7).all()
 assert (late >= share.loc[6]).all(axis=None)
 assert (late[10] >= late[1]).all()
 share.round(3)
@@ -370,7 +365,7 @@ shallow[["live_1", "live_2", "live_3", "live_4", "error"]].mean().round(3)
 # %%
 still = {"node_multi": [1, 2, 5], "rate": [0.0125, 0.05], "data_std": [1.0, 10.0]}
 sliders = {"outputs": [100], "steps": [2000]}
-explore(INSTANCE, view.live, {**still, **sliders}, seed=seed)
+explore(INSTANCE, view.in_training, {**still, **sliders}, seed=seed)
 
 # %% [markdown]
 # With a kernel the correlations follow the training while it runs; *stop* ends it, and moving a slider starts anew. Things to try: a step size of 6.4 at `data_std` 10, and at
@@ -378,65 +373,13 @@ explore(INSTANCE, view.live, {**still, **sliders}, seed=seed)
 #
 # ## What we checked, and where we differ
 #
-# Each line is computed above.
-
-
-# %%
-def line_of(claimed, measured, agrees):
-    return str(claimed), str(measured), bool(agrees)
-
-
-median = way.loc[20_000, "losers_median"]
-own, others = by_rule[["own", "others"]].mean().loc[20_000]
-checks = {
-    "fan-out of losers, median after 20,000": line_of(
-        "1.15e-4 (one run)", f"{median:.2g}", 5e-5 < median < 3e-4
-    ),
-    "H* on over off the diagonal": line_of(
-        "14.6 (one run)", f"{own / others:.1f}", 13 < own / others < 18
-    ),
-}
+# Each line is decided by a published table. Two statements of the authors' README are not confirmed: a step size of 0.2 does not do for
+# single inputs, and points need not be large.
 
 # %%
-large, small_rate = settled.loc[0.2, "matrix"], settled.loc[0.02, "matrix"]
-checks |= {
-    "README 3 and 4, step size 0.2": line_of(
-        "converges", f"{large:.2f}", large > 0.99
-    ),
-    "the same at 0.02": line_of(1, f"{small_rate:.4f}", small_rate > 0.99),
-}
-
-# %%
-last = one_run.loc[40]
-lowest, second = ours.loc[40, "live_1"], ours.loc[40, "live_2"]
-near = abs(second - last["live_2"]) < 0.05
-grow, said = ranks.is_monotonic_increasing, ", ".join(f"{r:.3f}" for r in ranks)
-checks |= {
-    "lowest layer, 40 epochs": line_of(last["live_1"], f"{lowest:.4f}", True),
-    "second layer, 40 epochs": line_of(last["live_2"], f"{second:.3f}", near),
-    "ranks grow with the layer": line_of("yes", said, grow),
-}
-
-# %%
-weak = strong.query("decay == 2.5")
-first, weakest = weak["found_1"].mean(), weak["found_20"].mean()
-said = f"{first:.2f} of the first, {weakest:.2f} of the last"
-below, above = small_points[["live_1", "live_2"]]
-restored = f"std 1, step 4: {below:.3f} below, {above:.2f} above"
-checks |= {
-    "points must be large": line_of("yes", restored, below < 0.9),
-    "strong teacher neurons first, p = 2.5": line_of("yes", said, first > weakest),
-}
-
-# %%
-rank, slower = luck["normalized_rank"].max(), left["gradient"] / left["matrix"]
-checks |= {
-    "luck: normalised rank": line_of("below 0.5", f"{rank:.3f}", rank < 0.5),
-    "losers, gradient over matrix rule": line_of(
-        "above 1", f"{slower:.1f}", slower > 1
-    ),
-}
-pd.DataFrame(checks, index=["claimed", "measured", "agrees"]).T
+claims = pd.concat(decided(load(published(e)), e) for e in paper.EXPERIMENTS)
+assert claims["holds"].all()
+claims.style.format(precision=4).hide(axis="index")
 
 # %% [markdown]
 # | where | published | here |

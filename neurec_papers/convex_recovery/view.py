@@ -49,7 +49,7 @@ INSTANCE = Experiment(
     solve=programs.solve,
     score=partial(programs.score, tuple(COLUMNS)),
     columns=COLUMNS,
-    presets={"tiny": Grid({"n": [6, 16], "d": [4], "model": ["skip", "normalized"]}, trials=1)},
+    presets={"tiny": Grid({"n": [6, 16], "d": [4], "model": ["skip", "normalized"]}, 1)},
     citation=shared.CITATION,
 )
 

@@ -61,6 +61,6 @@ INSTANCE = Experiment(
     solve=solve,
     score=training.score,
     columns=training.COLUMNS,
-    presets={"tiny": Grid({"architecture": ["ws"], "n": [6, 7]}, trials=1, fixed={"steps": 1000})},
+    presets={"tiny": Grid({"architecture": ["ws"], "n": [6, 7]}, 1, {"steps": 1000})},
     citation=CITATION,
 )

@@ -27,8 +27,7 @@ from __future__ import annotations
 
 from .experiments.luck import LUCK
 from .experiments.matrix_rule import MATRIX_RULE, falling
-from .experiments.reconstruction import RECONSTRUCTION
-from .experiments.sweeps import DEEP_SPECIALIZATION, KNOBS
+from .experiments.reconstruction import DEEP_SPECIALIZATION, KNOBS, RECONSTRUCTION
 from .experiments.two_layer import TWO_LAYER_SPECIALIZATION
 
 __all__ = [

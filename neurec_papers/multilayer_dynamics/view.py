@@ -1,20 +1,139 @@
-"""Which student neuron matches which teacher neuron, drawn: correlations layer by layer, winners and losers."""
+"""Which student neuron matches which teacher neuron, drawn, and an explorer: correlations, winners and losers."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
+from pydantic import model_validator
 
 from neurec_core import tables
-from neurec_core.experiment import Problem, Solution
-from neurec_core.params import Params
+from neurec_core.draws import Draws
+from neurec_core.experiment import Experiment, Grid, Problem, Solution
+from neurec_core.params import Params, param
 from neurec_core.style import COLORS, SCALE, panel_trace, player, stacked, style
 
+from .engine import specialization
+from .engine.outcome import statuses
+from .experiments import students
+from .experiments.reconstruction import RECONSTRUCTION
+from .experiments.shared import CITATION, WIDTHS
+from .experiments.students import DeepStudents
+
+if TYPE_CHECKING:
+    from smallnets.descent.deep_relu import DeepNet
+
+Scores = dict[str, np.ndarray]
 LAYERS = ("lowest layer", "second layer", "third layer", "fourth layer")
+
+
+# ------------------------------------------------------------------------------------------------------- explorer
+
+STEPS = 100  # between two snapshots
+BATCH = 64
+
+
+class TrainedStudent(Params):
+    """What the sliders move; everything else as in the first paper, with new points in every step."""
+
+    node_multi: int = param(2, "student neurons per teacher neuron", ge=1, le=20, slider=(1, 10, 1))
+    rate: float = param(0.05, "step size", symbol="h", gt=0, le=100, slider=(0.0125, 6.4, 2), geometric=True)
+    data_std: float = param(10.0, "standard deviation of the points", symbol="s", gt=0, le=100, slider=(1, 20, 1))
+    outputs: int = param(100, "numbers that a network puts out", symbol="c", ge=1, le=1000, slider=(1, 100, 9))
+    steps: int = param(4000, "steps, with a snapshot every 100", ge=0, le=1_000_000, slider=(1000, 20_000, 1000))
+    widths: str = WIDTHS
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.deep_students()
+        return self
+
+    def deep_students(self) -> DeepStudents:
+        """As a point of the papers' experiments: an epoch is what passes between two snapshots."""
+        return DeepStudents(
+            node_multi=self.node_multi, rate=repr(self.rate), data_std=self.data_std, outputs=self.outputs,
+            widths=self.widths, epochs=-(-self.steps // STEPS), points=STEPS * BATCH, batch=BATCH, fresh=True,
+            looked_at=1000, dtype="float32",
+        )  # fmt: skip
+
+
+def sample(params: TrainedStudent, draws: Draws) -> Problem:
+    """As in the experiments."""
+    return students.sample(params.deep_students(), draws)
+
+
+def follow(params: TrainedStudent, problem: Problem, draws: Draws) -> Iterator[Solution]:
+    """Train, with a snapshot every 100 steps.
+
+    The trace holds ``at`` (T,), numbers of steps; ``best (B, T, layers)``, means over live teacher neurons of the
+    largest correlation; ``loss (B, T)``, training losses; ``shown``, the snapshots (0, 1, 2, 4, ... and the last)
+    whose ``correlations`` it holds, too: for each of them and each layer (B, m, k).
+    """
+    from smallnets.descent.deep_relu import states
+
+    deep = params.deep_students()
+    start = students.student(deep, draws)
+    T = states(problem.teacher, problem.X)[:-1]
+    trace: dict[str, Any] = {"at": [], "best": [], "loss": [], "shown": [], "correlations": []}
+
+    def snapshot(number: int, net: DeepNet, finite: np.ndarray, losses: np.ndarray) -> Solution:
+        found = [
+            np.where(finite[:, None, None], specialization.correlations(t, np.where(np.isfinite(z), z, 0)), 0)
+            for t, z in zip(T, states(net, problem.X)[:-1], strict=True)
+        ]
+        best = [
+            specialization.mean_over(specialization.best(C), specialization.live(t))
+            for C, t in zip(found, T, strict=True)
+        ]
+        if number and trace["shown"][-1] & (trace["shown"][-1] - 1):  # no power of two: only until the next one
+            del trace["shown"][-1], trace["correlations"][-1]
+        new = {"at": STEPS * number, "best": np.stack(best, axis=1), "loss": losses}
+        for name, value in {**new, "shown": number, "correlations": found}.items():
+            trace[name].append(value)
+        arrays: dict[str, Any] = {name: np.stack(trace[name], axis=1) for name in ("best", "loss")}
+        arrays["correlations"] = list(trace["correlations"])
+        arrays |= {name: np.array(trace[name]) for name in ("at", "shown")}
+        return Solution(net, statuses(finite), {}, arrays)
+
+    fine = np.ones(len(draws), dtype=bool)
+    yield snapshot(0, start, fine, np.full(len(draws), np.nan))
+    for epoch in students.training(deep, problem, start, draws):
+        yield snapshot(epoch.number, epoch.net.read(), epoch.finite, epoch.losses)
+
+
+def solve(params: TrainedStudent, problem: Problem, draws: Draws) -> Solution:
+    """The last of `follow`."""
+    *_, last = follow(params, problem, draws)
+    return last
+
+
+def score(params: TrainedStudent, problem: Problem, solution: Solution) -> Scores:
+    """What the student is like at its last snapshot."""
+    best = solution.trace["best"][:, -1]
+    wider = np.pad(best, ((0, 0), (0, students.LAYERS - best.shape[1])), constant_values=np.nan)
+    return {**dict(zip(LIVE, wider.T, strict=True)), "train_error": solution.trace["loss"][:, -1]}
+
+
+LIVE = [f"live_{depth}" for depth in range(1, students.LAYERS + 1)]
+INSTANCE = Experiment(
+    name="multilayer_dynamics.instance",
+    question="Which student neurons come to match which teacher neurons?",
+    params=TrainedStudent,
+    sample=sample,
+    solve=solve,
+    score=score,
+    columns={name: RECONSTRUCTION.columns[name] for name in (*LIVE, "train_error")},
+    presets={"tiny": Grid({"node_multi": [1, 2]}, 2, {"steps": 300})},
+    citation=CITATION,
+    follow=follow,
+)
+
+
+# -------------------------------------------------------------------------------------------------------- figures
 
 
 def _ordered(last: np.ndarray) -> np.ndarray:
@@ -59,8 +178,8 @@ def _maps(found: list[np.ndarray], orders: list[np.ndarray]) -> list[dict[str, A
     ]  # fmt: skip
 
 
-def live(params: Params, problem: Problem, solution: Solution, scores: dict[str, np.ndarray]) -> go.Figure:
-    """Correlations as they stand, and how they came to it: the explorer's view of `multilayer_dynamics`."""
+def in_training(params: Params, problem: Problem, solution: Solution, scores: Scores) -> go.Figure:
+    """Correlations now, and how they came about: the figure of the explorer."""
     trace = solution.trace
     found, at = trace["correlations"][-1], trace["at"]
     orders = [_ordered(C[0]) for C in found]
@@ -77,9 +196,8 @@ def live(params: Params, problem: Problem, solution: Solution, scores: dict[str,
     fig.update_yaxes(type="log", title="mean squared error", exponentformat="power", row=2, col=len(found) + 1)
     words = f"after {at[-1]} steps: "
     if solution.status[0].usable:
-        words += (
-            f"correlations {scores['lowest'][0]:.3f} in the lowest layer, {scores['highest'][0]:.3f} in the highest"
-        )
+        lowest, highest = scores["live_1"][0], scores[LIVE[len(found) - 1]][0]
+        words += f"correlations {lowest:.3f} in the lowest layer, {highest:.3f} in the highest"
     else:
         words += solution.status[0]
     narrow = stacked(fig, height=160 + 300 * (len(found) + 2))
@@ -94,7 +212,7 @@ def training(solution: Solution) -> go.Figure:
     fig.add_traces(_maps(trace["correlations"][0], orders))
     fig.frames = [
         go.Frame(data=_maps(found, orders), name=f"{trace['at'][i]}")
-        for i, found in zip(trace["kept"], trace["correlations"], strict=True)
+        for i, found in zip(trace["shown"], trace["correlations"], strict=True)
     ]
     words = f"correlations of student with teacher neurons over {trace['at'][-1]} steps of training, layer by layer"
     style(fig, "", words, 460, stacked(fig, height=160 + 300 * len(orders)))

@@ -14,10 +14,13 @@ from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from neurec_papers.multilayer_dynamics.engine import images, measures, outcome
 from neurec_papers.multilayer_dynamics.experiments import students, two_layer
-from neurec_papers.multilayer_dynamics.experiments.reconstruction import RECONSTRUCTION
-from neurec_papers.multilayer_dynamics.experiments.sweeps import DEEP_SPECIALIZATION, KNOBS
+from neurec_papers.multilayer_dynamics.experiments.reconstruction import (
+    DEEP_SPECIALIZATION,
+    KNOBS,
+    RECONSTRUCTION,
+)
 from neurec_papers.multilayer_dynamics.experiments.two_layer import TWO_LAYER_SPECIALIZATION as TWO_LAYER
-from neurec_papers.multilayer_dynamics.explorer import INSTANCE
+from neurec_papers.multilayer_dynamics.view import INSTANCE
 from smallnets.descent.deep_relu import states
 
 SMALL = {"widths": "3-4", "d": 5, "outputs": 6, "node_multi": 2, "points": 130, "looked_at": 150, "epochs": 2}
@@ -431,12 +434,12 @@ def test_the_explorer_follows_what_it_solves():
     draws = Draws(0, [0, 1])
     parts = list(INSTANCE.states(params, draws))
     assert len(parts) == 8
-    assert [part[1].trace["kept"].tolist() for part in parts[-4:]] == [
+    assert [part[1].trace["shown"].tolist() for part in parts[-4:]] == [
         [0, 1, 2, 4], [0, 1, 2, 4, 5], [0, 1, 2, 4, 6], [0, 1, 2, 4, 7]
     ]  # fmt: skip
     _, whole, scores = INSTANCE.run(params, draws)
     last = parts[-1]
-    assert all(np.array_equal(last[2][name], scores[name]) for name in scores)
+    assert all(np.array_equal(last[2][name], scores[name], equal_nan=True) for name in scores)
     assert np.array_equal(last[1].trace["best"], whole.trace["best"])
     assert whole.trace["best"].shape == (2, 8, 2)
     assert (whole.trace["best"][:, -1, 0] > whole.trace["best"][:, 0, 0]).all()

@@ -10,7 +10,7 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_papers import multilayer_dynamics as paper
 from neurec_papers.multilayer_dynamics import view
-from neurec_papers.multilayer_dynamics.explorer import INSTANCE
+from neurec_papers.multilayer_dynamics.view import INSTANCE
 
 FEW = {"widths": "3-4", "outputs": 5, "rate": 0.005}
 
@@ -33,9 +33,9 @@ def test_winners_stand_first_in_the_teachers_order():
 
 def test_the_live_view_always_has_the_same_traces(instance):
     params, problem, solution, scores = instance
-    fig = view.live(params, problem, solution, scores)
+    fig = view.in_training(params, problem, solution, scores)
     early = next(INSTANCE.states(params, Draws(0, [0])))
-    first = view.live(params, *early)
+    first = view.in_training(params, *early)
     assert (
         [trace.type for trace in fig.data] == [trace.type for trace in first.data] == ["heatmap"] * 2 + ["scatter"] * 3
     )
@@ -43,14 +43,14 @@ def test_the_live_view_always_has_the_same_traces(instance):
     shown = np.array(fig.data[1].z)
     assert np.allclose(np.sort(shown, axis=1), np.sort(np.maximum(C, 0), axis=1), atol=5e-4)  # three digits
     assert np.array_equal(fig.data[3].y, solution.trace["best"][0, :, 1])
-    assert f"{scores['lowest'][0]:.3f}" in fig.layout.title.text
+    assert f"{scores['live_1'][0]:.3f}" in fig.layout.title.text
     assert fig.layout.meta["alt"]
 
 
 @pytest.mark.parametrize("widths", ["3", "3-4-5", "3-4-5-3"])
 def test_the_live_view_has_a_panel_a_layer(widths):
     params = INSTANCE.params(**{**FEW, "widths": widths}, steps=100)
-    fig = view.live(params, *INSTANCE.run(params, Draws(0, [0])))
+    fig = view.in_training(params, *INSTANCE.run(params, Draws(0, [0])))
     layers = widths.count("-") + 1
     assert [trace.type for trace in fig.data].count("heatmap") == layers
     assert len(fig.layout.annotations) == layers + 2
@@ -59,7 +59,7 @@ def test_the_live_view_has_a_panel_a_layer(widths):
 
 def test_the_live_view_says_that_a_student_diverged():
     params = INSTANCE.params(**{**FEW, "rate": 100.0}, steps=100)
-    fig = view.live(params, *INSTANCE.run(params, Draws(0, [0])))
+    fig = view.in_training(params, *INSTANCE.run(params, Draws(0, [0])))
     assert Status.DIVERGED in fig.layout.title.text
 
 
@@ -72,7 +72,7 @@ def test_training_is_played_look_by_look(instance):
 
 
 def test_fan_outs_are_split_into_winners_and_others():
-    noted = paper.falling(paper.MATRIX_RULE.params(iterations=300), Draws(0, [0]), looks=5)
+    noted = paper.falling(paper.MATRIX_RULE.params(iterations=300), Draws(0, [0]), snapshots=5)
     fig = view.falling(noted, "title")
     others, winners, ends = fig.data
     assert noted["at"][0] == 0

@@ -100,15 +100,11 @@ CLUSTER_PATTERNS = Experiment(
     score=score,
     columns=COLUMNS,
     presets={
-        "tiny": Grid({"s": [2.0, 4.0], "d": [5]}, trials=2, fixed={"repeats": 50}),
-        "quick": Grid({"s": np.arange(1, 8.6, 0.5).tolist(), "d": [20, 80]}, trials=10, fixed={"repeats": 500}),
+        "tiny": Grid({"s": [2.0, 4.0], "d": [5]}, 2, {"repeats": 50}),
+        "quick": Grid({"s": np.arange(1, 8.6, 0.5).tolist(), "d": [20, 80]}, 10, {"repeats": 500}),
         "paper": Grid(
-            {
-                "centres": ["unit", "gaussian", "signs"],
-                "d": [20, 40, 60, 80],
-                "s": np.arange(1, 8.6, 0.5).tolist(),
-            },
-            trials=20,
+            {"centres": ["unit", "gaussian", "signs"], "d": [20, 40, 60, 80], "s": np.arange(1, 8.6, 0.5).tolist()},
+            20,
             published=20,
         ),
     },

@@ -97,9 +97,9 @@ ISOMETRY = Experiment(
     score=score,
     columns=COLUMNS,
     presets={
-        "tiny": Grid({"n": [6, 16], "d": [4]}, trials=2),
-        "quick": Grid({"n": range(10, 121, 10), "d": [5, 10, 15, 20]}, trials=10),
-        "paper": Grid(PUBLISHED, trials=50, published=10),
+        "tiny": Grid({"n": [6, 16], "d": [4]}, 2),
+        "quick": Grid({"n": range(10, 121, 10), "d": [5, 10, 15, 20]}, 10),
+        "paper": Grid(PUBLISHED, 50, published=10),
     },
     citation=CITATION,
     guides=NECESSARY,

@@ -108,23 +108,19 @@ NETWORK_TRAINING = Experiment(
     presets={
         "tiny": Grid({"model": ["skip", "normalized"], "n": [8, 13], "sigma": [0.0, 0.2]}, 2, {"d": 3, "epochs": 20}),
         "quick": Grid(
-            {"n": range(20, 201, 20), "d": range(10, 41, 10), "sigma": [0.0, 0.2]},
-            trials=5,
-            fixed={"plant": "smallest_singular"},
+            {"n": range(20, 201, 20), "d": range(10, 41, 10), "sigma": [0.0, 0.2]}, 5, {"plant": "smallest_singular"}
         ),
-        "part": Grid(
-            {"sigma": NOISE_LEVELS, **shared.EVERY_FOURTH}, trials=2, fixed={"plant": "smallest_singular"}, published=2
-        ),
+        "part": Grid({"sigma": NOISE_LEVELS, **shared.EVERY_FOURTH}, 2, {"plant": "smallest_singular"}, published=2),
         "part_normalized": Grid(
             {"plant": list(data.NEURONS), "sigma": NOISE_LEVELS, **shared.EVERY_FOURTH},
-            trials=2,
-            fixed={"model": "normalized", "k": 2},
+            2,
+            {"model": "normalized", "k": 2},
             published=2,
         ),
-        "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, trials=10, fixed={"plant": "smallest_singular"}),
+        "paper": Grid({"sigma": NOISE_LEVELS, **PUBLISHED}, 10, {"plant": "smallest_singular"}),
         **{
             f"paper_{plant}": Grid(
-                {"sigma": NOISE_LEVELS, **PUBLISHED}, trials=10, fixed={"model": "normalized", "k": 2, "plant": plant}
+                {"sigma": NOISE_LEVELS, **PUBLISHED}, 10, {"model": "normalized", "k": 2, "plant": plant}
             )
             for plant in ("random", "axis", "opposite")
         },

@@ -75,17 +75,11 @@ DEEP_RANKS = Experiment(
     score=score,
     columns={**COLUMNS, "formula": Column("parameters of the target's network, a bound", "measure")},
     presets={
-        "tiny": Grid({"depth": [1, 2, 3], "biases": [True, False]}, trials=2, fixed={"extra": 1}),
-        "quick": Grid({"depth": [1, 2, 3], "first": [1, 2, 3], "extra": [0, 3], "biases": [True, False]}, trials=5),
+        "tiny": Grid({"depth": [1, 2, 3], "biases": [True, False]}, 2, {"extra": 1}),
+        "quick": Grid({"depth": [1, 2, 3], "first": [1, 2, 3], "extra": [0, 3], "biases": [True, False]}, 5),
         "paper": Grid(
-            {
-                "depth": [1, 2, 3],
-                "first": [1, 2, 3],
-                "width": [1, 2],
-                "extra": [0, 3, 10],
-                "biases": [True, False],
-            },
-            trials=20,
+            {"depth": [1, 2, 3], "first": [1, 2, 3], "width": [1, 2], "extra": [0, 3, 10], "biases": [True, False]},
+            20,
             published=20,
         ),
     },

@@ -165,12 +165,11 @@ DROPOUT = Experiment(
     columns=COLUMNS,
     presets={
         "tiny": Grid(
-            {"inputs": ["uniform", "grid"], **COMPARED, "output_bias": [True, False]}, trials=2,
-            fixed={"m": 20, "steps": 200},
-        ),
-        "quick": Grid({**COMPARED, "n": [5, 9, 15, 25]}, trials=2, fixed={"steps": 20_000}),
-        "paper": Grid({**COMPARED, "n": list(range(1, 51))}, trials=10),
-        "part": Grid({**COMPARED, "n": [*range(1, 21), *range(25, 51, 5)]}, trials=10, published=6),
+            {"inputs": ["uniform", "grid"], **COMPARED, "output_bias": [True, False]}, 2,
+            {"m": 20, "steps": 200}),
+        "quick": Grid({**COMPARED, "n": [5, 9, 15, 25]}, 2, {"steps": 20_000}),
+        "paper": Grid({**COMPARED, "n": list(range(1, 51))}, 10),
+        "part": Grid({**COMPARED, "n": [*range(1, 21), *range(25, 51, 5)]}, 10, published=6),
     },
     citation=CITATION,
     bytes=size,

@@ -202,13 +202,12 @@ MATRIX_AND_TOY = Experiment(
     columns=COLUMNS,
     presets={
         "tiny": Grid(
-            {"model": ["matrix", "toy"], "parameters": ["factors", "entries"], "r": [0, 1], "n": [2, 3]}, trials=2,
-            fixed={"limit": 3000},
-        ),
-        "quick": Grid({"r": [1, 2, 3, 4], **ENTRIES}, trials=10),
-        "paper": Grid({**BOTH, "r": [1, 2, 3, 4], **ENTRIES}, trials=50, published=50),
+            {"model": ["matrix", "toy"], "parameters": ["factors", "entries"], "r": [0, 1], "n": [2, 3]}, 2,
+            {"limit": 3000}),
+        "quick": Grid({"r": [1, 2, 3, 4], **ENTRIES}, 10),
+        "paper": Grid({**BOTH, "r": [1, 2, 3, 4], **ENTRIES}, 50, published=50),
         "paper_toy": Grid(
-            {**BOTH, "r": [0, 1], "n": [1, 2, 3]}, trials=100, fixed={"model": "toy", "step": 0.01}, published=100
+            {**BOTH, "r": [0, 1], "n": [1, 2, 3]}, 100, {"model": "toy", "step": 0.01}, published=100
         ),
     },
     citation=CITATION,

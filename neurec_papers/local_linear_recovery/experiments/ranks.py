@@ -159,20 +159,18 @@ RANKS = Experiment(
     score=score,
     columns=COLUMNS,
     presets={
-        "tiny": Grid({**ARCHITECTURES, **EMBEDDINGS}, trials=2, fixed={"factor": 2}),
-        "quick": Grid({**ARCHITECTURES, "factor": [1, 3, 10], **EMBEDDINGS}, trials=3),
-        "paper": Grid({**ARCHITECTURES, "factor": [1, 3, 10, 34, 100], **BIASES, **EMBEDDINGS}, trials=3, published=3),
+        "tiny": Grid({**ARCHITECTURES, **EMBEDDINGS}, 2, {"factor": 2}),
+        "quick": Grid({**ARCHITECTURES, "factor": [1, 3, 10], **EMBEDDINGS}, 3),
+        "paper": Grid({**ARCHITECTURES, "factor": [1, 3, 10, 34, 100], **BIASES, **EMBEDDINGS}, 3, published=3),
         "paper_shifted": Grid(
-            {**ARCHITECTURES, "target": ["shifted", "random"], "factor": [1, 3], **BIASES}, trials=3,
-            fixed={"s": 2, "k": 2}, published=3,
-        ),
+            {**ARCHITECTURES, "target": ["shifted", "random"], "factor": [1, 3], **BIASES}, 3,
+            {"s": 2, "k": 2}, published=3),
         "paper_nulled": Grid(
-            {**ARCHITECTURES, "nulled": [0, 1, 2, 3], "factor": [1, 3], **BIASES}, trials=3, published=3
+            {**ARCHITECTURES, "nulled": [0, 1, 2, 3], "factor": [1, 3], **BIASES}, 3, published=3
         ),
         "paper_images": Grid(
-            {**ARCHITECTURES, "d": [3, 4, 5], "s": [2, 3], "k": [1, 2], "factor": [1, 3], **BIASES}, trials=2,
-            fixed={"inputs": "image", "target": "random"}, published=2,
-        ),
+            {**ARCHITECTURES, "d": [3, 4, 5], "s": [2, 3], "k": [1, 2], "factor": [1, 3], **BIASES}, 2,
+            {"inputs": "image", "target": "random"}, published=2),
     },
     citation=CITATION,
     batch=10,

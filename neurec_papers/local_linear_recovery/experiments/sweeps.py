@@ -38,20 +38,16 @@ SAMPLE_SWEEP = Experiment(
     score=score,
     columns=COLUMNS,
     presets={
-        "tiny": Grid({"architecture": ["ws", "fc"], "n": [6, 9]}, trials=3, fixed={"steps": 2000}),
+        "tiny": Grid({"architecture": ["ws", "fc"], "n": [6, 9]}, 3, {"steps": 2000}),
         "quick": Grid(
-            {"architecture": ARCHITECTURES, "factor": [1, 3], "n": list(range(2, 43, 4))},
-            trials=4,
-            fixed={"steps": 20_000},
+            {"architecture": ARCHITECTURES, "factor": [1, 3], "n": list(range(2, 43, 4))}, 4, {"steps": 20_000}
         ),
-        "paper": Grid({"architecture": ARCHITECTURES, "factor": [1, 3, 10], "n": EVERY}, trials=50, published=10),
-        "paper_wide": Grid({"architecture": ARCHITECTURES, "factor": [34, 100], "n": EVERY}, trials=50, published=3),
-        "polished": Grid(
-            {"architecture": ARCHITECTURES, "factor": [1, 3, 10], "n": EVERY}, trials=50, fixed=POLISHED, published=10
-        ),
-        "near_the_rank": Grid({"n": [5, 6, 7, 8]}, trials=200, fixed=POLISHED, published=200),
+        "paper": Grid({"architecture": ARCHITECTURES, "factor": [1, 3, 10], "n": EVERY}, 50, published=10),
+        "paper_wide": Grid({"architecture": ARCHITECTURES, "factor": [34, 100], "n": EVERY}, 50, published=3),
+        "polished": Grid({"architecture": ARCHITECTURES, "factor": [1, 3, 10], "n": EVERY}, 50, POLISHED, published=10),
+        "near_the_rank": Grid({"n": [5, 6, 7, 8]}, 200, POLISHED, published=200),
         "step_sizes": Grid(
-            {"architecture": ARCHITECTURES, "step": [0.05, 0.1, 0.3, 0.4, 0.5], "n": EVERY}, trials=50, published=3
+            {"architecture": ARCHITECTURES, "step": [0.05, 0.1, 0.3, 0.4, 0.5], "n": EVERY}, 50, published=3
         ),
     },
     citation=CITATION,
@@ -68,20 +64,17 @@ HMKT_SWEEP = Experiment(
     score=score,
     columns=COLUMNS,
     presets={
-        "tiny": Grid({"architecture": ["ws", "fc"], "n": [5, 20]}, trials=3, fixed={"steps": 1000}),
-        "quick": Grid({"architecture": ARCHITECTURES, "n": SIZES}, trials=5),
-        "paper": Grid({"architecture": ARCHITECTURES, "factor": [1, 10], "n": SIZES}, trials=20, published=20),
+        "tiny": Grid({"architecture": ["ws", "fc"], "n": [5, 20]}, 3, {"steps": 1000}),
+        "quick": Grid({"architecture": ARCHITECTURES, "n": SIZES}, 5),
+        "paper": Grid({"architecture": ARCHITECTURES, "factor": [1, 10], "n": SIZES}, 20, published=20),
         "paper_adam": Grid(
             {"architecture": ARCHITECTURES, "factor": [1, 10], "n": SIZES},
-            trials=20,
-            fixed={"optimizer": "adam", "step": 0.01},
+            20,
+            {"optimizer": "adam", "step": 0.01},
             published=20,
         ),
         "float32": Grid(
-            {"architecture": ARCHITECTURES, "factor": [1, 10], "n": SIZES},
-            trials=20,
-            fixed={"precision": "float32"},
-            published=5,
+            {"architecture": ARCHITECTURES, "factor": [1, 10], "n": SIZES}, 20, {"precision": "float32"}, published=5
         ),
     },
     citation=CITATION,

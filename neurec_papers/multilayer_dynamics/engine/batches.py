@@ -1,4 +1,4 @@
-"""Batches of standard normal inputs by address, as they are drawn or with less variance.
+"""Batches of standard normal inputs, as they are drawn or with less variance.
 
 A batch is a function of (seed, trial, its number, its size): more steps change no earlier one, and evaluating a
 network on other points changes none either.
@@ -6,7 +6,8 @@ network on other points changes none either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,14 +15,14 @@ from neurec_core.draws import Draws
 from neurec_core.params import BadInput
 from smallnets.arguments import checked, choice, whole
 
-Draw = Callable[[Draws, str, int, int, int], np.ndarray]
+SAMPLINGS = ("iid", "antithetic", "whitened")
 POINTS = 4096  # inputs drawn at a time; fixed, so that a batch does not depend on how many are taken
 
 
 @checked(
     d=whole("inputs of a network", "[1, inf)"),
     batch=whole("inputs per step", "[1, inf)"),
-    sampling=choice("sampling", ("iid", "antithetic", "whitened")),
+    sampling=choice("sampling", SAMPLINGS),
 )
 def batches(draws: Draws, d: int, batch: int, sampling: str = "iid") -> Iterator[np.ndarray]:
     """Arrays ``(B, several, batch, d)``: batch after batch, so many at a time, without end.
@@ -43,31 +44,18 @@ def batches(draws: Draws, d: int, batch: int, sampling: str = "iid") -> Iterator
         raise BadInput(f"batch (inputs per step) must be even for {sampling} sampling, got {batch}")
     if sampling == "whitened" and batch < 2 * d:
         raise BadInput(f"batch (inputs per step) must be at least 2 d = {2 * d} to be whitened, got {batch}")
-    return _chunks(draws, d, batch, SAMPLINGS[sampling])
+    return _chunks(draws, d, batch, sampling)
 
 
-def _chunks(draws: Draws, d: int, batch: int, draw: Draw) -> Iterator[np.ndarray]:
-    several, chunk = max(POINTS // batch, 1), 0
-    while True:
-        yield draw(draws, f"batches {chunk}", several, batch, d)
-        chunk += 1
-
-
-def _iid(draws: Draws, name: str, several: int, batch: int, d: int) -> np.ndarray:
-    return draws.normal(name, several, batch, d)
-
-
-def _antithetic(draws: Draws, name: str, several: int, batch: int, d: int) -> np.ndarray:
-    half = draws.normal(name, several, batch // 2, d)
-    return np.concatenate([half, -half], axis=2)
-
-
-def _whitened(draws: Draws, name: str, several: int, batch: int, d: int) -> np.ndarray:
-    # X C^{-T} with X^T X / n = C C^T is a uniformly random frame, whichever root C of the covariance is taken.
-    half = draws.normal(name, several, batch // 2, d)
-    root = np.linalg.cholesky(half.swapaxes(2, 3) @ half / (batch // 2))
-    half = half @ np.linalg.inv(root).swapaxes(2, 3)
-    return np.concatenate([half, -half], axis=2)
-
-
-SAMPLINGS = {"iid": _iid, "antithetic": _antithetic, "whitened": _whitened}
+def _chunks(draws: Draws, d: int, batch: int, sampling: str) -> Iterator[np.ndarray]:
+    several = max(POINTS // batch, 1)
+    for chunk in itertools.count():
+        if sampling == "iid":
+            yield draws.normal(f"batches {chunk}", several, batch, d)
+            continue
+        half = draws.normal(f"batches {chunk}", several, batch // 2, d)
+        if sampling == "whitened":
+            # X C^{-T} with X^T X / n = C C^T is a uniformly random frame, whichever root C of the covariance is taken.
+            root = np.linalg.cholesky(half.swapaxes(2, 3) @ half / (batch // 2))
+            half = half @ np.linalg.inv(root).swapaxes(2, 3)
+        yield np.concatenate([half, -half], axis=2)

@@ -21,8 +21,8 @@ follow two layers by a compiled kernel; all else is torch's, on any device.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,25 +30,39 @@ from threadpoolctl import threadpool_limits
 
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
-from smallnets.arguments import array, checked, choice, number, parts, whole, wholes
+from smallnets.arguments import array, checked, choice, number, parts, shaped, whole, wholes
 from smallnets.descent.device import DTYPES, one_thread, torch_device
 
-from . import _ascent, matrix_kernels
-from ._ascent import Ascended as Ascended
-from ._ascent import Weights, ascended, followed, prepared
+from . import matrix_kernels
 from ._fused import RULES, Pair, filled
 from .batches import SAMPLINGS, batches
 from .gaussian import population
+
+Weights = tuple[np.ndarray, ...]
+NAMES = (*RULES, "population")
+
+
+class Ascended(NamedTuple):
+    """Where the dynamics lead: a layer's ``weights (B, n_in + 1, n_out)``, and which networks ``diverged (B,)``.
+
+    ``noted`` are the weights ``(B, T, n_in + 1, n_out)`` at the iterations ``at (T,)``. The weights of a network that
+    has diverged are not finite.
+    """
+
+    weights: Weights
+    diverged: np.ndarray
+    at: np.ndarray
+    noted: Weights
 
 
 @checked(
     teacher=parts(array("weights of a layer", "B _ _")),
     start=parts(array("weights of a layer", "B _ _")),
-    rule=choice("rule", _ascent.RULES),
+    rule=choice("rule", NAMES),
     rate=number("step size", "(0, inf)"),
     steps=whole("iterations"),
     batch=whole("inputs per step", "[1, inf)"),
-    sampling=choice("sampling", tuple(SAMPLINGS)),
+    sampling=choice("sampling", SAMPLINGS),
     dtype=choice("dtype", DTYPES),
     log=wholes("iterations to note"),
 )
@@ -95,7 +109,7 @@ def ascend(
     **Source**: tian2019luck, its code ("matrix version"); differs: published evaluations draw
     from the same stream as training and change it, ours change nothing; published accurate gradients are sums.
     """
-    teacher, start, marks = prepared(teacher, start, draws, rule, steps, biases, log)
+    teacher, start, marks = _prepared(teacher, start, draws, rule, steps, biases, log)
     if summed and rule != "exact":
         raise BadInput(f"rule (of the steps) must be exact where steps are summed over the batch, got {rule!r}")
     kind, place = DTYPES[dtype], torch_device(device)
@@ -124,7 +138,7 @@ def _compiled(
         matrix_kernels.advance(*teacher, *start, X.astype(kind, copy=False), size, code, biases)
 
     with threadpool_limits(1):  # products are too small to share
-        return followed(start, drawn, steps, marks, advance)
+        return _followed(start, drawn, steps, marks, advance)
 
 
 def _in_torch(
@@ -138,7 +152,7 @@ def _in_torch(
             if t < steps:
                 pulls = RULES[rule](pair, next(points)) if rule in RULES else population(pair.W, pair.V, biased=biased)
                 pair.step(pulls, size, biases)
-        return ascended(_read(pair), marks, noted)
+        return _ascended(_read(pair), marks, noted)
 
 
 def _points(drawn: Iterator[np.ndarray], kind: torch.dtype, place: torch.device) -> Iterator[torch.Tensor]:
@@ -153,3 +167,61 @@ def _points(drawn: Iterator[np.ndarray], kind: torch.dtype, place: torch.device)
 
 def _read(pair: Pair) -> Weights:
     return tuple(W.cpu().numpy().astype(np.float64) for W in pair.W)
+
+
+def _followed(
+    student: Weights, drawn: Iterator[np.ndarray], steps: int, marks: list[int], advance: Callable[[np.ndarray], None]
+) -> Ascended:
+    """Let `advance` change the student by a step on each batch (B, T, N, d) that it is handed, and note it at marks."""
+    noted, t, used, chunk = [], 0, 0, next(drawn)
+    for mark in sorted({*marks, steps}):
+        while t < mark:
+            if used == chunk.shape[1]:
+                chunk, used = next(drawn), 0
+            taken = min(mark - t, chunk.shape[1] - used)
+            advance(np.ascontiguousarray(chunk[:, used : used + taken]))
+            t, used = t + taken, used + taken
+        if mark in marks:
+            noted.append([W.copy() for W in student])
+    return _ascended(student, marks, noted)
+
+
+def _ascended(weights: Sequence[np.ndarray], at: Sequence[int], noted: Sequence[Sequence[np.ndarray]]) -> Ascended:
+    """The last weights of every layer, and the layers noted at each of the iterations."""
+    finite = np.all([np.isfinite(part).all(axis=(1, 2)) for part in weights], axis=0)
+    snapshots = [
+        np.stack([snapshot[layer] for snapshot in noted], axis=1) if noted else np.empty((len(W), 0, *W.shape[1:]))
+        for layer, W in enumerate(weights)
+    ]
+    weights, snapshots = ([W.astype(np.float64) for W in parts] for parts in (weights, snapshots))
+    return Ascended(tuple(weights), ~finite, np.array(at, dtype=np.int64), tuple(snapshots))
+
+
+def _prepared(
+    teacher: Sequence[np.ndarray], start: Sequence[np.ndarray], draws: Draws, rule: str, steps: int,
+    biases: bool, log: Collection[int],
+) -> tuple[Weights, Weights, list[int]]:  # fmt: skip
+    """Both networks as arrays of floats that nobody else holds, and the iterations to note, rising.
+
+    Raises
+    ------
+    BadInput : "start (weights of layer 1) must be an array of shape (B, n + 1, m) = (3, 41, any), got (3, 40, 30)",
+        and the like
+    """
+    teacher, start = (tuple(np.array(part) for part in parts) for parts in (teacher, start))
+    if len(start) != len(teacher) or len(start) < 2:
+        raise BadInput(
+            f"start (weights of the layers) must have as many layers as the teacher, at least 2, got {len(start)} "
+            f"beside {len(teacher)}"
+        )
+    if rule == "population" and len(start) > 2:
+        raise BadInput(f"rule (of the steps) must be one of {', '.join(RULES)} for {len(start)} layers, got {rule!r}")
+    B, rows, below = len(draws), None, start[0].shape[1]
+    for layer, (W, V) in enumerate(zip(start, teacher, strict=True)):
+        meaning, last = f"weights of layer {layer}", layer == len(start) - 1
+        shaped("start", meaning, "(B, n + 1, m)", W, (B, rows, None))
+        shaped("teacher", meaning, "(B, n + 1, m)", V, (B, below, W.shape[2] if last else None))
+        if not biases and W[:, -1].any():
+            raise BadInput(f"start ({meaning}) must have biases 0 where they are not trained")
+        rows, below = W.shape[2] + 1, V.shape[2] + 1
+    return teacher, start, sorted({int(t) for t in log if 0 <= t <= steps})

@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from smallnets.descent.deep_relu import DeepNet
     from smallnets.descent.deep_training import Epoch
 
-BLOWN_UP = 100.0  # times the loss of a network that says 0
+BLOWN_UP = 100.0  # times the loss of a network whose outputs are 0
 
 
 def settled(finite: np.ndarray, losses: np.ndarray, y: np.ndarray, loss: str) -> np.ndarray:
-    """Which students (B,) have neither left the finite numbers nor a loss far above that of saying 0 always.
+    """Which students (B,) have neither left the finite numbers nor a loss far above that of outputs 0.
 
     Parameters
     ----------
     finite : (B,) of bool
     losses : (B,) training losses over the last epoch, NaN before the first
-    y : (B, n, c) what the teacher says
-    loss : "mean", "half", or "cross_entropy", by which nothing is called far
+    y : (B, n, c) the teacher's outputs
+    loss : "mean", "half", or "cross_entropy", which bounds nothing
     """
     if loss == "cross_entropy":
         return finite
-    silence = (y.shape[2] / 2 if loss == "half" else 1.0) * (y**2).mean(axis=(1, 2))
-    return np.asarray(finite & ~(losses > BLOWN_UP * silence))
+    of_zero = (y.shape[2] / 2 if loss == "half" else 1.0) * (y**2).mean(axis=(1, 2))
+    return np.asarray(finite & ~(losses > BLOWN_UP * of_zero))
 
 
 def statuses(fine: np.ndarray) -> list[Status]:
@@ -43,7 +43,7 @@ def statuses(fine: np.ndarray) -> list[Status]:
 def trained(start: DeepNet, epochs: Iterable[Epoch], y: np.ndarray, loss: str) -> Solution:
     """Let training run to its end; the value holds the students at the start and at the end.
 
-    One that diverges is kept as it started.
+    Of one that diverges the end is its start.
 
     Parameters
     ----------
@@ -55,11 +55,11 @@ def trained(start: DeepNet, epochs: Iterable[Epoch], y: np.ndarray, loss: str) -
     for last in epochs:
         finite, losses = last.finite, last.losses
     fine = settled(finite, losses, y, loss)
-    end = kept(last.net.read(), start, fine) if last else start
+    end = finite_or_start(last.net.read(), start, fine) if last else start
     return Solution((start, end), statuses(fine), {"loss": losses})
 
 
-def kept(end: DeepNet, start: DeepNet, finite: np.ndarray) -> DeepNet:
+def finite_or_start(end: DeepNet, start: DeepNet, finite: np.ndarray) -> DeepNet:
     """The nets at the end where they are finite, else at the start."""
     fine = finite[:, None, None]
     pairs = zip(end.layers, start.layers, strict=True)

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from neurec_core.draws import Draws
-from neurec_core.params import BadInput, param
+from neurec_core.params import BadInput
 from smallnets.nets.deep_nets import Layer
 
-CITATION = (
-    "Tian, Jiang, Gong and Morcos, Luck Matters: Understanding Training Dynamics of Deep ReLU Networks, 2019 (arXiv "
-    "1905.13405); Tian, Student Specialization in Deep Rectified Networks With Finite Width and Input Dimension, ICML "
-    "2020 (arXiv 1909.13458)"
-)
 # What the entries of a separated neuron are picked from.
 VALUES = {"five": np.arange(-2, 3) / 4, "nine": np.arange(-4, 5) / 4}
 SMALL = 1e-5  # added to norms by the published normalisation
 TRIES = 10_000
-BIASES = param(True, "biases of teacher and student")
-FRESH = param(False, "new training points in every epoch")
-NORMALIZE = param(False, "student's neurons brought to norm 1 after each step")
-
-
-def node_multi(default: int) -> Any:
-    """The declaration of the student's width; experiments differ in the default."""
-    return param(default, "student neurons per teacher neuron", ge=1, le=100, slider=(1, 10, 1))
 
 
 def enough(neurons: int, inputs: int, values: np.ndarray) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
@@ -14,10 +14,20 @@ from neurec_core.params import BadInput, Params, param
 
 from ..engine.measures import states
 from ..engine.outcome import statuses
-from ..engine.teachers import VALUES, enough, node_multi, separated, widths
+from ..engine.teachers import VALUES, enough, separated, widths
+from .shared import node_multi
 
 if TYPE_CHECKING:
     from ..engine.matrix_ascent import Ascended
+
+
+Start = Literal["random", "perturbed", "opposed"]
+
+
+def start(default: str) -> Any:
+    """The declaration of how the student starts; experiments differ in the default."""
+    added = "with the teacher added to its first neurons; in the first layer also minus a random one in the others"
+    return param(default, f"student at the start: noise; {added}")
 
 
 class MatrixNets(Params):
@@ -30,11 +40,7 @@ class MatrixNets(Params):
     bias: float = param(
         0.0, "what is subtracted in each teacher neuron before columns are brought to norm 1", ge=-10, le=10
     )
-    start: Literal["random", "perturbed", "opposed"] = param(
-        "perturbed",
-        "student at the start: noise; with the teacher added to its first neurons; in the first layer also minus a "
-        "random teacher neuron in the others",
-    )
+    start: Start = start("perturbed")
     noise: float = param(
         0.1, "standard deviation of the noise at the start; without a teacher added it is of no account",
         ge=1e-9, le=100, slider=(0.05, 0.5, 0.05),
@@ -52,7 +58,7 @@ class MatrixNets(Params):
     )
     inputs: Literal["fresh", "fixed"] = param("fresh", "inputs of every step: new, or always the first batch")
     biases: bool = param(True, "student's biases")
-    points: int = param(1024, "points on which networks are looked at", ge=2, le=1_000_000)
+    points: int = param(1024, "points on which networks are compared", ge=2, le=1_000_000)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -121,9 +127,9 @@ def students(params: MatrixNets, teacher: list[np.ndarray], draws: Draws) -> lis
 
 
 def sample(params: MatrixNets, draws: Draws) -> Problem:
-    """Standard normal points to look at and the teacher's outputs there, (B, points, d) and (B, points, o).
+    """Standard normal points on which networks are compared and the teacher's outputs, (B, points, d), (B, points, o).
 
-    Training draws its batches by other names: looking changes nothing, which in the published program it does.
+    Training draws its batches by other names: comparing changes nothing, which in the published program it does.
     """
     teacher = teachers(params, draws)
     X = draws.normal("X", params.points, params.d)
@@ -135,8 +141,8 @@ def solve(params: MatrixNets, problem: Problem, draws: Draws) -> Solution:
     start = students(params, problem.teacher, draws)
     end = advance(params, problem.teacher, start, draws)
     fine = ~end.diverged[:, None, None]
-    kept = [np.where(fine, W, first) for W, first in zip(end.weights, start, strict=True)]
-    return Solution((start, kept), statuses(~end.diverged))
+    last = [np.where(fine, W, first) for W, first in zip(end.weights, start, strict=True)]
+    return Solution((start, last), statuses(~end.diverged))
 
 
 def advance(

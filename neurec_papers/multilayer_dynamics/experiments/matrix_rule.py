@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Solution
+from neurec_core.figures import Curves
 
 from ..engine import measures
 from ..engine.specialization import best, correlations, live
-from ..engine.teachers import CITATION
 from .matrix_nets import MatrixNets, advance, sample, solve, students
+from .shared import CITATION, README
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOUND = 0.99  # correlation from which a teacher neuron counts as recovered
 HORIZONS = [0, 100, 500, 1000, 2000, 5000, 10_000, 20_000]
@@ -33,14 +39,14 @@ def score(params: MatrixNets, problem: Problem, solution: Solution) -> dict[str,
     for layer in range(1, len(teacher)):
         C = correlations(f_star[layer][:, :, :-1], f[layer][:, :, :-1])
         winner = C.argmax(axis=2)
-        stands = winner if params.start == "random" else np.broadcast_to(np.arange(C.shape[1]), winner.shape)
+        match = winner if params.start == "random" else np.broadcast_to(np.arange(C.shape[1]), winner.shape)
         parts["best"].append(best(C))
         parts["silent"].append((~live(f_star[layer][:, :, :-1])).sum(axis=1))
         free = np.ones(rows[layer].shape, dtype=bool)
-        np.put_along_axis(free, stands, False, axis=1)
+        np.put_along_axis(free, match, False, axis=1)
         free[:, -1] = False
         parts["lost"].append(np.where(free, rows[layer], np.nan))
-        parts["off"].append(np.abs(np.take_along_axis(rows[layer], stands, axis=1) - rows_star[layer][:, :-1]))
+        parts["off"].append(np.abs(np.take_along_axis(rows[layer], match, axis=1) - rows_star[layer][:, :-1]))
         parts["biases"].append(rows[layer][:, -1])
         for name, values in zip(("own", "others"), measures.alignment(H_star[layer - 1], winner), strict=True):
             parts[name].append(values)
@@ -95,8 +101,51 @@ COLUMNS = {
     "others": Column("size of H*'s entries of teacher neurons and others' winners", "measure", optional=True),
     "silent": Column("teacher neurons that are active on no point", "measure"),
 }
+
+
+def usual(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of README's command 2, by any rule."""
+    return table[(table[[*COMMAND_2]] == [*COMMAND_2.values()]).all(axis=1)]
+
+
+def fading(table: pd.DataFrame) -> float:
+    """Fan-outs of losers fall to 1e-4; their median after 20,000 steps over the authors' 1.15e-4, in powers of ten."""
+    rows = usual(table).query("rule == 'matrix' and iterations == 20_000")
+    return float(np.log10(rows["losers_median"].median() / 1.15e-4))
+
+
+def along(table: pd.DataFrame) -> float:
+    """Entries of H* are larger for teacher neurons and their own winners than for others' winners; by this factor."""
+    rows = usual(table).query("rule == 'matrix' and iterations == 20_000")
+    return float(rows["own"].mean() / rows["others"].mean())
+
+
+def gradient_is_slower(table: pd.DataFrame) -> float:
+    """With the gradient losers' fan-outs are larger after 20,000 steps, by this factor; medians of four students."""
+    rows = usual(table).query("trial < 4 and iterations == 20_000").groupby("rule")["losers"].median()
+    return float(rows["gradient"] / rows["matrix"])
+
+
+def published_step(table: pd.DataFrame) -> float:
+    """At README's step size of 0.2 students of single inputs do not settle: this is their mean correlation."""
+    return float(table.query("batch == 1 and rate == 0.2 and rule == 'matrix'")["correlation"].mean())
+
+
+def small_step(table: pd.DataFrame) -> float:
+    """At a step size of 0.02 they do."""
+    return float(table.query("batch == 1 and rate == 0.02 and rule == 'matrix'")["correlation"].mean())
+
+
 # README commands 3 and 4 train with a step size at which single inputs do not settle; smaller ones do.
 ONE_INPUT = {"batch": 1, "node_multi": 5, "start": "random"}
+COMMAND_2: dict[str, Any] = {
+    "widths": "20",
+    "start": "perturbed",
+    "rate": 0.05,
+    "batch": 64,
+    "sampling": "iid",
+    "bias": 0.0,
+}
 RATES = [0.2, 0.1, 0.05, 0.02, 0.01]
 MATRIX_RULE = Experiment(
     name="multilayer_dynamics.matrix_rule",
@@ -109,41 +158,46 @@ MATRIX_RULE = Experiment(
     presets={
         "tiny": Grid(
             {"rule": ["matrix", "exact", "gradient", "population"], "batch": [1, 16]},
-            trials=2,
-            fixed={"d": 4, "widths": "5", "outputs": 6, "iterations": 20, "points": 100},
+            2,
+            {"d": 4, "widths": "5", "outputs": 6, "iterations": 20, "points": 100},
         ),
-        "quick": Grid({"rule": ["matrix", "gradient"], "iterations": HORIZONS[:6]}, trials=4),
-        "paper": Grid({"rule": ["matrix", "exact", "gradient"], "iterations": HORIZONS}, trials=16, published=16),
-        "readme_2": Grid({"iterations": HORIZONS}, trials=16),
-        "readme_3": Grid({"rate": RATES}, trials=8, fixed={**ONE_INPUT, "rule": "matrix"}, published=8),
-        "readme_4": Grid({"rate": RATES}, trials=8, fixed={**ONE_INPUT, "rule": "exact_summed"}, published=8),
+        "quick": Grid({"rule": ["matrix", "gradient"], "iterations": HORIZONS[:6]}, 4),
+        "paper": Grid({"rule": ["matrix", "exact", "gradient"], "iterations": HORIZONS}, 16, published=16),
+        "readme_2": Grid({"iterations": HORIZONS}, 16),
+        "readme_3": Grid({"rate": RATES}, 8, {**ONE_INPUT, "rule": "matrix"}, published=8),
+        "readme_4": Grid({"rate": RATES}, 8, {**ONE_INPUT, "rule": "exact_summed"}, published=8),
         "population": Grid(
-            {"iterations": [0, 100, 500, 1000, 2000, 4000]},
-            trials=4,
-            fixed={"rule": "population", "rate": 0.2},
-            published=4,
+            {"iterations": [0, 100, 500, 1000, 2000, 4000]}, 4, {"rule": "population", "rate": 0.2}, published=4
         ),
         "sampling": Grid(
             {"sampling": ["iid", "antithetic", "whitened"], "batch": [20, 64]},
-            trials=8,
-            fixed={"rule": "gradient", "iterations": 2000},
+            8,
+            {"rule": "gradient", "iterations": 2000},
             published=8,
         ),
-        "starts": Grid({"start": ["random", "perturbed", "opposed"], "bias": [0.0, 0.2]}, trials=8, published=8),
+        "starts": Grid({"start": ["random", "perturbed", "opposed"], "bias": [0.0, 0.2]}, 8, published=8),
         "deep": Grid(
             {"rule": ["matrix", "exact", "gradient"], "iterations": [0, 1000, 5000, 20_000]},
-            trials=4,
-            fixed={"widths": "20-25"},
+            4,
+            {"widths": "20-25"},
             published=4,
         ),
     },
     citation=CITATION,
     batch=16,
+    figures={"fading": Curves("iterations", "losers", "rule", COMMAND_2, "xy")},
+    claims=(
+        Claim(fading, 0, 0.35, README),
+        Claim(along, 14.6, 1.6, README),
+        Claim(gradient_is_slower, 8.5, 2, "measured here"),
+        Claim(published_step, 0.34, 0.15, "measured here, against the authors' README"),
+        Claim(small_step, 1, 1e-3, "measured here"),
+    ),
 )
 
 
-def falling(params: MatrixNets, draws: Draws, looks: int = 60) -> dict[str, np.ndarray]:
-    """One student of two layers on its way, to look at.
+def falling(params: MatrixNets, draws: Draws, snapshots: int = 60) -> dict[str, np.ndarray]:
+    """One student of two layers at some iterations of its training.
 
     Returns
     -------
@@ -154,7 +208,7 @@ def falling(params: MatrixNets, draws: Draws, looks: int = 60) -> dict[str, np.n
     """
     problem = sample(params, draws)
     first = students(params, problem.teacher, draws)
-    log = np.unique(np.r_[0, np.geomspace(1, max(params.iterations, 1), looks).astype(int)])
+    log = np.unique(np.r_[0, np.geomspace(1, max(params.iterations, 1), snapshots).astype(int)])
     noted = advance(params, problem.teacher, first, draws, tuple(log.tolist()))
     rows = np.linalg.norm(noted.noted[-1][0], axis=2)[:, :-1]
     f_star, f = (measures.states(net, problem.X[:1])[0][1][..., :-1] for net in (

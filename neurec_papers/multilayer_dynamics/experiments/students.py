@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -14,29 +15,17 @@ from neurec_core.params import BadInput, Params, param
 from smallnets.nets.deep_nets import Layer, fan_ins
 
 from ..engine import images
-from ..engine.teachers import (
-    BIASES,
-    FRESH,
-    NORMALIZE,
-    VALUES,
-    default_layer,
-    enough,
-    node_multi,
-    normalized,
-    rates,
-    separated,
-    widths,
-)
+from ..engine.teachers import VALUES, default_layer, enough, normalized, rates, separated, widths
+from .shared import BIASES, FRESH, NORMALIZE, WIDTHS, node_multi
 
 if TYPE_CHECKING:
     from smallnets.descent.deep_relu import DeepNet, Form
     from smallnets.descent.deep_training import Epoch
 
-WIDTHS = param("10-15-20-25", "neurons of the teacher's hidden layers")
 LAYERS = 4  # hidden layers that a row describes
 
 
-class Setup(Params):
+class DeepStudents(Params):
     """A teacher, students with more neurons in every hidden layer, and how they are trained."""
 
     d: int = param(20, "inputs; images, and convolutions, have their own number", ge=1, le=10_000)
@@ -149,19 +138,19 @@ class Setup(Params):
         return self.d
 
 
-def world(params: Setup, draws: Draws) -> Draws:
-    """Where the teacher and the points come from: the trials themselves, or trial 0 for all of them."""
+def of_pairs(params: DeepStudents, draws: Draws) -> Draws:
+    """The draws of teachers and points: those of the trials themselves, or of trial 0 for all of them."""
     return Draws(draws.seed, [0]) if params.pairs == "shared" else draws
 
 
-def sample(params: Setup, draws: Draws) -> Problem:
-    """Points to look at, what the teacher says there, and the teacher.
+def sample(params: DeepStudents, draws: Draws) -> Problem:
+    """Points on which networks are compared, the teacher's outputs there, and the teacher.
 
     **Source**: tian2019luck, its code; that of tian2020student for standardized outputs.
     """
     from smallnets.descent.deep_relu import states
 
-    own = world(params, draws)
+    own = of_pairs(params, draws)
     net = teacher(params, own)
     X = _stretched(cloud(params, own, "looked at", params.looked_at), len(own))
     y = states(net, X, params.form().teachers)[-1]
@@ -175,7 +164,7 @@ def _stretched(array: np.ndarray, B: int) -> np.ndarray:
     return array if len(array) == B else np.repeat(array, B, axis=0)
 
 
-def teacher(params: Setup, draws: Draws) -> DeepNet:
+def teacher(params: DeepStudents, draws: Draws) -> DeepNet:
     """Separated or default weights, biases U(-1/2, 1/2) or default, every neuron brought to norm 1 with its bias."""
     from smallnets.descent.deep_relu import DeepNet, states
 
@@ -206,7 +195,7 @@ def teacher(params: Setup, draws: Draws) -> DeepNet:
     return DeepNet(tuple(layers))
 
 
-def student(params: Setup, draws: Draws) -> DeepNet:
+def student(params: DeepStudents, draws: Draws) -> DeepNet:
     """torch's default start, U(+-1/sqrt(inputs)), with `node_multi` times the teacher's neurons."""
     from smallnets.descent.deep_relu import DeepNet
 
@@ -220,8 +209,8 @@ def student(params: Setup, draws: Draws) -> DeepNet:
     return DeepNet(tuple(layers))
 
 
-def cloud(params: Setup, draws: Draws, name: str, number: int) -> np.ndarray:
-    """Points by address, (B, n, d); images from disk are (1, n, d), the same for all."""
+def cloud(params: DeepStudents, draws: Draws, name: str, number: int) -> np.ndarray:
+    """Points (B, n, d) drawn by the name; images from disk are (1, n, d), the same for all."""
     if params.data in images.SHAPES:
         return images.read(params.data, draws, name, number)
     if params.data == "uniform":
@@ -229,19 +218,18 @@ def cloud(params: Setup, draws: Draws, name: str, number: int) -> np.ndarray:
     return params.data_std * draws.normal(name, number, params.inputs)
 
 
-def training(params: Setup, problem: Problem, start: DeepNet, draws: Draws) -> Iterator[Epoch]:
+def training(params: DeepStudents, problem: Problem, start: DeepNet, draws: Draws) -> Iterator[Epoch]:
     """The students' epochs."""
     from smallnets.descent.deep_training import Method, train
 
-    own = world(params, draws)
-    kept: dict[str, np.ndarray] = {}
+    own = of_pairs(params, draws)
+
+    @lru_cache(maxsize=1)
+    def drawn(name: str) -> np.ndarray:
+        return cloud(params, own, name, params.points)
 
     def points(epoch: int) -> np.ndarray:
-        name = f"points {epoch}" if params.fresh else "points"
-        if name not in kept:
-            kept.clear()
-            kept[name] = cloud(params, own, name, params.points)
-        return images.augmented(params.data, kept[name], own, epoch)
+        return images.augmented(params.data, drawn(f"points {epoch}" if params.fresh else "points"), own, epoch)
 
     def order(epoch: int) -> np.ndarray:
         return np.argsort(draws.uniform(f"order {epoch}", images.number(params.data, params.points)), axis=1)
