@@ -47,10 +47,9 @@ def notebook_pages() -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that asks for `notebook_page` or `figure_page` once for each such page."""
-    pages = {"notebook_page": notebook_pages(), "figure_page": [FRONT, *notebook_pages()]}
-    for name in pages.keys() & set(metafunc.fixturenames):
-        metafunc.parametrize(name, pages[name])
+    """Run a test that asks for `figure_page` once for each such page, all tests of a page one after another."""
+    if "figure_page" in metafunc.fixturenames:
+        metafunc.parametrize("figure_page", [FRONT, *notebook_pages()], scope="module")
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
