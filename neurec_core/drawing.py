@@ -36,7 +36,7 @@ def draw(table: pd.DataFrame, experiment: Experiment, name: str | None = None) -
         raise BadInput(f"figure {name} of {experiment.name} {wrong}")
     figure, rows = experiment.figures[name], matching(table, experiment.figures[name].where)
     if isinstance(figure, PhaseDiagram):
-        return plots.phase_diagram(rows, experiment, figure.x, figure.y, figure.column, figure.panels)
+        return plots.phase_diagram(rows, experiment, figure.x, figure.y, figure.column, figure.panels, figure.limits)
     fig = plots.curves(rows, experiment, figure.x, figure.column, figure.lines, figure.average)
     _predict(fig, rows, experiment, figure)
     for mark in figure.marks:

@@ -57,13 +57,17 @@ class Curves(NamedTuple):
 
 
 class PhaseDiagram(NamedTuple):
-    """A score over two parameters, with a panel for each value of a third; ``where`` as in `Curves`."""
+    """A score over two parameters, with a panel for each value of a third; ``where`` as in `Curves`.
+
+    ``limits`` are those of the colours, (low, high), where medians are drawn; from the rows if omitted.
+    """
 
     x: str
     y: str
     column: str | None = None
     panels: str | None = None
     where: Mapping[str, Any] = {}
+    limits: tuple[float, float] | None = None
 
 
 Figure = Curves | PhaseDiagram
