@@ -27,8 +27,13 @@ import torch
 import neurec_core
 from neurec_core.draws import Draws
 from neurec_papers.local_linear_recovery.engine.levenberg_marquardt import polish
-from neurec_papers.local_linear_recovery.experiments.sweeps import HmktSweep, SampleSweep
-from neurec_papers.local_linear_recovery.experiments.training import STRICT, Training, fresh, sample
+from neurec_papers.local_linear_recovery.experiments.training import (
+    STRICT,
+    HmktSweep,
+    SampleSweep,
+    fresh,
+    sample,
+)
 from smallnets.descent import tanh
 from smallnets.nets.tanh_nets import Architecture, outputs
 
@@ -49,7 +54,7 @@ RECOVERING = {"ws": [7, 8, 10, 14, 20], "fc": [22, 28, 36, 44, 60]}
 class Case(NamedTuple):
     """Networks to be trained and their data."""
 
-    params: Training
+    params: SampleSweep
     net: Architecture
     start: np.ndarray
     X: np.ndarray
@@ -74,7 +79,7 @@ class Case(NamedTuple):
         return np.mean((outputs(self.net, theta, X) - y) ** 2, axis=1)
 
 
-def case(params: Training, networks: int = 1) -> Case:
+def case(params: SampleSweep, networks: int = 1) -> Case:
     """Trials 0, 1, ... of an experiment."""
     draws = Draws(0, range(networks))
     problem, net = sample(params, draws), params.network()

@@ -10,12 +10,11 @@ model rank and empirical rank             `smallnets.nets.ranks.tangent_rank`
 Lemma 1, the LLR condition                `smallnets.nets.ranks.leakage`
 Thm. 3, null embedding of deep networks   `smallnets.nets.deep_nets.embedded`
 Thms. 5 and 6, optimistic sample sizes    `neurec_papers.local_linear_recovery.theory.optimistic_sample_size`
-rank at a point                           `neurec_papers.local_linear_recovery.theory.point_rank`
 separation from other minima              `neurec_papers.local_linear_recovery.theory.separation_sample_size`
 training from small weights               `smallnets.descent.tanh.train`
 Figure 4, Adam with dropout               `neurec_papers.local_linear_recovery.engine.dropout.train`
-condensation of hidden weights            `neurec_papers.local_linear_recovery.experiments.dropout.condensation`
-2 r d - r^2 for a matrix of rank r        `neurec_papers.local_linear_recovery.experiments.matrix_and_toy.optimistic`
+condensation of hidden weights            `neurec_papers.local_linear_recovery.engine.dropout.condensation`
+2 r d - r^2 for a matrix of rank r        `neurec_papers.local_linear_recovery.theory.matrix_rank_size`
 Lemma 1 for entries of a matrix           `neurec_papers.local_linear_recovery.experiments.matrix_and_toy.determined`
 matrix factorisation by gradient descent  `neurec_papers.local_linear_recovery.engine.factors.descend`
 ========================================  ===========================================================================
@@ -23,12 +22,11 @@ matrix factorisation by gradient descent  `neurec_papers.local_linear_recovery.e
 
 from __future__ import annotations
 
-from .experiments.deep_ranks import DEEP_RANKS
 from .experiments.dropout import DROPOUT
 from .experiments.linearized_recovery import LINEARIZED_RECOVERY
 from .experiments.matrix_and_toy import MATRIX_AND_TOY
-from .experiments.ranks import RANKS
-from .experiments.sweeps import HMKT_SWEEP, SAMPLE_SWEEP
+from .experiments.ranks import DEEP_RANKS, RANKS
+from .experiments.training import HMKT_SWEEP, SAMPLE_SWEEP
 
 EXPERIMENTS = (RANKS, DEEP_RANKS, LINEARIZED_RECOVERY, SAMPLE_SWEEP, HMKT_SWEEP, DROPOUT, MATRIX_AND_TOY)
 CITED = ("zhang2025local",)

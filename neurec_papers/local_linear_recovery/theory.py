@@ -58,28 +58,6 @@ def optimistic_sample_size(
     return (k * places - nulled) * (fan_in + 1) + output_bias
 
 
-@checked(kernels=array("kernels", "K f"), maps=array("output weights", "K p"))
-def point_rank(kernels: np.ndarray, maps: np.ndarray) -> int:
-    """Rank of a two-layer tanh network's tangent space at given parameters, neurons at p positions sharing a kernel.
-
-    Each class of kernels that are equal up to sign adds p, one for the output weight at each position, and the fan-in
-    times the number of independent maps in it. Splitting a kernel into copies whose maps are not proportional hence
-    raises the rank. Fully connected, p is 1; without weight sharing, the positions' ranks are added.
-
-    Parameters
-    ----------
-    kernels : (K, fan-in) array, each row not zero except where its map is; biases are entries like others
-    maps : (K, p) array of output weights at the positions
-
-    **Source**: zhang2025local, rank stratification; holds where no kernel is a shift of another.
-    """
-    lead = np.take_along_axis(kernels, (kernels != 0).argmax(axis=1)[:, None], axis=1)
-    signed, used = kernels * np.where(lead < 0, -1, 1) + 0.0, kernels.any(axis=1)
-    classes = np.unique(signed[used], axis=0)
-    spans = [np.linalg.matrix_rank(maps[used & (signed == one).all(axis=1)]) for one in classes]
-    return int(kernels.shape[1] * sum(spans) + maps.shape[1] * len(classes))
-
-
 @checked(r=whole("distinct weights"), m=whole("neurons"), m0=whole("target's neurons"), weights=whole("a neuron's"))
 def separation_sample_size(r: int, m: int, m0: int, weights: int) -> int:
     """Samples from which global minima of two-layer tanh networks are separated from other minima: r + (m + m0 - r) D.
@@ -93,3 +71,9 @@ def separation_sample_size(r: int, m: int, m0: int, weights: int) -> int:
     **Source**: zhang2023geometry, Lemma 4.2.
     """
     return r + (m + m0 - r) * weights
+
+
+@checked(r=array("ranks", "| k | k l", interval="[0, inf)"), d=whole("size of the matrix", "[1, inf)"))
+def matrix_rank_size(r: np.ndarray, d: int = 4) -> np.ndarray:
+    """The model rank 2 r d - r^2 of a d x d matrix of rank r under factorisation: its optimistic sample size."""
+    return 2 * r * d - r**2

@@ -1,4 +1,4 @@
-"""Networks that are to recover a target, as figures: their errors on the way, and the function they end with."""
+"""Networks in training as figures: their errors, the function that they end with, their neurons; and an explorer."""
 
 from __future__ import annotations
 
@@ -9,12 +9,74 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from neurec_core.experiment import Problem, Solution
-from neurec_core.params import Params
+from neurec_core.draws import Draws
+from neurec_core.experiment import Experiment, Grid, Problem, Solution
+from neurec_core.params import Params, param
 from neurec_core.style import COLORS, SCALE, stacked, style
+from smallnets.nets.tanh_nets import outputs
+
+from .experiments import training
+from .experiments.targets import CITATION
 
 SMALLEST = 1e-26  # of what is drawn on a logarithmic axis
 POWERS = {"type": "log", "exponentformat": "power"}
+
+
+SNAPSHOTS = 50  # of the weights
+FRESH = 200  # fresh points on which the error is followed
+LINE = np.linspace(-4, 4, 161)  # positions on a line through the origin
+
+
+class TrainedInstance(training.SampleSweep):
+    """A training that a slider can wait for."""
+
+    steps: int = param(20_000, "most steps", ge=0, le=10_000_000)
+
+
+def snapshots(steps: int) -> tuple[int, ...]:
+    """Steps whose weights are shown, growing geometrically from 0 to the last."""
+    return tuple(np.unique(np.geomspace(1, steps + 1, SNAPSHOTS).astype(int) - 1).tolist())
+
+
+def solve(params: TrainedInstance, problem: Problem, draws: Draws) -> Solution:
+    """Train; the trace has errors at ``at (B, S)``, and network and target on a line along ``direction``."""
+    at = snapshots(params.steps)
+    solution, shots = training.trained(params, problem, draws, at)
+    X, y = training.fresh(params, problem.teacher, draws)
+    train, test = (
+        np.stack([training.errors(params, shot, *sample) for shot in shots.swapaxes(0, 1)], axis=1)
+        for sample in ((problem.X, problem.y), (X[:, :FRESH], y[:, :FRESH]))
+    )
+    direction = draws.normal("direction", params.network().d)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    line = LINE[:, None] * direction[:, None]
+    with np.errstate(all="ignore"):  # weights that diverged
+        f = outputs(params.network(), solution.value, line)
+    # From its end on, a training stays where it is.
+    steps, ended = solution.stats["steps"][:, None], np.array(at) >= solution.stats["steps"][:, None]
+    train = np.where(ended, solution.stats["train"][:, None], train)
+    test = np.where(ended, solution.stats["test"][:, None], test)
+    trace = {
+        "at": np.minimum(at, steps), "train": train, "test": test,
+        "line": np.tile(LINE, (len(draws), 1)), "f": f, "target": problem.teacher(line)
+    }  # fmt: skip
+    return solution._replace(trace=trace)
+
+
+INSTANCE = Experiment(
+    name="local_linear_recovery.instance",
+    question="How does one network learn, and what?",
+    params=TrainedInstance,
+    sample=training.sample,
+    solve=solve,
+    score=training.score,
+    columns=training.COLUMNS,
+    presets={"tiny": Grid({"architecture": ["ws"], "n": [6, 7]}, 1, {"steps": 1000})},
+    citation=CITATION,
+)
+
+
+# -------------------------------------------------------------------------------------------------------- figures
 
 
 def learning(params: Params, problem: Problem, solution: Solution, scores: dict[str, np.ndarray]) -> go.Figure:

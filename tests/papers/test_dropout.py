@@ -178,12 +178,12 @@ def test_the_target_is_its_neurons_and_they_are_three_directions():
     assert problem.X[0, :, 0] == pytest.approx(x)
     assert problem.y[0] == pytest.approx(np.tanh(x - 7) + np.tanh(x) + np.tanh(x + 7), abs=1e-14)
     assert problem.teacher(problem.X) == pytest.approx(problem.y, abs=1e-14)
-    assert paper.cosines(problem.teacher)[0].max(where=~np.eye(3, dtype=bool), initial=0) < paper.SAME
+    assert dropout.cosines(problem.teacher)[0].max(where=~np.eye(3, dtype=bool), initial=0) < dropout.SAME
     # Equal sizes, however many neurons share them and whatever their signs.
     signs = np.array([1.0, -1, 1, 1, 1, -1])
     W, b = np.array([1.0, 1, 1, 1, 1, 1]) * signs, np.array([-7.0, -7, 0, 0, 7, 7]) * signs
     sizes = np.array([0.25, 0.75, 0.5, 0.5, 0.9, 0.1]) / np.hypot(W, b)
-    share, number = paper.condensation(Neurons(W[None, None], b[None], sizes[None], np.zeros(1)))
+    share, number = dropout.condensation(Neurons(W[None, None], b[None], sizes[None], np.zeros(1)))
     assert number == pytest.approx(3)
     assert share == pytest.approx(3 / 15)
 

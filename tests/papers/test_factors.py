@@ -8,6 +8,7 @@ import pytest
 from neurec_core.draws import Draws
 from neurec_core.experiment import Problem, Status
 from neurec_core.params import BadInput
+from neurec_papers.local_linear_recovery import theory
 from neurec_papers.local_linear_recovery.engine import factors as factors
 from neurec_papers.local_linear_recovery.experiments import matrix_and_toy as paper
 from neurec_papers.local_linear_recovery.experiments.matrix_and_toy import MATRIX_AND_TOY, MatrixAndToy
@@ -84,7 +85,7 @@ def test_the_model_rank_of_a_matrix_is_the_closed_form(r, target):
     problem = paper.sample(params, Draws(0, range(5)))
     rank, kept = paper.determined(params, problem)
     assert (rank == [0, 7, 12, 15, 16][r]).all()
-    assert (rank == paper.optimistic(np.array(r))).all()
+    assert (rank == theory.matrix_rank_size(np.array(r))).all()
     assert kept.all()
     assert np.linalg.matrix_rank(problem.teacher[0].reshape(4, 4)) == r
 
@@ -125,7 +126,7 @@ def test_a_rank_one_matrix_is_determined_where_its_graph_is_connected():
 
 @pytest.mark.parametrize(("r", "target"), [(1, "isometry"), (1, "gaussian"), (2, "gaussian"), (3, "isometry")])
 def test_no_matrix_is_recovered_that_its_entries_do_not_determine(r, target):
-    least = int(paper.optimistic(np.array(r)))
+    least = int(theory.matrix_rank_size(np.array(r)))
     for n in (least - 1, least, least + 1 if r == 3 else 14):
         params = MatrixAndToy(r=r, n=n, target=target, limit=200_000)
         _, _, scores = MATRIX_AND_TOY.run(params, Draws(5, range(12)))

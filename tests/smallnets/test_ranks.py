@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
 from neurec_papers.local_linear_recovery import theory
-from neurec_papers.local_linear_recovery.experiments.deep_ranks import DEEP_RANKS, DeepRanks
 from neurec_papers.local_linear_recovery.experiments.linearized_recovery import LINEARIZED_RECOVERY, LinearizedRecovery
-from neurec_papers.local_linear_recovery.experiments.ranks import RANKS, Ranks
+from neurec_papers.local_linear_recovery.experiments.ranks import DEEP_RANKS, RANKS, DeepRanks, Ranks
 from smallnets.errors import InvalidInput
 from smallnets.nets import deep_nets
 from smallnets.nets.deep_nets import deep
@@ -192,6 +191,15 @@ def test_splitting_a_kernel_position_by_position_raises_the_rank():
         assert rank_of(architecture=name, embedding="unequal", factor=10) == rank, "nothing is shared"
 
 
+def point_rank(kernels, maps):
+    """Of kernels (K, f) and maps (K, p) a class equal up to sign adds p, and f for each independent map."""
+    lead = np.take_along_axis(kernels, (kernels != 0).argmax(axis=1)[:, None], axis=1)
+    signed, used = kernels * np.where(lead < 0, -1, 1) + 0.0, kernels.any(axis=1)
+    classes = np.unique(signed[used], axis=0)
+    spans = [np.linalg.matrix_rank(maps[used & (signed == one).all(axis=1)]) for one in classes]
+    return int(kernels.shape[1] * sum(spans) + maps.shape[1] * len(classes))
+
+
 @pytest.mark.parametrize("name", ["fc", "ns", "ws"])
 @pytest.mark.parametrize("embedding", ["null", "proportional", "unequal"])
 def test_rank_at_a_point_counts_kernels_and_independent_maps(name, embedding):
@@ -202,12 +210,12 @@ def test_rank_at_a_point_counts_kernels_and_independent_maps(name, embedding):
     kernels, places = np.vstack([W, b]).T.reshape(-1, 3, 6), 3
     maps = a.reshape(-1, places)
     if name == "ws":
-        counted = theory.point_rank(kernels[:, 0, [0, 1, 2, 5]], maps)
+        counted = point_rank(kernels[:, 0, [0, 1, 2, 5]], maps)
     elif name == "ns":
         seen = [[p, p + 1, p + 2, 5] for p in range(places)]
-        counted = sum(theory.point_rank(kernels[:, p, seen[p]], maps[:, [p]]) for p in range(places))
+        counted = sum(point_rank(kernels[:, p, seen[p]], maps[:, [p]]) for p in range(places))
     else:
-        counted = theory.point_rank(kernels.reshape(-1, 6), maps.reshape(-1, 1))
+        counted = point_rank(kernels.reshape(-1, 6), maps.reshape(-1, 1))
     assert tangent_rank(jacobian(params.network(), theta, draws.normal("X", 300, 5))).rank.item() == counted
 
 
@@ -215,9 +223,9 @@ def test_kernels_equal_up_to_sign_count_once():
     kernels = np.array([[1.0, 2], [-1, -2], [0, 1], [0, 0]])
     maps = np.array([[1.0, 1], [2, 2], [0, 0], [0, 0]])
     # Two classes of two positions each; the first has one independent map, with two weights.
-    assert theory.point_rank(kernels, maps) == 2 * 2 + 2 * 1
+    assert point_rank(kernels, maps) == 2 * 2 + 2 * 1
     maps[1, 1] = 0
-    assert theory.point_rank(kernels, maps) == 2 * 2 + 2 * 2
+    assert point_rank(kernels, maps) == 2 * 2 + 2 * 2
 
 
 def test_three_shifts_of_one_input_have_rank_nine():

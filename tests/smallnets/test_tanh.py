@@ -11,7 +11,7 @@ from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from neurec_papers import local_linear_recovery as paper
 from neurec_papers.local_linear_recovery.engine.levenberg_marquardt import polish
-from neurec_papers.local_linear_recovery.experiments.sweeps import SampleSweep
+from neurec_papers.local_linear_recovery.experiments.training import SampleSweep
 from smallnets.descent import rows as arithmetic
 from smallnets.descent import tanh
 from smallnets.errors import InvalidInput

@@ -2,75 +2,71 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
+
+from neurec_core.figures import matching
 
 from .shared import edges
 
-if TYPE_CHECKING:
-    import pandas as pd
+SHRUNK = {"program": "relaxed", "plant": "smallest_singular"}
 
 
-def relaxed(table: pd.DataFrame, plant: str) -> pd.DataFrame:
-    """Rows of the relaxed program with a plant."""
-    return table[(table["program"] == "relaxed") & (table["plant"] == plant)]
-
-
-def raw_edges(table: pd.DataFrame, event: str) -> pd.Series:
+def raw_edges(table: Any, event: str) -> Any:
     """Edges of an event with gates and the plant that is shrunk most, for designs that are not whitened."""
-    return edges(relaxed(table, "smallest_singular"), event, ["design"])["threshold"][["gaussian", "cubic"]]
+    return edges(matching(table, SHRUNK), event, ["design"])["threshold"][["gaussian", "cubic"]]
 
 
-def furthest(found: pd.Series, expected: float) -> float:
+def furthest(found: Any, expected: float) -> float:
     """The value that is furthest from what is expected."""
     return float(max(found, key=lambda value: abs(value - expected)))
 
 
-def all_ones_recovered(table: pd.DataFrame) -> float:
+def all_ones_recovered(table: Any) -> float:
     """With gates alone no trial is recovered in which some direction is active on every point."""
     rows = table[table["program"] == "relaxed"]
     return float((rows["all_ones"] & rows["recovered"]).sum())
 
 
-def held_in_vain(table: pd.DataFrame) -> float:
+def held_in_vain(table: Any) -> float:
     """Every trial in which the isometry condition holds is recovered."""
     return float((table["isometry_held"] & ~table["recovered"]).sum())
 
 
-def furthest_edge(table: pd.DataFrame) -> float:
+def furthest_edge(table: Any) -> float:
     """A random plant is recovered with gates from n/d = 2 on, whatever the design; this is the edge furthest from 2."""
-    found = edges(relaxed(table, "random"), "recovered", ["design"])["threshold"]
+    found = edges(matching(table, {"program": "relaxed", "plant": "random"}), "recovered", ["design"])["threshold"]
     return furthest(found, 2)
 
 
-def whitened_exceptions(table: pd.DataFrame) -> float:
+def whitened_exceptions(table: Any) -> float:
     """Whitened inputs with n >= d are recovered with gates exactly where no direction is active on every point."""
     rows = table[table["design"].str.startswith("whitened") & (table["n"] >= table["d"])]
     rows = rows[rows["program"] == "relaxed"]
     return float((rows["recovered"] == rows["all_ones"]).sum())
 
 
-def shrunk_edge(table: pd.DataFrame) -> float:
+def shrunk_edge(table: Any) -> float:
     """The direction that raw inputs shrink most is recovered with gates from n/d = 2.5 to 2.75 on."""
     return furthest(raw_edges(table, "recovered"), 2.65)
 
 
-def shrunk_condition(table: pd.DataFrame) -> float:
+def shrunk_condition(table: Any) -> float:
     """There the isometry condition holds from n/d = 2.9 to 3.25 on, for Gaussian inputs."""
     return float(raw_edges(table, "isometry_held")["gaussian"])
 
 
-def sufficient_only(table: pd.DataFrame) -> float:
+def sufficient_only(table: Any) -> float:
     """For raw inputs the condition's edge lies to the right of that of recovery; the least distance in n/d."""
     return float((raw_edges(table, "isometry_held") - raw_edges(table, "recovered")).min())
 
 
-def exact_edge(table: pd.DataFrame) -> float:
+def exact_edge(table: Any) -> float:
     """With ReLU units that direction of Gaussian inputs is recovered from n/d = 1.75 to 2 on, looking at n >= d."""
     rows = table[(table["program"] == "exact") & (table["n"] >= table["d"])]
     return float(edges(rows, "recovered")["threshold"].iloc[0])
 
 
-def lost_by_relu(table: pd.DataFrame) -> float:
+def lost_by_relu(table: Any) -> float:
     """What is recovered with gates is recovered with ReLU units, trial by trial."""
     exact = table[table["program"] == "exact"]
     keys = ["plant", "design", "n", "d", "trial"]
@@ -78,39 +74,37 @@ def lost_by_relu(table: pd.DataFrame) -> float:
     return float((both["recovered_relaxed"] & ~both["recovered_exact"]).sum())
 
 
-def one_neuron(table: pd.DataFrame) -> float:
+def one_neuron(table: Any) -> float:
     """One normalised neuron is recovered from n = d on, over sampled patterns; one step of the grid later at most."""
     return random_edge(table, 1)
 
 
-def two_neurons(table: pd.DataFrame) -> float:
+def two_neurons(table: Any) -> float:
     """Two random normalised neurons are recovered from n/d = 3.5 to 4.5 on; 8/3 is necessary."""
     return random_edge(table, 2)
 
 
-def three_neurons(table: pd.DataFrame) -> float:
+def three_neurons(table: Any) -> float:
     """Three random normalised neurons are recovered from about n/d = 6 on; 24/7 is necessary."""
     return random_edge(table, 3)
 
 
-def random_edge(table: pd.DataFrame, k: int) -> float:
+def random_edge(table: Any, k: int) -> float:
     """The n/d from which k random normalised neurons are recovered."""
-    rows = table[(table["plant"] == "random") & (table["k"] == k)]
-    return float(edges(rows, "recovered")["threshold"].iloc[0])
+    return float(edges(matching(table, {"plant": "random", "k": k}), "recovered")["threshold"].iloc[0])
 
 
-def noiseless(table: pd.DataFrame) -> float:
+def noiseless(table: Any) -> float:
     """Without noise the weights are found to 1e-6 at n = 400, d = 60."""
     return float(far_right(table)[0.0])
 
 
-def proportional(table: pd.DataFrame) -> float:
+def proportional(table: Any) -> float:
     """There four times the noise moves them four times as far, but for the patterns that it switches on."""
     right = far_right(table)
     return float(right[0.2] / right[0.05])
 
 
-def far_right(table: pd.DataFrame) -> pd.Series:
+def far_right(table: Any) -> Any:
     """Median distances of the weights for each noise level, far to the right of the edge."""
-    rows = table[(table["program"] == "relaxed") & (table["n"] == 400) & (table["d"] == 60)]
-    return rows.groupby("sigma")["weight_distance"].median()
+    return matching(table, {"program": "relaxed", "n": 400, "d": 60}).groupby("sigma")["weight_distance"].median()

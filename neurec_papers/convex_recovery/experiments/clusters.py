@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from neurec_core.params import Params, param
 
 from .. import theory
 from .shared import CITATION
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class ClusterPatterns(Params):
@@ -86,7 +83,7 @@ def right_angles(s: np.ndarray, at: Any) -> np.ndarray:
     return theory.separation_probability(np.full((len(s), 2), 0.5**0.5), s, int(at["size"]))
 
 
-def scatter(table: pd.DataFrame) -> float:
+def scatter(table: Any) -> float:
     """Where the probability is between 0.01 and 0.99, counts scatter about it with a standard deviation of z of 1."""
     return float(table.loc[table["predicted"].between(0.01, 0.99), "z"].std())
 
@@ -114,8 +111,6 @@ CLUSTER_PATTERNS = Experiment(
         "unit": Curves(
             "s", lines="d", where={"centres": "unit"}, theory=Theory("predicted, centres at right angles", right_angles)
         ),
-        "gaussian": Curves("s", lines="d", where={"centres": "gaussian"}),
-        "signs": Curves("s", lines="d", where={"centres": "signs"}),
     },
     claims=(Claim(scatter, 1, 0.15, "derived here"),),
 )

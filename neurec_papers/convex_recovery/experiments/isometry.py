@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from smallnets.geometry import patterns
 
 from ..engine import data, instance
 from .shared import CITATION, DESIGN, DIMENSION, NECESSARY, PLANT, PUBLISHED, Design, Plant, PlantedParams, edges
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class IsometryCheck(PlantedParams):
@@ -78,12 +75,12 @@ COLUMNS = {
 }
 
 
-def inconsistent(table: pd.DataFrame) -> float:
+def inconsistent(table: Any) -> float:
     """The condition never holds without a dual vector that meets its equations."""
     return float((table["held"] & ~table["consistent"]).sum())
 
 
-def condition_edge(table: pd.DataFrame) -> float:
+def condition_edge(table: Any) -> float:
     """For two random normalised neurons it holds from n/d = 4.2 to 5.5 on."""
     return float(edges(table, "held")["threshold"].iloc[0])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import field_validator, model_validator
@@ -16,9 +16,6 @@ from smallnets.geometry import arrangements
 from .. import theory
 from ..engine import data
 from ..engine.solutions import OWN
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CITATION = (
     "Wang, Hua, Candes, Pilanci: Overparameterized ReLU Neural Networks Learn the Simplest Models: "
@@ -134,7 +131,7 @@ NECESSARY = (
 NORMALIZED_GUIDES = (Guide("n", "d", SAME, "n = d", {"k": [1]}), *NECESSARY)
 
 
-def edges(table: pd.DataFrame, event: str, by: Sequence[str] = ()) -> pd.DataFrame:
+def edges(table: Any, event: str, by: Sequence[str] = ()) -> Any:
     """Where an event becomes more likely than not, as n/d: the mean over d >= 20 for each value of `by`.
 
     Returns

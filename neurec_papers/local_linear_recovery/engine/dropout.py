@@ -19,8 +19,10 @@ from smallnets.arguments import array, checked, number, record, whole
 from smallnets.descent.compiled import njit
 from smallnets.nets.tanh_nets import Neurons
 
-CHUNK = 16  # steps whose random numbers share an address
-LANES = 8  # partial sums
+# Neurons whose (w, b) have a |cosine| above this share a direction; that of two of the target's is at most 0.96.
+SAME = 0.99
+CHUNK = 16  # steps whose random numbers are drawn together
+PARTS = 8  # partial sums that are added in turn
 SATURATED = 19.1  # tanh is 1 from here on
 FIRST, SECOND, SMALL = 0.9, 0.999, 1e-8  # Adam's, as in torch
 
@@ -29,7 +31,7 @@ FIRST, SECOND, SMALL = 0.9, 0.999, 1e-8  # Adam's, as in torch
 exact = njit(error_model="numpy")
 
 
-class Fit(NamedTuple):
+class DropoutFit(NamedTuple):
     """The trained ``net``; ``losses (B, chunks)``, of the training itself, means of 16 steps; ``diverged (B,)``."""
 
     net: Neurons
@@ -60,7 +62,7 @@ def train(
     rate: float,
     steps: int,
     output_bias: bool = True,
-) -> Fit:
+) -> DropoutFit:
     """Full-batch Adam on the mean squared error; more steps go on where fewer end.
 
     Parameters
@@ -75,7 +77,7 @@ def train(
 
     Returns
     -------
-    Fit
+    DropoutFit
 
     Raises
     ------
@@ -97,7 +99,7 @@ def train(
                 theta[b], moments, powers, X[b, :, 0], y[b], keep, places, rate, here, output_bias
             )
     W, b_, a, c = np.split(theta, [m, 2 * m, 3 * m], axis=1)
-    return Fit(Neurons(W[:, None], b_, a, c[:, 0]), losses, ~np.isfinite(theta).all(axis=1))
+    return DropoutFit(Neurons(W[:, None], b_, a, c[:, 0]), losses, ~np.isfinite(theta).all(axis=1))
 
 
 @checked(chunk=whole("chunk of steps"), size=whole("places", "[1, inf)"), dropout=number("share", "(0, 1)"))
@@ -120,6 +122,43 @@ def dropped(draws: Draws, chunk: int, size: int, dropout: float) -> np.ndarray:
 def tanh(z: np.ndarray) -> np.ndarray:
     """The hyperbolic tangent as the training computes it, of any array: the same bits on every processor."""
     return _tanh_all(z.ravel()).reshape(z.shape)
+
+
+def outputs(net: Neurons, x: np.ndarray) -> np.ndarray:
+    """Outputs ``(B, n)`` at ``x (B, n)``, a network at a time: no last bit depends on those beside it."""
+    parts = zip(*net, x, strict=True)
+    return np.array([np.tanh(x[:, None] * W[0] + b) @ a + c for W, b, a, c, x in parts])
+
+
+@checked(net=record(W=array("hidden weights", "B d m", finite=False), b=array("hidden biases", "B m", finite=False)))
+def cosines(net: Neurons) -> np.ndarray:
+    """|cosine| of the angle between (w_i, b_i) and (w_j, b_j), ``(B, m, m)``."""
+    directions = np.stack([net.W[:, 0], net.b], axis=2)
+    directions = directions / np.linalg.norm(directions, axis=2, keepdims=True)
+    products = directions @ directions.swapaxes(1, 2)
+    np.abs(products, out=products)
+    return np.minimum(products, 1, out=products)
+
+
+@checked(
+    net=record(
+        W=array("hidden weights", "B d m", finite=False),
+        b=array("hidden biases", "B m", finite=False),
+        a=array("output weights", "B m", finite=False),
+    )
+)
+def condensation(net: Neurons) -> tuple[np.ndarray, np.ndarray]:
+    """Share of pairs of neurons in one direction, and the effective number of directions, (B,) each.
+
+    The number is 1 / sum_ij p_i p_j 1[|cos_ij| > 0.99], p_i proportional to |a_i| |(w_i, b_i)|: k if k directions far
+    apart have equal shares.
+    """
+    same = cosines(net) > SAME
+    m = same.shape[1]
+    share = (same.sum(axis=(1, 2)) - m) / max(m * (m - 1), 1)
+    p = np.abs(net.a) * np.hypot(net.W[:, 0], net.b)
+    p = p / p.sum(axis=1, keepdims=True)
+    return share, 1 / (p[:, None] @ same @ p[..., None])[:, 0, 0]
 
 
 # ----------------------------------------------------------------------------------------------------- compiled
@@ -155,11 +194,11 @@ def _units(w: np.ndarray, b: np.ndarray, x: float, t: np.ndarray) -> None:
 
 @exact
 def _output(a: np.ndarray, c: float, keep: np.ndarray, first: int, t: np.ndarray, parts: np.ndarray) -> float:
-    """The output at one point, whose factors stand in `keep` from `first` on; `parts` is whole lanes of zeros."""
+    """The output at one point, whose factors stand in `keep` from `first` on; `parts` is zeros, a multiple of PARTS."""
     for j in range(len(t)):
         parts[j] = a[j] * (keep[first + j] * t[j])
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
-    for k in range(0, len(parts), LANES):
+    for k in range(0, len(parts), PARTS):
         s0 += parts[k]
         s1 += parts[k + 1]
         s2 += parts[k + 2]
@@ -174,7 +213,7 @@ def _output(a: np.ndarray, c: float, keep: np.ndarray, first: int, t: np.ndarray
 @exact
 def _pull(
     a: np.ndarray, x: float, keep: np.ndarray, first: int, t: np.ndarray, e: float,
-    w_: np.ndarray, b_: np.ndarray, a_: np.ndarray,
+    w_: np.ndarray, b_: np.ndarray, a_: np.ndarray
 ) -> None:  # fmt: skip
     """Add e times the output's derivative at that point to the gradient w_, b_, a_."""
     for j in range(len(t)):
@@ -201,12 +240,12 @@ def _adam(theta: np.ndarray, gradient: np.ndarray, moments: np.ndarray, powers: 
 @exact
 def _advance(
     theta: np.ndarray, moments: np.ndarray, powers: np.ndarray, x: np.ndarray, y: np.ndarray, keep: np.ndarray,
-    dropped: np.ndarray, rate: float, steps: int, output_bias: bool,
+    dropped: np.ndarray, rate: float, steps: int, output_bias: bool
 ) -> float:  # fmt: skip
     """Train one network in place; the mean loss. `keep` holds 1 / (1 - p) everywhere, before and after."""
     n, m = len(x), len(theta) // 3
-    t, parts, gradient = np.empty(m), np.zeros(-(-m // LANES) * LANES), np.empty(len(theta))
-    kept, next_, total = keep[0], 0, 0.0
+    t, parts, gradient = np.empty(m), np.zeros(-(-m // PARTS) * PARTS), np.empty(len(theta))
+    scale, next_, total = keep[0], 0, 0.0
     # Views are made once: each costs a count of references.
     w, b, a = theta[:m], theta[m : 2 * m], theta[2 * m : 3 * m]
     w_, b_, a_ = gradient[:m], gradient[m : 2 * m], gradient[2 * m : 3 * m]
@@ -227,6 +266,6 @@ def _advance(
             gradient[3 * m] = 0.0
         _adam(theta, gradient, moments, powers, rate)
         for d in range(begin, next_):
-            keep[dropped[d] - step * n * m] = kept
+            keep[dropped[d] - step * n * m] = scale
         total += loss / n
     return total / steps

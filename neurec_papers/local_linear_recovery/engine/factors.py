@@ -19,7 +19,7 @@ from smallnets.descent.compiled import njit
 LOSSES = {"mean": lambda n: 1 / n, "sum": lambda n: 1.0}
 
 
-class Model(NamedTuple):
+class FactoredModel(NamedTuple):
     """Pairs of parameters, ``left``, ``right`` and the coefficient ``owner (T,)``; M parameters, p coefficients.
 
     ``right`` is M where a parameter stands alone.
@@ -32,7 +32,7 @@ class Model(NamedTuple):
     p: int
 
 
-class Fit(NamedTuple):
+class FactorFit(NamedTuple):
     """Where gradient descent ended: ``theta (B, M)``; (B,) each: steps made, the loss there, whether it diverged."""
 
     theta: np.ndarray
@@ -45,28 +45,28 @@ class Fit(NamedTuple):
 
 
 @checked(p=whole("coefficients", "[1, inf)"))
-def linear(p: int) -> Model:
+def linear(p: int) -> FactoredModel:
     """Every coefficient is a parameter."""
     each = np.arange(p)
-    return Model(each, np.full(p, p), each, p, p)
+    return FactoredModel(each, np.full(p, p), each, p, p)
 
 
 @checked(d=whole("rows and columns", "[1, inf)"))
-def matrix(d: int) -> Model:
+def matrix(d: int) -> FactoredModel:
     """A d x d matrix A B, row by row; theta holds A, then B, row by row."""
     k, i, j = np.indices((d, d, d)).reshape(3, -1)
-    return Model(i * d + k, d * d + k * d + j, i * d + j, 2 * d * d, d * d)
+    return FactoredModel(i * d + k, d * d + k * d + j, i * d + j, 2 * d * d, d * d)
 
 
 @checked(p=whole("coefficients", "[1, inf)"))
-def last_factored(p: int) -> Model:
+def last_factored(p: int) -> FactoredModel:
     """Every coefficient is a parameter but the last, which is the product of two: p + 1 parameters."""
     each = np.arange(p)
-    return Model(each, np.append(np.full(p - 1, p + 1), p), each, p + 1, p)
+    return FactoredModel(each, np.append(np.full(p - 1, p + 1), p), each, p + 1, p)
 
 
 @checked(model=sizes_of(M="size"), theta=array("parameters", "B M", finite=False))
-def coefficients(model: Model, theta: np.ndarray) -> np.ndarray:
+def coefficients(model: FactoredModel, theta: np.ndarray) -> np.ndarray:
     """Coefficients ``(B, p)`` of parameters ``theta (B, M)``."""
     c = np.zeros((model.p, len(theta)))
     padded = _padded(theta)
@@ -75,7 +75,7 @@ def coefficients(model: Model, theta: np.ndarray) -> np.ndarray:
 
 
 @checked(model=sizes_of(M="size"), theta=array("parameters", "B M", finite=False))
-def jacobian(model: Model, theta: np.ndarray) -> np.ndarray:
+def jacobian(model: FactoredModel, theta: np.ndarray) -> np.ndarray:
     """Derivatives of the coefficients with respect to the parameters, ``(B, p, M)``."""
     padded = _padded(theta)
     J = np.zeros((model.p, model.size + 1, len(theta)))
@@ -102,7 +102,7 @@ def _padded(theta: np.ndarray) -> np.ndarray:
     loss=choice("loss", tuple(LOSSES)),
 )
 def descend(
-    model: Model,
+    model: FactoredModel,
     start: np.ndarray,
     Phi: np.ndarray,
     y: np.ndarray,
@@ -111,8 +111,8 @@ def descend(
     tolerance: float,
     steps: int,
     loss: str = "mean",
-) -> Fit:
-    """Full-batch gradient descent until the loss is below the tolerance, looked at before every step.
+) -> FactorFit:
+    """Full-batch gradient descent until the loss is below the tolerance, which is checked before every step.
 
     theta <- theta - rate dL/dtheta,  L = mean_j or sum_j (<Phi_j, c(theta)> - y_j)^2.
 
@@ -129,7 +129,7 @@ def descend(
 
     Returns
     -------
-    Fit; a problem ends as diverged where its loss stops being finite
+    FactorFit; a problem ends as diverged where its loss stops being finite
 
     Raises
     ------
@@ -140,13 +140,13 @@ def descend(
     theta, made, losses = _padded(start), np.zeros(len(start), np.int64), np.empty(len(start))
     pairs = (model.left, model.right, model.owner)
     _descend(*pairs, theta, Phi, y, LOSSES[loss](y.shape[1]), rate, tolerance, steps, made, losses)
-    return Fit(theta[:, :-1].copy(), made, losses, ~np.isfinite(losses))
+    return FactorFit(theta[:, :-1].copy(), made, losses, ~np.isfinite(losses))
 
 
 @njit()
 def _descend(
     left: np.ndarray, right: np.ndarray, owner: np.ndarray, theta: np.ndarray, Phi: np.ndarray, y: np.ndarray,
-    scale: float, rate: float, tolerance: float, steps: int, made: np.ndarray, losses: np.ndarray,
+    scale: float, rate: float, tolerance: float, steps: int, made: np.ndarray, losses: np.ndarray
 ) -> None:  # fmt: skip
     """Fill in the parameters, with the 1 behind them, the steps made and the losses."""
     n, p = Phi.shape[1:]

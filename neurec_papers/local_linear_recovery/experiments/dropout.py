@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.figures import Curves
 from neurec_core.params import Params, param
-from smallnets.arguments import array, checked, record
 from smallnets.nets.tanh_nets import Neurons
 
 from .targets import CITATION, output_bias
@@ -20,8 +20,6 @@ KINKS = (-7.0, 0.0, 7.0)  # biases of the target's three neurons
 OPTIMISTIC = 9  # three neurons of three parameters each
 # Test errors below which the target counts as recovered. With dropout, training ends near 1e-3.
 RECOVERED, LOOSE = 1e-3, 1e-2
-# Neurons whose (w, b) have a |cosine| above this share a direction; that of two of the target's is at most 0.96.
-SAME = 0.99
 LAST = 100  # of the training's loss notes, 16 steps each: what a noisy loss is averaged over
 
 
@@ -77,51 +75,16 @@ def solve(params: Dropout, problem: Problem, draws: Draws) -> Solution:
 
     fit = dropout.train(
         start(params, draws), problem.X, problem.y, draws,
-        dropout=params.dropout, rate=params.step, steps=params.steps, output_bias=params.output_bias,
+        dropout=params.dropout, rate=params.step, steps=params.steps, output_bias=params.output_bias
     )  # fmt: skip
     status = [Status.DIVERGED if diverged else Status.SOLVED for diverged in fit.diverged]
     return Solution(fit.net, status, {}, {"loss": fit.losses})
 
 
-def outputs(net: Neurons, x: np.ndarray) -> np.ndarray:
-    """Outputs ``(B, n)`` at ``x (B, n)``, a network at a time: no last bit depends on those beside it."""
-    parts = zip(*net, x, strict=True)
-    return np.array([np.tanh(x[:, None] * W[0] + b) @ a + c for W, b, a, c, x in parts])
-
-
-@checked(net=record(W=array("hidden weights", "B d m", finite=False), b=array("hidden biases", "B m", finite=False)))
-def cosines(net: Neurons) -> np.ndarray:
-    """|cosine| of the angle between (w_i, b_i) and (w_j, b_j), ``(B, m, m)``."""
-    directions = np.stack([net.W[:, 0], net.b], axis=2)
-    directions = directions / np.linalg.norm(directions, axis=2, keepdims=True)
-    products = directions @ directions.swapaxes(1, 2)
-    np.abs(products, out=products)
-    return np.minimum(products, 1, out=products)
-
-
-@checked(
-    net=record(
-        W=array("hidden weights", "B d m", finite=False),
-        b=array("hidden biases", "B m", finite=False),
-        a=array("output weights", "B m", finite=False),
-    )
-)
-def condensation(net: Neurons) -> tuple[np.ndarray, np.ndarray]:
-    """Share of pairs of neurons in one direction, and the effective number of directions, (B,) each.
-
-    The number is 1 / sum_ij p_i p_j 1[|cos_ij| > 0.99], p_i proportional to |a_i| |(w_i, b_i)|: k if k directions far
-    apart have equal shares.
-    """
-    same = cosines(net) > SAME
-    m = same.shape[1]
-    share = (same.sum(axis=(1, 2)) - m) / max(m * (m - 1), 1)
-    p = np.abs(net.a) * np.hypot(net.W[:, 0], net.b)
-    p = p / p.sum(axis=1, keepdims=True)
-    return share, 1 / (p[:, None] @ same @ p[..., None])[:, 0, 0]
-
-
 def score(params: Dropout, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Errors are means of squares, of the network without dropout."""
+    from ..engine.dropout import condensation, outputs
+
     net, B = solution.value, len(problem.y)
     x = np.tile(np.linspace(LOW, HIGH, TESTED), (B, 1))
     test = ((outputs(net, x) - target(x)) ** 2).mean(axis=1)
@@ -155,6 +118,28 @@ def size(params: Dropout) -> float:
     return 8 * (1.2 * params.m**2 + (3 * TESTED + params.n) * params.m + drawn)
 
 
+def earlier(table: Any) -> float:
+    """With dropout the median test error falls below 1e-2 from fewer samples on; the difference."""
+    below = medians(table)["test"].unstack("dropout") < LOOSE
+    return float(below[0.0].idxmax() - below[0.1].idxmax())
+
+
+def fewer_directions(table: Any) -> float:
+    """From nine samples it leaves fewer effective directions of the hidden weights; the difference of medians."""
+    directions = medians(table)["directions"]
+    return float(directions[0.0, OPTIMISTIC] - directions[0.1, OPTIMISTIC])
+
+
+def floor_of_dropout(table: Any) -> float:
+    """Its median test error ends near 1e-3, from 50 samples, in powers of ten of that."""
+    return float(np.log10(medians(table)["test"][0.1, 50] / 1e-3))
+
+
+def medians(table: Any) -> Any:
+    """Medians of test errors and directions for each probability and sample size."""
+    return table.groupby(["dropout", "n"])[["test", "directions"]].median()
+
+
 DROPOUT = Experiment(
     name="local_linear_recovery.dropout",
     question="Does dropout condense neurons, and recover the target from fewer samples?",
@@ -165,8 +150,8 @@ DROPOUT = Experiment(
     columns=COLUMNS,
     presets={
         "tiny": Grid(
-            {"inputs": ["uniform", "grid"], **COMPARED, "output_bias": [True, False]}, 2,
-            {"m": 20, "steps": 200}),
+            {"inputs": ["uniform", "grid"], **COMPARED, "output_bias": [True, False]}, 2, {"m": 20, "steps": 200}
+        ),
         "quick": Grid({**COMPARED, "n": [5, 9, 15, 25]}, 2, {"steps": 20_000}),
         "paper": Grid({**COMPARED, "n": list(range(1, 51))}, 10),
         "part": Grid({**COMPARED, "n": [*range(1, 21), *range(25, 51, 5)]}, 10, published=6),
@@ -174,4 +159,10 @@ DROPOUT = Experiment(
     citation=CITATION,
     bytes=size,
     batch=1,
-)  # fmt: skip
+    figures={"test": Curves("n", "test", "dropout", {}, "y")},
+    claims=(
+        Claim(earlier, 5, 4.5, "zhang2025local, Figure 4"),
+        Claim(fewer_directions, 1.1, 1, "zhang2025local, Figure 4"),
+        Claim(floor_of_dropout, 0, 0.5, "zhang2025local, Figure 4"),
+    ),
+)

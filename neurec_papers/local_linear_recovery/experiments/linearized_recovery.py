@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Guide, Problem, Replay, Solution
+from neurec_core.figures import PhaseDiagram
 from neurec_core.params import param
 from smallnets.nets.ranks import leakage, tangent_rank
 from smallnets.nets.tanh_nets import jacobian
 
-from .ranks import ARCHITECTURES, Embedded, statuses
-from .targets import CITATION, guide
+from .targets import ARCHITECTURES, CITATION, Embedded, guide, statuses
 
 # Points on which what is left undetermined is measured.
 TEST = 200
@@ -50,7 +50,7 @@ def solve(params: LinearizedRecovery, problem: Problem, draws: Draws) -> Solutio
         J = jacobian(net, theta[one], problem.X[one])
         found.append((tangent_rank(J).rank, leakage(J, jacobian(net, theta[one], test[one]), direction[one])))
     seen, leak = map(np.concatenate, zip(*found, strict=True))
-    model = params.tangent_rank(theta, params.many(draws))
+    model = params.tangent_rank(theta, params.inputs_of_rank(draws))
     return Solution(theta, statuses(model), {"rank": model.rank, "sampled": seen, "leak": leak})
 
 
@@ -85,7 +85,13 @@ def _guide(architecture: str, hidden: bool, output: bool) -> Guide:
     return size._replace(holds={**size.holds, "embedding": embedding})
 
 
-PUBLISHED: dict[str, Any] = {**ARCHITECTURES, "factor": [1, 10, 34], "n": range(1, 26)}
+PUBLISHED: dict[str, Any] = {"architecture": ARCHITECTURES, "factor": [1, 10, 34], "n": range(1, 26)}
+
+
+def lemma_1(table: Any) -> float:
+    """Samples determine the target exactly where their tangent matrix has the rank of the model; exceptions."""
+    return float((table["recovered"] != table["determined"]).sum())
+
 
 LINEARIZED_RECOVERY = Experiment(
     name="local_linear_recovery.linearized_recovery",
@@ -96,13 +102,17 @@ LINEARIZED_RECOVERY = Experiment(
     score=score,
     columns=COLUMNS,
     presets={
-        "tiny": Grid({**ARCHITECTURES, "n": [6, 22]}, 2, {"factor": 2, "embedding": "proportional"}),
-        "quick": Grid({**ARCHITECTURES, "factor": [1, 3, 10], "n": range(1, 26)}, 3),
+        "tiny": Grid({"architecture": ARCHITECTURES, "n": [6, 22]}, 2, {"factor": 2, "embedding": "proportional"}),
+        "quick": Grid({"architecture": ARCHITECTURES, "factor": [1, 3, 10], "n": range(1, 26)}, 3),
         "paper": Grid(PUBLISHED, 20, published=20),
         "paper_output_bias": Grid(PUBLISHED, 20, {"output_bias": True}, published=20),
         "split": Grid(PUBLISHED, 20, {"embedding": "unequal"}, published=20),
     },
     citation=CITATION,
-    guides=tuple(_guide(a, h, o) for a in ARCHITECTURES["architecture"] for h in (True, False) for o in (True, False)),
+    guides=tuple(_guide(a, h, o) for a in ARCHITECTURES for h in (True, False) for o in (True, False)),
     batch=10,
+    figures={
+        "null": PhaseDiagram("n", "factor", None, "architecture", {"output_bias": False, "embedding": "null"}),
+    },
+    claims=(Claim(lemma_1, 0, 0, "zhang2025local, Lemma 1"),),
 )

@@ -8,10 +8,11 @@ import numpy as np
 from pydantic import model_validator
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
+from neurec_core.figures import PhaseDiagram, matching
 from neurec_core.params import Params, param
-from smallnets.arguments import array, checked, whole
 
+from .. import theory
 from .targets import CITATION
 
 # Errors below which a target counts as recovered; that of a typical coefficient is 1. Training ends at a loss of
@@ -48,12 +49,6 @@ class MatrixAndToy(Params):
         if self.model == "matrix" and self.n > self.d**2:
             raise ValueError(f"n (samples) must be at most {self.d**2}, the entries of the matrix, got {self.n}")
         return self
-
-
-@checked(r=array("ranks", "| k | k l", interval="[0, inf)"), d=whole("size of the matrix", "[1, inf)"))
-def optimistic(r: np.ndarray, d: int = 4) -> np.ndarray:
-    """The model rank 2 r d - r^2 of a d x d matrix of rank r under factorisation: its optimistic sample size."""
-    return 2 * r * d - r**2
 
 
 # --------------------------------------------------------------------------------------------- sample, solve, score
@@ -124,7 +119,7 @@ def solve(params: MatrixAndToy, problem: Problem, draws: Draws) -> Solution:
     start = params.variance**0.5 * draws.normal("theta", model.size)
     fit = factors.descend(
         model, start, seen(params, problem.X), problem.y,
-        rate=params.step, tolerance=params.tolerance, steps=params.limit, loss=params.loss,
+        rate=params.step, tolerance=params.tolerance, steps=params.limit, loss=params.loss
     )  # fmt: skip
     status = [Status.DIVERGED if diverged else Status.SOLVED for diverged in fit.diverged]
     return Solution(fit.theta, status, {"steps": fit.steps, "loss": fit.loss})
@@ -189,8 +184,16 @@ COLUMNS = {
     "steps": Column("steps made", "measure", "steps"),
     "rank": Column("model rank of the target", "measure"),
 }
+FACTORS: dict[str, Any] = {"model": ["matrix"], "parameters": ["factors"]}
 ENTRIES = {"n": list(range(1, 17))}
 BOTH: dict[str, Any] = {"target": ["isometry", "gaussian"], "parameters": ["factors", "entries"]}
+
+
+def undetermined(table: Any) -> float:
+    """No matrix is recovered that its samples do not determine in its tangent space."""
+    rows = matching(table, FACTORS)
+    return float((rows["recovered"] & ~rows["determined"]).sum())
+
 
 MATRIX_AND_TOY = Experiment(
     name="local_linear_recovery.matrix_and_toy",
@@ -202,20 +205,17 @@ MATRIX_AND_TOY = Experiment(
     columns=COLUMNS,
     presets={
         "tiny": Grid(
-            {"model": ["matrix", "toy"], "parameters": ["factors", "entries"], "r": [0, 1], "n": [2, 3]}, 2,
-            {"limit": 3000}),
+            {"model": ["matrix", "toy"], "parameters": BOTH["parameters"], "r": [0, 1], "n": [2, 3]}, 2, {"limit": 3000}
+        ),
         "quick": Grid({"r": [1, 2, 3, 4], **ENTRIES}, 10),
         "paper": Grid({**BOTH, "r": [1, 2, 3, 4], **ENTRIES}, 50, published=50),
-        "paper_toy": Grid(
-            {**BOTH, "r": [0, 1], "n": [1, 2, 3]}, 100, {"model": "toy", "step": 0.01}, published=100
-        ),
+        "paper_toy": Grid({**BOTH, "r": [0, 1], "n": [1, 2, 3]}, 100, {"model": "toy", "step": 0.01}, published=100),
     },
     citation=CITATION,
-    guides=(
-        Guide(
-            x="n", y="r", curve=optimistic, label="2 r d - r²",
-            holds={"model": ["matrix"], "parameters": ["factors"], "d": [4]},
-        ),
-    ),
+    guides=(Guide("n", "r", theory.matrix_rank_size, "2 r d - r²", {**FACTORS, "d": [4]}),),
     batch=25,
-)  # fmt: skip
+    figures={
+        target: PhaseDiagram("n", "r", where={**FACTORS, "target": target}) for target in ("isometry", "gaussian")
+    },
+    claims=(Claim(undetermined, 0, 0, "zhang2025local, Lemma 1"),),
+)

@@ -1,88 +1,18 @@
-"""Model ranks: the dimension of a network's tangent space at an embedded target."""
+"""Ranks: the dimension of the tangent space of a two-layer or a deep network at an embedded target."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import model_validator
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
-from neurec_core.params import BadInput, param
-from smallnets.nets.ranks import Rank, tangent_rank
-from smallnets.nets.tanh_nets import Neurons, jacobian, placed, windows
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution
+from neurec_core.figures import matching
+from neurec_core.params import Params, param
+from smallnets.nets.deep_nets import Deep, deep, embedded, jacobian, outputs
 
-from .. import theory
-from .targets import CITATION, Target
-
-# Entries of the largest tangent matrix that is factorised, half a gigabyte.
-MOST = 2**26
-
-
-class Embedded(Target):
-    """A target in the network, as one of the parameters that express it."""
-
-    embedding: Literal["null", "proportional", "unequal"] = param(
-        "null", "further kernels: none, copies, or copies whose shares differ between positions"
-    )
-
-    @property
-    def places(self) -> int:
-        """Positions of a kernel."""
-        return len(windows(self.d, self.s, self.image))
-
-    @property
-    def formula(self) -> int:
-        """The least rank over all parameters that express the target, in closed form."""
-        return theory.optimistic_sample_size(
-            self.architecture, self.d, self.s, self.k,
-            hidden_bias=self.hidden_bias, output_bias=self.output_bias,
-            image=self.image, nulled=self.nulled,
-        )  # fmt: skip
-
-    @property
-    def inputs_for_rank(self) -> int:
-        """Inputs that show the rank: 50 more than three times what it can be, so that nothing is near singular."""
-        shared = self.architecture == "ws" and self.embedding == "unequal"
-        most = self.formula * min(self.factor, self.places) if shared else self.formula
-        return 3 * min(most, self.network().size) + 50
-
-    @model_validator(mode="after")
-    def _factorisable(self) -> Embedded:
-        if (entries := self.inputs_for_rank * self.network().size) > MOST:
-            raise BadInput(
-                f"d, s, k and factor must give a tangent matrix of at most {MOST:.0e} entries, got {entries:.0e}"
-            )
-        return self
-
-    def embedded(self, target: Neurons, draws: Draws) -> np.ndarray:
-        """Parameters ``(B, M)`` that express the target, with random shares of the copies.
-
-        The weights of neurons without an output weight are zero, too, which gives the least rank; shared ones are
-        where no position has an output weight.
-        """
-        B, copies = len(draws), self.factor
-        on = (target.a != 0).reshape(B, self.k, -1)
-        if self.architecture == "ws":
-            on = np.broadcast_to(on.any(axis=2, keepdims=True), on.shape)
-        least = target._replace(W=target.W * on.reshape(B, 1, -1))
-        if self.embedding == "null":
-            return placed(self.network(), least)
-        share = 1 + draws.uniform("shares", copies, self.k, self.places if self.embedding == "unequal" else 1)
-        share = share / share.sum(axis=1, keepdims=True)
-        each = np.broadcast_to(share, (B, copies, self.k, self.places)).reshape(B, -1)
-        return placed(self.network(), least, each)
-
-    def many(self, draws: Draws) -> np.ndarray:
-        """As many standard normal inputs as show the rank."""
-        return draws.normal("inputs", self.inputs_for_rank, self.network().d)
-
-    def tangent_rank(self, theta: np.ndarray, X: np.ndarray) -> Rank:
-        """The rank at ``theta (B, M)`` on inputs ``X (B, n, d)``, one trial at a time."""
-        net = self.network()
-        found = [tangent_rank(jacobian(net, theta[b : b + 1], X[b : b + 1])) for b in range(len(X))]
-        return Rank(*map(np.concatenate, zip(*found, strict=True)))
+from .targets import ARCHITECTURES, CITATION, Embedded, ranks, statuses
 
 
 class Ranks(Embedded):
@@ -96,14 +26,9 @@ class Ranks(Embedded):
         return self.inputs == "image"
 
 
-def statuses(found: Rank) -> list[Status]:
-    """Whether each rank is decided by a gap in the singular values."""
-    return [Status.SOLVED if decided else Status.UNDECIDED for decided in found.decided]
-
-
 def sample(params: Ranks, draws: Draws) -> Problem:
     """Standard normal inputs, and the target's values there."""
-    target, X = params.teacher(draws), params.many(draws)
+    target, X = params.teacher(draws), params.inputs_of_rank(draws)
     return Problem(X, target(X), target)
 
 
@@ -119,15 +44,63 @@ def solve(params: Ranks, problem: Problem, draws: Draws) -> Solution:
 
 def score(params: Ranks, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """The rank beside the closed form."""
-    rank, B = solution.stats["rank"], len(problem.X)
+    return _beside(solution, params.formula, params.network().size)
+
+
+def _beside(solution: Solution, formula: int, parameters: int) -> dict[str, np.ndarray]:
+    """Ranks beside what they should be, and the gap in the singular values."""
+    rank = solution.stats["rank"]
     return {
         "rank": rank.astype(float),
-        "formula": np.full(B, float(params.formula)),
-        "agrees": rank == params.formula,
-        "parameters": np.full(B, float(params.network().size)),
+        "formula": np.full(len(rank), float(formula)),
+        "agrees": rank == formula,
+        "parameters": np.full(len(rank), float(parameters)),
         "kept": solution.stats["kept"],
         "dropped": solution.stats["dropped"],
     }
+
+
+class DeepRanks(Params):
+    """A fully connected tanh network with random weights, embedded in one with more neurons in every hidden layer."""
+
+    d: int = param(3, "inputs", ge=1, le=20)
+    depth: int = param(2, "hidden layers", symbol="L-1", ge=1, le=6, slider=(1, 4, 1))
+    first: int = param(2, "neurons of the target's first hidden layer", symbol="m₁", ge=1, le=10, slider=(1, 5, 1))
+    width: int = param(2, "neurons of its other hidden layers", symbol="m", ge=1, le=10, slider=(1, 5, 1))
+    extra: int = param(0, "neurons added to every hidden layer", ge=0, le=30, slider=(0, 10, 1))
+    biases: bool = param(True, "biases of all layers")
+
+    def network(self, extra: int = 0) -> Deep:
+        """The target's network, or one with more neurons."""
+        hidden = [self.first] + [self.width] * (self.depth - 1)
+        return deep(self.d, [m + extra for m in hidden], biases=self.biases)
+
+
+def sample_deep(params: DeepRanks, draws: Draws) -> Problem:
+    """Standard normal inputs, 50 more than three times the target's parameters; normal weights of that many inputs."""
+    net = params.network()
+    theta = draws.normal("theta", net.size)
+    X = draws.normal("X", 3 * net.size + 50, params.d)
+    return Problem(X, outputs(net, theta, X), theta)
+
+
+def solve_deep(params: DeepRanks, problem: Problem, draws: Draws) -> Solution:
+    """The rank where the wider network is the narrow one.
+
+    Behind a layer of one or two neurons singular values can fall off without a gap, as derivatives of a smooth function
+    of few variables do; such a rank is undecided. A drawn weight that happens to be nearly zero costs rank like zero.
+
+    **Source**: zhang2025local, Theorem 3: at most the narrow network's parameters.
+    """
+    wide = params.network(params.extra)
+    theta = embedded(params.network(), problem.teacher, wide)
+    found = ranks(jacobian(wide, theta[b : b + 1], problem.X[b : b + 1]) for b in range(len(draws)))
+    return Solution(theta, statuses(found), found._asdict())
+
+
+def score_deep(params: DeepRanks, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+    """The rank beside the bound, which random weights attain."""
+    return _beside(solution, params.network().size, params.network(params.extra).size)
 
 
 COLUMNS = {
@@ -146,7 +119,38 @@ COLUMNS = {
         "largest singular value that does not", "measure", "the largest", replay=Replay(1e-3, floor=1e-12)
     ),
 }
-ARCHITECTURES = {"architecture": ["ws", "ns", "fc"]}
+
+
+def odd_ranks(table: Any) -> float:
+    """At any width the rank is the closed form, unless kernels are shifts or copies of one have different shares."""
+    unequal = (table["embedding"] == "unequal") & (table["architecture"] == "ws")
+    return float((~table["agrees"] & ~unequal & (table["target"] != "shifted")).sum())
+
+
+def paper_ranks(table: Any) -> float:
+    """At the paper's target, with hidden biases, ranks are 7 (ws), 15 (ns) and 21 (fc); exceptions."""
+    rows = matching(table, {**PAPER, "target": "paper", "hidden_bias": True, "output_bias": False})
+    return float((rows["rank"] != rows["architecture"].map({"ws": 7, "ns": 15, "fc": 21})).sum())
+
+
+def shifted_ranks(table: Any) -> float:
+    """Of shifted kernels ranks are 9, 18, 30 instead of 12, 24, 48; with equal hidden biases 11, 23, 35; exceptions."""
+    rows = matching(table, {"target": "shifted", "output_bias": False})
+    plain, biased = {"ws": 9, "ns": 18, "fc": 30}, {"ws": 11, "ns": 23, "fc": 35}
+    expected = rows["architecture"].map(plain).mask(rows["hidden_bias"], rows["architecture"].map(biased))
+    return float((rows["rank"] != expected).sum())
+
+
+def changed_by_embedding(table: Any) -> float:
+    """Embedding a deep network in a wider one changes its rank in no trial."""
+    ranks = table.groupby(["depth", "first", "width", "biases", "trial"])["rank"]
+    return float((ranks.nunique() > 1).sum())
+
+
+PAPER = {"embedding": "null", "inputs": "line", "d": 5, "s": 3, "nulled": 0}
+EVERY = {"architecture": ARCHITECTURES}
+IMAGES = {"inputs": "image", "target": "random"}
+DEEP = {"depth": [1, 2, 3], "first": [1, 2, 3]}
 BIASES = {"hidden_bias": [False, True], "output_bias": [False, True]}
 EMBEDDINGS = {"embedding": ["null", "proportional", "unequal"]}
 
@@ -159,19 +163,39 @@ RANKS = Experiment(
     score=score,
     columns=COLUMNS,
     presets={
-        "tiny": Grid({**ARCHITECTURES, **EMBEDDINGS}, 2, {"factor": 2}),
-        "quick": Grid({**ARCHITECTURES, "factor": [1, 3, 10], **EMBEDDINGS}, 3),
-        "paper": Grid({**ARCHITECTURES, "factor": [1, 3, 10, 34, 100], **BIASES, **EMBEDDINGS}, 3, published=3),
+        "tiny": Grid({**EVERY, **EMBEDDINGS}, 2, {"factor": 2}),
+        "quick": Grid({**EVERY, "factor": [1, 3, 10], **EMBEDDINGS}, 3),
+        "paper": Grid({**EVERY, "factor": [1, 3, 10, 34, 100], **BIASES, **EMBEDDINGS}, 3, published=3),
         "paper_shifted": Grid(
-            {**ARCHITECTURES, "target": ["shifted", "random"], "factor": [1, 3], **BIASES}, 3,
-            {"s": 2, "k": 2}, published=3),
-        "paper_nulled": Grid(
-            {**ARCHITECTURES, "nulled": [0, 1, 2, 3], "factor": [1, 3], **BIASES}, 3, published=3
+            {**EVERY, "target": ["shifted", "random"], "factor": [1, 3], **BIASES}, 3, {"s": 2, "k": 2}, published=3
         ),
+        "paper_nulled": Grid({**EVERY, "nulled": [0, 1, 2, 3], "factor": [1, 3], **BIASES}, 3, published=3),
         "paper_images": Grid(
-            {**ARCHITECTURES, "d": [3, 4, 5], "s": [2, 3], "k": [1, 2], "factor": [1, 3], **BIASES}, 2,
-            {"inputs": "image", "target": "random"}, published=2),
+            {**EVERY, "d": [3, 4, 5], "s": [2, 3], "k": [1, 2], "factor": [1, 3], **BIASES}, 2, IMAGES, published=2
+        ),
     },
     citation=CITATION,
     batch=10,
-)  # fmt: skip
+    claims=(
+        Claim(odd_ranks, 0, 0, "zhang2025local, Theorems 5 and 6"),
+        Claim(paper_ranks, 0, 0, "zhang2025local, Theorem 1"),
+        Claim(shifted_ranks, 0, 0, "measured here, against Theorems 5 and 6"),
+    ),
+)
+DEEP_RANKS = Experiment(
+    name="local_linear_recovery.deep_ranks",
+    question="Is the rank of a deep network that of the narrowest one that expresses the target?",
+    params=DeepRanks,
+    sample=sample_deep,
+    solve=solve_deep,
+    score=score_deep,
+    columns={**COLUMNS, "formula": Column("parameters of the target's network, a bound", "measure")},
+    presets={
+        "tiny": Grid({"depth": [1, 2, 3], "biases": [True, False]}, 2, {"extra": 1}),
+        "quick": Grid({**DEEP, "extra": [0, 3], "biases": [True, False]}, 5),
+        "paper": Grid({**DEEP, "width": [1, 2], "extra": [0, 3, 10], "biases": [True, False]}, 20, published=20),
+    },
+    citation=CITATION,
+    batch=10,
+    claims=(Claim(changed_by_embedding, 0, 0, "zhang2025local, Theorem 3"),),
+)

@@ -1,7 +1,8 @@
-"""The functions that are to be recovered, and the parameters that say which."""
+"""The functions that are to be recovered, as targets and embedded in wider networks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, Literal
 
@@ -9,16 +10,20 @@ import numpy as np
 from pydantic import model_validator
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Guide
+from neurec_core.experiment import Guide, Status
 from neurec_core.params import BadInput, Params, param
-from smallnets.nets.tanh_nets import Architecture, Neurons, architecture, neurons, windows
+from smallnets.nets.ranks import Rank, tangent_rank
+from smallnets.nets.tanh_nets import Architecture, Neurons, architecture, jacobian, neurons, placed, windows
 
-from ..theory import optimistic_sample_size
+from .. import theory
 
 CITATION = (
     "Zhang, Zhang, Zhang and Bai, Local Linear Recovery Guarantee of Deep Neural Networks at Overparameterization, "
     "JMLR 26(69), 1-30, 2025 (arXiv 2406.18035)"
 )
+# Entries of the largest tangent matrix that is factorised, half a gigabyte.
+MOST = 2**26
+ARCHITECTURES = ["ws", "ns", "fc"]
 Name = Literal["fc", "ns", "ws"]
 Kernels = Literal["paper", "random", "shifted"]
 
@@ -95,15 +100,83 @@ class Target(Params):
         return neurons(net, theta)
 
 
+class Embedded(Target):
+    """A target in the network, as one of the parameters that express it."""
+
+    embedding: Literal["null", "proportional", "unequal"] = param(
+        "null", "further kernels: none, copies, or copies whose shares differ between positions"
+    )
+
+    @property
+    def places(self) -> int:
+        """Positions of a kernel."""
+        return len(windows(self.d, self.s, self.image))
+
+    @property
+    def formula(self) -> int:
+        """The least rank over all parameters that express the target, in closed form."""
+        return theory.optimistic_sample_size(
+            self.architecture, self.d, self.s, self.k,
+            hidden_bias=self.hidden_bias, output_bias=self.output_bias,
+            image=self.image, nulled=self.nulled
+        )  # fmt: skip
+
+    @property
+    def inputs_for_rank(self) -> int:
+        """Inputs that show the rank: 50 more than three times what it can be, so that nothing is near singular."""
+        shared = self.architecture == "ws" and self.embedding == "unequal"
+        most = self.formula * min(self.factor, self.places) if shared else self.formula
+        return 3 * min(most, self.network().size) + 50
+
+    @model_validator(mode="after")
+    def _factorisable(self) -> Embedded:
+        if (entries := self.inputs_for_rank * self.network().size) > MOST:
+            raise BadInput(
+                f"d, s, k and factor must give a tangent matrix of at most {MOST:.0e} entries, got {entries:.0e}"
+            )
+        return self
+
+    def embedded(self, target: Neurons, draws: Draws) -> np.ndarray:
+        """Parameters ``(B, M)`` that express the target, with random shares of the copies.
+
+        The weights of neurons without an output weight are zero, too, which gives the least rank; shared ones are
+        where no position has an output weight.
+        """
+        B, copies = len(draws), self.factor
+        on = (target.a != 0).reshape(B, self.k, -1)
+        if self.architecture == "ws":
+            on = np.broadcast_to(on.any(axis=2, keepdims=True), on.shape)
+        least = target._replace(W=target.W * on.reshape(B, 1, -1))
+        if self.embedding == "null":
+            return placed(self.network(), least)
+        share = 1 + draws.uniform("shares", copies, self.k, self.places if self.embedding == "unequal" else 1)
+        share = share / share.sum(axis=1, keepdims=True)
+        each = np.broadcast_to(share, (B, copies, self.k, self.places)).reshape(B, -1)
+        return placed(self.network(), least, each)
+
+    def inputs_of_rank(self, draws: Draws) -> np.ndarray:
+        """So many standard normal inputs that they show the rank."""
+        return draws.normal("inputs", self.inputs_for_rank, self.network().d)
+
+    def tangent_rank(self, theta: np.ndarray, X: np.ndarray) -> Rank:
+        """The rank at ``theta (B, M)`` on inputs ``X (B, n, d)``, one trial at a time."""
+        return ranks(jacobian(self.network(), theta[b : b + 1], X[b : b + 1]) for b in range(len(X)))
+
+
+def ranks(tangents: Iterable[np.ndarray]) -> Rank:
+    """The ranks of tangent matrices (1, n, M), of one trial after another."""
+    return Rank(*map(np.concatenate, zip(*map(tangent_rank, tangents), strict=True)))
+
+
+def statuses(found: Rank) -> list[Status]:
+    """Whether each rank is decided by a gap in the singular values."""
+    return [Status.SOLVED if decided else Status.UNDECIDED for decided in found.decided]
+
+
 def guide(name: str, hidden: bool, output: bool) -> Guide:
     """The optimistic sample size of the paper's target (d = 5, s = 3, k = 1) in an architecture, over n and width."""
-    size = optimistic_sample_size(name, 5, 3, 1, hidden_bias=hidden, output_bias=output)
-    fixed: dict[str, Any] = {
-        "architecture": name, "d": 5, "s": 3, "k": 1, "nulled": 0, "hidden_bias": hidden, "output_bias": output,
-    }  # fmt: skip
-    holds = {**{parameter: [value] for parameter, value in fixed.items()}, "target": ["paper", "random"]}
-    return Guide("n", "factor", partial(_constant, float(size)), "optimistic sample size", holds)
-
-
-def _constant(value: float, y: np.ndarray) -> np.ndarray:
-    return np.full(np.shape(y), value)
+    size = theory.optimistic_sample_size(name, 5, 3, 1, hidden_bias=hidden, output_bias=output)
+    fixed = {"architecture": name, "d": 5, "s": 3, "k": 1, "nulled": 0, "hidden_bias": hidden, "output_bias": output}
+    holds: dict[str, Any] = {**{each: [value] for each, value in fixed.items()}, "target": ["paper", "random"]}
+    curve = partial(np.full_like, fill_value=float(size), dtype=float)
+    return Guide("n", "factor", curve, "optimistic sample size", holds)

@@ -40,11 +40,16 @@ def batches(draws: Draws, d: int, batch: int, sampling: str = "iid") -> Iterator
     ------
     BadInput : "batch (inputs per step) must be even for antithetic sampling, got 5", or at least 2 d to be whitened
     """
+    check_batch(d, batch, sampling)
+    return _chunks(draws, d, batch, sampling)
+
+
+def check_batch(d: int, batch: int, sampling: str) -> None:
+    """Refuse a batch of a size that cannot be sampled so; parameters and errors as of `batches`."""
     if sampling != "iid" and batch % 2:
         raise BadInput(f"batch (inputs per step) must be even for {sampling} sampling, got {batch}")
     if sampling == "whitened" and batch < 2 * d:
         raise BadInput(f"batch (inputs per step) must be at least 2 d = {2 * d} to be whitened, got {batch}")
-    return _chunks(draws, d, batch, sampling)
 
 
 def _chunks(draws: Draws, d: int, batch: int, sampling: str) -> Iterator[np.ndarray]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +14,6 @@ from ..engine import measures
 from ..engine.specialization import best, correlations, matches, mean_over, winner_ranks
 from .matrix_nets import MatrixNets, Start, sample, solve, start
 from .shared import CITATION, node_multi
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FOUND = 0.95
 
@@ -36,8 +34,7 @@ def score(params: Luck, problem: Problem, solution: Solution) -> dict[str, np.nd
     f_star, _ = measures.states(problem.teacher, problem.X)
     f, g = (measures.states(student, problem.X)[0] for student in solution.value)
     rows = measures.fan_out(solution.value[1])
-    names = ("initial", "final", "rank", "share", "matches", "won", "lost")
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    parts: dict[str, list[np.ndarray]] = defaultdict(list)
     for layer in range(1, len(f)):
         first, last = (correlations(f_star[layer][..., :-1], part[layer][..., :-1]) for part in (f, g))
         won = np.zeros(rows[layer][:, :-1].shape, dtype=bool)
@@ -80,7 +77,7 @@ COLUMNS = {
 }
 
 
-def winners_were_near(table: pd.DataFrame) -> float:
+def winners_were_near(table: Any) -> float:
     """The winners' normalised rank at the start is below a half, which it would be without luck; the largest mean."""
     rows = table.query("iterations == 4000 and rule == 'matrix'")
     return float(rows.groupby("node_multi")["normalized_rank"].mean().max())

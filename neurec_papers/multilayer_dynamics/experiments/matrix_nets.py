@@ -12,6 +12,7 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Problem, Solution
 from neurec_core.params import BadInput, Params, param
 
+from ..engine.batches import check_batch
 from ..engine.measures import states
 from ..engine.outcome import statuses
 from ..engine.teachers import VALUES, enough, separated, widths
@@ -67,13 +68,8 @@ class MatrixNets(Params):
             enough(out, into, VALUES["five"])
         if self.rule == "population" and len(hidden) > 1:
             raise BadInput(f"rule (how the student steps) must not be population for hidden layers {self.widths}")
-        if self.rule != "population" and self.sampling != "iid":
-            if self.batch % 2:
-                raise BadInput(f"batch (inputs per step) must be even for {self.sampling} sampling, got {self.batch}")
-            if self.sampling == "whitened" and self.batch < 2 * self.d:
-                raise BadInput(
-                    f"batch (inputs per step) must be at least 2 d = {2 * self.d} to be whitened, got {self.batch}"
-                )
+        if self.rule != "population":
+            check_batch(self.d, self.batch, self.sampling)
         return self
 
     @property

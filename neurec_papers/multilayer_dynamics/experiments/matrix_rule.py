@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from typing import Any
 
 import numpy as np
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Solution
-from neurec_core.figures import Curves
+from neurec_core.figures import Curves, matching
 
 from ..engine import measures
 from ..engine.specialization import best, correlations, live
 from .matrix_nets import MatrixNets, advance, sample, solve, students
 from .shared import CITATION, README
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FOUND = 0.99  # correlation from which a teacher neuron counts as recovered
 HORIZONS = [0, 100, 500, 1000, 2000, 5000, 10_000, 20_000]
@@ -34,8 +32,7 @@ def score(params: MatrixNets, problem: Problem, solution: Solution) -> dict[str,
     (f_star, y_star), (f, y) = measures.states(teacher, X), measures.states(student, X)
     rows, rows_star = measures.fan_out(student), measures.fan_out(teacher)
     H_star = measures.products(teacher, student, X).H_star
-    names = ("best", "lost", "off", "biases", "own", "others", "silent")
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    parts: dict[str, list[np.ndarray]] = defaultdict(list)
     for layer in range(1, len(teacher)):
         C = correlations(f_star[layer][:, :, :-1], f[layer][:, :, :-1])
         winner = C.argmax(axis=2)
@@ -103,35 +100,30 @@ COLUMNS = {
 }
 
 
-def usual(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of README's command 2, by any rule."""
-    return table[(table[[*COMMAND_2]] == [*COMMAND_2.values()]).all(axis=1)]
-
-
-def fading(table: pd.DataFrame) -> float:
+def fading(table: Any) -> float:
     """Fan-outs of losers fall to 1e-4; their median after 20,000 steps over the authors' 1.15e-4, in powers of ten."""
-    rows = usual(table).query("rule == 'matrix' and iterations == 20_000")
+    rows = matching(table, {**COMMAND_2, "rule": "matrix", "iterations": 20_000})
     return float(np.log10(rows["losers_median"].median() / 1.15e-4))
 
 
-def along(table: pd.DataFrame) -> float:
+def along(table: Any) -> float:
     """Entries of H* are larger for teacher neurons and their own winners than for others' winners; by this factor."""
-    rows = usual(table).query("rule == 'matrix' and iterations == 20_000")
+    rows = matching(table, {**COMMAND_2, "rule": "matrix", "iterations": 20_000})
     return float(rows["own"].mean() / rows["others"].mean())
 
 
-def gradient_is_slower(table: pd.DataFrame) -> float:
+def gradient_is_slower(table: Any) -> float:
     """With the gradient losers' fan-outs are larger after 20,000 steps, by this factor; medians of four students."""
-    rows = usual(table).query("trial < 4 and iterations == 20_000").groupby("rule")["losers"].median()
+    rows = matching(table, {**COMMAND_2, "iterations": 20_000}).query("trial < 4").groupby("rule")["losers"].median()
     return float(rows["gradient"] / rows["matrix"])
 
 
-def published_step(table: pd.DataFrame) -> float:
+def published_step(table: Any) -> float:
     """At README's step size of 0.2 students of single inputs do not settle: this is their mean correlation."""
     return float(table.query("batch == 1 and rate == 0.2 and rule == 'matrix'")["correlation"].mean())
 
 
-def small_step(table: pd.DataFrame) -> float:
+def small_step(table: Any) -> float:
     """At a step size of 0.02 they do."""
     return float(table.query("batch == 1 and rate == 0.02 and rule == 'matrix'")["correlation"].mean())
 

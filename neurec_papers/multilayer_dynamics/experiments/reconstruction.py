@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Solution
-from neurec_core.figures import Curves
+from neurec_core.figures import Curves, matching
 from neurec_core.params import param
 
 from ..engine import specialization
@@ -21,17 +21,11 @@ from .shared import CITATION, README, node_multi
 from .students import LAYERS, DeepStudents, sample
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from smallnets.descent.deep_relu import DeepNet
 
 FOUND = 0.9  # correlation from which a student neuron counts as a match
 SOME = 256  # points over which the strength of a neuron is averaged
 LOWEST = 0.99  # asked of every neuron of the lowest layer
-
-
-class Reconstruction(DeepStudents):
-    """As the papers' multilayer programs."""
 
 
 class Knobs(DeepStudents):
@@ -135,27 +129,27 @@ COLUMNS = {
 }
 
 
-def lowest_layer(table: pd.DataFrame) -> float:
+def lowest_layer(table: Any) -> float:
     """After 40 epochs teacher neurons of the lowest layer have a correlation of nearly 1, on average."""
     return float(table.loc[table["epochs"] == 40, "live_1"].mean())
 
 
-def second_layer(table: pd.DataFrame) -> float:
+def second_layer(table: Any) -> float:
     """Those of the second layer follow, with 0.98."""
     return float(table.loc[table["epochs"] == 40, "live_2"].mean())
 
 
-def less_luck_above(table: pd.DataFrame) -> float:
+def less_luck_above(table: Any) -> float:
     """The winners' mean ranks at the start grow from layer to layer; the least difference of neighbours."""
     ranks = table.loc[table["epochs"] == 40, [f"rank_{depth}" for depth in range(1, LAYERS + 1)]].mean()
     return float(ranks.diff().min())
 
 
-def small_points(table: pd.DataFrame) -> float:
+def small_points(table: Any) -> float:
     """Points need not be large: of standard deviation 1, with a step size of 4, they give the lowest layer as well."""
     usual = {"node_multi": 5, "outputs": 100, "optimizer": "sgd", "batch_norm": "without", "momentum": 0.0}
-    rows = table[(table[[*usual]] == [*usual.values()]).all(axis=1) & ~table["normalize"] & ~table["fresh"]]
-    return float(rows.loc[(rows["data_std"] == 1) & (rows["rate"] == "4"), "live_1"].mean())
+    rows = matching(table, {**usual, "normalize": False, "fresh": False, "data_std": 1.0, "rate": "4"})
+    return float(rows["live_1"].mean())
 
 
 SHORT = {"widths": "3-4", "d": 4, "outputs": 5, "node_multi": 2, "points": 256, "looked_at": 200, "rate": "0.005"}
@@ -163,7 +157,7 @@ HORIZONS = [0, 1, 2, 3, 5, 8, 20, 40]
 RECONSTRUCTION = Experiment(
     name="multilayer_dynamics.reconstruction",
     question="Do student neurons come to match teacher neurons, layer by layer?",
-    params=Reconstruction,
+    params=DeepStudents,
     sample=sample,
     solve=solve,
     score=score,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
@@ -20,8 +20,6 @@ from .shared import BIASES, CITATION, FRESH, NORMALIZE, README, node_multi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pandas as pd
 
     from smallnets.descent.deep_relu import DeepNet
     from smallnets.descent.deep_training import Epoch
@@ -232,7 +230,7 @@ COLUMNS = {
 }
 
 
-def strong_first(table: pd.DataFrame) -> float:
+def strong_first(table: Any) -> float:
     """With p = 2.5 the strongest of 20 teacher neurons is found more often than the weakest; difference of rates."""
     rows = table.query("start == 'random' and m == 20 and epochs == 100 and decay == 2.5")
     return float(rows["found_1"].mean() - rows["found_20"].mean())
