@@ -61,7 +61,7 @@ from neurec_papers.finite_samples import theory, view
 from neurec_papers.finite_samples.engine import analytic, competitors
 from neurec_papers.finite_samples.engine.irreducibility import irreducible, reduce
 from neurec_papers.finite_samples.engine.line import in_fractions
-from neurec_papers.finite_samples.engine.networks import Network
+from neurec_papers.finite_samples.engine.networks import ShallowNet
 from neurec_papers.finite_samples.experiments import teachers
 
 # %% [markdown]
@@ -107,9 +107,9 @@ planted = {"m": 5, "pairs": 1, "relation": "planted", "bias": False}
 rows, a, _ = paper.IRREDUCIBILITY.sample(
     paper.IRREDUCIBILITY.params(**planted), Draws(seed, [0])
 ).teacher
-five = Network(rows[0, :, :-1], rows[0, :, -1], a[0])
+five = ShallowNet(rows[0, :, :-1], rows[0, :, -1], a[0])
 side = np.array([-1, 1, -1, -1, 1])  # one of the pair, and two more, are turned
-turned = Network(five.W * side[:, None], five.b * side, five.a)
+turned = ShallowNet(five.W * side[:, None], five.b * side, five.a)
 X = Draws(seed, [0]).normal("places", 1000, 3)[0]
 flip_error = np.abs(five(X) - turned(X)).max()
 four = reduce(five, bias=False).network
@@ -125,7 +125,7 @@ pairs = {"m": 6, "pairs": 3, "bias": False}
 rows, a, _ = paper.IRREDUCIBILITY.sample(
     paper.IRREDUCIBILITY.params(**pairs), Draws(seed, [0])
 ).teacher
-six = Network(rows[0, :, :-1], rows[0, :, -1], a[0])
+six = ShallowNet(rows[0, :, :-1], rows[0, :, -1], a[0])
 fewer = reduce(six, bias=False).network
 pair_error = np.abs(six(X) - fewer(X)).max()
 print(f"three pairs: {fewer.m} neurons, {pair_error:.0e} off")
@@ -331,7 +331,7 @@ weights = {
 }
 sides = np.array([[1.0], [-1.0]])
 pair_nets = {
-    k: Network(sides, np.zeros(2), np.array(a)) for k, a in weights.items()
+    k: ShallowNet(sides, np.zeros(2), np.array(a)) for k, a in weights.items()
 }
 everywhere = np.arange(-20, 21)[:, None] / 10
 rivals = {

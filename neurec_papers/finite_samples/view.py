@@ -18,7 +18,7 @@ from neurec_core.style import COLORS, panel_trace, stacked, style
 
 from .engine.competitors import competitor
 from .engine.line import as_network, broken, outputs, recover, sample_points, seen, shared_out
-from .engine.networks import Network, relative_error
+from .engine.networks import ShallowNet, relative_error
 from .experiments import teachers
 from .experiments.setting import BIAS, CITATION
 
@@ -47,8 +47,8 @@ def samples(params: Params, problem: Problem, solution: Solution, scores: Scores
         panel_trace(1, [place], [np.interp(place, x, f)], "kink that is moved", "markers",
                     marker=_mark("diamond-open", COLORS[3], 17)),
         panel_trace(1, problem.X[0, :, 0], problem.y[0], "samples", "markers", marker=_mark("circle", "black", 6)),
-        _pieces(ends, held, held >= ENOUGH, "pieces that are seen", COLORS[2]),
-        _pieces(ends, held, held < ENOUGH, "pieces that are not", COLORS[1]),
+        _pieces(ends, held, held >= ENOUGH, name="pieces that are seen", color=COLORS[2]),
+        _pieces(ends, held, held < ENOUGH, name="pieces that are not", color=COLORS[1]),
         panel_trace(2, [ends[0], ends[-1]], [ENOUGH] * 2, "enough", line={"color": "gray", "dash": "dash", "width": 1}),
     ]  # fmt: skip
     text, small = _words(problem, scores)
@@ -107,15 +107,15 @@ def _words(problem: Problem, scores: Scores) -> tuple[str, str]:
         return "Identified", f"{n} samples; recovered to {error:.0e}"
     if np.isfinite(apart):
         return "Not identified", f"{n} samples; another fits, {apart:.0%} of max |f| off"
-    return "Not proved", f"{n} samples; no other was met that fits"
+    return "Not proved", f"{n} samples; no other was found that fits"
 
 
 def _mark(symbol: str, color: str, size: int) -> dict[str, Any]:
     return {"symbol": symbol, "color": color, "size": size, "line": {"width": 2 if "open" in symbol else 0}}
 
 
-def _pieces(ends: np.ndarray, held: np.ndarray, chosen: np.ndarray, name: str, color: str) -> dict[str, Any]:
-    """A bar over each chosen piece, as high as it holds samples."""
+def _pieces(ends: np.ndarray, held: np.ndarray, chosen: np.ndarray, *, name: str, color: str) -> dict[str, Any]:
+    """A bar over each chosen piece, as high as the number of its samples."""
     apart = 0.006 * (ends[-1] - ends[0])  # so that equal bars stay two
     bars = [(a + apart, b - apart, n) for a, b, n, own in zip(ends[:-1], ends[1:], held, chosen, strict=False) if own]
     x = [part for a, b, _ in bars for part in (a, b, None)]
@@ -170,7 +170,7 @@ def sample(params: SamplesOnLine, draws: Draws) -> Problem:
         X.append(sample_points(t, counts.tolist()) if params.placement == "pieces" else even)
         b = net.b.copy()
         b[params.moved - 1] -= net.W[params.moved - 1, 0] * params.shift
-        nets.append(Network(net.W, b, net.a, net.c))
+        nets.append(ShallowNet(net.W, b, net.a, net.c))
     points = np.stack(X)[:, :, None]
     return Problem(points, np.stack([net(x) for net, x in zip(nets, points, strict=True)]), nets)
 
@@ -185,7 +185,7 @@ def solve(params: SamplesOnLine, problem: Problem, draws: Draws) -> Solution:
     return Solution(problem.teacher, status, stats, trace)
 
 
-def _described(params: SamplesOnLine, x: np.ndarray, y: np.ndarray, net: Network) -> dict[str, np.ndarray]:
+def _described(params: SamplesOnLine, x: np.ndarray, y: np.ndarray, net: ShallowNet) -> dict[str, np.ndarray]:
     truth, bias = broken(net), params.bias
     t = np.array(truth.kinks)
     place = np.linspace(min(t[0], x[0]) - AROUND, max(t[-1], x[-1]) + AROUND, PLACES)
@@ -215,7 +215,7 @@ def score(params: SamplesOnLine, problem: Problem, solution: Solution) -> dict[s
 
 COLUMNS = {
     "identified": Column("every piece holds two samples, so that no other network of the width fits", "event"),
-    "apart": Column("difference from another network that fits, where one was met", "measure", "of max |f|"),
+    "apart": Column("difference from another network that fits, where one was found", "measure", "of max |f|"),
     "error": Column("recovered network's largest difference", "measure", "of max |f|", logarithmic=True),
     "least": Column("samples in the piece that holds fewest", "measure"),
 }

@@ -118,6 +118,7 @@ def train(
     problem: Problem,
     weights: tuple[np.ndarray, np.ndarray],
     describe: Callable[[Any, Trajectory], dict[str, Any]],
+    *,
     log: np.ndarray | None = None,
 ) -> Solution:
     """Gradient descent, trial by trial; the value is the trained weights (B, m, d) and (B, m).

@@ -54,7 +54,7 @@ def _stream(seed: int) -> Iterator[Any]:
         yield torch
 
 
-def _network(torch: Any, d: int, m: int, bias: bool = False, balanced: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def _network(torch: Any, d: int, m: int, *, bias: bool = False, balanced: bool = True) -> tuple[np.ndarray, np.ndarray]:
     hidden = torch.nn.Linear(d, m, bias=bias)  # its own initialisation draws, too
     torch.nn.init.normal_(hidden.weight.data, std=(m * d) ** -0.5)
     if bias:

@@ -62,11 +62,11 @@ def both_extremal_probability(positive: int, negative: int, m: float) -> float:
     return 1 - (1 - p) ** m - (1 - q) ** m + (1 - p - q) ** m
 
 
-def half_width(n: int) -> float:
+def half_width(n: float) -> float:
     """The width at which both S+ and S- are there with probability one half, for n labels of alternating sign."""
     from scipy.optimize import brentq
 
-    positive, negative = (n + 1) // 2, n // 2
+    positive, negative = (int(n) + 1) // 2, int(n) // 2
     wide = 4 * 2.0 ** (positive + 1)  # where either is missing with probability e^-4 at most
     return float(brentq(lambda m: both_extremal_probability(positive, negative, m) - 0.5, 1, wide, xtol=1e-12))
 

@@ -148,7 +148,7 @@ def solve(params: OneTraining, problem: Problem, draws: Draws) -> Solution:
     """Train; the trace has weights, losses and the levels of the saddles at steps ``at (B, L)``."""
     log = engine.marks(params.steps, SNAPSHOTS, SNAPSHOTS // 4)  # a few grow by a factor, as escapes take a time
     weights = start(params, draws, problem.X.shape[2])
-    solution = engine.train(params, problem, weights, partial(_described, len(log)), log)
+    solution = engine.train(params, problem, weights, partial(_described, len(log)), log=log)
     trace = {name: solution.stats[name] for name in ("at", "losses", "W", "a", "saddles")}
     return solution._replace(trace=trace, stats={name: solution.stats[name] for name in COLUMNS})
 

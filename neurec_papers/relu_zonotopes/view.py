@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -127,13 +128,11 @@ def _still(t: dict[str, Any], eye: np.ndarray, coloured: bool = True) -> list[di
     ]
     faces = t["faces"][front][:, [0, 1, 2, 3, 0]]
     skin = _line(_broken(flat[faces]), {"width": 0}) | fill
-    dots = [
-        _dots(1, flat, t, part, coloured) | {"opacity": opacity} for part, opacity in ((~visible, 0.45), (visible, 1.0))
-    ]
-    return [lines[0], dots[0], skin, lines[1], dots[1]]
+    behind, before = (_dots(1, flat, t, part, coloured=coloured) for part in (~visible, visible))
+    return [lines[0], behind | {"opacity": 0.45}, skin, lines[1], before]
 
 
-def _dots(panel: int, xy: np.ndarray, t: dict[str, Any], part: np.ndarray, coloured: bool) -> dict[str, Any]:
+def _dots(panel: int, xy: np.ndarray, t: dict[str, Any], part: np.ndarray, *, coloured: bool) -> dict[str, Any]:
     """Some vertices, or regions: with their losses and what is active there, or plain for a film."""
     x, y = xy[part].astype(np.float32).T
     if not coloured:
@@ -164,7 +163,7 @@ def _map(t: dict[str, Any], X: np.ndarray, eye: np.ndarray, coloured: bool = Tru
     return [
         _line(_broken(_disc(circles, eye)), {"color": "gray", "width": 1}, 2),
         _line(_broken(bounds), {"color": "gray", "width": 1, "dash": "dot"}, 2),
-        _dots(2, _disc(t["H"], eye), t, np.ones(len(t["H"]), bool), coloured),
+        _dots(2, _disc(t["H"], eye), t, np.ones(len(t["H"]), bool), coloured=coloured),
     ]
 
 
@@ -245,7 +244,8 @@ def solve(params: OneWalk, problem: Problem, draws: Draws) -> Solution:
     The trace has the zonotope as `skeleton` returns it, ``losses (B, p)``, ``path (B, K, m)`` of the walk, ending in
     copies of the last, and ``at``, ``W``, ``loss`` and ``cells`` (B, L, ...) of the training.
     """
-    found = [_one(params, *trial) for trial in zip(problem.X, problem.y, *start(params, draws), strict=True)]
+    starts = zip(*start(params, draws), strict=True)
+    found = [_one(params, *trial) for trial in zip(problem.X, problem.y, starts, strict=True)]
     longest = max(len(one["path"]) for one in found)
     for one in found:
         one["path"] = np.concatenate([one["path"], np.repeat(one["path"][-1:], longest - len(one["path"]), axis=0)])
@@ -253,8 +253,8 @@ def solve(params: OneWalk, problem: Problem, draws: Draws) -> Solution:
     return Solution(trace.pop("ends"), [Status.SOLVED] * len(found), {}, trace)
 
 
-def _one(params: OneWalk, X: np.ndarray, y: np.ndarray, W: np.ndarray, signs: np.ndarray) -> dict[str, Any]:
-    land = Landscape(X, y)
+def _one(params: OneWalk, X: np.ndarray, y: np.ndarray, begin: Sequence[np.ndarray]) -> dict[str, Any]:
+    (W, signs), land = begin, Landscape(X, y)
     units = signed(land.at(W.T), signs)
     walk = search.greedy(land, units)
     losses = [land.loss(np.append(cell, walk.units[-1, 1:])) for cell in range(land.cells)]

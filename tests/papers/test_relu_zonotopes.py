@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from neurec_core import tables
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
@@ -280,19 +279,6 @@ def test_a_bias_independent_blocks_and_pairs_of_signs_are_each_needed(X, y, sign
 # ------------------------------------------------------------------------------------------------------ the experiments
 
 
-def test_both_signs_on_each_pattern_fit_exactly_where_their_maps_span():
-    experiment = paper.RANDOM_VERTEX
-    for m in (4, 8, 12):
-        for row in experiment.rows(experiment.params(n=12, d=3, m=m, outputs="paired"), 0, range(30)):
-            assert row["zero_loss"] == row["spanning"]
-
-
-def test_a_fit_needs_as_many_weights_as_labels():
-    experiment = paper.RANDOM_VERTEX
-    for row in experiment.rows(experiment.params(n=12, d=3, m=3), 0, range(20)):
-        assert row["loss"] > 1e-6
-
-
 @pytest.mark.parametrize("moved", [1e-1, 1e-3, 1e-5])
 def test_the_least_loss_jumps_where_two_points_part(moved):
     rows = paper.SENSITIVITY.rows(paper.SENSITIVITY.params(moved=moved), 0, range(2))
@@ -351,20 +337,6 @@ def test_all_methods_begin_at_the_same_vertices():
         for method in ("greedy", "first", "binding", "flipping", "descent")
     }
     assert len({tuple(values) for values in starts.values()}) == 1
-
-
-def test_published_greedy_walks_are_ahead_of_descent_with_two_units_and_not_with_one_or_three():
-    table = tables.load(tables.published(paper.LOCAL_SEARCH))
-    table = table[(table["n"] == 12) & (table["outputs"] == "alternating")]
-    ends = table.set_index(["optimum", "m", "trial", "method"])["end"].unstack()
-    gain = (ends["descent"] - ends["greedy"]).groupby(["optimum", "m"]).agg(["mean", "sem", "size"])
-    errors = gain["mean"] / gain["sem"]
-    assert (gain.loc["unknown", "size"] == 20).all()
-    for m in (2, 4, 6, 8, 12):
-        assert errors["unknown", m] > 2, "ahead"
-    for case in [("unknown", 1), ("unknown", 3), ("searched", 3)]:
-        assert abs(errors[case]) < 2, "no difference that twenty data sets show"
-    assert gain["mean"]["unknown", 1] < 0 > gain["mean"]["unknown", 3]
 
 
 def test_walks_end_between_their_start_and_the_best_vertex():

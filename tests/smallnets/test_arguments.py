@@ -22,7 +22,7 @@ from neurec_core.draws import Draws
 from neurec_core.params import BadInput
 from neurec_papers.convex_recovery import theory as convex_theory
 from neurec_papers.finite_samples.engine.competitors import split_pair
-from neurec_papers.finite_samples.engine.networks import Network
+from neurec_papers.finite_samples.engine.networks import ShallowNet
 from neurec_papers.local_linear_recovery import theory
 from neurec_papers.multilayer_dynamics.engine import measures
 from smallnets.arguments import (
@@ -424,7 +424,7 @@ def test_what_readers_of_a_paper_call_declares_what_it_accepts():
 
 X6 = np.random.default_rng(5).standard_normal((6, 2))
 D6 = X6 @ np.array([[1.0, 0, -1], [0, 1, 1]]) >= 0
-PAIR = Network(np.array([[1.0, 0.5], [-1.0, -0.5], [0.3, -1.0]]), np.array([0.2, -0.2, 0.1]), np.ones(3))
+PAIR = ShallowNet(np.array([[1.0, 0.5], [-1.0, -0.5], [0.3, -1.0]]), np.array([0.2, -0.2, 0.1]), np.ones(3))
 MALFORMED_CALLS = {
     "patterns of fewer points": (lambda: solve(Blocks(X6, D6[:5]), np.ones(6)), "D (patterns)"),
     "patterns that are NaN": (lambda: Blocks(X6, np.full((6, 3), np.nan)), "D (patterns)"),

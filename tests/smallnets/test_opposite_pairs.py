@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
 from neurec_papers.finite_samples.engine import competitors, irreducibility
-from neurec_papers.finite_samples.engine.networks import Network, relative_error
+from neurec_papers.finite_samples.engine.networks import ShallowNet, relative_error
 from neurec_papers.finite_samples.experiments import teachers
 
 
@@ -21,7 +21,7 @@ def fractions(numbers) -> list[Fraction]:
     return [Fraction(number) for number in np.asarray(numbers, float).tolist()]
 
 
-def exact_value(net: Network, x: list[Fraction]) -> Fraction:
+def exact_value(net: ShallowNet, x: list[Fraction]) -> Fraction:
     """The output of a ReLU network at one point, without rounding."""
     total = Fraction(net.c)
     for w, b, a in zip(net.W, net.b, net.a, strict=True):
@@ -30,7 +30,7 @@ def exact_value(net: Network, x: list[Fraction]) -> Fraction:
     return total
 
 
-def exact_width(net: Network, bias: bool = True) -> int:
+def exact_width(net: ShallowNet, bias: bool = True) -> int:
     """The least width, from all orientations of the hyperplanes, one by one and without rounding.
 
     A multiple k z_k of the affine part costs a second neuron on hyperplane k, anything else a pair of its own.
@@ -75,17 +75,17 @@ def short_numbers(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return (2 * rng.integers(-8, 8, shape) + 1) / 8
 
 
-def network(kind: str, d: int, m: int, seed: int = 0) -> Network:
+def network(kind: str, d: int, m: int, seed: int = 0) -> ShallowNet:
     """Neurons 0 and 1 are the pair; the first weight of neuron 0 is 1, and neuron 1 has half of its weights."""
     rng = np.random.default_rng(seed)
     W, b, a = short_numbers(rng, m, d), short_numbers(rng, m), short_numbers(rng, m)
     W[0, 0] = 1
     W[1], b[1] = -W[0] / 2, -b[0] / 2
     a[:2] = PAIRS[kind][0], 2 * PAIRS[kind][1]
-    return Network(W, b, a, 0.375)
+    return ShallowNet(W, b, a, 0.375)
 
 
-def points(net: Network, seed: int = 0) -> np.ndarray:
+def points(net: ShallowNet, seed: int = 0) -> np.ndarray:
     """Fifty points of few binary digits, 10 of them on the hyperplane of neuron 0; on a line that is 1 point."""
     rng, d = np.random.default_rng(seed), net.W.shape[1]
     others = short_numbers(rng, 10 if d > 1 else 1, d - 1)
@@ -124,7 +124,7 @@ def test_a_network_with_an_opposite_pair_has_a_rival_on_any_finite_set(kind, d, 
 @settings(max_examples=80, deadline=None)
 def test_pairs_of_any_signs_are_parted_beyond_all_points(d, seed, kind, first):
     draws = Draws(seed, [0])
-    (net,) = teachers.relu_in_space(draws, d, 5 if d > 1 or kind != "flat" else 2, 1, True)
+    (net,) = teachers.relu_in_space(draws, d, 5 if d > 1 or kind != "flat" else 2, pairs=1, bias=True)
     second = net.m - 1
     first, second = (0, second) if first == 0 else (second, 0)
     net.a[-1] = {"plus": 1.7, "minus": -1.7, "flat": -1.0}[kind] * net.a[0]
@@ -144,7 +144,7 @@ def test_pairs_of_any_signs_are_parted_beyond_all_points(d, seed, kind, first):
 
 def test_a_rival_does_not_merge_with_another_neuron():
     # The first places that would do for the bent line, at T = 1 and 2, are taken by neurons 2 and 3.
-    net = Network(
+    net = ShallowNet(
         np.array([[1.0], [-1.0], [1.0], [-1.0]]), np.array([0.0, 0.0, 1.0, -2.0]), np.array([2.0, -1.0, 1.0, 0.5])
     )
     X = np.array([[-1.0], [0.0], [0.5]])
@@ -155,8 +155,8 @@ def test_a_rival_does_not_merge_with_another_neuron():
 
 
 def test_on_a_line_a_flat_pair_is_irreducible_alone_and_reducible_beside_a_kink():
-    alone = Network(np.array([[1.0], [-1.0]]), np.array([0.5, -0.5]), np.array([1.0, -1.0]))
-    beside = Network(np.array([[1.0], [-1.0], [1.0]]), np.array([0.5, -0.5, 2.0]), np.array([1.0, -1.0, 1.0]))
+    alone = ShallowNet(np.array([[1.0], [-1.0]]), np.array([0.5, -0.5]), np.array([1.0, -1.0]))
+    beside = ShallowNet(np.array([[1.0], [-1.0], [1.0]]), np.array([0.5, -0.5, 2.0]), np.array([1.0, -1.0, 1.0]))
     assert (exact_width(alone), irreducibility.irreducible(alone)) == (2, True)
     assert (exact_width(beside), irreducibility.irreducible(beside)) == (2, False)
     with pytest.raises(BadInput, match="must be irreducible, got 3 neurons of which 2 suffice"):
@@ -178,13 +178,13 @@ def test_without_an_output_bias_two_neurons_to_spare_are_enough(kind):
     W = np.array([[1.0, 0.5], [-1.0, -0.5], [0.25, -1.0], [-0.25, 1.0]])
     b, T = np.array([0.5, -0.5, 1.0, -1.0]), 32.0
     if kind == "two pairs":
-        net = Network(W, b, np.array([2.0, 1.0, 3.0, -1.0]))
+        net = ShallowNet(W, b, np.array([2.0, 1.0, 3.0, -1.0]))
         # (2 + 1) z1+ - z1 and (3 - 1) z2+ + z2 with T1 = T2: constants T and -T.
-        rival = Network(W[[0, 0, 2, 2]], b[[0, 0, 2, 2]] + [0, T, 0, T], np.array([3.0, -1.0, 2.0, 1.0]))
+        rival = ShallowNet(W[[0, 0, 2, 2]], b[[0, 0, 2, 2]] + [0, T, 0, T], np.array([3.0, -1.0, 2.0, 1.0]))
     else:
-        net = Network(W[:3], b[:3], np.array([1.0, -1.0, 1.5]))
+        net = ShallowNet(W[:3], b[:3], np.array([1.0, -1.0, 1.5]))
         rows = np.array([1.5 * W[0], 0.5 * W[0], W[2]])
-        rival = Network(rows, np.array([1.5 * b[0] + T, 0.5 * b[0] + T, b[2]]), np.array([1.0, -1.0, 1.5]))
+        rival = ShallowNet(rows, np.array([1.5 * b[0] + T, 0.5 * b[0] + T, b[2]]), np.array([1.0, -1.0, 1.5]))
     for one in (net, rival):
         assert exact_width(one, bias=False) == net.m == rival.m
         assert irreducibility.irreducible(one, bias=False) is True

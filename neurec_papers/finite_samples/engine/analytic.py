@@ -17,11 +17,11 @@ from scipy.special import expit
 from neurec_core.params import BadInput, unknown
 from smallnets import arguments
 
-from .networks import Network, checked, distinct_points
+from .networks import ShallowNet, checked, distinct_points
 
 PARALLEL = 1e-9  # two neurons are the same up to a sign if (w, b) differ by less
 LARGEST = 1e8  # hidden weight that a fit may reach
-MOST_MATCHED = 7  # neurons of which all permutations are looked at
+MOST_MATCHED = 7  # neurons of which all permutations are tried
 
 
 def tanh_and_slope(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -40,7 +40,7 @@ ACTIVATIONS = {"tanh": tanh_and_slope, "sigmoid": logistic_and_slope}
 
 
 @arguments.checked(X=arguments.array("inputs", "n d"))
-def outputs(activation: str, net: Network, X: np.ndarray) -> np.ndarray:
+def outputs(activation: str, net: ShallowNet, X: np.ndarray) -> np.ndarray:
     """Outputs ``(n,)`` at inputs ``X (n, d)``.
 
     Raises
@@ -57,7 +57,7 @@ def _needs_known(activation: str) -> None:
         raise BadInput(unknown("activation", activation, ACTIVATIONS))
 
 
-def needs_irreducible(activation: str, net: Network, *, bias: bool = True) -> Network:
+def needs_irreducible(activation: str, net: ShallowNet, *, bias: bool = True) -> ShallowNet:
     """The network, if no output weight is zero and no two neurons are equal up to a sign.
 
     Without an output bias logistic neurons z and -z are different, as s(-z) = 1 - s(z) moves a constant.
@@ -95,7 +95,7 @@ def directions(number: int, d: int) -> np.ndarray:
 class LeastSquares(NamedTuple):
     """Networks fitted from several starts, and the sums of squares at which they ended, ``cost (S,)``."""
 
-    networks: list[Network]
+    networks: list[ShallowNet]
     cost: np.ndarray
 
 
@@ -111,7 +111,7 @@ def fit(
     """Least squares from many starts, over hidden weights only: output weights are always the best ones for these.
 
     With P the projection away from the neurons' outputs Phi, the residual is P y and its derivative -P dPhi a, as far
-    as the gradient needs it. Levenberg and Marquardt's method then converges fast wherever the data can be met.
+    as the gradient needs it. Levenberg and Marquardt's method then converges fast wherever the data can be fitted.
 
     Parameters
     ----------
@@ -130,13 +130,13 @@ def fit(
     _needs_known(activation)
     X = distinct_points(X)
     arguments.shaped("starts", "hidden weights", "(S, m, d + 1)", starts, (None, None, X.shape[1] + 1))
-    ends = [_fit_one(activation, X, y, start, bias, evaluations) for start in starts]
+    ends = [_fit_one(activation, X, y, start, bias=bias, evaluations=evaluations) for start in starts]
     return LeastSquares([net for net, _ in ends], np.array([cost for _, cost in ends]))
 
 
 def _fit_one(
-    activation: str, X: np.ndarray, y: np.ndarray, start: np.ndarray, bias: bool, evaluations: int
-) -> tuple[Network, float]:
+    activation: str, X: np.ndarray, y: np.ndarray, start: np.ndarray, *, bias: bool, evaluations: int
+) -> tuple[ShallowNet, float]:
     from scipy.optimize import least_squares
 
     shape, inputs = start.shape, np.column_stack([X, np.ones(len(X))])
@@ -166,23 +166,23 @@ def _fit_one(
         residual, start.ravel(), derivative, method="lm", ftol=1e-15, xtol=1e-15, gtol=1e-15, max_nfev=evaluations
     )
     outer, hidden = parts(found.x)[0], found.x.reshape(shape)
-    net = Network(hidden[:, :-1], hidden[:, -1], outer[: shape[0]], float(outer[-1]) if bias else 0.0)
+    net = ShallowNet(hidden[:, :-1], hidden[:, -1], outer[: shape[0]], float(outer[-1]) if bias else 0.0)
     return net, float(2 * found.cost)
 
 
 # ---------------------------------------------------------------------------------------- symmetries and zeros
 
 
-def flipped(activation: str, net: Network, signs: np.ndarray) -> Network:
+def flipped(activation: str, net: ShallowNet, signs: np.ndarray) -> ShallowNet:
     """The same function with (w_j, b_j) multiplied by `signs (m,)`, each 1 or -1."""
     constant = net.a[signs < 0].sum() if activation == "sigmoid" else 0.0
-    return Network(net.W * signs[:, None], net.b * signs, net.a * signs, float(net.c + constant))
+    return ShallowNet(net.W * signs[:, None], net.b * signs, net.a * signs, float(net.c + constant))
 
 
-def distance(activation: str, net: Network, other: Network, *, bias: bool = True) -> float:
+def distance(activation: str, net: ShallowNet, other: ShallowNet, *, bias: bool = True) -> float:
     """The largest difference of any parameter, at the best permutation and the best signs of neurons.
 
-    Of tanh neurons each has its own sign; flips of logistic ones share the constant, so that all 2^m are looked at.
+    Of tanh neurons each has its own sign; flips of logistic ones share the constant, so that all 2^m are tried.
 
     Raises
     ------

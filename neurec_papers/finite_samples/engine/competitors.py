@@ -19,14 +19,14 @@ from smallnets import arguments
 from .frames import ROUNDING
 from .irreducibility import irreducible, needs_irreducible
 from .line import Broken, outputs, seen
-from .networks import LARGEST, Network, checked, points_for, relative_error
+from .networks import LARGEST, ShallowNet, checked, points_for, relative_error
 
 NEURON = arguments.whole("neuron")
 SAME = 1e-9  # relative: outputs on samples that count as equal
 APART = 1e-6  # relative: functions that count as different
 STEPS = 2.0 ** np.arange(4, -30, -1)  # how far a line is turned, the farthest first
 CHANGES = ("kink", "weight")  # what may differ in the neuron that no point sees
-MOST_TURNED = 10  # kinks up to which all orientations are looked at
+MOST_TURNED = 10  # kinks up to which all orientations are tried
 
 
 @arguments.checked(
@@ -36,8 +36,8 @@ MOST_TURNED = 10  # kinks up to which all orientations are looked at
     changed=arguments.choice("change", CHANGES),
 )
 def hidden_pair(
-    X: np.ndarray, core: Network, direction: np.ndarray, *, margin: float, changed: str = "kink"
-) -> tuple[Network, Network]:
+    X: np.ndarray, core: ShallowNet, direction: np.ndarray, *, margin: float, changed: str = "kink"
+) -> tuple[ShallowNet, ShallowNet]:
     """Two networks of one more neuron than the core that agree on all points, and nowhere beyond them.
 
     The neuron is max(0, u.x - tau) with tau above u.x at all points. The other network has tau moved out by as much
@@ -67,8 +67,8 @@ def hidden_pair(
     tau = float((X @ u).max()) + margin
     further, weight = {"kink": (margin, 1.0), "weight": (0.0, 2.0)}[changed]
 
-    def net(tau: float, weight: float) -> Network:
-        return Network(np.vstack([core.W, u]), np.append(core.b, -tau), np.append(core.a, weight), core.c)
+    def net(tau: float, weight: float) -> ShallowNet:
+        return ShallowNet(np.vstack([core.W, u]), np.append(core.b, -tau), np.append(core.a, weight), core.c)
 
     if np.max(X @ u[:, None] - tau) > 0 or (changed == "kink" and tau + further == tau) or tau - margin == tau:
         raise BadInput(
@@ -78,7 +78,7 @@ def hidden_pair(
 
 
 @arguments.checked(X=arguments.array("sample points", "n d"), first=NEURON, second=NEURON)
-def split_pair(X: np.ndarray, net: Network, first: int, second: int) -> Network:
+def split_pair(X: np.ndarray, net: ShallowNet, first: int, second: int) -> ShallowNet:
     """Another irreducible network of the same width that agrees on all points, if two neurons are an opposite pair.
 
     With z = w.x + b of the first neuron, the pair p max(0, z) + q max(0, -z) is (p + q) max(0, z) - q z. If z >= -T at
@@ -123,7 +123,7 @@ def split_pair(X: np.ndarray, net: Network, first: int, second: int) -> Network:
     raise BadInput(f"X (sample points) must be near enough to tell neurons beyond them, got {np.abs(X).max():.1e}")
 
 
-def _parted(net: Network, first: int, second: int, T: float) -> Network:
+def _parted(net: ShallowNet, first: int, second: int, T: float) -> ShallowNet:
     """The network with a pair replaced by two neurons that are the same where z >= -T; see `split_pair`."""
     W, b, a = net.W.copy(), net.b.copy(), net.a.copy()
     k = int(np.abs(W[first]).argmax())
@@ -135,7 +135,7 @@ def _parted(net: Network, first: int, second: int, T: float) -> Network:
         W[second], b[second] = -W[first], -b[first] - 2 * T
         b[first] += T
         a[[first, second]] = -q, q
-    return Network(W, b, a, net.c + float(q * T))
+    return ShallowNet(W, b, a, net.c + float(q * T))
 
 
 class Competitor(NamedTuple):
@@ -161,7 +161,7 @@ def competitor(truth: Broken, x: np.ndarray, *, bias: bool = True) -> Competitor
 
     Returns
     -------
-    The competitor that is farthest off among those that were met; None if none was met, which proves something only
+    The competitor that is farthest off among those that were found; None if there was none, which proves something only
     where every piece holds two samples
 
     Raises

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .networks import Network
+from .networks import ShallowNet
 
 ROUNDING = 16 * float(np.finfo(float).eps)  # relative: of numbers that were added up from a few
 FLAT = 1e-3  # relative: directions in which hyperplanes hardly bend apart are not moved along
@@ -48,11 +48,11 @@ class Frame(NamedTuple):
     small: float
     rounding: float
 
-    def back(self, net: Network) -> Network:
+    def back(self, net: ShallowNet) -> ShallowNet:
         """A network that was found in the frame, for inputs as they were given."""
-        return Network(net.W, self.unit * net.b - net.W @ self.place, net.a, self.unit * net.c)
+        return ShallowNet(net.W, self.unit * net.b - net.W @ self.place, net.a, self.unit * net.c)
 
-    def agrees(self, net: Network) -> bool:
+    def agrees(self, net: ShallowNet) -> bool:
         """Whether a network is the function, on all hyperplanes and three units away: it could only be affinely off."""
         d = len(self.place)
         feet = -self.z[:, -1:] * self.z[:, :-1]

@@ -25,7 +25,7 @@ from neurec_core.params import BadInput
 from smallnets.arguments import checked, number, whole
 
 from .frames import ROUNDING, Bends, Frame, framed, near_all
-from .networks import Network
+from .networks import ShallowNet
 from .networks import checked as checked_network
 from .subsets import LIMIT, subset_sum
 
@@ -40,14 +40,14 @@ class Reduction(NamedTuple):
     `status` is SOLVED where the two agree, UNDECIDED where the search was given up; `hyperplanes` is n.
     """
 
-    network: Network
+    network: ShallowNet
     least: int
     hyperplanes: int
     status: Status
 
 
 @checked(tolerance=SEARCH["tolerance"])
-def bends(net: Network, tolerance: float = TOLERANCE) -> Bends:
+def bends(net: ShallowNet, tolerance: float = TOLERANCE) -> Bends:
     """Distinct hyperplanes with their net kinks, and the affine rest; parallel neurons are merged, zero kinks dropped.
 
     Parameters
@@ -92,13 +92,13 @@ def bends(net: Network, tolerance: float = TOLERANCE) -> Bends:
 
 
 @checked(**SEARCH)
-def reduce(net: Network, *, bias: bool = True, limit: int = LIMIT, tolerance: float = TOLERANCE) -> Reduction:
+def reduce(net: ShallowNet, *, bias: bool = True, limit: int = LIMIT, tolerance: float = TOLERANCE) -> Reduction:
     """The smallest network that is the same function.
 
     Parameters
     ----------
     bias : whether networks have an output bias c
-    limit : hyperplanes up to which orientations are searched; above it only the orientation at hand is looked at
+    limit : hyperplanes up to which orientations are searched; above it only the given orientation is tried
     tolerance : relative; an affine part counts as nothing below it, in units of all that may be turned. Sums of n
         numbers are 2^n: on a line with an output bias, thirty neurons nearly always have a relation to ten digits.
         Where such a chance is not small, only a relation up to rounding is a proof, and one that is not is UNDECIDED
@@ -133,7 +133,7 @@ def smallest(found: Bends, *, bias: bool = True, limit: int = LIMIT, tolerance: 
 
 
 @checked(**SEARCH)
-def irreducible(net: Network, *, bias: bool = True, limit: int = LIMIT, tolerance: float = TOLERANCE) -> bool | None:
+def irreducible(net: ShallowNet, *, bias: bool = True, limit: int = LIMIT, tolerance: float = TOLERANCE) -> bool | None:
     """Whether no network with fewer neurons is the same function; None where the search was given up.
 
     Raises
@@ -146,7 +146,7 @@ def irreducible(net: Network, *, bias: bool = True, limit: int = LIMIT, toleranc
     return True if found.least == net.m else None
 
 
-def needs_irreducible(net: Network, *, bias: bool = True) -> Network:
+def needs_irreducible(net: ShallowNet, *, bias: bool = True) -> ShallowNet:
     """The network, if it is irreducible.
 
     Raises
@@ -173,13 +173,13 @@ def _search(frame: Frame, vectors: np.ndarray, affine: np.ndarray, levels: tuple
     return next((found for level in levels if (found := subset_sum(vectors, -affine, level)) is not None), None)
 
 
-def _levels(frame: Frame, searched: bool, numbers: int, ways: int) -> list[tuple[tuple[float, ...], bool]]:
+def _levels(frame: Frame, searched: bool, numbers: int, choices: int) -> list[tuple[tuple[float, ...], bool]]:
     """Tolerances one after the other, and whether a relation of that many numbers cannot be there by chance.
 
     Of 2^n sums about 2^n small^numbers are that near to a given one by chance.
     """
     n = len(frame.alpha)
-    sums = float(ways) * 2.0**n
+    sums = float(choices) * 2.0**n
     sure = [sums * (level / frame.scale) ** numbers < CHANCE or not numbers for level in (frame.small, frame.rounding)]
     if not searched:
         return [((), True)]
@@ -188,7 +188,7 @@ def _levels(frame: Frame, searched: bool, numbers: int, ways: int) -> list[tuple
     return [((), True), ((frame.rounding,), sure[1]), ((frame.small,), False)]
 
 
-def _turned(frame: Frame, bias: bool, searched: bool) -> tuple[Network | None, bool]:
+def _turned(frame: Frame, bias: bool, searched: bool) -> tuple[ShallowNet | None, bool]:
     """n neurons, some of them turned round, if nothing is left; and whether that is no chance."""
     compared = slice(-1) if bias else slice(None)
     vectors, affine = frame.alpha[:, None] * frame.z, frame.affine
@@ -197,11 +197,11 @@ def _turned(frame: Frame, bias: bool, searched: bool) -> tuple[Network | None, b
         if turned is not None:
             left = affine + turned @ vectors
             z = np.where(turned, -1.0, 1.0)[:, None] * frame.z
-            return Network(z[:, :-1], z[:, -1], frame.alpha, frame.c + (float(left[-1]) if bias else 0.0)), sure
+            return ShallowNet(z[:, :-1], z[:, -1], frame.alpha, frame.c + (float(left[-1]) if bias else 0.0)), sure
     return None, True
 
 
-def _doubled(frame: Frame, bias: bool, searched: bool) -> tuple[Network | None, bool]:
+def _doubled(frame: Frame, bias: bool, searched: bool) -> tuple[ShallowNet | None, bool]:
     """n + 1 neurons, if a multiple q z_k is left: alpha max(0, z) + q z = (alpha + q) max(0, z) - q max(0, -z)."""
     compared = slice(-1) if bias else slice(None)
     vectors, affine = frame.alpha[:, None] * frame.z, frame.affine
@@ -211,11 +211,11 @@ def _doubled(frame: Frame, bias: bool, searched: bool) -> tuple[Network | None, 
             others = np.delete(vectors, k, axis=0)
             turned = _search(frame, others[:, compared] @ across, across @ affine[compared], levels)
             if turned is not None:
-                return _with_double(frame, k, turned, affine + turned @ others, bias), sure
+                return _with_double(frame, k, turned, affine + turned @ others, bias=bias), sure
     return None, True
 
 
-def _with_double(frame: Frame, k: int, turned: np.ndarray, left: np.ndarray, bias: bool) -> Network:
+def _with_double(frame: Frame, k: int, turned: np.ndarray, left: np.ndarray, *, bias: bool) -> ShallowNet:
     """The network with a second neuron on hyperplane k; the others are turned round or not."""
     compared = slice(-1) if bias else slice(None)
     z = frame.z[k, compared]
@@ -225,10 +225,10 @@ def _with_double(frame: Frame, k: int, turned: np.ndarray, left: np.ndarray, bia
     a = np.append(frame.alpha, -times)
     a[k] += times
     constant = float(left[-1] - times * frame.z[k, -1]) if bias else 0.0
-    return Network(rows[:, :-1], rows[:, -1], a, frame.c + constant)
+    return ShallowNet(rows[:, :-1], rows[:, -1], a, frame.c + constant)
 
 
-def _with_affine_pair(frame: Frame) -> Network:
+def _with_affine_pair(frame: Frame) -> ShallowNet:
     """n + 2 neurons; n + 4 = 4 for a constant function without an output bias."""
     rows, affine = frame.z.copy(), frame.affine
     if np.linalg.norm(affine[:-1]) <= frame.small and len(rows):
@@ -240,4 +240,4 @@ def _with_affine_pair(frame: Frame) -> Network:
     else:  # (x_1 + l) - x_1
         step = np.eye(len(affine))[0]
         rows, a = np.array([affine + step, -affine - step, step, -step]), np.array([1.0, -1.0, -1.0, 1.0])
-    return Network(rows[:, :-1], rows[:, -1], a, frame.c)
+    return ShallowNet(rows[:, :-1], rows[:, -1], a, frame.c)

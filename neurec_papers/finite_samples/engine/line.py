@@ -18,7 +18,7 @@ from smallnets.arguments import array, checked, number, whole, wholes
 
 from .frames import Bends
 from .irreducibility import Reduction, bends, smallest
-from .networks import Network
+from .networks import ShallowNet
 from .subsets import Vector, exact_subset_sum
 
 Number = Any  # a float or a Fraction: the same lines of code
@@ -47,7 +47,7 @@ def outputs(function: Broken, x: np.ndarray) -> np.ndarray:
     return slope * x + constant
 
 
-def broken(net: Network) -> Broken:
+def broken(net: ShallowNet) -> Broken:
     """What a network of one input computes, piece by piece."""
     found = bends(net)
     t, jump = -found.z[:, 1] / found.z[:, 0], found.alpha
@@ -133,7 +133,7 @@ def recover(x: Sequence[Number], y: Sequence[Number], m: int, tolerance: float =
         least = least_points(m, kinks)
         if least * (kinks + 1) > len(x):
             continue
-        pieces = next(_cuts(x, y, 0, None, kinks + 1, least, close), None)
+        pieces = next(_Cuts(x, y, least, close).into(kinks + 1), None)
         if pieces is not None:
             lines = [_line(x, y, *piece) for piece in pieces]
             meets = [_meet(a, b) for a, b in pairwise(lines)]
@@ -142,28 +142,34 @@ def recover(x: Sequence[Number], y: Sequence[Number], m: int, tolerance: float =
     return None
 
 
-def _cuts(
-    x: Sequence[Number], y: Sequence[Number], start: int, before: Line | None, pieces: int, least: int, close: Number
-) -> Iterator[list[tuple[int, int]]]:
-    """All ways to cut samples from `start` on into that many pieces, each (first, last + 1)."""
-    n = len(x)
-    if not pieces:
-        if start == n:
-            yield []
-        return
-    for stop in range(start + least, n - least * (pieces - 1) + 1):
-        line = _line(x, y, start, stop)
-        if any(abs(line[0] * x[i] + line[1] - y[i]) > close for i in range(start + 1, stop - 1)):
-            return  # nor do more samples lie on one line
-        if before is not None:
-            if abs(line[0] - before[0]) * (x[stop - 1] - x[start]) <= close:
-                continue
-            # Not on a sample: three lines through it would do as well as two.
-            room = INSIDE * (x[start] - x[start - 1]) if close else 0
-            if not x[start - 1] + room < _meet(before, line) < x[start] - room:
-                continue
-        for rest in _cuts(x, y, stop, line, pieces - 1, least, close):
-            yield [(start, stop), *rest]
+class _Cuts(NamedTuple):
+    """Samples that are to be cut into pieces, each with at least `least` on one line, up to `close`."""
+
+    x: Sequence[Number]
+    y: Sequence[Number]
+    least: int
+    close: Number
+
+    def into(self, pieces: int, start: int = 0, before: Line | None = None) -> Iterator[list[tuple[int, int]]]:
+        """All cuts of the samples from `start` on, behind a line, into so many pieces, each (first, last + 1)."""
+        x, y, n = self.x, self.y, len(self.x)
+        if not pieces:
+            if start == n:
+                yield []
+            return
+        for stop in range(start + self.least, n - self.least * (pieces - 1) + 1):
+            line = _line(x, y, start, stop)
+            if any(abs(line[0] * x[i] + line[1] - y[i]) > self.close for i in range(start + 1, stop - 1)):
+                return  # nor do more samples lie on one line
+            if before is not None:
+                if abs(line[0] - before[0]) * (x[stop - 1] - x[start]) <= self.close:
+                    continue
+                # Not on a sample: three lines through it would do as well as two.
+                room = INSIDE * (x[start] - x[start - 1]) if self.close else 0
+                if not x[start - 1] + room < _meet(before, line) < x[start] - room:
+                    continue
+            for rest in self.into(pieces - 1, stop, line):
+                yield [(start, stop), *rest]
 
 
 def _line(x: Sequence[Number], y: Sequence[Number], start: int, stop: int) -> Line:
@@ -178,7 +184,7 @@ def _meet(a: Line, b: Line) -> Number:
 # --------------------------------------------------------------------------------------------- back to a network
 
 
-def as_network(found: Broken, *, bias: bool = True) -> Network:
+def as_network(found: Broken, *, bias: bool = True) -> ShallowNet:
     """The smallest ReLU network that is this function, from floats; see `least_network`."""
     return least_network(found, bias=bias).network
 
@@ -193,9 +199,9 @@ def least_network(found: Broken, *, bias: bool = True) -> Reduction:
 
 
 def exact_orientation(found: Broken, *, bias: bool = True) -> list[bool] | None:
-    """Which neurons look to the left in a network with one neuron per kink, for exact numbers; None if there is none.
+    """Which neurons are active to the left of their kinks, one neuron per kink, for exact numbers; None if none can be.
 
-    Neuron k adds alpha_k (x - t_k) to the first line if it looks to the left, with a minus, so these must add up to it.
+    A neuron k that is active to the left adds -alpha_k (x - t_k) to the first line, so these must add up to it.
     """
     (slope, constant), lines = found.lines[0], found.lines
     steps: list[Vector] = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(lines)]
@@ -214,14 +220,14 @@ class Exact(NamedTuple):
         return [sum(a * max(w * place + b, 0) for w, b, a in self.neurons) + self.c for place in x]
 
 
-def in_fractions(net: Network) -> Exact:
+def in_fractions(net: ShallowNet) -> Exact:
     """The numbers that a network's floats are."""
     rows = zip(net.W[:, 0].tolist(), net.b.tolist(), net.a.tolist(), strict=True)
     return Exact([(Fraction(w), Fraction(b), Fraction(a)) for w, b, a in rows], Fraction(net.c))
 
 
 def exact_network(found: Broken, left: Sequence[bool], *, bias: bool = True) -> Exact:
-    """The network with w = 1 or, where a neuron looks to the left, w = -1."""
+    """The network with w = 1 or, where a neuron is active to the left, w = -1."""
     jumps = [b[0] - a[0] for a, b in pairwise(found.lines)]
     parts = list(zip(found.kinks, jumps, left, strict=True))
     neurons = [(Fraction(-1), t, jump) if turned else (Fraction(1), -t, jump) for t, jump, turned in parts]

@@ -12,7 +12,7 @@ from smallnets import arguments
 LARGEST = 1e50  # weight, so that no product or square of lengths overflows
 
 
-class Network(NamedTuple):
+class ShallowNet(NamedTuple):
     """f(x) = sum_j a_j s(w_j.x + b_j) + c of one trial, s the ReLU if nothing else is said.
 
     ``W (m, d)``, ``b (m,)``, ``a (m,)``; c is 0 where networks have no output bias.
@@ -46,7 +46,7 @@ ARRAYS = {
 }
 
 
-def checked(net: Network) -> Network:
+def checked(net: ShallowNet) -> ShallowNet:
     """The network with arrays of floats.
 
     Raises
@@ -58,7 +58,7 @@ def checked(net: Network) -> Network:
     sizes: arguments.Sizes = {}
     W, b, a, c = (ARRAYS[name](name, getattr(net, name), sizes) for name in ("W", "b", "a", "c"))
     _needs_sizes(W, b, a, c)
-    return Network(W, b, a, float(c))
+    return ShallowNet(W, b, a, float(c))
 
 
 def _needs_sizes(W: np.ndarray, b: np.ndarray, a: np.ndarray, c: np.ndarray) -> None:
@@ -92,7 +92,7 @@ def distinct_points(X: np.ndarray) -> np.ndarray:
     return X
 
 
-def points_for(net: Network, X: np.ndarray) -> np.ndarray:
+def points_for(net: ShallowNet, X: np.ndarray) -> np.ndarray:
     """Distinct sample points ``(n, d)`` for a network of d inputs.
 
     Raises

@@ -18,11 +18,11 @@ from smallnets.arguments import array, checked, parts, whole
 from .frames import Bends
 from .irreducibility import Reduction, bends, smallest
 from .line import REDUCED, Broken, recover
-from .networks import Network
+from .networks import ShallowNet
 
 MATCH = 1e-6  # how near to a kink a candidate must meet a line, in units of 1 + the spread of its kinks
 JUMPS = 1e-4  # relative: how well the jumps along lines must agree with one kink
-MOST = 500_000  # candidates looked at
+MOST = 500_000  # candidates tried
 DRAWN = 16  # lines of which the one that is best conditioned is taken
 
 
@@ -55,7 +55,7 @@ class Recovery(NamedTuple):
     match: float = np.nan
 
 
-def chosen_lines(net: Network, p: np.ndarray, v: np.ndarray, number: int) -> Lines:
+def chosen_lines(net: ShallowNet, p: np.ndarray, v: np.ndarray, number: int) -> Lines:
     """Of draws ``p, v (DRAWN, number, d)`` for each line the one whose kinks are best apart."""
     v = v / np.linalg.norm(v, axis=-1, keepdims=True)
     z = bends(net).z
@@ -69,7 +69,7 @@ def chosen_lines(net: Network, p: np.ndarray, v: np.ndarray, number: int) -> Lin
     return Lines(p[best, each], v[best, each])
 
 
-def kinks_on(net: Network, lines: Lines) -> np.ndarray:
+def kinks_on(net: ShallowNet, lines: Lines) -> np.ndarray:
     """Where the network's hyperplanes meet each line, sorted, ``(L, n)``."""
     z = bends(net).z
     return np.sort(-(lines.p @ z[:, :-1].T + z[:, -1]) / (lines.v @ z[:, :-1].T), axis=1)

@@ -111,7 +111,7 @@ COLUMNS = {
         "largest difference of its parameters, up to symmetry", "measure", None, True, True, Replay(1e-3, floor=1e-8)
     ),
     # Where many fit, the last bit decides which of them each start meets.
-    "worst": difference("error of the worst network met that fits", Replay(chaotic=1)),
+    "worst": difference("error of the worst network found that fits", Replay(chaotic=1)),
     "cost": Column(
         "least sum of squares", "measure", "of that of y", True, replay=Replay(0.01, floor=1e-20, chaotic=0.05)
     ),
@@ -125,7 +125,7 @@ ON_LINE = {"d": 1, "activation": "tanh"}
 
 
 def one_function(table: Any) -> Any:
-    """With 4^m points on a line, all that fits the data is the teacher, if a fit is met."""
+    """With 4^m points on a line, all that fits the data is the teacher, if any fit is found."""
     rows = table[(table["d"] == 1) & (table["points"] >= theory.points_on_line(table["m"].to_numpy()))]
     return rows["left_open"].mean()
 

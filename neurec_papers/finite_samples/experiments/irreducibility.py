@@ -14,11 +14,11 @@ from smallnets.arguments import checked, number
 
 from ..engine.frames import Bends, framed
 from ..engine.irreducibility import TOLERANCE, bends, reduce
-from ..engine.networks import Network, relative_error
+from ..engine.networks import ShallowNet, relative_error
 from ..engine.subsets import sums
 from .setting import BIAS, CITATION
 
-MOST_ENUMERATED = 14  # hyperplanes of which all orientations are looked at, one by one
+MOST_ENUMERATED = 14  # hyperplanes of which all orientations are tried
 PROBES = 200  # points at which a reduced network is compared
 
 
@@ -92,8 +92,8 @@ def sample(params: Irreducibility, draws: Draws) -> Problem:
     return Problem(X, y, (rows, a, c))
 
 
-def _nets(rows: np.ndarray, a: np.ndarray, c: np.ndarray) -> list[Network]:
-    return [Network(r[:, :-1], r[:, -1], outer, float(const)) for r, outer, const in zip(rows, a, c, strict=True)]
+def _nets(rows: np.ndarray, a: np.ndarray, c: np.ndarray) -> list[ShallowNet]:
+    return [ShallowNet(r[:, :-1], r[:, -1], outer, float(const)) for r, outer, const in zip(rows, a, c, strict=True)]
 
 
 @checked(tolerance=number("relative tolerance", "[0, inf)"))
@@ -142,7 +142,7 @@ COLUMNS = {
     "irreducible": Column("no fewer neurons are the same function", "event"),
     "as_planted": Column("least width is that of the planted structure", "event"),
     "width": Column("least width", "measure", "neurons"),
-    "enumerated": Column("least width, all orientations looked at one by one", "measure", "neurons", optional=True),
+    "enumerated": Column("least width, of all orientations one by one", "measure", "neurons", optional=True),
     "hyperplanes": Column("distinct hyperplanes with a net kink", "measure"),
     "removed": Column("neurons that are not needed", "measure", "neurons"),
     "error": Column(
@@ -155,7 +155,7 @@ COLUMNS = {
 
 
 def enumeration(table: Any) -> Any:
-    """The least width is that of looking at all orientations one by one, wherever these are few."""
+    """The least width is that of all orientations one by one, wherever these are few."""
     rows = table[table["enumerated"].notna()]
     return (rows["width"] == rows["enumerated"]).mean()
 

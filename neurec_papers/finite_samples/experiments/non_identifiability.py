@@ -53,7 +53,7 @@ def _points(params: NonIdentifiability, draws: Draws, name: str, n: int) -> np.n
 def sample(params: NonIdentifiability, draws: Draws) -> Problem:
     """The points S; y are the outputs there of the first network, ``teacher = (core networks, directions)``."""
     bias = params.bias
-    cores = teachers.relu_in_space(draws, params.d, params.m - 1, 0, bias)
+    cores = teachers.relu_in_space(draws, params.d, params.m - 1, pairs=0, bias=bias)
     direction, X = draws.normal("direction", params.d), _points(params, draws, "points", params.n)
     chosen = zip(X, cores, direction, strict=True)
     nets = [competitors.hidden_pair(x, core, u, margin=params.margin)[0] for x, core, u in chosen]

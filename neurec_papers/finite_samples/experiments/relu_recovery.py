@@ -17,7 +17,7 @@ from neurec_core.params import Params, param
 from .. import theory
 from ..engine import line
 from ..engine.competitors import MOST_TURNED, competitor
-from ..engine.networks import Network, relative_error
+from ..engine.networks import ShallowNet, relative_error
 from ..engine.space import DRAWN, MOST, Lines, chosen_lines, kinks_on, recover_in_space
 from . import teachers
 from .setting import BIAS, CITATION, difference
@@ -77,7 +77,7 @@ class Samples(NamedTuple):
     """One trial: values (n,), the network, its lines or None on a line, places (L, N), fresh points (k, d)."""
 
     y: np.ndarray
-    net: Network
+    net: ShallowNet
     lines: Lines | None
     t: np.ndarray
     fresh: np.ndarray
@@ -91,7 +91,7 @@ def sample(params: ReluRecovery, draws: Draws) -> Problem:
         kinks = [np.array(line.broken(net).kinks)[None] for net in nets]
         lines: list[Lines | None] = [None] * B
     else:
-        nets = teachers.relu_in_space(draws, params.d, params.m, params.pairs, params.bias)
+        nets = teachers.relu_in_space(draws, params.d, params.m, pairs=params.pairs, bias=params.bias)
         shape = (DRAWN, params.lines, params.d)
         drawn = zip(nets, draws.normal("through", *shape), draws.normal("along", *shape), strict=True)
         lines = [chosen_lines(net, p, v, params.lines) for net, p, v in drawn]
@@ -150,8 +150,8 @@ def _exactly(params: ReluRecovery, given: Samples) -> Recovered:
     return back, Status.SOLVED, stat | {"error": error, "width": width, "seen": 1.0, "consistent": width}
 
 
-def _rival(params: ReluRecovery, net: Network, t: np.ndarray) -> float:
-    """How far another network of the width is off that fits the samples; NaN if none was met, or none looked for."""
+def _rival(params: ReluRecovery, net: ShallowNet, t: np.ndarray) -> float:
+    """How far another network of the width is off that fits the samples; NaN if none was found or searched for."""
     truth = line.broken(net)
     if params.pairs or params.m > MOST_TURNED:
         return np.nan
@@ -193,7 +193,7 @@ def score(params: ReluRecovery, problem: Problem, solution: Solution) -> dict[st
 
 
 COLUMNS = {
-    "recovered": Column("function given back, by a network of the width", "event"),
+    "recovered": Column("function recovered, by a network of the width", "event"),
     "identified": Column("and no other network of the width fits, as is proved", "event"),
     "error": difference("recovered network's largest difference on fresh points", Replay(1e-3, floor=1e-9)),
     "width": Column("width of the recovered network", "measure", "neurons", optional=True),
@@ -203,7 +203,7 @@ COLUMNS = {
         "farthest miss of a kink by such a hyperplane", "measure", "of 1 + spread", True, True, Replay(1e-3, floor=1e-9)
     ),
     "rival": Column(
-        "difference from another network that fits, where one was met", "measure", "of max |f|", optional=True
+        "difference from another network that fits, where one was found", "measure", "of max |f|", optional=True
     ),
     "samples": Column("samples", "measure"),
     "sufficient": Column("samples that suffice", "measure", optional=True),
@@ -214,28 +214,28 @@ PIECES = {"d": 1, "pairs": 0, "placement": "pieces", "arithmetic": "float"}
 
 
 def last_error(table: Any) -> Any:
-    """On a line 14 samples give every network of six neurons back to the last digits."""
+    """On a line 14 samples recover every network of six neurons to the last digits."""
     return matching(table, {**PIECES, "m": 6, "points": 14})["error"].max()
 
 
 def exact_error(table: Any) -> Any:
-    """In fractions, with 14 samples or more, the same networks are given back exactly."""
+    """In fractions, with 14 samples or more, the same networks are recovered exactly."""
     return matching(table, {"arithmetic": "rational", "points": [14, 15]})["error"].max()
 
 
 def rivals(table: Any) -> Any:
-    """With 2(m + 1) samples in the pieces on a line no rival is met."""
+    """With 2(m + 1) samples in the pieces on a line no rival is found."""
     rows = matching(table, PIECES)
     return rows.loc[rows["points"] == theory.points_on_each_line(rows["m"].to_numpy()), "rival"].notna().mean()
 
 
 def one_less(table: Any) -> Any:
-    """With 13 samples a rival is met for some networks of six neurons."""
+    """With 13 samples a rival is found for some networks of six neurons."""
     return matching(table, {**PIECES, "bias": True, "m": 6, "points": 13})["rival"].notna().any()
 
 
 def in_space(table: Any) -> Any:
-    """In three dimensions 90 samples on nine lines give every network of four neurons back."""
+    """In three dimensions 90 samples on nine lines recover every network of four neurons."""
     return matching(table, {"d": 3, "m": 4, "lines": 9, "points": 10})["recovered"].mean()
 
 

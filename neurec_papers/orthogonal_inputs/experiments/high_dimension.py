@@ -56,7 +56,9 @@ def sample(params: HighDimension, draws: Draws) -> Problem:
 def solve(params: HighDimension, problem: Problem, draws: Draws) -> Solution:
     """Gradient descent, trial by trial; the value is the trained weights."""
     log = np.union1d(engine.marks(params.steps), params.look)
-    return engine.train(params, problem, training.start(params, draws, params.d, _published(params)), described, log)
+    return engine.train(
+        params, problem, training.start(params, draws, params.d, _published(params)), described, log=log
+    )
 
 
 def _published(params: HighDimension) -> Any:

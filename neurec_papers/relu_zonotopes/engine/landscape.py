@@ -21,7 +21,7 @@ from smallnets.geometry import zonotopes
 SURE = 1e-10  # largest gradient along a ray that a quick solution may leave, over the sizes of output and labels
 UNITS = integers("signed cells", "|m|_ m")
 FAN, CELLS = sizes_of(p="cells"), indices("signed cells", "m", "p", signed=True)
-HUGE = 1e7  # coefficients above this, for outputs and labels of size 1, are looked at again
+HUGE = 1e7  # coefficients above this, for outputs and labels of size 1, are computed again
 
 
 class Vertex(NamedTuple):
@@ -82,7 +82,7 @@ class Landscape:
         self.X, self.y = X, y
         self.fan = zonotopes.fan(X) if fan is None else fan
         outputs = np.maximum(X @ self.fan.rays.T, 0)
-        # Rays that vanish on points leave rounding errors there, which must not look like outputs.
+        # Rays that vanish on points leave rounding errors there, which must not count as outputs.
         rounding = 1e-14 * np.abs(X).max()
         self.G = np.where(outputs < rounding, 0, outputs)
         self.sizes = np.linalg.norm(self.G, axis=0)
@@ -167,8 +167,8 @@ class Landscape:
 def skeleton(X: np.ndarray, fan: zonotopes.Fan) -> dict[str, np.ndarray]:
     """Vertices, edges and faces of a zonotope with three inputs.
 
-    ``V (p, 3)`` vertices, ``H (p, 3)`` directions in the cells, ``D (p, n)`` patterns, ``rays (r, 3)`` that the faces
-    look along, ``faces (r, 4)`` vertices around each, ``edges (e, 2)`` between vertices, ``beside (e, 2)`` their faces.
+    ``V (p, 3)`` vertices, ``H (p, 3)`` directions in the cells, ``D (p, n)`` patterns, ``rays (r, 3)``, normals of
+    the faces, ``faces (r, 4)`` vertices around each, ``edges (e, 2)`` between vertices, ``beside (e, 2)`` their faces.
     """
     touching = [np.flatnonzero(fan.spans == ray) for ray in range(len(fan.rays))]
     owner = np.repeat(np.arange(fan.D.shape[1]), np.diff(fan.starts))

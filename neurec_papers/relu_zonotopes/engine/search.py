@@ -18,10 +18,10 @@ from .landscape import Landscape, cells_of, signs_of
 
 BETTER = 1e-10  # a step must improve the loss by this share of the mean square of the labels
 BINDING = 1e-9  # multipliers above this, over the size of points times labels, hold a unit back
-MOST = 20_000_000  # sets of signed cells that `exhaustive` looks at
+MOST = 20_000_000  # sets of signed cells that `exhaustive` searches
 NARROW = 1e-9  # of a unit vector, what is left of it is taken for nothing
 WALKS = 6  # greedy walks before the best of all is searched, times (m - 1)^2
-CHUNK = 4096  # sets looked at together
+CHUNK = 4096  # sets compared together
 KEPT = 2000  # solved sets that rule out others later on: those that rule out most
 
 
@@ -177,7 +177,7 @@ def exhaustive(land: Landscape, m: int) -> Best:
 
 @checked(cells=whole("cells"), m=whole("units"))
 def signed_sets(cells: int, m: int) -> int:
-    """In how many ways m units can be in cells, with signs; their order aside."""
+    """How many sets of m signed cells there are, repetitions included."""
     return comb(cells + m - 1, m) * 2**m
 
 

@@ -63,8 +63,8 @@ def move(params: Sensitivity, problem: Problem, draws: Draws) -> np.ndarray:
     if params.case == "coincident":
         X[:, 2, 0] += params.moved
         return X
-    way = draws.normal("way", params.d - 1)
-    X[:, 0, :-1] += params.moved * way / np.linalg.norm(way, axis=1, keepdims=True)
+    along = draws.normal("way", params.d - 1)
+    X[:, 0, :-1] += params.moved * along / np.linalg.norm(along, axis=1, keepdims=True)
     return X
 
 

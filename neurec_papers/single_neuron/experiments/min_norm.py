@@ -113,19 +113,20 @@ def sample(params: MinNorm, draws: Draws) -> Problem:
 
 def solve(params: MinNorm, problem: Problem, draws: Draws) -> Solution:
     """M, the least norm over all patterns, two neurons that are cheaper than the teacher, and a trained network."""
-    W, a = start(params.m, params.d, params.scale, draws)
-    found = [_find(params, *one) for one in zip(problem.X, problem.y, problem.teacher, W, a, strict=True)]
+    starts = zip(*start(params.m, params.d, params.scale, draws), strict=True)
+    trials = zip(problem.X, problem.y, problem.teacher, strict=True)
+    found = [_find(params, *trial, begin=begin) for trial, begin in zip(trials, starts, strict=True)]
     return Solution(found, [_status(one) for one in found])
 
 
-def _find(params: MinNorm, X: np.ndarray, y: np.ndarray, v: np.ndarray, W: np.ndarray, a: np.ndarray) -> Found:
+def _find(params: MinNorm, X: np.ndarray, y: np.ndarray, v: np.ndarray, *, begin: Any) -> Found:
     from smallnets.convex import interpolation
     from smallnets.descent import relu
 
     between = margin(X, v)
     trained = None
     if params.training == "descent":
-        trained = relu.descend(X, y, W, a, step=params.step, steps=params.limit, target=params.target)
+        trained = relu.descend(X, y, *begin, step=params.step, steps=params.limit, target=params.target)
     pair = cheaper(X, v, between.p, between.q) if between.sign > 0 else None
     return Found(between, interpolation.decide(X, v), interpolation.least_norm(X, y), pair, trained)
 

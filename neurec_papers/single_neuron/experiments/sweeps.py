@@ -16,7 +16,7 @@ from .training import ENERGY, GATHERED, ITERATIONS, LOSS, MIDDLE, NUCLEAR, data_
 LEVELS = {"held": "groups", "leapt": "tail"}
 # Of hundreds of neurons that slide, rounding decides at times which one leaves a boundary first.
 SLID = Replay(1e-3, floor=1e-4, chaotic=0.05)
-# Weights at rest are seen when they are looked at, and rounding decides at which look.
+# Whether weights are at rest is checked from time to time, and rounding decides at which check they are.
 REST = Replay(1e-5, chaotic=0.02)
 COLUMNS = {
     "max_angle": degrees("largest angle between active positive neurons"),
