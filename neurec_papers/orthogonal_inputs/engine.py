@@ -26,9 +26,6 @@ ENDED = {
 }  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------------------- trajectories
-
-
 class Trajectory(NamedTuple):
     """Gradient descent on one data set.
 
@@ -141,9 +138,6 @@ def train(
     value = np.stack([run.W for run in runs]), np.stack([run.a for run in runs])
     stats = {name: np.array([one[name] for one in found]) for name in found[0]}
     return Solution(value, [ENDED[run.ended.name] for run in runs], stats)
-
-
-# ------------------------------------------------------------------------------------------- growth out of zero
 
 
 class Growth(NamedTuple):

@@ -164,13 +164,7 @@ class OneNetwork(Params):
     """What the sliders move; everything else as in the paper."""
 
     scale: float = param(
-        4.0**-5,
-        "scale of the initial weights",
-        symbol="λ",
-        ge=SMALLEST,
-        le=1e4,
-        slider=(4.0**-9, 16, 4),
-        geometric=True,
+        4.0**-5, "initial scale of weights", symbol="λ", ge=SMALLEST, le=1e4, slider=(4.0**-9, 16, 4), geometric=True
     )
     m: int = param(25, "hidden neurons", ge=1, le=2000, slider=(5, 100, 5))
     d: int = param(8, "inputs, and points around each teacher", ge=2, le=64, slider=(2, 16, 1))

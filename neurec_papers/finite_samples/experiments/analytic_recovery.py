@@ -67,17 +67,12 @@ def solve(params: AnalyticRecovery, problem: Problem, draws: Draws) -> Solution:
     for X, y, net, start, new in zip(problem.X, problem.y, problem.teacher, starts, fresh, strict=True):
         fits.append(fit(params.activation, X, y, start, bias=bias))
         met = np.flatnonzero(fits[-1].cost <= MET * (y @ y))
-        own = [fits[-1].networks[i] for i in met]
-        true = outputs(params.activation, net, new)
-        found.append(
-            {
-                "met": float(len(met)),
-                "cost": float(fits[-1].cost.min() / (y @ y)),
-                "error": max((relative_error(true, outputs(params.activation, f, new)) for f in own), default=np.nan),
-                "apart": max((distance(params.activation, net, f, bias=bias) for f in own), default=np.nan),
-            }
-        )
-    stats = {name: np.array([one[name] for one in found]) for name in found[0]}
+        own, true = [fits[-1].networks[i] for i in met], outputs(params.activation, net, new)
+        errors = [relative_error(true, outputs(params.activation, other, new)) for other in own]
+        apart = [distance(params.activation, net, other, bias=bias) for other in own]
+        cost = float(fits[-1].cost.min() / (y @ y))
+        found.append((float(len(met)), cost, max(errors, default=np.nan), max(apart, default=np.nan)))
+    stats = dict(zip(("met", "cost", "error", "apart"), np.array(found).T, strict=True))
     status = [Status.SOLVED if count else Status.STALLED for count in stats["met"]]
     return Solution([own.networks[int(own.cost.argmin())] for own in fits], status, stats)
 
