@@ -262,8 +262,7 @@ def by_strength(table: pd.DataFrame, lines: str, title: str) -> go.Figure:
         band = {"x": [*part["neuron"], *part["neuron"][::-1]], "y": [*part["high"], *part["low"][::-1]]}
         shade = {"fill": "toself", "fillcolor": color, "opacity": 0.15, "line": {"width": 0}}
         fig.add_scatter(**band, **shade, mode="lines", hoverinfo="skip", showlegend=False)
-        look = {"mode": "lines+markers", "line": {"color": color}}
-        fig.add_scatter(x=part["neuron"], y=part["rate"], name=f"{lines} = {value}", **look)
+        fig.add_scatter(x=part["neuron"], y=part["rate"], name=f"{lines} = {value}", line={"color": color})
     fig.update_xaxes(title="teacher neuron, the strongest first", dtick=1)
     fig.update_yaxes(title="rate of being found, 95 % band", range=[-0.02, 1.02])
     return style(fig, title, alt=f"{title}: rate against the teacher neuron's number, for each {lines}")

@@ -12,7 +12,7 @@ from neurec_core.draws import Draws
 from neurec_core.params import BadInput
 from neurec_papers.multilayer_dynamics.engine import _fused
 from neurec_papers.multilayer_dynamics.engine import matrix_ascent as matrix_rule
-from neurec_papers.multilayer_dynamics.engine._fused import Pair
+from neurec_papers.multilayer_dynamics.engine._fused import FusedPair
 from neurec_papers.multilayer_dynamics.engine.batches import batches
 from smallnets.errors import InvalidInput
 
@@ -91,7 +91,7 @@ LOOPS = {"matrix": published, "exact": sample_by_sample, "gradient": on_tape}
 
 def changes(rule, teacher, start, X):
     """dW of the engine, (B, n + 1, m) a layer."""
-    pair = Pair(teacher, start, torch.float64, torch.device("cpu"))
+    pair = FusedPair(teacher, start, torch.float64, torch.device("cpu"))
     points = next(matrix_rule._points(iter([X[:, None]]), torch.float64, torch.device("cpu")))
     pulls = _fused.RULES[rule](pair, points)
     return [-p[:, : W.shape[1], : W.shape[2]].numpy() / X.shape[1] for p, W in zip(pulls, start, strict=True)]
@@ -131,7 +131,7 @@ def test_the_kernel_for_batches_takes_the_steps_of_torch(rule, batch):
     teacher, start = nets(2, (5, 7, 6), 1), nets(2, (5, 12, 6), 0)
     options = {"rule": rule, "rate": 0.1, "steps": 70, "batch": batch, "log": [0, 33]}
     compiled = matrix_rule.ascend(teacher, start, Draws(0, [0, 5]), **options)
-    pair = Pair(teacher, start, torch.float64, torch.device("cpu"))
+    pair = FusedPair(teacher, start, torch.float64, torch.device("cpu"))
     points = matrix_rule._points(batches(Draws(0, [0, 5]), 5, batch), torch.float64, torch.device("cpu"))
     slow = matrix_rule._in_torch(pair, rule, points, 70, 0.1 / batch, True, [0, 33])
     for ours, theirs in zip([*compiled.weights, *compiled.noted], [*slow.weights, *slow.noted], strict=True):

@@ -6,7 +6,6 @@ The two models, their starts and their loss; `smallnets.descent.training` trains
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from smallnets.nets.two_layer import Net, NormalizedNet
 # Whether the optimiser is made anew in every epoch, which loses its moments.
 OPTIMIZERS = {"adamw": False, "adamw_recreated": True}
 SMALLEST_NORM = 1e-12
+MODELS = ("skip", "normalized")
 
 Weights = tuple[np.ndarray, ...]
 
@@ -38,38 +38,7 @@ class TrainedNets(NamedTuple):
     test_losses: np.ndarray
 
 
-class Architecture(NamedTuple):
-    """How a network starts, its outputs on points, given its weights, and as which net its weights are read."""
-
-    start: Callable[[Draws, int, int], Weights]
-    outputs: Callable[..., torch.Tensor]
-    read: Callable[..., Any]
-
-
 # ------------------------------------------------------------------------------------------- the two networks
-
-
-def _uniform(draws: Draws, name: str, fan_in: int, *shape: int) -> np.ndarray:
-    return (2 * draws.uniform(name, *shape) - 1) / fan_in**0.5
-
-
-@checked(d=whole("inputs", "[1, inf)"), m=whole("neurons", "[1, inf)"))
-def normalized_start(draws: Draws, d: int, m: int) -> Weights:
-    """Hidden weights W (B, d, m), output weights a (B, m), both U(+-1/sqrt(fan-in)), and scales of one (B, m)."""
-    W, a = _uniform(draws, "w_start", d, d, m), _uniform(draws, "alpha_start", m, m)
-    return W, a, np.ones_like(a)
-
-
-@checked(d=whole("inputs", "[1, inf)"), m=whole("neurons", "[1, inf)"))
-def skip_start(draws: Draws, d: int, m: int) -> Weights:
-    """Weights W (B, d, 1 + m) and a (B, 1 + m): the skip branch is neuron 0, which has no ReLU."""
-    W, a, _ = normalized_start(draws, d, m)
-    w0, alpha0 = _uniform(draws, "w0_start", d, d, 1), _uniform(draws, "alpha0_start", 1, 1)
-    return np.concatenate([w0, W], axis=2), np.concatenate([alpha0, a], axis=1)
-
-
-def _skip_outputs(X: torch.Tensor, W: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
-    return training.weighted_relu(X, W, a, 1)
 
 
 class _Normalized(torch.autograd.Function):
@@ -95,46 +64,48 @@ class _Normalized(torch.autograd.Function):
         return None, torch.bmm(X.mT, pulled) * (c / norms)[:, None], s
 
 
-def _normalized_outputs(X: torch.Tensor, W: torch.Tensor, a: torch.Tensor, gamma: torch.Tensor) -> torch.Tensor:
-    outputs: torch.Tensor = _Normalized.apply(X, W, a * gamma)
+def _outputs(X: torch.Tensor, W: torch.Tensor, a: torch.Tensor, *scales: torch.Tensor) -> torch.Tensor:
+    if not scales:
+        return training.weighted_relu(X, W, a, 1)
+    outputs: torch.Tensor = _Normalized.apply(X, W, a * scales[0])
     return outputs
 
 
-def _read_skip(W: np.ndarray, a: np.ndarray) -> Net:
-    return Net(W[:, :, 1:], a[:, 1:], W[:, :, 0] * a[:, :1])
-
-
-def _read_normalized(W: np.ndarray, a: np.ndarray, gamma: np.ndarray) -> NormalizedNet:
-    return NormalizedNet(W, a * gamma)
-
-
-MODELS = {
-    "skip": Architecture(skip_start, _skip_outputs, _read_skip),
-    "normalized": Architecture(normalized_start, _normalized_outputs, _read_normalized),
-}
+def _net(W: np.ndarray, a: np.ndarray, *scales: np.ndarray) -> Net | NormalizedNet:
+    """Weights of either network as a net."""
+    return NormalizedNet(W, a * scales[0]) if scales else Net(W[:, :, 1:], a[:, 1:], W[:, :, 0] * a[:, :1])
 
 
 # ------------------------------------------------------------------------------------------------------ training
 
 
-@checked(model=choice("model", MODELS), d=whole("input dimension", "[1, inf)"), m=whole("hidden neurons"))
+@checked(model=choice("model", MODELS), d=whole("input dimension", "[1, inf)"), m=whole("hidden neurons", "[1, inf)"))
 def start(model: str, draws: Draws, d: int, m: int) -> Weights:
     """Initial weights of a network with m hidden neurons, each U(+-1/sqrt(fan-in)).
 
     Parameters
     ----------
-    model : a key of `MODELS`
+    model : one of `MODELS`
     draws : the randomness
     d, m : input dimension and hidden neurons
 
     Returns
     -------
-    weights : as `skip_start` or `normalized_start` say
+    weights : hidden weights W (B, d, m), output weights a (B, m) and scales of one (B, m) of a normalised layer; with a
+        skip branch W (B, d, 1 + m) and a (B, 1 + m), of which it is neuron 0, without ReLU
 
     **Source**: wang2025overparameterized, training code (the default of the library's linear layers);
     differs: there nothing is seeded.
     """
-    return MODELS[model].start(draws, d, m)
+
+    def uniform(name: str, fan_in: int, *shape: int) -> np.ndarray:
+        return (2 * draws.uniform(name, *shape) - 1) / fan_in**0.5
+
+    W, a = uniform("w_start", d, d, m), uniform("alpha_start", m, m)
+    if model == "normalized":
+        return W, a, np.ones_like(a)
+    w0, alpha0 = uniform("w0_start", d, d, 1), uniform("alpha0_start", 1, 1)
+    return np.concatenate([w0, W], axis=2), np.concatenate([alpha0, a], axis=1)
 
 
 @checked(
@@ -167,7 +138,7 @@ def descend(
 
     Parameters
     ----------
-    model : a key of `MODELS`
+    model : one of `MODELS`
     X, y : (B, n, d) and (B, n) arrays
     weights : where to start, as from `start`
     test : other points and labels, (B, n', d) and (B, n') arrays, on which the loss is computed once, after
@@ -187,18 +158,18 @@ def descend(
     **Source**: wang2025overparameterized, training code: float32, 400 epochs, both networks; differs:
     there the optimiser is made anew in every epoch, here that is "adamw_recreated".
     """
-    network, precision, place = MODELS[model], DTYPES[dtype], torch_device(device)
+    precision, place = DTYPES[dtype], torch_device(device)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.tensor(array, dtype=precision, device=place)
 
     def loss(weights: list[torch.Tensor], X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return (network.outputs(X, *weights) - y).square().sum(1)
+        return (_outputs(X, *weights) - y).square().sum(1)
 
     trained, points = [tensor(training.filled(part)) for part in weights], (tensor(X), tensor(y))
     rule = adamw(weight_decay, recreated=OPTIMIZERS[optimizer])
     progress = training.train(loss, trained, [(itertools.repeat(points, epochs), learning_rate)], rule)
     losses = [epoch.losses for epoch in progress] + [training.value(loss, trained, *points)[:, None]]
     test_losses = training.value(loss, trained, *map(tensor, test)) if test else np.full(len(X), np.nan)
-    net = network.read(*(numbers(part)[..., : weights[1].shape[1]] for part in trained))
+    net = _net(*(numbers(part)[..., : weights[1].shape[1]] for part in trained))
     return TrainedNets(net, np.concatenate(losses, axis=1), test_losses)

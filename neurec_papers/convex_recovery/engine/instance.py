@@ -39,7 +39,7 @@ class Posed(NamedTuple):
 
     @property
     def exact(self) -> bool:
-        """Whether weights are confined to the cones in which a ReLU unit has its pattern."""
+        """Whether weights are confined to the cones in which a ReLU neuron has its pattern."""
         return isinstance(self.blocks, Cones)
 
     @checked(values=array("values of the blocks", "_", finite=False))

@@ -25,7 +25,7 @@ OWN = "newton"  # the solver made for these programs
 RECOVERY_TOLERANCE = 1e-4
 SEARCHES, KICKS, ROUNDS = 8, 20, 20  # of the search for adversarial patterns
 ACCEPTABLE_GAP = 1e-6  # what cone solvers call solved
-# What CVXPY says of a solve, as a trial's status.
+# CVXPY's statuses of a solve, as statuses of a trial.
 STATUSES = {
     "optimal": Status.SOLVED,
     "optimal_inaccurate": Status.INACCURATE,

@@ -61,13 +61,13 @@ def sufficient_only(table: Any) -> float:
 
 
 def exact_edge(table: Any) -> float:
-    """With ReLU units that direction of Gaussian inputs is recovered from n/d = 1.75 to 2 on, looking at n >= d."""
+    """With ReLU neurons that direction of Gaussian inputs is recovered from n/d = 1.75 to 2 on, looking at n >= d."""
     rows = table[(table["program"] == "exact") & (table["n"] >= table["d"])]
     return float(edges(rows, "recovered")["threshold"].iloc[0])
 
 
 def lost_by_relu(table: Any) -> float:
-    """What is recovered with gates is recovered with ReLU units, trial by trial."""
+    """What is recovered with gates is recovered with ReLU neurons, trial by trial."""
     exact = table[table["program"] == "exact"]
     keys = ["plant", "design", "n", "d", "trial"]
     both = exact.merge(table[table["program"] == "relaxed"], on=keys, suffixes=("_exact", "_relaxed"))

@@ -53,7 +53,7 @@ class ConvexTraining(shared.ConvexProgram):
 
     n: int = param(40, "training points", ge=1, le=100_000, slider=(10, 200, 10))
     d: int = param(10, "input dimension", ge=1, le=10_000, slider=(5, 50, 5))
-    program: Literal["relaxed", "exact"] = param("exact", "gates alone (relaxed) or ReLU units (exact)")
+    program: Literal["relaxed", "exact"] = param("exact", "gates alone (relaxed) or ReLU neurons (exact)")
     model: Literal["skip", "plain", "normalized"] = param("skip", "network and planted neurons")
     k: int = param(1, "planted neurons, 1 for the skip model", ge=1, le=100)
     plant: shared.Plant = shared.PLANT

@@ -72,7 +72,7 @@ class ConvexProgram(PlantedParams):
     patterns: int | None = param(
         None, "sampled gate directions (none: max(n, 50), as published)", symbol="m", ge=1, le=1_000_000
     )
-    program: Literal["relaxed", "exact"] = param("relaxed", "gates alone (relaxed) or ReLU units (exact)")
+    program: Literal["relaxed", "exact"] = param("relaxed", "gates alone (relaxed) or ReLU neurons (exact)")
     solver: str = param(OWN, "newton (ours, with proof) or an installed cone solver")
 
     @field_validator("solver")

@@ -26,7 +26,7 @@ PARTS = 8  # partial sums that are added in turn
 SATURATED = 19.1  # tanh is 1 from here on
 FIRST, SECOND, SMALL = 0.9, 0.999, 1e-8  # Adam's, as in torch
 
-# A quotient by zero is not looked for, or loops would not be vectorised. Nothing is fused or reordered, so the faster
+# Quotients by zero are not checked for, or loops would not be vectorised. Nothing is fused or reordered, so the faster
 # tanh and sums of gradient descent elsewhere are not for Adam.
 exact = njit(error_model="numpy")
 

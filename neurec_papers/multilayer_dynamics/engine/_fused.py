@@ -1,6 +1,6 @@
 """A student and its teacher side by side in one matrix per layer, and the pulls of four rules on the student.
 
-With the constant unit 1 behind every layer's units, the states of layer l are S_l = (f, 1, f*, 1), those of the inputs
+With the constant 1 behind every layer's neurons, the states of layer l are S_l = (f, 1, f*, 1), those of the inputs
 (x, 1), and S_{l+1} = relu(S_l G_l), where G_l holds the student's and the teacher's weights as blocks and hands the
 ones on. The last one holds (V; -V*), so that S_{L-1} G_{L-1} = y - y*. Rows are filled up with zeros to LANES numbers:
 then every matrix begins where whole vectors of a processor do, and no sum depends on what stands beside it.
@@ -24,7 +24,7 @@ def filled(n: int) -> int:
     return -(-n // LANES) * LANES
 
 
-class Pair:
+class FusedPair:
     """A student and its teacher: fused matrices `G`, the student's part `W` of each, a view; the teacher's weights `V`.
 
     `sizes` are the student's inputs of every layer, `ones` the rows of both constants.
@@ -75,27 +75,27 @@ def _fused(W: np.ndarray, V: np.ndarray, first: bool, last: bool) -> np.ndarray:
 # columns with which products are filled up is never read.
 
 
-def gradient(pair: Pair, X: torch.Tensor) -> Pulls:
+def gradient(pair: FusedPair, X: torch.Tensor) -> Pulls:
     """The gradient of 1/2 mean |y* - y|^2 by backpropagation."""
     states, r = pair.forward(X)
     return _backward(pair, states, r, 0)[::-1]
 
 
-def _backward(pair: Pair, states: Pulls, r: torch.Tensor, lowest: int) -> Pulls:
+def _backward(pair: FusedPair, states: Pulls, r: torch.Tensor, lowest: int) -> Pulls:
     """Pulls of layers L-1, ..., `lowest`, of residuals r (B, N, .) at the outputs."""
     pulls = []
     for layer in range(len(pair.W) - 1, lowest - 1, -1):
         n = pair.sizes[layer]
         pulls.append(torch.bmm(states[layer][:, :, : n + 1].mT, r))
         if layer > lowest:
-            # Zeros where a student's unit does not reach: the columns filled up pull on nothing.
+            # Zeros where a student's neuron does not reach: the columns filled up pull on nothing.
             r = torch.bmm(r, pair.G[layer][:, : filled(n), : r.shape[2]].mT).mul_(
                 states[layer][:, :, : filled(n)].sign()
             )
     return pulls
 
 
-def exact(pair: Pair, X: torch.Tensor) -> Pulls:
+def exact(pair: FusedPair, X: torch.Tensor) -> Pulls:
     """The published rule sample by sample.
 
     What pulls on layer layer is y* - y with both networks linear above it, by their gates, and without biases there.
@@ -112,7 +112,7 @@ def exact(pair: Pair, X: torch.Tensor) -> Pulls:
     return pulls[::-1]
 
 
-def matrix(pair: Pair, X: torch.Tensor) -> Pulls:
+def matrix(pair: FusedPair, X: torch.Tensor) -> Pulls:
     """L W H^T - L* W* H*^T of every layer, each factor a mean over the batch by itself.
 
     H = beta o <D D^T> and beta = W H W^T from the outputs down, without the rows and columns of constants.
@@ -139,4 +139,4 @@ def matrix(pair: Pair, X: torch.Tensor) -> Pulls:
     return pulls[::-1]
 
 
-RULES: dict[str, Callable[[Pair, torch.Tensor], Pulls]] = {"matrix": matrix, "exact": exact, "gradient": gradient}
+RULES: dict[str, Callable[[FusedPair, torch.Tensor], Pulls]] = {"matrix": matrix, "exact": exact, "gradient": gradient}

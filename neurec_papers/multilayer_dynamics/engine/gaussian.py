@@ -27,7 +27,7 @@ from ._fused import filled
 NODES = 16  # of the Gauss-Legendre rule for Phi2: errors of 1e-15
 
 
-class Moments(NamedTuple):
+class PairMoments(NamedTuple):
     """D, K, M and P, ``(B, n, k)`` each."""
 
     D: torch.Tensor
@@ -61,7 +61,7 @@ def _scaled(W: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return s, W[:, -1] / s
 
 
-def moments(W: torch.Tensor, V: torch.Tensor, *, biased: bool = True) -> Moments:
+def moments(W: torch.Tensor, V: torch.Tensor, *, biased: bool = True) -> PairMoments:
     """Expectations of all pairs of neurons, j of ``W (B, d + 1, n)`` and k of ``V (B, d + 1, k)``.
 
     Parameters
@@ -81,13 +81,13 @@ def moments(W: torch.Tensor, V: torch.Tensor, *, biased: bool = True) -> Moments
         D = 0.25 + torch.asin(rho) / (2 * math.pi)
         root = (2 * math.pi) ** -0.5
         M = t * (1 + rho) * (root / 2)
-        return Moments(D, s * t * (rho * D + r / (2 * math.pi)), M, t / s * r / (2 * math.pi))
+        return PairMoments(D, s * t * (rho * D + r / (2 * math.pi)), M, t / s * r / (2 * math.pi))
     D = orthant(a, b, rho)
     u, v = (b - rho * a) / r, (a - rho * b) / r
     at_a, at_b, below_u, below_v = phi(a), phi(b), torch.special.ndtr(u), torch.special.ndtr(v)
     K = s * t * ((a * b + rho) * D + r * at_a * phi(u) + b * at_a * below_u + a * at_b * below_v)
     M = t * (b * D + at_b * below_v + rho * at_a * below_u)
-    return Moments(D, K, M, at_a * t / s * r * (u * below_u + phi(u)))
+    return PairMoments(D, K, M, at_a * t / s * r * (u * below_u + phi(u)))
 
 
 def orthant(a: torch.Tensor, b: torch.Tensor, rho: torch.Tensor) -> torch.Tensor:

@@ -30,7 +30,7 @@ def number(kind: str, points: int) -> int:
 
 
 def read(kind: str, draws: Draws, name: str, points: int) -> np.ndarray:
-    """Images by address, (B, n, numbers), or stored ones, (1, n, numbers): training images in the order of the file.
+    """Images drawn by their name, (B, n, numbers), or stored ones, (1, n, numbers): the first of the file for training.
 
     Points called "looked at" are test images.
 

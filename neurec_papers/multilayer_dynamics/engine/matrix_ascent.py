@@ -34,7 +34,7 @@ from smallnets.arguments import array, checked, choice, number, parts, shaped, w
 from smallnets.descent.device import DTYPES, one_thread, torch_device
 
 from . import matrix_kernels
-from ._fused import RULES, Pair, filled
+from ._fused import RULES, FusedPair, filled
 from .batches import SAMPLINGS, batches
 from .gaussian import population
 
@@ -123,7 +123,7 @@ def ascend(
         return _compiled(
             teacher, start, drawn, matrix_kernels.CODES[rule], steps, np.dtype(dtype).type(size), biases, marks
         )
-    pair = Pair(teacher, start, kind, place)
+    pair = FusedPair(teacher, start, kind, place)
     return _in_torch(pair, rule, _points(drawn, kind, place), steps, size, biases, marks)
 
 
@@ -142,7 +142,7 @@ def _compiled(
 
 
 def _in_torch(
-    pair: Pair, rule: str, points: Iterator[torch.Tensor], steps: int, size: float, biases: bool, marks: list[int]
+    pair: FusedPair, rule: str, points: Iterator[torch.Tensor], steps: int, size: float, biases: bool, marks: list[int]
 ) -> Ascended:
     noted, biased = [], biases or bool(pair.V[0][:, -1].any())
     with one_thread(), torch.no_grad():
@@ -165,7 +165,7 @@ def _points(drawn: Iterator[np.ndarray], kind: torch.dtype, place: torch.device)
         yield from points
 
 
-def _read(pair: Pair) -> Weights:
+def _read(pair: FusedPair) -> Weights:
     return tuple(W.cpu().numpy().astype(np.float64) for W in pair.W)
 
 

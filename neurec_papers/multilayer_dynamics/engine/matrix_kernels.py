@@ -1,6 +1,6 @@
 """Steps of the rules of `_fused` for two layers, compiled; a network at a time, all of it in cache.
 
-How often two units are active together is counted by bits: 64 inputs of a batch are a word.
+How often two neurons are active together is counted by bits: 64 inputs of a batch are a word.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def advance(
 
 @njit()
 def _room(N: int, d: int, n: int, m: int, kind: np.dtype[Any]) -> Room:
-    """Where products are kept; the last entry is the share of a batch of each number of inputs."""
+    """Arrays for the products; the last entry is the share of a batch of each number of inputs."""
     words = (N + 63) // 64
     H, H_star, L = np.empty((n, n), kind), np.empty((n, m), kind), np.empty((d + 1, d + 1), kind)
     Q, Q_star, rest = np.empty((d + 1, n), kind), np.empty((d + 1, m), kind), np.empty((d + 1, n), kind)
@@ -141,7 +141,7 @@ def _step(W: np.ndarray, pull: np.ndarray, bias: np.ndarray, means: np.ndarray, 
 
 @njit(error_model="numpy")
 def _pack(S: np.ndarray, bits: np.ndarray) -> None:
-    """Bit i of word w of a unit: whether it is active on input 64 w + i."""
+    """Bit i of word w of a neuron: whether it is active on input 64 w + i."""
     bits[:] = np.uint64(0)
     for i in range(S.shape[0]):
         row, bit = bits[i // 64], np.uint64(1) << np.uint64(i % 64)
@@ -151,7 +151,7 @@ def _pack(S: np.ndarray, bits: np.ndarray) -> None:
 
 @njit(error_model="numpy")
 def _meet(H: np.ndarray, left: np.ndarray, right: np.ndarray, share: np.ndarray) -> None:
-    """Multiply by the share of inputs on which both units are active: `share` of the number that comes first."""
+    """Multiply by the share of inputs on which both neurons are active: `share` of the number that comes first."""
     counts = np.empty(H.shape[1], np.int64)
     for j in range(H.shape[0]):
         counts[:] = 0

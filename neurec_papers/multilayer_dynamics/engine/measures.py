@@ -39,7 +39,7 @@ def states(weights: Weights, X: np.ndarray) -> tuple[list[np.ndarray], np.ndarra
 
 @checked(weights=WEIGHTS)
 def fan_out(weights: Weights) -> list[np.ndarray]:
-    """Norms of the rows of every layer, ``(B, n_in + 1)``: how strongly a unit acts on what is above it.
+    """Norms of the rows of every layer, ``(B, n_in + 1)``: how strongly a neuron acts on what is above it.
 
     Where columns have norm 1, the squares sum to the number of columns.
 
@@ -164,7 +164,7 @@ def per_sample_beta(teacher: Sequence[Layer], student: Sequence[Layer], X: np.nd
 
 @checked(student=LAYERS, X=POINTS)
 def beta_diagonal(student: Sequence[Layer], X: np.ndarray) -> list[np.ndarray]:
-    """Means of beta_kk(x) = |V_k(x)|^2 of every hidden layer's units, the constant last, ``(B, n + 1)``.
+    """Means of beta_kk(x) = |V_k(x)|^2 of every hidden layer's neurons, the constant last, ``(B, n + 1)``.
 
     **Source**: tian2020student, its figures of beta_kk against correlation.
     """
