@@ -214,7 +214,7 @@ class OneWalk(Params):
     """Points of the plane with a 1 for the bias, and where the first unit's weights point."""
 
     n: int = param(6, "training points", ge=3, le=12, slider=(4, 9, 1))
-    m: int = param(2, "hidden units", ge=1, le=4, slider=(1, 3, 1))
+    m: int = param(2, "hidden neurons", ge=1, le=4, slider=(1, 3, 1))
     longitude: float = param(
         30.0, "unit 1 points around", symbol="φ", unit="degrees", ge=-360, le=360, slider=(-180, 180, 10)
     )

@@ -372,7 +372,7 @@ def test_descent_ends_no_lower_than_its_last_vertex():
             {"moved": 1e-9},
             "moved \\(how far one point is moved\\) must be a number in \\[1e-08, 0.5\\]",
         ),
-        (paper.RANDOM_VERTEX, {"m": 3, "outputs": "paired"}, "m \\(hidden units\\) must be even"),
+        (paper.RANDOM_VERTEX, {"m": 3, "outputs": "paired"}, "m \\(hidden neurons\\) must be even"),
         (paper.SENSITIVITY, {"n": 5}, "n and d .* must be 4 and 2 where case is coincident, got 5, 2"),
         (paper.SENSITIVITY, {"case": "general", "n": 3, "d": 4}, "n \\(training points\\) must be at least d = 4"),
     ],

@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
-from neurec_core.draws import Draws
-from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Status
 from neurec_core.figures import Curves, matching
 from neurec_core.params import param
+from neurec_core.trials import Draw, each_trial
 
 from ..engine import search
 from ..engine.descent import trained
@@ -47,21 +47,17 @@ class LocalSearch(GeneralPosition):
         return self
 
 
-def solve(params: LocalSearch, problem: Problem, draws: Draws) -> Solution:
-    """Losses (B, k) at the ends, those at the starts, of the ends' vertices, and how many convex problems it took."""
-    W = draws.normal("W", params.starts, params.d, params.m)
-    starts, found = (W, signs(draws, params.outputs, params.starts, params.m)), []
-    for X, y, W, s in zip(problem.X, problem.y, *starts, strict=True):
-        land = Landscape(X, y)
-        units = np.array([signed(land.at(w), b) for w, b in zip(W, s, strict=True)])
-        at_start = [land.loss(own) for own in units]
-        ends = _descended(params, land, W, s) if params.method == "descent" else _walked(params, land, units)
-        searched = params.optimum == "searched"
-        best = _optimum(X.tobytes(), y.tobytes(), X.shape, params.m) if searched else np.nan
-        found.append({"start": at_start, **ends, "optimum": np.full(len(units), best)})
-    stats = {name: np.array([one[name] for one in found], float) for name in found[0]}
-    status = [Status.SOLVED if np.isfinite(ends).all() else Status.DIVERGED for ends in stats["end"]]
-    return Solution(stats["end"], status, stats)
+def solve(params: LocalSearch, given: Problem, draw: Draw) -> dict[str, np.ndarray] | Status:
+    """Losses (k,) at the starts and the ends, those of the ends' vertices, and how many convex problems it took."""
+    W = draw.normal("W", params.starts, params.d, params.m)
+    s = signs(draw, params.outputs, params.starts, params.m)
+    land = Landscape(given.X, given.y)
+    units = np.array([signed(land.at(w), b) for w, b in zip(W, s, strict=True)])
+    at_start = [land.loss(own) for own in units]
+    ends = _descended(params, land, W, s) if params.method == "descent" else _walked(params, land, units)
+    if not np.isfinite(ends["end"]).all():
+        return Status.DIVERGED
+    return {name: np.array(part, float) for name, part in {"start": at_start, **ends}.items()}
 
 
 def _walked(params: LocalSearch, land: Landscape, units: np.ndarray) -> dict[str, Any]:
@@ -89,21 +85,16 @@ def _optimum(X: bytes, y: bytes, shape: tuple[int, int], m: int) -> float:
     return search.exhaustive(land, m).loss
 
 
-def score(params: LocalSearch, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+def score(params: LocalSearch, given: Problem, found: dict[str, np.ndarray]) -> dict[str, Any]:
     """Means over the starts, the best of them, and how many reach the optimum."""
-    s = solution.stats
-    end, optimum = s["end"], s["optimum"][:, 0]
-    hit = np.mean(end <= s["optimum"] + SAME, axis=1)
-    return {
-        "end": end.mean(axis=1),
-        "best": end.min(axis=1),
+    X, y, end, optimum = given.X, given.y, found["end"], np.nan
+    if params.optimum == "searched":
+        optimum = _optimum(X.tobytes(), y.tobytes(), X.shape, params.m)
+    return {name: part.mean() for name, part in found.items()} | {
+        "best": end.min(),
         "least": optimum,
-        "hit_rate": np.where(np.isnan(optimum), np.nan, hit),
-        "start": s["start"].mean(axis=1),
-        "vertex": s["vertex"].mean(axis=1),
-        "never_above_start": (end <= s["start"] + SAME).mean(axis=1),
-        "edges": s["edges"].mean(axis=1),
-        "solves": s["solves"].mean(axis=1),
+        "hit_rate": np.nan if np.isnan(optimum) else np.mean(end <= optimum + SAME),
+        "never_above_start": np.mean(end <= found["start"] + SAME),
     }
 
 
@@ -161,7 +152,7 @@ def signs_by_chance(table: Any) -> Any:
 LOCAL_SEARCH = Experiment(
     name="relu_zonotopes.local_search",
     question="Does a greedy walk over vertices find a lower loss than gradient descent?",
-    params=LocalSearch, sample=sample, solve=solve, score=score, columns=COLUMNS,
+    params=LocalSearch, **each_trial(sample, solve, score), columns=COLUMNS,
     presets={
         "tiny": Grid({"method": METHOD_NAMES, "m": [1, 2]}, trials=2, fixed={"n": 5, "d": 2, "starts": 2}),
         "quick": Grid({"method": METHOD_NAMES}, trials=10, fixed={"n": 8}),

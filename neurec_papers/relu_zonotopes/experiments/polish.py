@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from neurec_core.draws import Draws
-from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Status
 from neurec_core.params import param
+from neurec_core.trials import Draw, each_trial
 
 from ..engine.descent import own_vertex, trained
 from .setting import CITATION, GeneralPosition, sample, signs
@@ -22,7 +22,7 @@ class Polish(GeneralPosition):
     """One training of both layers, as the local search has it for its peer."""
 
     n: int = param(30, "training points", ge=2, le=100_000, slider=(4, 60, 1))
-    m: int = param(5, "hidden units", ge=1, le=100_000, slider=(1, 40, 1))
+    m: int = param(5, "hidden neurons", ge=1, le=100_000, slider=(1, 40, 1))
     step: float = param(0.02, "step size", symbol="h", gt=0, le=10, slider=(0.005, 0.1, 0.005))
     steps: int = param(
         12_000, "most steps", symbol="T", ge=1, le=100_000_000, slider=(100, 1_000_000, 10), geometric=True
@@ -32,20 +32,19 @@ class Polish(GeneralPosition):
     )
 
 
-def solve(params: Polish, problem: Problem, draws: Draws) -> Solution:
-    """Train, then solve the convex problem; the value is the polished loss (B,)."""
-    W = draws.normal("W", params.m, params.d) / np.sqrt(params.d)
-    a = signs(draws, params.outputs, params.m) / np.sqrt(params.m)
-    found, status = [], []
-    for X, y, w, b in zip(problem.X, problem.y, W, a, strict=True):
-        run, own = trained(X, y, w, b, step=params.step, steps=params.steps)
-        kept = np.mean((X @ w.T > 0) == (X @ run.W.T > 0))
-        first = own_vertex(X, y, w, b).loss
-        found.append((run.loss, own, first, 1 - kept, len(run.crossings), _on_walls(X, run.W)))
-        status.append(Status.SOLVED if np.isfinite(own) else Status.DIVERGED)
-    names = ("trained", "polished", "first", "flipped", "crossings", "on_walls")
-    stats = {name: np.array(part, float) for name, part in zip(names, zip(*found, strict=True), strict=True)}
-    return Solution(stats["polished"], status, stats)
+def solve(params: Polish, given: Problem, draw: Draw) -> dict[str, Any] | Status:
+    """Train, then solve the convex problem."""
+    X, y = given.X, given.y
+    W = draw.normal("W", params.m, params.d) / np.sqrt(params.d)
+    a = signs(draw, params.outputs, params.m) / np.sqrt(params.m)
+    run, own = trained(X, y, W, a, step=params.step, steps=params.steps)
+    if not np.isfinite(own):
+        return Status.DIVERGED
+    return {
+        "trained": run.loss, "polished": own, "first": own_vertex(X, y, W, a).loss,
+        "flipped": 1 - np.mean((X @ W.T > 0) == (X @ run.W.T > 0)), "crossings": float(len(run.crossings)),
+        "on_walls": _on_walls(X, run.W),
+    }  # fmt: skip
 
 
 def _on_walls(X: np.ndarray, W: np.ndarray) -> float:
@@ -57,16 +56,14 @@ def _on_walls(X: np.ndarray, W: np.ndarray) -> float:
     return float(np.mean(cosines.min(axis=0) < WALL))
 
 
-def score(params: Polish, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+def score(params: Polish, given: Problem, found: dict[str, Any]) -> dict[str, Any]:
     """What the convex problem gains, and what moving between vertices had gained."""
-    s = solution.stats
-    with np.errstate(invalid="ignore"):
-        return {
-            "never_worse": s["polished"] <= s["trained"] + WORSE,
-            "at_optimum": s["trained"] <= NEAR * s["polished"] + WORSE,
-            "better_vertex": s["polished"] < s["first"] - WORSE,
-            **{name: s[name] for name in ("trained", "polished", "first", "flipped", "crossings", "on_walls")},
-        }
+    trained, polished, first = (found[name] for name in ("trained", "polished", "first"))
+    return found | {
+        "never_worse": polished <= trained + WORSE,
+        "at_optimum": trained <= NEAR * polished + WORSE,
+        "better_vertex": polished < first - WORSE,
+    }
 
 
 COLUMNS = {
@@ -90,7 +87,7 @@ def never_worse(table: Any) -> Any:
 POLISH = Experiment(
     name="relu_zonotopes.polish",
     question="How far from the optimum of its last patterns does gradient descent end?",
-    params=Polish, sample=sample, solve=solve, score=score, columns=COLUMNS,
+    params=Polish, **each_trial(sample, solve, score), columns=COLUMNS,
     presets={
         "tiny": Grid({"m": [1, 4], "steps": [10, 500]}, trials=2, fixed={"n": 6, "d": 2}),
         "quick": Grid({"steps": [100, 1000, 10_000, 100_000]}, trials=10),

@@ -7,10 +7,10 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
-from neurec_core.draws import Draws
-from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay
 from neurec_core.figures import Curves, matching
 from neurec_core.params import param
+from neurec_core.trials import Draw, each_trial
 from smallnets.convex import cell
 
 from ..engine.descent import own_vertex
@@ -23,7 +23,7 @@ ZERO = 1e-12  # mean squared error, of labels of mean square 1, that counts as n
 class RandomVertex(GeneralPosition):
     """Directions of the units are normal, so that each vertex has its solid angle as probability."""
 
-    m: int = param(8, "hidden units", ge=1, le=100_000, slider=(1, 40, 1))
+    m: int = param(8, "hidden neurons", ge=1, le=100_000, slider=(1, 40, 1))
     outputs: Literal["alternating", "paired", "random"] = param(
         "alternating", "signs of output weights: in turns, both for each pattern, by chance", symbol="s"
     )
@@ -34,36 +34,30 @@ class RandomVertex(GeneralPosition):
     @model_validator(mode="after")
     def _even(self) -> Self:
         if self.outputs == "paired" and self.m % 2:
-            raise ValueError(f"m (hidden units) must be even where outputs is paired, got {self.m}")
+            raise ValueError(f"m (hidden neurons) must be even where outputs is paired, got {self.m}")
         return self
 
 
-def choose(params: RandomVertex, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
-    """Directions (B, d, m) and signs (B, m) of the units."""
-    pairs = 2 if params.outputs == "paired" else 1
-    W = np.repeat(draws.normal("W", params.d, params.m // pairs), pairs, axis=2)
-    return W, signs(draws, "random" if params.outputs == "random" else "alternating", params.m)
+def solve(params: RandomVertex, given: Problem, draw: Draw) -> tuple[float, int]:
+    """The least loss at a random vertex, and the rank of its units' linear maps."""
+    X, y, pairs = given.X, given.y, 2 if params.outputs == "paired" else 1
+    W = np.repeat(draw.normal("W", params.d, params.m // pairs), pairs, axis=1)
+    s = signs(draw, "random" if params.outputs == "random" else "alternating", params.m)
+    ridge = params.stabilized == "ridge"
+    loss = cell.ridge(X, y, X @ W > 0, s, RIDGE) if ridge else own_vertex(X, y, W.T, s).loss
+    patterns = np.unique(X @ W > 0, axis=1)
+    return loss, int(np.linalg.matrix_rank(np.hstack([D[:, None] * X for D in patterns.T])))
 
 
-def solve(params: RandomVertex, problem: Problem, draws: Draws) -> Solution:
-    """The convex optimum of each vertex; the value is its loss (B,)."""
-    losses, ranks = [], []
-    for X, y, W, s in zip(problem.X, problem.y, *choose(params, draws), strict=True):
-        ridge = params.stabilized == "ridge"
-        losses.append(cell.ridge(X, y, X @ W > 0, s, RIDGE) if ridge else own_vertex(X, y, W.T, s).loss)
-        patterns = np.unique(X @ W > 0, axis=1)
-        ranks.append(np.linalg.matrix_rank(np.hstack([D[:, None] * X for D in patterns.T])))
-    return Solution(np.array(losses), [Status.SOLVED] * len(losses), {"rank": np.array(ranks, float)})
-
-
-def score(params: RandomVertex, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+def score(params: RandomVertex, given: Problem, found: tuple[float, int]) -> dict[str, Any]:
     """Whether the vertex holds a network that fits, and how near its best one comes."""
-    loss = np.asarray(solution.value)
+    loss, rank = found
+    overparameterized = params.m * params.d / params.n
     return {
         "zero_loss": loss < ZERO,
-        "spanning": solution.stats["rank"] == params.n,
+        "spanning": rank == params.n,
         "loss": loss,
-        "overparameterized": np.full(len(loss), params.m * params.d / params.n),
+        "overparameterized": overparameterized,
     }
 
 
@@ -92,7 +86,7 @@ def wide(table: Any) -> Any:
 RANDOM_VERTEX = Experiment(
     name="relu_zonotopes.random_vertex",
     question="How wide must a network be for its patterns at the start to hold a perfect fit?",
-    params=RandomVertex, sample=sample, solve=solve, score=score, columns=COLUMNS,
+    params=RandomVertex, **each_trial(sample, solve, score), columns=COLUMNS,
     presets={
         "tiny": Grid(
             {"m": [2, 8], "outputs": ["alternating", "paired", "random"], "stabilized": ["no", "ridge"]},

@@ -7,10 +7,10 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
-from neurec_core.draws import Draws
-from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay
 from neurec_core.figures import matching
 from neurec_core.params import Params, param
+from neurec_core.trials import Draw, each_trial
 from smallnets.arguments import array, checked, whole
 from smallnets.geometry import zonotopes
 
@@ -32,7 +32,7 @@ class Sensitivity(Params):
     moved: float = param(
         1e-3, "how far one point is moved", symbol="ε", ge=1e-8, le=0.5, slider=(1e-5, 0.1, 10), geometric=True
     )
-    m: int = param(3, "hidden units", ge=1, le=4, slider=(1, 4, 1))
+    m: int = param(3, "hidden neurons", ge=1, le=4, slider=(1, 4, 1))
     n: int = param(4, "training points, 4 where two coincide", ge=2, le=40)
     d: int = param(2, "inputs, the constant 1 of the bias included; 2 where two points coincide", ge=2, le=5)
 
@@ -46,25 +46,22 @@ class Sensitivity(Params):
         return self
 
 
-def sample(params: Sensitivity, draws: Draws) -> Problem:
+def sample(params: Sensitivity, draw: Draw) -> Problem:
     """Points before the move, ending in a 1, and labels; the four points are the same in every trial."""
-    B = len(draws)
     if params.case == "coincident":
-        X = np.column_stack([PLACES, np.ones(4)])
         # The trial says where the four points stand on the line; that changes no loss.
-        X = X[None] + np.stack([draws.normal("shift", 1), np.zeros((B, 1))], axis=2)
-        return Problem(X, np.broadcast_to(LABELS, (B, 4)))
-    return Problem(points(draws, params.n, params.d, "with_bias"), labels(draws, params.n))
+        return Problem(np.column_stack([PLACES + draw.normal("shift", 1), np.ones(4)]), LABELS)
+    return Problem(points(draw, params.n, params.d, "with_bias"), labels(draw, params.n))
 
 
-def move(params: Sensitivity, problem: Problem, draws: Draws) -> np.ndarray:
+def move(params: Sensitivity, X: np.ndarray, draw: Draw) -> np.ndarray:
     """Points after the move: the third of the four to the right, the first of random ones anywhere."""
-    X = np.array(problem.X)
+    X = X.copy()
     if params.case == "coincident":
-        X[:, 2, 0] += params.moved
+        X[2, 0] += params.moved
         return X
-    along = draws.normal("way", params.d - 1)
-    X[:, 0, :-1] += params.moved * along / np.linalg.norm(along, axis=1, keepdims=True)
+    along = draw.normal("way", params.d - 1)
+    X[0, :-1] += params.moved * along / np.linalg.norm(along)
     return X
 
 
@@ -82,18 +79,16 @@ def least_loss(X: np.ndarray, y: np.ndarray, m: int) -> float:
     return search.exhaustive(land, m).loss
 
 
-def solve(params: Sensitivity, problem: Problem, draws: Draws) -> Solution:
-    """The least losses (B, 2) before and after the move."""
-    pairs = zip(problem.X, move(params, problem, draws), problem.y, strict=True)
-    losses = np.array([[least_loss(X, y, params.m), least_loss(Z, y, params.m)] for X, Z, y in pairs])
-    return Solution(losses, [Status.SOLVED] * len(losses))
+def solve(params: Sensitivity, given: Problem, draw: Draw) -> tuple[float, float]:
+    """The least losses before and after the move."""
+    before, after = (least_loss(X, given.y, params.m) for X in (given.X, move(params, given.X, draw)))
+    return before, after
 
 
-def score(params: Sensitivity, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+def score(params: Sensitivity, given: Problem, found: tuple[float, float]) -> dict[str, Any]:
     """How much the least loss changes."""
-    before, after = solution.value.T
-    change = np.abs(after - before)
-    return {"jumped": change > CONTINUOUS, "change": change, "before": before, "after": after}
+    change = abs(found[1] - found[0])
+    return {"jumped": change > CONTINUOUS, "change": change, "before": found[0], "after": found[1]}
 
 
 COLUMNS = {
@@ -122,7 +117,7 @@ def continuous(table: Any) -> Any:
 SENSITIVITY = Experiment(
     name="relu_zonotopes.sensitivity",
     question="Does the least loss jump when a point moves by a little?",
-    params=Sensitivity, sample=sample, solve=solve, score=score, columns=COLUMNS,
+    params=Sensitivity, **each_trial(sample, solve, score), columns=COLUMNS,
     presets={
         "tiny": Grid({"moved": [0.1, 1e-4], "case": ["coincident", "general"]}, trials=2, fixed={"m": 2}),
         "quick": Grid({"moved": MOVES, "case": ["coincident", "general"]}, trials=3, fixed={"m": 2}),

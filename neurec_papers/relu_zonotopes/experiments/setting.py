@@ -10,6 +10,7 @@ from pydantic import model_validator
 from neurec_core.draws import Draws
 from neurec_core.experiment import Problem
 from neurec_core.params import Params, param
+from neurec_core.trials import Draw
 from smallnets.geometry import arrangements
 
 from ..engine import search
@@ -26,7 +27,7 @@ class GeneralPosition(Params):
 
     n: int = param(10, "training points", ge=2, le=100_000, slider=(4, 14, 1))
     d: int = param(3, "inputs, the constant 1 of the bias included", ge=2, le=1000, slider=(2, 4, 1))
-    m: int = param(2, "hidden units", ge=1, le=100_000, slider=(1, 3, 1))
+    m: int = param(2, "hidden neurons", ge=1, le=100_000, slider=(1, 3, 1))
     inputs: Inputs = INPUTS
 
     @model_validator(mode="after")
@@ -60,34 +61,35 @@ def searchable(n: int, d: int, m: int) -> None:
 
     Raises
     ------
-    ValueError : "m (hidden units) must leave at most 20000000 sets of signed cells to search, got 4e+07 for m = 4, ..."
+    ValueError : "m (hidden neurons) must leave at most 20000000 sets of signed cells to search, got 4e+07 for m = ..."
     """
     if (sets := search.signed_sets(enumerable(n, d), m)) > search.MOST:
         most, received = search.MOST, f"{search.written(sets)} for m = {m}, n = {n} and d = {d}"
-        raise ValueError(f"m (hidden units) must leave at most {most} sets of signed cells to search, got {received}")
+        raise ValueError(f"m (hidden neurons) must leave at most {most} sets of signed cells to search, got {received}")
 
 
-def points(draws: Draws, n: int, d: int, inputs: str) -> np.ndarray:
-    """Normal points (B, n, d), or (B, n, d - 1) with a 1 behind."""
+def points(draws: Draws | Draw, n: int, d: int, inputs: str) -> np.ndarray:
+    """Normal points (n, d), or (n, d - 1) with a 1 behind; (B, n, d) from the draws of many trials."""
     if inputs == "normal":
         return draws.normal("X", n, d)
     X = draws.normal("X", n, d - 1)
-    return np.concatenate([X, np.ones((len(X), n, 1))], axis=2)
+    return np.concatenate([X, np.ones((*X.shape[:-1], 1))], axis=-1)
 
 
-def labels(draws: Draws, n: int) -> np.ndarray:
-    """Normal labels (B, n) with mean square 1, which is then the loss of a network that says 0."""
+def labels(draws: Draws | Draw, n: int) -> np.ndarray:
+    """Normal labels (n,) with mean square 1, which is then the loss of a network that says 0; (B, n) as above."""
     y = draws.normal("y", n)
-    return y / np.sqrt(np.mean(y**2, axis=1, keepdims=True))
+    return y / np.sqrt(np.mean(y**2, axis=-1, keepdims=True))
 
 
-def sample(params: GeneralPosition, draws: Draws) -> Problem:
+def sample(params: GeneralPosition, draw: Draw) -> Problem:
     """Points and random labels."""
-    return Problem(points(draws, params.n, params.d, params.inputs), labels(draws, params.n))
+    return Problem(points(draw, params.n, params.d, params.inputs), labels(draw, params.n))
 
 
-def signs(draws: Draws, which: str, *shape: int) -> np.ndarray:
-    """Signs of output weights (B, *shape): 1, -1, 1, ... along the last axis, or by chance."""
-    if which == "alternating":
-        return np.broadcast_to(np.where(np.arange(shape[-1]) % 2, -1, 1), (len(draws), *shape))
-    return np.where(draws.uniform("sign", *shape) < 0.5, -1, 1)
+def signs(draws: Draws | Draw, which: str, *shape: int) -> np.ndarray:
+    """Signs of output weights (*shape): 1, -1, 1, ... along the last axis, or by chance; (B, *shape) as above."""
+    chance = np.where(draws.uniform("sign", *shape) < 0.5, -1, 1)
+    return (
+        np.broadcast_to(np.where(np.arange(shape[-1]) % 2, -1, 1), chance.shape) if which == "alternating" else chance
+    )

@@ -8,9 +8,9 @@ from typing import Any, Self
 import numpy as np
 from pydantic import model_validator
 
-from neurec_core.draws import Draws
-from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem
 from neurec_core.params import Params, param
+from neurec_core.trials import Draw, each_trial
 from smallnets.geometry import arrangements, zonotopes
 
 from .setting import CITATION, INPUTS, Inputs, enumerable, points
@@ -32,20 +32,15 @@ class VertexCounts(Params):
         return self
 
 
-def sample(params: VertexCounts, draws: Draws) -> Problem:
+def sample(params: VertexCounts, draw: Draw) -> Problem:
     """Points; their labels play no part."""
-    return Problem(points(draws, params.n, params.d, params.inputs), np.zeros((len(draws), params.n)))
+    return Problem(points(draw, params.n, params.d, params.inputs), np.zeros(params.n))
 
 
-def solve(params: VertexCounts, problem: Problem, draws: Draws) -> Solution:
-    """All cells, and those that the directions meet; the value holds a fan for each trial."""
-    directions = draws.normal("h", params.d, params.directions)
-    fans = [zonotopes.fan(X) for X in problem.X]
-    stats = [_measured(X, fan, H) for X, fan, H in zip(problem.X, fans, directions, strict=True)]
-    return Solution(fans, [Status.SOLVED] * len(fans), {name: np.array([s[name] for s in stats]) for name in stats[0]})
-
-
-def _measured(X: np.ndarray, fan: zonotopes.Fan, directions: np.ndarray) -> dict[str, float]:
+def solve(params: VertexCounts, given: Problem, draw: Draw) -> dict[str, Any]:
+    """All cells, and those that random directions meet."""
+    X, directions = given.X, draw.normal("h", params.d, params.directions)
+    fan = zonotopes.fan(X)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", zonotopes.MissedCells)  # it is what is counted here
         D, times = zonotopes.sampled(X, directions)
@@ -69,13 +64,14 @@ def _measured(X: np.ndarray, fan: zonotopes.Fan, directions: np.ndarray) -> dict
     }
 
 
-def score(params: VertexCounts, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+def score(params: VertexCounts, given: Problem, found: dict[str, Any]) -> dict[str, Any]:
     """Counts beside their formulas."""
-    s, walls = solution.stats, zonotopes.walls(params.n, params.d)
-    count = arrangements.count(params.n, params.d)
-    found = {"as_predicted": (s["cells"] == count) & (s["walls"] == walls), "all_met": s["met"] == count}
-    found |= {"missed": count - s["met"], "missed_expected": count - s["expected"]}
-    return found | {name: s[name] for name in COLUMNS if name not in found}
+    count, walls = arrangements.count(params.n, params.d), zonotopes.walls(params.n, params.d)
+    compared = {
+        "as_predicted": bool(found["cells"] == count and found["walls"] == walls), "all_met": found["met"] == count,
+        "missed": count - found["met"], "missed_expected": count - found["expected"],
+    }  # fmt: skip
+    return {name: (found | compared)[name] for name in COLUMNS}
 
 
 COLUMNS = {
@@ -107,7 +103,7 @@ def supported(table: Any) -> Any:
 VERTEX_COUNTS = Experiment(
     name="relu_zonotopes.vertex_counts",
     question="How many activation patterns are there, and how many does sampling find?",
-    params=VertexCounts, sample=sample, solve=solve, score=score, columns=COLUMNS,
+    params=VertexCounts, **each_trial(sample, solve, score), columns=COLUMNS,
     presets={
         "tiny": Grid({"n": [4, 6], "d": [2, 3]}, trials=2, fixed={"directions": 100}),
         "quick": Grid({"n": [6, 8, 10, 12], "d": [2, 3, 4]}, trials=5, fixed={"directions": 10_000}),

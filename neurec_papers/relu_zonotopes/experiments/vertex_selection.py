@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from neurec_core.draws import Draws
-from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay
 from neurec_core.figures import Curves
 from neurec_core.params import Params, param
+from neurec_core.trials import Draw, each_trial
 
 from ..engine import selection
 from .setting import CITATION, labels, points
@@ -29,36 +29,30 @@ class VertexSelection(Params):
     )  # fmt: skip
 
 
-def sample(params: VertexSelection, draws: Draws) -> Problem:
+def sample(params: VertexSelection, draw: Draw) -> Problem:
     """Points that end in a 1, and random labels."""
-    X = points(draws, params.n, params.d, "with_bias")
-    return Problem(X, labels(draws, params.n))
+    return Problem(points(draw, params.n, params.d, "with_bias"), labels(draw, params.n))
 
 
-def solve(params: VertexSelection, problem: Problem, draws: Draws) -> Solution:
-    """Choose the vertex from the points, then fit the labels in it; the value holds weights (m, d) of each trial."""
-    directions = draws.normal("direction", params.tries, params.d - 1)
-    weights, found = [], []
-    for X, y, tried in zip(problem.X, problem.y, directions, strict=True):
-        chosen = selection.widest(X, tried)
-        W, a = selection.fit(X, y, chosen)
-        inside = (np.where(np.repeat(chosen.D, 2, axis=1), 1, -1) * (X @ W.T)).min()
-        # Units of a pair are active together and large: their difference is what the network says, without rounding.
-        together = np.sum(chosen.D * (X @ (W[::2] - W[1::2]).T), axis=1)
-        rounded = np.maximum(X @ W.T, 0) @ a
-        found.append((np.abs(together - y).max(), np.abs(rounded - y).max(), inside, np.abs(W).max(), chosen.m))
-        weights.append((W, a))
-    names = ("error", "rounded", "inside", "largest", "width")
-    stats = {name: np.array(part, float) for name, part in zip(names, zip(*found, strict=True), strict=True)}
-    return Solution(weights, [Status.SOLVED] * len(weights), stats)
+def solve(params: VertexSelection, given: Problem, draw: Draw) -> dict[str, Any]:
+    """Choose the vertex from the points, then fit the labels in it."""
+    X, y = given.X, given.y
+    chosen = selection.widest(X, draw.normal("direction", params.tries, params.d - 1))
+    W, a = selection.fit(X, y, chosen)
+    # Units of a pair are active together and large: their difference is what the network says, without rounding.
+    together = np.sum(chosen.D * (X @ (W[::2] - W[1::2]).T), axis=1)
+    return {
+        "error": np.abs(together - y).max(), "rounded": np.abs(np.maximum(X @ W.T, 0) @ a - y).max(),
+        "inside": (np.where(np.repeat(chosen.D, 2, axis=1), 1, -1) * (X @ W.T)).min(),
+        "largest": np.abs(W).max(), "width": float(chosen.m),
+    }  # fmt: skip
 
 
-def score(params: VertexSelection, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+def score(params: VertexSelection, given: Problem, found: dict[str, Any]) -> dict[str, Any]:
     """Whether all labels are met with the patterns that were chosen."""
-    s = solution.stats
-    exact = (s["error"] < EXACT) & (s["inside"] >= 0)
-    found = {"exact": exact, "overparameterized": s["width"] * params.d / params.n}
-    return found | {name: s[name] for name in COLUMNS if name not in found}
+    exact = bool(found["error"] < EXACT and found["inside"] >= 0)
+    found |= {"exact": exact, "overparameterized": found["width"] * params.d / params.n}
+    return {name: found[name] for name in COLUMNS}
 
 
 COLUMNS = {
@@ -66,7 +60,7 @@ COLUMNS = {
     "error": Column("largest error", "measure", "of a label", logarithmic=True, replay=Replay(3.0)),
     "rounded": Column("largest error, unit after unit", "measure", "of a label", logarithmic=True, replay=Replay(3.0)),
     "largest": Column("largest hidden weight", "measure", logarithmic=True),
-    "width": Column("hidden units", "measure"),
+    "width": Column("hidden neurons", "measure"),
     "overparameterized": Column("hidden weights for each point", "measure"),
 }
 
@@ -84,7 +78,7 @@ def weights(table: Any) -> Any:
 VERTEX_SELECTION = Experiment(
     name="relu_zonotopes.vertex_selection",
     question="Does a vertex chosen without the labels hold a network that fits them?",
-    params=VertexSelection, sample=sample, solve=solve, score=score, columns=COLUMNS,
+    params=VertexSelection, **each_trial(sample, solve, score), columns=COLUMNS,
     presets={
         "tiny": Grid({"n": [7, 20], "d": [2, 4]}, trials=2),
         "quick": Grid({"n": [20, 50, 100, 200, 500], "d": [4, 10]}, trials=10),
