@@ -188,16 +188,6 @@ def test_the_target_is_its_neurons_and_they_are_three_directions():
     assert share == pytest.approx(3 / 15)
 
 
-def test_dropout_condenses_neurons_and_comes_closer_to_the_target():
-    # Fewer points than the target has parameters, 9; with more, training condenses neurons by itself.
-    params = Dropout(n=8, m=100, steps=40_000)
-    without, with_ = (DROPOUT.run(params.with_(dropout=p), Draws(0, range(3)))[2] for p in (0.0, 0.1))
-    assert (with_["directions"] < 0.9 * without["directions"]).all()
-    assert (with_["test"] < 0.6 * without["test"]).all()
-    assert (without["train_dropped"] < 1e-3).all()
-    assert (with_["train_dropped"] > 10 * without["train_dropped"]).all(), "dropout is noise to the end"
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Problem, Status
+from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from neurec_papers.local_linear_recovery import theory
 from neurec_papers.local_linear_recovery.engine import factors as factors
@@ -124,34 +124,11 @@ def test_a_rank_one_matrix_is_determined_where_its_graph_is_connected():
     assert 60 < sum(outcomes) < 180, "both happen often"
 
 
-@pytest.mark.parametrize(("r", "target"), [(1, "isometry"), (1, "gaussian"), (2, "gaussian"), (3, "isometry")])
-def test_no_matrix_is_recovered_that_its_entries_do_not_determine(r, target):
-    least = int(theory.matrix_rank_size(np.array(r)))
-    for n in (least - 1, least, least + 1 if r == 3 else 14):
-        params = MatrixAndToy(r=r, n=n, target=target, limit=200_000)
-        _, _, scores = MATRIX_AND_TOY.run(params, Draws(5, range(12)))
-        assert not (scores["recovered"] & ~scores["determined"]).any()
-        if n < least:
-            assert not scores["determined"].any()
-    assert scores["recovered"].mean() > 0.5
-
-
 def test_a_matrix_of_parameters_needs_all_entries():
     for n, all_of_them in ((15, False), (16, True)):
         _, _, scores = MATRIX_AND_TOY.run(MatrixAndToy(parameters="entries", r=1, n=n), Draws(0, range(5)))
         assert (scores["recovered"] == all_of_them).all()
         assert (scores["determined"] == all_of_them).all()
-
-
-def test_two_samples_are_enough_where_the_factored_coefficient_is_zero():
-    # Half of the trials: two samples may be as close together as they like.
-    shares = {}
-    for parameters in ("factors", "entries"):
-        params = MatrixAndToy(model="toy", parameters=parameters, r=0, n=2, step=0.01)
-        _, _, scores = MATRIX_AND_TOY.run(params, Draws(0, range(30)))
-        shares[parameters] = scores["recovered"].mean()
-        assert (scores["determined"] == (parameters == "factors")).all()
-    assert shares["factors"] > 0.7 > 0.1 > shares["entries"]
 
 
 def test_places_are_distinct_and_more_samples_add_places():
@@ -211,13 +188,3 @@ def test_bad_input_is_refused(change, message):
     given = {**given, "steps": 1, **change}
     with pytest.raises(InvalidInput, match=message):
         factors.descend(factors.matrix(2), given.pop("start"), given.pop("Phi"), given.pop("y"), **given)
-
-
-def test_determined_reads_the_samples_given():
-    params = MatrixAndToy(r=1, n=7)
-    target = paper.sample(params, Draws(0, [0])).teacher
-    tree = np.array([[0, 0], [0, 1], [0, 2], [0, 3], [1, 0], [2, 0], [3, 0]], float)
-    square = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [2, 2], [3, 3], [2, 3]], float)
-    for X, wanted in ((tree, True), (square, False)):
-        problem = Problem(X[None], paper.values(params, X[None], target), target)
-        assert paper.determined(params, problem)[1].tolist() == [wanted]

@@ -142,40 +142,6 @@ def test_the_kernel_for_batches_takes_the_steps_of_torch(rule, batch):
 # ------------------------------------------------------------------------------------------------- what is exact
 
 
-@each_shape
-def test_at_the_outputs_all_rules_are_the_gradient(shape):
-    (teacher, start), X = pairs(shape), inputs()
-    tops = [changes(rule, teacher, start, X)[-1] for rule in RULES]
-    assert np.allclose(tops[0], tops[2], rtol=0, atol=1e-15)
-    assert np.array_equal(tops[1], tops[2])
-
-
-@each_shape
-def test_with_one_input_matrix_and_exact_are_the_same(shape):
-    (teacher, start), X = pairs(shape), inputs(N=1)
-    for a, b in zip(*(changes(rule, teacher, start, X) for rule in ("matrix", "exact")), strict=True):
-        assert np.allclose(a, b, rtol=0, atol=1e-14)  # changes of up to 5, in another order
-
-
-def test_hidden_layers_miss_the_difference_of_biases_above():
-    (teacher, start), X = pairs(), inputs()
-    missing = changes("gradient", teacher, start, X)[0] - changes("exact", teacher, start, X)[0]
-    for b in range(3):
-        (f, _), (V, V_star) = states([W[b] for W in start], X[b]), (net[-1][b] for net in (start, teacher))
-        pull = (f[1][:, :-1] > 0) * (V[:-1] @ (V_star[-1] - V[-1]))
-        assert np.allclose(missing[b], f[0].T @ pull / len(X[b]), rtol=0, atol=1e-15)
-        assert np.abs(missing[b]).max() > 1e-2
-
-
-@each_shape
-def test_with_equal_biases_the_exact_rule_is_the_gradient(shape):
-    (teacher, start), X = pairs(shape), inputs()
-    for W, V in zip(start[1:], teacher[1:], strict=True):
-        W[:, -1] = V[:, -1] = 0
-    for a, b in zip(*(changes(rule, teacher, start, X) for rule in ("exact", "gradient")), strict=True):
-        assert np.allclose(a, b, rtol=0, atol=1e-15)
-
-
 def test_a_batch_of_64_makes_the_matrix_rule_no_gradient():
     rng, B = np.random.default_rng(0), 30
     teacher = [unit(rng.choice([-0.5, -0.25, 0, 0.25, 0.5], (B, *shape))) for shape in ((11, 20), (21, 30))]
@@ -189,12 +155,6 @@ def test_a_batch_of_64_makes_the_matrix_rule_no_gradient():
     cosine = (ours * gradient).sum((1, 2)) / np.linalg.norm(ours, axis=(1, 2)) / np.linalg.norm(gradient, axis=(1, 2))
     # 0.74 was measured on the published program; a pair of networks and a batch spread by 0.03.
     assert cosine.mean() == pytest.approx(0.74, abs=0.03)
-
-
-def test_squared_fan_outs_sum_to_the_outputs():
-    end = matrix_rule.ascend(*pairs("four"), Draws(0, range(3)), rate=0.1, steps=50, batch=8)
-    for W in end.weights:
-        assert np.allclose((W**2).sum((1, 2)), W.shape[2], rtol=1e-14)
 
 
 # ------------------------------------------------------------------------------------------------------ sampling
@@ -213,22 +173,6 @@ def test_batches_are_what_they_say():
         # 2048 batches of 16 inputs: means and covariances within five standard errors.
         assert np.abs(part.mean((0, 1, 2))).max() < 5 / 32768**0.5, name
         assert np.abs(covariance[name].mean((0, 1)) - np.eye(d)).max() < 5 * (2 / 16384) ** 0.5, name
-
-
-def test_batches_vary_less_and_less():
-    B = 300
-    student, teacher = (nets(1, sizes, seed) for sizes, seed in (((10, 20, 8), 0), ((10, 5, 8), 1)))
-    for W in (student[1], teacher[1]):
-        W[:, -1] = 0
-    whole = [[np.repeat(W, B, axis=0) for W in net] for net in (teacher, student)]
-    spread = {}
-    for name in ("iid", "antithetic", "whitened"):
-        X = next(batches(Draws(0, range(B)), 10, 64, name))[:, 0]
-        g = np.concatenate([part.reshape(B, -1) for part in changes("gradient", *whole, X)], axis=1)
-        spread[name] = g.var(axis=0).sum()
-    # Measured at another pair: relative noise .34, .32 and .09; with 300 draws a ratio of variances is good to 5 %.
-    assert spread["antithetic"] < spread["iid"]
-    assert spread["whitened"] < 0.35 * spread["antithetic"]
 
 
 # ------------------------------------------------------------------------------------------------------- the engine

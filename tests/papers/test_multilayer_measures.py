@@ -14,7 +14,7 @@ from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from neurec_papers.multilayer_dynamics import LUCK, MATRIX_RULE
 from neurec_papers.multilayer_dynamics.engine import measures
-from neurec_papers.multilayer_dynamics.experiments.matrix_nets import advance, sample, students, teachers
+from neurec_papers.multilayer_dynamics.experiments.matrix_nets import sample, students, teachers
 from neurec_papers.multilayer_dynamics.experiments.matrix_rule import losers
 from smallnets.nets.deep_nets import Layer
 
@@ -177,21 +177,6 @@ def test_a_student_that_is_lost_is_a_row_that_diverged():
     assert list(solution.status) == [Status.SOLVED, Status.DIVERGED]
     scores = MATRIX_RULE.score(params, problem._replace(teacher=teachers(params, draws)), solution)
     assert np.isfinite(scores["losers"]).all(), "measures of the start, which no row shows"
-
-
-def test_one_input_a_step_takes_the_kernel_and_the_same_steps():
-    params = MATRIX_RULE.params(iterations=50, batch=1, **SMALL)
-    draws = Draws(0, [0, 3])
-    teacher = teachers(params, draws)
-    start = students(params, teacher, draws)
-    from neurec_papers.multilayer_dynamics.engine import matrix_ascent as matrix_rule
-
-    for rule in ("matrix", "exact", "exact_summed", "gradient"):
-        ours = advance(params.with_(rule=rule), teacher, start, draws)
-        options = {"rule": rule.removesuffix("_summed"), "rate": params.rate, "steps": 50, "batch": 1}
-        theirs = matrix_rule.ascend(teacher, start, draws, **options)
-        # 50 steps, sums in another order.
-        assert all(np.allclose(a, b, rtol=0, atol=1e-13) for a, b in zip(ours.weights, theirs.weights, strict=True))
 
 
 def test_luck_by_its_parts():

@@ -136,18 +136,6 @@ def test_threads_are_left_as_they_were():
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_an_optimiser_that_keeps_its_moments_ends_lower(model):
-    """Made anew in every epoch, AdamW takes steps of one size and cannot settle."""
-    kept, lost = (
-        NETWORK_TRAINING.rows(NetworkTraining(model=model, n=100, d=20, optimizer=optimizer), 0, range(3))
-        for optimizer in OPTIMIZERS
-    )
-    for a, b in zip(kept, lost, strict=True):
-        assert a["train_loss"] < 1e-3 * b["train_loss"]
-        assert a["fitted"]
-
-
 def test_a_unit_that_is_active_on_no_point_stays_and_adds_nothing():
     X, y = -np.ones((1, 3, 1)), np.ones((1, 3))
     start = (np.array([[[1.0, -1.0]]]), np.ones((1, 2)), np.ones((1, 2)))
