@@ -87,11 +87,11 @@ def experiment(name: str) -> Experiment:
     ------
     BadInput : "unknown experiment 'convex_recovery.skip': did you mean ...? (one of ...)", or a paper's name alone
     """
-    found = experiments()
     stem = name.replace("-", "_")
-    if stem in names():
-        own = ", ".join(e.name for e in paper(stem).EXPERIMENTS)
-        raise BadInput(f"{stem} is a paper: name one of its experiments, {own}")
-    if stem not in found:
-        raise BadInput(unknown("experiment", name, found))
-    return found[stem]
+    home = stem.partition(".")[0]
+    own = {e.name: e for e in paper(home).EXPERIMENTS} if home in names() else {}  # other papers need not be imported
+    if stem in own:
+        return own[stem]
+    if stem == home and own:
+        raise BadInput(f"{stem} is a paper: name one of its experiments, {', '.join(own)}")
+    raise BadInput(unknown("experiment", name, experiments()))

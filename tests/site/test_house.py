@@ -146,6 +146,9 @@ def test_importing_is_light():
     code = f"""
 import importlib, sys
 from neurec_core import papers, __main__
+papers.experiment("random_features.double-descent")
+if found := {{"neurec_papers.convex_recovery", "scipy.linalg"}} & sys.modules.keys():
+    sys.exit(f"an experiment of another paper imports {{found}}")
 papers.experiments()
 if found := {{"pandas", "scipy.stats", "pyarrow"}} & sys.modules.keys():
     sys.exit(f"listing imports {{found}}")
