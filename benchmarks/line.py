@@ -1,8 +1,8 @@
 """Nets with one input: the published ways to train them and a JAX loop beside ours, a net and a step at a time.
 
 Many points: the published comparison of setups trains 100 nets in one batch, with a tape, in float32; ours is
-`neurec_papers.inconsistency.engine.neurons.advance` with "prefix", in float64. Few points: the published Monte-Carlo
-experiment is NumPy, vectorised over nets, in float64; ours is "fused". JAX trains the same nets in one compiled loop.
+`neurec_papers.inconsistency.engine.neurons.advance`, in float64. Few points: the published Monte-Carlo
+experiment is NumPy, vectorised over nets, in float64. JAX trains the same nets in one compiled loop.
 All on one thread; final weights or losses are compared.
 """
 
@@ -70,7 +70,7 @@ def many_points(optimizer: str, bias: float) -> dict[str, object]:
     """One row: 256 points, 512 hidden units."""
     nets, rng = start(NETS, WIDTH, bias), np.random.default_rng(1)
     x, y = rng.standard_normal((NETS, N)), rng.standard_normal((NETS, N))
-    options = {"rate": 0.004, "method": "prefix", "optimizer": optimizer, "loss_scale": 1.0}
+    options = {"rate": 0.004, "optimizer": optimizer, "loss_scale": 1.0}
     few, many, some = 4, 500, 10
     published, theirs = timed(lambda: with_tape(nets, x, y, 0.004, few, optimizer))
     part = Neurons(*(p[:some] for p in nets))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,10 +17,10 @@ from neurec_core.params import param
 from neurec_core.style import COLORS, SCALE, panel_trace, player, stacked, style
 from neurec_core.tables import wilson
 
+from .experiments.claims import law
 from .experiments.shared import CITATION, CrossingProbability
 
 Scores = dict[str, np.ndarray]
-Law = Callable[[float], tuple[np.ndarray, np.ndarray]]
 GRAY = {"color": "gray", "dash": "dash"}
 SMALLEST = 1e-14  # of what is drawn on a logarithmic axis
 ENDS = {3: "a kink reached a point at step {left}", 4: "no kink will ever reach a point", 5: "stopped early",
@@ -29,6 +29,7 @@ ENDS = {3: "a kink reached a point at step {left}", 4: "no kink will ever reach 
 BUDGET = {"gd": 7e7, "sgd": 6e5, "adam": 1.5e6}
 FEWEST = {"gd": 8, "sgd": 1, "adam": 1}  # eight are stepped side by side
 TYPICAL = {"gd": 180, "sgd": 0, "adam": 0}  # steps of a training, in units of m
+WIDTHS = np.geomspace(16, 1e6, 13)  # at which the law is drawn
 DRAWN = 4096  # widths up to which every weight is drawn
 
 
@@ -182,6 +183,11 @@ def _ways(steps: np.ndarray, kinks: np.ndarray, nearest: Sequence[float]) -> lis
     ]  # fmt: skip
 
 
+@lru_cache(maxsize=16)
+def _law(shift: float) -> np.ndarray:
+    return law(WIDTHS, {"shift": shift})
+
+
 @lru_cache(maxsize=2)
 def _layout(kind: str) -> dict[str, Any]:
     """The layout without what changes: plotly takes longer over it than over the data."""
@@ -202,22 +208,19 @@ def _layout(kind: str) -> dict[str, Any]:
     return style(fig, "", "", height=500, narrow=stacked(fig, height=1120)).to_plotly_json()["layout"]
 
 
-def crowd(
-    params: NetworkInCrowd, problem: Problem, solution: Solution, scores: Scores, law: Law | None = None
-) -> go.Figure:
+def crowd(params: NetworkInCrowd, problem: Problem, solution: Solution, scores: Scores) -> go.Figure:
     """One network's function at the end and its kinks on the way; the share of networks like it that are not affine.
 
     Parameters
     ----------
     params, problem, solution, scores : of one trial of `INSTANCE`
-    law : from a shift of the labels to widths and probabilities to compare with
     """
     trace, stats = {name: part[0] for name, part in solution.trace.items()}, solution.stats
     steps, kinks, networks = trace["steps"], trace["kinks"], int(stats["networks"][0])
     low, high = wilson(int(stats["not_affine"][0]), networks)
     share, chosen = float(scores["probability"][0]), params.model_dump()
     m = chosen["m"]
-    widths, predicted = law(chosen["shift"]) if law else (np.array([]), np.array([]))
+    predicted = _law(chosen["shift"])
     reach = {"array": [high - share], "arrayminus": [share - low], "symmetric": False, "thickness": 2}
     data = [
         panel_trace(1, problem.X[0, :, 0], problem.y[0], "points", mode="markers", marker={"color": "gray", "size": 8}),
@@ -225,7 +228,7 @@ def crowd(
         *(panel_trace(2, steps + 1, kinks[:, i], "outermost kinks", line={"color": COLORS[0]}, showlegend=i == 0)
           for i in range(4)),
         panel_trace(2, [1, steps[-1] + 1, None, 1, steps[-1] + 1], [-1, -1, None, 1, 1], "nearest points", line=GRAY),
-        panel_trace(3, widths, predicted, "asymptotic law, GD", line={"color": COLORS[3], "dash": "dash"}),
+        panel_trace(3, WIDTHS, predicted, "asymptotic law, GD", line={"color": COLORS[3], "dash": "dash"}),
         panel_trace(3, [m], [max(share, low, 1e-6)], f"{networks} networks", mode="markers", error_y=reach,
                marker={"size": 10, "color": COLORS[1]}),
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -12,7 +13,7 @@ from neurec_core.params import BadInput
 from neurec_papers.inconsistency.engine import distributions
 from neurec_papers.inconsistency.engine.biases import BIASES, Given, start
 from neurec_papers.inconsistency.experiments import rates
-from neurec_papers.inconsistency.experiments.comparison import COMPARISON, SETTINGS, Comparison
+from neurec_papers.inconsistency.experiments.comparison import COMPARISON, SETTINGS, Comparison, best_rates
 
 SHORT = {"iterations": 128, "every": 32, "held_out": 50}
 
@@ -295,15 +296,15 @@ def test_the_best_step_size_has_the_least_mean_and_no_net_that_diverged():
     one = rows_of({-1.0: [0.3, 0.5], 0.0: [0.2, 0.4], 1.0: [0.1, None]})
     two = rows_of({-1.0: [0.3, 0.5], 0.0: [0.2, 0.8]}, bias="he5")
     none = rows_of({0.0: [None, None]}, bias="uniform")
-    best = rates.best_rates([*one, *two, *none])
-    assert [(row["bias"], row["k"], row["nets"]) for row in best] == [("zero", 0.0, 2), ("he5", -1.0, 2)]
-    assert best[0]["valid_rmse"] == pytest.approx(0.3)
-    assert best[0]["test_rmse"] == pytest.approx(0.4)
-    assert best[0]["valid_rmse_error"] == pytest.approx(0.1)  # |0.4 - 0.2| / 2
+    best = best_rates(pd.DataFrame([*one, *two, *none]))
+    assert best[["bias", "k", "nets"]].to_numpy().tolist() == [["he5", -1.0, 2], ["zero", 0.0, 2]]
+    zero = best.iloc[1]
+    # The error of a mean is |0.4 - 0.2| / 2.
+    assert [zero["valid_rmse"], zero["test_rmse"], zero["valid_rmse_error"]] == pytest.approx([0.3, 0.4, 0.1])
     grids = rates.refined(best, trials=7)
-    assert [grid.axes["k"] for grid in grids][1] == [-1.375, -1.25, -1.125, -1.0, -0.875, -0.75, -0.625]
+    assert grids[0].axes["k"] == [-1.375, -1.25, -1.125, -1.0, -0.875, -0.75, -0.625]
     assert all(grid.trials == 7 for grid in grids)
-    assert [point.bias for point in grids[1].points(Comparison)] == ["he5"] * 7
+    assert [point.bias for point in grids[0].points(Comparison)] == ["he5"] * 7
 
 
 def test_presets_hold_the_published_grid():

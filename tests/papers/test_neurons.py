@@ -13,9 +13,7 @@ from smallnets.errors import InvalidInput
 
 SIX = np.array([-1.0, -2.0, -3.0, 1.0, 2.0, 3.0])
 LABELS = np.array([-1.0, 2.0, -1.0, 1.0, -2.0, 1.0])
-METHODS = list(neurons.METHODS)
 OPTIMIZERS = list(neurons.OPTIMIZERS)
-each_method = pytest.mark.parametrize("method", METHODS)
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
 
@@ -79,11 +77,10 @@ def net_of(many, b):
     return [part[b] for part in many]
 
 
-@each_method
-def test_the_six_points_of_the_paper(method):
+def test_the_six_points_of_the_paper():
     nets = start(m=16, bias=0.0)
     steps = 3000
-    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=steps, rate=0.02, method=method)
+    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=steps, rate=0.02)
     for b in range(3):
         history, kinks = published(net_of(nets, b), SIX, LABELS, np.full((steps, 6), 1 / 6), 0.02)
         # 3000 steps of rounding errors of 2^-53, each damped or kept.
@@ -93,12 +90,11 @@ def test_the_six_points_of_the_paper(method):
     assert (run.diverged == -1).all()
 
 
-@each_method
-def test_hundreds_of_neurons_change_the_points_they_are_active_on(method):
+def test_hundreds_of_neurons_change_the_points_they_are_active_on():
     """The published step for 2000 steps, random biases and shares, in dimensions of the paper's comparison."""
     nets, (x, y, nu) = start(1, 300), points(128, 1)
     steps = 2000
-    run = neurons.advance(neurons.begin(nets), x, y, steps=steps, rate=0.02, weights=nu, method=method)
+    run = neurons.advance(neurons.begin(nets), x, y, steps=steps, rate=0.02, weights=nu)
     history, _ = published(net_of(nets, 0), x[0], y[0], np.broadcast_to(nu[0], (steps, 128)), 0.02)
     patterns = [net[0] * x[0][:, None] + net[1] >= 0 for net in (history[0], history[-1])]
     assert (patterns[0] != patterns[1]).any(axis=0).sum() > 100, "the case is a hard one"
@@ -106,12 +102,11 @@ def test_hundreds_of_neurons_change_the_points_they_are_active_on(method):
 
 
 @each_optimizer
-@each_method
-def test_every_optimiser_is_the_plain_one(method, optimizer):
+def test_every_optimiser_is_the_plain_one(optimizer):
     nets, (x, y, _) = start(), points(17)
     nus = np.random.default_rng(5).dirichlet(np.ones(17), (3, 300))
     options = {"optimizer": optimizer, "loss_scale": 1.0, "scales": (1.3, 0.4)}
-    run = neurons.advance(neurons.begin(nets), x, y, steps=300, rate=0.01, weights=nus, method=method, **options)
+    run = neurons.advance(neurons.begin(nets), x, y, steps=300, rate=0.01, weights=nus, **options)
     for b in range(3):
         history, kinks = published(net_of(nets, b), x[b], y[b], nus[b], 0.01, **options)
         assert close(net_of(run.neurons, b), history[-1], 1e-11)
@@ -120,8 +115,7 @@ def test_every_optimiser_is_the_plain_one(method, optimizer):
 
 
 @each_optimizer
-@each_method
-def test_a_tape_takes_the_same_steps(method, optimizer):
+def test_a_tape_takes_the_same_steps(optimizer):
     """A second way to gradients and optimisers: torch's."""
     nets, (x, y, _) = start(1, 12), points(9, 1)
     made = {
@@ -136,29 +130,14 @@ def test_a_tape_takes_the_same_steps(method, optimizer):
         f = torch.relu(torch.tensor(x[0])[:, None] * a + b) @ w + c
         ((f - torch.tensor(y[0])) ** 2).mean().backward()
         descent.step()
-    run = neurons.advance(
-        neurons.begin(nets), x, y, steps=200, rate=0.02, method=method, optimizer=optimizer, loss_scale=1.0
-    )
+    run = neurons.advance(neurons.begin(nets), x, y, steps=200, rate=0.02, optimizer=optimizer, loss_scale=1.0)
     assert close(net_of(run.neurons, 0), [part.detach().numpy() for part in weights], 1e-11)
 
 
 @each_optimizer
-def test_prefix_is_fused(optimizer):
-    nets, (x, y, nu) = start(4, 65), points(50, 4)
-    x[0, :25] = x[0, 25:]  # points that coincide
-    options = {"steps": 500, "rate": 0.01, "weights": nu, "optimizer": optimizer, "reach": 3.0}
-    one, other = (neurons.advance(neurons.begin(nets), x, y, method=method, **options) for method in METHODS)
-    for b in range(4):
-        assert close(net_of(one.neurons, b), net_of(other.neurons, b), 1e-11)
-    assert np.allclose(one.kink, other.kink, rtol=1e-9)
-    assert np.array_equal(one.reached, other.reached)
-
-
-@each_optimizer
-@each_method
-def test_blocks_are_one_run(method, optimizer):
+def test_blocks_are_one_run(optimizer):
     nets, (x, y, nu) = start(), points(8)
-    options = {"rate": 0.02, "weights": nu, "method": method, "optimizer": optimizer, "reach": 2.0}
+    options = {"rate": 0.02, "weights": nu, "optimizer": optimizer, "reach": 2.0}
     whole = neurons.advance(neurons.begin(nets), x, y, steps=97, **options)
     run = neurons.begin(nets)
     for steps in (1, 0, 50, 46):
@@ -177,11 +156,10 @@ def test_what_is_advanced_is_not_changed():
 
 
 @each_optimizer
-@each_method
 @pytest.mark.parametrize("m", [1, 7, 16, 67])
-def test_a_net_does_not_depend_on_those_beside_it(method, optimizer, m):
+def test_a_net_does_not_depend_on_those_beside_it(optimizer, m):
     nets, (x, y, nu) = start(5, m), points(10, 5)
-    options = {"steps": 60, "method": method, "optimizer": optimizer, "snapshots": [0, 7]}
+    options = {"steps": 60, "optimizer": optimizer, "snapshots": [0, 7]}
     rates = np.linspace(0.01, 0.05, 5)
     together = neurons.advance(neurons.begin(nets), x, y, rate=rates, weights=nu, **options)
     for b in range(5):
@@ -198,12 +176,11 @@ def test_a_net_does_not_depend_on_those_beside_it(method, optimizer, m):
         assert all(np.array_equal(p, q) for p, q in zip(alone, together.pick(one), strict=True))
 
 
-@each_method
-def test_snapshots_are_the_weights_at_their_steps(method):
+def test_snapshots_are_the_weights_at_their_steps():
     nets = start(bias=0.0)
-    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=10, rate=0.05, method=method)
+    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=10, rate=0.05)
     at = [10, 11, 40, 60]
-    run = neurons.advance(run, SIX, LABELS, steps=50, rate=0.05, method=method, snapshots=at)
+    run = neurons.advance(run, SIX, LABELS, steps=50, rate=0.05, snapshots=at)
     for b in range(3):
         history, _ = published(net_of(nets, b), SIX, LABELS, np.full((60, 6), 1 / 6), 0.05)
         for s, step in enumerate(at):
@@ -212,11 +189,10 @@ def test_snapshots_are_the_weights_at_their_steps(method):
     assert np.array_equal(run.snapshots.c[:, -1], run.neurons.c)
 
 
-@each_method
-def test_the_step_at_which_a_kink_first_reached_is_noted(method):
+def test_the_step_at_which_a_kink_first_reached_is_noted():
     nets = start(bias=0.0, B=6)
     reach = 0.3
-    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=400, rate=0.02, method=method, reach=reach)
+    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=400, rate=0.02, reach=reach)
     noted = []
     for b in range(6):
         _, kinks = published(net_of(nets, b), SIX, LABELS, np.full((400, 6), 1 / 6), 0.02)
@@ -225,39 +201,36 @@ def test_the_step_at_which_a_kink_first_reached_is_noted(method):
     assert max(noted) > -1, "some do"
 
 
-@each_method
-def test_a_neuron_without_slope_is_active_everywhere_or_nowhere(method):
+def test_a_neuron_without_slope_is_active_everywhere_or_nowhere():
     nets = Neurons(np.array([[0.0, -0.0, 0.0, 1.0]]), np.array([[0.5, -0.5, 0.0, 0.2]]), np.ones((1, 4)), np.ones(1))
-    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=1, rate=0.1, method=method)
+    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=1, rate=0.1)
     history, _ = published(net_of(nets, 0), SIX, LABELS, np.full((1, 6), 1 / 6), 0.1)
     assert close(net_of(run.neurons, 0), history[-1], 1e-13)
     assert run.neurons.a[0, 1] == 0
     stays = Neurons(*(part[:, :1] if part.ndim == 2 else part for part in nets))
-    assert neurons.advance(neurons.begin(stays), SIX, LABELS, steps=1, rate=0.0, method=method).kink[0] == np.inf
+    assert neurons.advance(neurons.begin(stays), SIX, LABELS, steps=1, rate=0.0).kink[0] == np.inf
 
 
-@each_method
-def test_a_pre_activation_of_zero_counts_as_active(method):
+def test_a_pre_activation_of_zero_counts_as_active():
     """A point at 0 and no bias: the neuron sees the residual there; torch's does not."""
     nets = Neurons(np.ones((1, 1)), np.zeros((1, 1)), np.ones((1, 1)), np.zeros(1))
-    run = neurons.advance(neurons.begin(nets), np.zeros(1), np.ones(1), steps=1, rate=0.5, method=method)
+    run = neurons.advance(neurons.begin(nets), np.zeros(1), np.ones(1), steps=1, rate=0.5)
     assert run.neurons.b[0, 0] == 0.5
 
 
-@each_method
-def test_a_net_that_diverges_is_reported_and_harms_no_other(method):
+def test_a_net_that_diverges_is_reported_and_harms_no_other():
     nets = start(bias=0.0)
     rates = np.array([0.02, 50.0, 0.02])
-    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=500, rate=rates, method=method, snapshots=[0, 500])
+    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=500, rate=rates, snapshots=[0, 500])
     assert run.diverged[[0, 2]].tolist() == [-1, -1]
     assert 0 < run.diverged[1] < 500
     assert np.isnan(run.snapshots.a[1, 1]).all()
     assert np.isfinite(run.snapshots.a[1, 0]).all()
-    again = neurons.advance(run, SIX, LABELS, steps=10, rate=rates, method=method)
+    again = neurons.advance(run, SIX, LABELS, steps=10, rate=rates)
     assert again.diverged[1] == run.diverged[1]
     assert np.array_equal(again.theta[1], run.theta[1])
     assert np.isfinite(neurons.outputs(run.neurons, SIX)).all(axis=1)[[0, 2]].all()
-    alone = neurons.advance(run.pick(np.array([0, 2])), SIX, LABELS, steps=10, rate=0.02, method=method)
+    alone = neurons.advance(run.pick(np.array([0, 2])), SIX, LABELS, steps=10, rate=0.02)
     assert np.array_equal(again.theta[[0, 2]], alone.theta)
 
 
@@ -276,7 +249,6 @@ def test_outputs_are_those_of_the_net():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"method": "fusd"}, "unknown method 'fusd': did you mean fused?"),
         ({"optimizer": "sgd"}, "unknown optimizer 'sgd'"),
         ({"steps": -1}, r"steps \(how many to take\) must be a whole number in \[0, inf\), got -1"),
         (

@@ -1,11 +1,9 @@
 """Compiled training of nets with one input: numbers in, numbers out, behind the functions of `neurons`.
 
-A net's weights stand in one row theta = (a_1..a_m, b_1..b_m, w_1..w_m, c). There are two ways to its gradient:
-
-- fused: loops over the neurons, with six points at a time in registers; O(m n).
-- prefix: on sorted points a neuron is active from some point on (a >= 0) or up to some point (a < 0). So f is
-  found by adding up changes of slope and intercept from point to point, and every neuron's gradient is a
-  difference of running sums of residuals; O(m + n) while few neurons change the points they are active on.
+A net's weights stand in one row theta = (a_1..a_m, b_1..b_m, w_1..w_m, c). On sorted points a neuron is active from
+some point on (a >= 0) or up to some point (a < 0). So f is found by adding up changes of slope and intercept from point
+to point, and every neuron's gradient is a difference of running sums of residuals; O(m + n) while few neurons change
+the points they are active on.
 
 A neuron is active where the computed a x + b is not negative. Vectors may order sums over neurons, hence by m.
 """
@@ -18,7 +16,6 @@ import numpy as np
 
 from smallnets.descent.compiled import assign, njit
 
-POINTS_AT_ONCE = 6
 GD, MOMENTUM, ADAM = range(3)
 KEPT = 0.9  # of the velocity, and of Adam's first moment
 KEPT_SQUARES = 0.999
@@ -37,7 +34,6 @@ class KernelCall(NamedTuple):
     rate: Row
     reach: Row
     outer: float
-    prefix: bool
     optimizer: int
     done: int
     steps: int
@@ -61,20 +57,10 @@ def _parts(row: Row) -> Parts:
     return row[:m], row[m : 2 * m], row[2 * m : 3 * m]
 
 
-# ------------------------------------------------------------------------------------------- update and bookkeeping
-
-
 @njit(fastmath={"contract"})
-def _descend(theta: Row, g: Row, rate: float) -> None:
+def _descend(theta: Row, first: Row, g: Row, rate: float, kept: float) -> None:
     for i in range(len(g)):
-        theta[i] -= rate * g[i]
-        g[i] = 0.0
-
-
-@njit(fastmath={"contract"})
-def _descend_on(theta: Row, first: Row, g: Row, rate: float) -> None:
-    for i in range(len(g)):
-        first[i] = KEPT * first[i] + g[i]
+        first[i] = kept * first[i] + g[i]
         theta[i] -= rate * first[i]
         g[i] = 0.0
 
@@ -102,65 +88,6 @@ def _largest_kink(net: Parts, kink: float) -> float:
                 if abs(b[i]) > kink * abs(a[i]):
                     kink = abs(b[i]) / abs(a[i])
     return kink
-
-
-# ------------------------------------------------------------------------------------------------- few points: fused
-
-
-@njit(fastmath={"contract", "reassoc"})
-def _outputs_at_six(net: Parts, x: Row, f: Row, j: int) -> None:
-    """f_j, ..., f_{j+5} = sum_i w_i relu(a_i x + b_i)."""
-    a, b, w = net
-    x0, x1, x2, x3, x4, x5 = x[j], x[j + 1], x[j + 2], x[j + 3], x[j + 4], x[j + 5]
-    f0 = f1 = f2 = f3 = f4 = f5 = 0.0
-    for i in range(len(a)):
-        f0 += w[i] * max(a[i] * x0 + b[i], 0.0)
-        f1 += w[i] * max(a[i] * x1 + b[i], 0.0)
-        f2 += w[i] * max(a[i] * x2 + b[i], 0.0)
-        f3 += w[i] * max(a[i] * x3 + b[i], 0.0)
-        f4 += w[i] * max(a[i] * x4 + b[i], 0.0)
-        f5 += w[i] * max(a[i] * x5 + b[i], 0.0)
-    f[j], f[j + 1], f[j + 2], f[j + 3], f[j + 4], f[j + 5] = f0, f1, f2, f3, f4, f5
-
-
-@njit(fastmath={"contract", "reassoc"})
-def _add_gradient_of_six(net: Parts, x: Row, r: Row, j: int, gradient: Parts) -> None:
-    """Add (w T, w S, a T + b S) with S and T the sums of r and r x over those of six points where i is active."""
-    (a, b, w), (ga, gb, gw) = net, gradient
-    x0, x1, x2, x3, x4, x5 = x[j], x[j + 1], x[j + 2], x[j + 3], x[j + 4], x[j + 5]
-    r0, r1, r2, r3, r4, r5 = r[j], r[j + 1], r[j + 2], r[j + 3], r[j + 4], r[j + 5]
-    for i in range(len(a)):
-        p0 = r0 if a[i] * x0 + b[i] >= 0 else 0.0
-        p1 = r1 if a[i] * x1 + b[i] >= 0 else 0.0
-        p2 = r2 if a[i] * x2 + b[i] >= 0 else 0.0
-        p3 = r3 if a[i] * x3 + b[i] >= 0 else 0.0
-        p4 = r4 if a[i] * x4 + b[i] >= 0 else 0.0
-        p5 = r5 if a[i] * x5 + b[i] >= 0 else 0.0
-        S = p0 + p1 + p2 + p3 + p4 + p5
-        T = p0 * x0 + p1 * x1 + p2 * x2 + p3 * x3 + p4 * x4 + p5 * x5
-        ga[i] += w[i] * T
-        gb[i] += w[i] * S
-        gw[i] += a[i] * T + b[i] * S
-
-
-@njit()
-def _fused(
-    net: Parts, c: float, x: Row, y: Row, nu: np.ndarray, k: int, outer: float, f: Row, r: Row, gradient: Parts
-) -> float:
-    """The gradient, its last entry returned; n is a multiple of six (points of no weight fill up)."""
-    for j in range(0, len(x), POINTS_AT_ONCE):
-        _outputs_at_six(net, x, f, j)
-    total = 0.0
-    for j in range(len(x)):
-        residual = nu[k, j] * (outer * f[j] + c - y[j])
-        r[j] = outer * residual
-        total += residual
-    for j in range(0, len(x), POINTS_AT_ONCE):
-        _add_gradient_of_six(net, x, r, j, gradient)
-    return total
-
-
-# ------------------------------------------------------------------------------------------------ many points: prefix
 
 
 @njit()
@@ -212,10 +139,10 @@ def _change(net: Parts, x: Row, edges: Row, slope: Row, level: Row) -> tuple[flo
 
 
 @njit(fastmath={"contract"})
-def _prefix(
+def _gradient(
     net: Parts, c: float, x: Row, y: Row, nu: np.ndarray, k: int, outer: float, edges: Row, work: Parts, gradient: Parts
 ) -> float:
-    """As `_fused`; the points ascend. R[j] and Q[j] are the sums of r and r x over the points before j."""
+    """The gradient, its last entry returned. R[j] and Q[j] are the sums of r and r x over the points before j."""
     n, (slope, level, R, Q) = len(x), work
     s, e = _change(net, x, edges, slope, level)
     total = moment = 0.0
@@ -237,9 +164,6 @@ def _prefix(
     return total
 
 
-# ---------------------------------------------------------------------------------------------------- whole runs
-
-
 @njit()
 def train(theta: np.ndarray, first: np.ndarray, second: np.ndarray, task: KernelCall, tally: Tally) -> None:
     """Train every net in place; one whose outputs are not finite is left as it is."""
@@ -251,32 +175,26 @@ def train(theta: np.ndarray, first: np.ndarray, second: np.ndarray, task: Kernel
 @njit()
 def _train(theta: Row, first: Row, second: Row, net: int, task: KernelCall, tally: Tally) -> None:
     x, y, nu, rate, reach = task.x[net], task.y[net], task.nu[net], task.rate[net], task.reach[net]
-    outer, prefix, optimizer, done, steps = task.outer, task.prefix, task.optimizer, task.done, task.steps
+    outer, optimizer, done, steps = task.outer, task.optimizer, task.done, task.steps
     at, first_scale, root_scale, shots = task.at, task.first_scale, task.root_scale, tally.shots[net]
     kink, reached, noted, last = tally.kink[net], tally.reached[net], 0, len(nu) - 1
     g, edges = np.zeros(len(theta)), np.empty(len(theta) // 3, np.int64)
     work = (np.zeros(len(x) + 1), np.zeros(len(x) + 1), np.empty(len(x) + 1), np.empty(len(x) + 1))
     parts, gradient = _parts(theta), _parts(g)
-    if prefix:
-        _find_edges(parts, x, edges)
+    _find_edges(parts, x, edges)
     for k in range(steps):
         if noted < len(at) and at[noted] == done + k:
             assign(shots[noted], theta)
             noted += 1
-        if prefix:
-            total = _prefix(parts, theta[-1], x, y, nu, min(k, last), outer, edges, work, gradient)
-        else:
-            total = _fused(parts, theta[-1], x, y, nu, min(k, last), outer, work[0], work[1], gradient)
+        total = _gradient(parts, theta[-1], x, y, nu, min(k, last), outer, edges, work, gradient)
         if not np.isfinite(total):
             tally.diverged[net] = done + k
             break
         g[-1] = total
-        if optimizer == GD:
-            _descend(theta, g, rate)
-        elif optimizer == MOMENTUM:
-            _descend_on(theta, first, g, rate)
-        else:
+        if optimizer == ADAM:
             _descend_scaled(theta, first, second, g, rate * first_scale[k], root_scale[k])
+        else:
+            _descend(theta, first, g, rate, KEPT if optimizer == MOMENTUM else 0.0)
         kink = _largest_kink(parts, kink)
         if reached < 0 and kink >= reach:
             reached = done + k + 1

@@ -2,8 +2,7 @@
 
     f(x) = c + alpha_2 sum_i w_i relu(alpha_1 a_i x + b_i),   i = 1, ..., m
 
-Two methods take the same steps. "fused" costs O(m n) per step and is made for few points; "prefix" costs O(m + n)
-a step, for any number of points. All numbers are float64.
+A step costs O(m + n), for any number of points. All numbers are float64.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from smallnets.arguments import Check, array, ascending, checked, choice, indice
 from . import neuron_kernels as kernels
 
 SCALES = array("factors of the slopes and of the output weights", "2")
-METHODS = {"fused": False, "prefix": True}
 Points = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, nu
 OPTIMIZERS = {"gd": kernels.GD, "momentum": kernels.MOMENTUM, "adam": kernels.ADAM}
 
@@ -112,7 +110,6 @@ def begin(neurons: Neurons) -> LineTraining:
     steps=whole("how many to take"),
     rate=array("step size", "|B"),
     weights=array("shares of the points", "B n|B _ n"),
-    method=choice("method", METHODS),
     optimizer=choice("optimizer", OPTIMIZERS),
     loss_scale=number("factor of the squares", "(0, inf)"),
     scales=SCALES,
@@ -127,7 +124,6 @@ def advance(
     steps: int,
     rate: float | np.ndarray,
     weights: np.ndarray | None = None,
-    method: str = "fused",
     optimizer: str = "gd",
     loss_scale: float = 0.5,
     scales: tuple[float, float] = (1.0, 1.0),
@@ -147,7 +143,6 @@ def advance(
     steps : how many, >= 0
     rate : step size, one or (B,)
     weights : nu, an array (B, n), or (B, steps, n) with a row a step, as for minibatches; None: 1/n each
-    method : a key of `METHODS`; "fused" for some dozens of points, else "prefix"
     optimizer : "gd"; "momentum": v <- 0.9 v + g, theta <- theta - rate v; "adam": decays 0.9 and 0.999, corrected
         for their bias, 1e-8 added to the root
     loss_scale : 1/2, or 1 for a mean squared error without 1/2
@@ -165,13 +160,12 @@ def advance(
 
     **Source**: holzmuller2022training, Section 2 and its code; differs: the sums are ordered by neuron, not by point.
     """
-    prefix, rule = METHODS[method], OPTIMIZERS[optimizer]
     B, (inner, outer) = len(run.theta), map(float, scales)
     x, y, nu = _points(x, y, weights, B, steps)
-    x, y, nu = (_sorted if prefix else _filled)(inner * x, y, 2 * loss_scale * nu)
+    x, y, nu = _sorted(inner * x, y, 2 * loss_scale * nu)
     powers = np.arange(run.step + 1.0, run.step + steps + 1)
     task = kernels.KernelCall(
-        x, y, nu, _each(rate, B), inner * _each(reach, B), outer, prefix, rule,
+        x, y, nu, _each(rate, B), inner * _each(reach, B), outer, OPTIMIZERS[optimizer],
         run.step, steps, 1 / (1 - kernels.KEPT**powers), (1 - kernels.KEPT_SQUARES**powers) ** -0.5,
         _within(snapshots, run.step, run.step + steps),
     )  # fmt: skip
@@ -196,7 +190,7 @@ def outputs(neurons: Neurons, x: np.ndarray, *, scales: tuple[float, float] = (1
     Parameters
     ----------
     neurons : B nets; one that has diverged has outputs that are not finite
-    x : (n,) or (B, n) array; points that ascend save their sorting
+    x : (n,) or (B, n) array
     scales : alpha_1, alpha_2
 
     Returns
@@ -210,12 +204,9 @@ def outputs(neurons: Neurons, x: np.ndarray, *, scales: tuple[float, float] = (1
     theta = _joined(neurons)
     x = _broad(x, len(theta))
     inner, outer = map(float, scales)
-    order = None if _ascend(x) else np.argsort(x, axis=1, kind="stable")
-    f = kernels.outputs(theta, inner * _taken(x, order), outer)
-    return f if order is None else np.take_along_axis(f, np.argsort(order, axis=1), axis=1)
-
-
-# ------------------------------------------------------------------------------------------------- public functions
+    order = np.argsort(x, axis=1, kind="stable")
+    f = kernels.outputs(theta, inner * np.take_along_axis(x, order, axis=1), outer)
+    return np.take_along_axis(f, np.argsort(order, axis=1), axis=1)
 
 
 def _broad(line: np.ndarray, B: int) -> np.ndarray:
@@ -230,23 +221,10 @@ def _points(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, B: int, st
     return _broad(x, B), _broad(y, B), nu
 
 
-def _ascend(x: np.ndarray) -> bool:
-    return bool((x[:, 1:] >= x[:, :-1]).all())
-
-
-def _taken(array: np.ndarray, order: np.ndarray | None) -> np.ndarray:
-    return np.ascontiguousarray(array if order is None else np.take_along_axis(array, order, axis=-1))
-
-
 def _sorted(x: np.ndarray, y: np.ndarray, nu: np.ndarray) -> Points:
-    order = None if _ascend(x) else np.argsort(x, axis=1, kind="stable")
-    return _taken(x, order), _taken(y, order), _taken(nu, None if order is None else order[:, None])
-
-
-def _filled(x: np.ndarray, y: np.ndarray, nu: np.ndarray) -> Points:
-    # Points of no weight fill up the last six.
-    more = (0, -x.shape[1] % kernels.POINTS_AT_ONCE)
-    return np.pad(x, ((0, 0), more)), np.pad(y, ((0, 0), more)), np.pad(nu, ((0, 0), (0, 0), more))
+    order = np.argsort(x, axis=1, kind="stable")
+    x, y, nu = (np.take_along_axis(*pair, axis=-1) for pair in ((x, order), (y, order), (nu, order[:, None])))
+    return x, y, nu
 
 
 def _each(values: float | np.ndarray, B: int) -> np.ndarray:

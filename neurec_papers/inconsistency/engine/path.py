@@ -21,7 +21,7 @@ LONGEST = 2_000_000  # steps of the way that is shown: the widest networks then 
 
 
 def followed(params: Any, crowd: Draws) -> dict[str, Any]:
-    """Counts of the crowd; steps, lines, kinks and final outputs of its first network."""
+    """Counts of the crowd; steps, kinks and final outputs of its first network."""
     problem = initial.sample(params, crowd)
     ends, h = training.train(params, problem, crowd)
     affine = np.isin(ends.outcome, [Outcome.CONVERGED, Outcome.STOPPED])
@@ -44,19 +44,17 @@ def _by_side(params: Any, problem: Problem, draws: Draws, h: float, last: int) -
     one = LineNetwork.start(initial.neurons(params, draws), 0)
     listed = one.coordinates
     reach = float(points.reach[0])
-    at, lines, kinks = stops(last), [], []
-    batches = training.minibatches(params, problem, draws) if params.optimizer == "sgd" else None
+    at, kinks = stops(last), []
+    batches = training.in_moments(problem, training.by_address(params, problem, draws))
     for before, step in zip([0, *at], at, strict=False):
-        if batches is None:
+        if params.optimizer == "gd":
             one.advance(points.rows[:1], h, reach, step - before)
         else:
             _minibatches(one, batches, h, reach, before, step, params.interval)
-        lines.append(one.lines())
         theta = one.neurons()
         ends = [-b / a for a, b in (theta[one.side == s][[0, -1], :2].T for s in (0, 1) if (one.side == s).any())]
         kinks.append(np.resize(np.concatenate(ends), 4))
-    shape = {"x": GRID, "f": _outputs(params, draws, one, listed)}
-    return {"steps": at, "lines": np.array(lines), "kinks": np.array(kinks), **shape}
+    return {"steps": at, "kinks": np.array(kinks), "x": GRID, "f": _outputs(params, draws, one, listed)}
 
 
 def _minibatches(one: LineNetwork, batches: Any, h: float, reach: float, before: int, step: int, interval: int) -> None:
@@ -97,14 +95,5 @@ def _by_neuron(params: Any, problem: Problem, draws: Draws, h: float, last: int)
             run, x, y, steps=steps, rate=h, weights=nu, optimizer="adam", snapshots=inside.tolist()
         )
         kept.append(run.snapshots)
-    net = one_by_one.Neurons(*(np.concatenate(part, axis=1) for part in zip(*kept, strict=True)))
-    lines = np.stack(
-        [np.stack([_line(net, s), net.c + _line(net, s, intercept=True)], axis=-1)[0] for s in (1, -1)], axis=1
-    )
-    ratio = -net.b[0] / net.a[0]
-    kinks = np.sort(ratio, axis=1)[:, [0, 1, -2, -1]]
-    return {"steps": at, "lines": lines, "kinks": kinks, "x": GRID, "f": one_by_one.outputs(run.neurons, GRID)[0]}
-
-
-def _line(net: Any, side: int, intercept: bool = False) -> np.ndarray:
-    return np.sum((np.sign(net.a) == side) * net.w * (net.b if intercept else net.a), axis=-1)
+    kinks = np.sort(np.concatenate([-net.b[0] / net.a[0] for net in kept]), axis=1)[:, [0, 1, -2, -1]]
+    return {"steps": at, "kinks": kinks, "x": GRID, "f": one_by_one.outputs(run.neurons, GRID)[0]}

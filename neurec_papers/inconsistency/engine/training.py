@@ -32,10 +32,12 @@ def train(params: Any, problem: Problem, draws: Draws) -> tuple[Endings, np.ndar
     if params.optimizer == "gd":
         return _by_side(params, problem, draws, None)
     if params.rng == "published":
-        found = [_of_task(params, *published.place(params.m, trial)) for trial in draws.trials]
-        return Endings(*(np.array(part) for part in list(zip(*found, strict=True))[:3])), np.array(
-            [f[3] for f in found]
-        )
+        found = []
+        for number, i in (published.place(params.m, trial) for trial in draws.trials):
+            ends, h = _whole_task(params, number)
+            found.append((*(part[i] for part in ends), h[i]))
+        *parts, h = map(np.array, zip(*found, strict=True))
+        return Endings(*parts), h
     return TRAINED[params.optimizer](params, problem, draws, by_address(params, problem, draws))
 
 
@@ -85,11 +87,6 @@ def _by_neuron(params: Any, problem: Problem, draws: Draws, counts: Counts) -> t
 TRAINED = {"sgd": _by_side, "adam": _by_neuron}
 
 
-def _of_task(params: Any, number: int, i: int) -> tuple[int, int, int, float]:
-    ends, h = _whole_task(params, number)
-    return ends.outcome[i], ends.steps[i], ends.crossing[i], h[i]
-
-
 @lru_cache(maxsize=2)
 def _whole_task(params: Any, number: int) -> tuple[Endings, np.ndarray]:
     """All networks of a published task: their minibatches come from one stream, which all draw from in turn."""
@@ -130,11 +127,6 @@ def shares(problem: Problem) -> np.ndarray:
     """Those of the points, which this experiment always has."""
     assert problem.weights is not None
     return problem.weights
-
-
-def minibatches(params: Any, problem: Problem, draws: Draws) -> Minibatches:
-    """`by_address`, as moments of the points."""
-    return in_moments(problem, by_address(params, problem, draws))
 
 
 def in_moments(problem: Problem, counts: Counts) -> Minibatches:

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from neurec_core.draws import Draws
-from neurec_core.params import BadInput
-from smallnets.arguments import array, checked, choice, number, parts, record, whole
 from smallnets.descent import training
 from smallnets.descent.device import DTYPES, numbers, torch_device
 from smallnets.descent.optimizers import adam, gd
+
+from .biases import Start
 
 Sample = tuple[np.ndarray, np.ndarray]
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -27,48 +27,20 @@ OPTIMIZERS = {"gd": gd(), "momentum": gd(0.9), "adam": adam()}
 POINTS_AT_ONCE = 256  # in evaluations, so that what is in between fits into a cache
 
 
-class Layers(NamedTuple):
-    """B nets: hidden weights ``a (B, d, m)``, biases ``b (B, m)``, output weights ``w (B, m)``, bias ``c (B,)``."""
-
-    a: np.ndarray
-    b: np.ndarray
-    w: np.ndarray
-    c: np.ndarray
-
-
-class WideTraining(NamedTuple):
+class Fitted(NamedTuple):
     """What training ends with: the nets, and mean squared errors.
 
-    ``train_loss (B,)`` is after the last epoch, ``losses (B, W, E)`` on the W samples watched, E times. What is
+    ``train_loss (B,)`` is after the last step, ``losses (B, W, E)`` on the W samples watched, E times. What is
     not finite has diverged.
     """
 
-    net: Layers
+    net: Start
     train_loss: np.ndarray
     losses: np.ndarray
 
 
-# ----------------------------------------------------------------------------------------------------- training
-
-
-@checked(
-    train=parts(array("inputs", "B n d"), array("labels", "B n")),
-    start=record(
-        a=array("hidden weights", "B d m"),
-        b=array("biases", "B m"),
-        w=array("output weights", "B m"),
-        c=array("output biases", "B"),
-    ),
-    optimizer=choice("optimizer", OPTIMIZERS),
-    rate=number("step size", "[0, inf)"),
-    epochs=whole("passes"),
-    every=whole("epochs between snapshots", "[1, inf)"),
-    batch=whole("points per step", "[1, inf)"),
-    scales=array("factors of the slopes and of the output weights", "2"),
-    dtype=choice("dtype", DTYPES),
-)
 def fit(
-    start: Layers,
+    start: Start,
     train: Sample,
     watched: Sequence[Sample],
     draws: Draws,
@@ -78,10 +50,8 @@ def fit(
     epochs: int,
     every: int = 1,
     batch: int = 256,
-    scales: tuple[float, float] = (1.0, 1.0),
     dtype: str = "float32",
-    device: str | None = None,
-) -> WideTraining:
+) -> Fitted:
     """Minimise the mean squared error, without 1/2, on minibatches reshuffled for each net in each epoch.
 
     A neuron is active where its pre-activation is positive, as in torch. One batch of all points is not shuffled.
@@ -97,19 +67,12 @@ def fit(
     epochs : passes over the points, >= 0
     every : epochs from one look at the watched samples to the next
     batch : points per step
-    scales : alpha_1, alpha_2
     dtype : float32 or float64
-    device : where torch computes; None reads the environment's NEUREC_DEVICE, and is the CPU without it
-
-    Raises
-    ------
-    BadInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", or a name that is not known
 
     **Source**: holzmuller2022training, Section 10 and its code (float32); differs: a net's shuffles and start
     do not depend on the nets beside it.
     """
-    watched = _checked(train, watched, batch)
-    precision, place, (inner, outer) = DTYPES[dtype], torch_device(device), map(float, scales)
+    precision, place, (inner, outer) = DTYPES[dtype], torch_device(None), start.scales
     looked = [np.concatenate(parts, axis=1) for parts in zip(*watched, strict=True)]
     points, watching = (_points(X, y, inner, precision, place) for X, y in (train, looked))
     net, losses = _weights(start, precision, place), []
@@ -124,7 +87,7 @@ def fit(
             losses.append(found.reshape(len(found), len(watched), -1).mean(2))
     train_loss = training.value(_watch, net, *points, outer).mean(1)
     trace = np.stack(losses, 2) if losses else np.empty((len(train_loss), len(watched), 0))
-    return WideTraining(_read(net, start.w.shape[1]), train_loss, trace)
+    return Fitted(Start(*_read(net, start.w.shape[1]), start.scales), train_loss, trace)
 
 
 def _watch(net: Net, X: torch.Tensor, y: torch.Tensor, outer: float) -> torch.Tensor:
@@ -137,15 +100,15 @@ def _points(X: np.ndarray, y: np.ndarray, inner: float, number: torch.dtype, pla
     return torch.tensor(X, dtype=number, device=place), torch.tensor(y, dtype=number, device=place)
 
 
-def _weights(start: Layers, number: torch.dtype, place: torch.device) -> Net:
+def _weights(start: Start, number: torch.dtype, place: torch.device) -> Net:
     theta = np.concatenate([start.a, start.b[:, None]], axis=1)
     weights = training.filled(theta), training.filled(start.w), start.c[:, None]
     return [torch.tensor(part, dtype=number, device=place) for part in weights]
 
 
-def _read(net: Net, m: int) -> Layers:
+def _read(net: Net, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     theta, w, c = map(numbers, net)
-    return Layers(theta[:, :-1, :m], theta[:, -1, :m], w[:, :m], c[:, 0])
+    return (theta[:, :-1, :m], theta[:, -1, :m], w[:, :m], c[:, 0])
 
 
 def _shuffled(X: torch.Tensor, y: torch.Tensor, draws: Draws, epoch: int, batch: int) -> Iterator[Batch]:
@@ -164,13 +127,3 @@ def _split(X: torch.Tensor, y: torch.Tensor, points: int) -> Iterator[Batch]:
 def _squares(X: torch.Tensor, y: torch.Tensor, net: Net, outer: float) -> torch.Tensor:
     theta, w, c = net
     return (training.weighted_relu(X, theta, w) * outer + c - y).square()
-
-
-def _checked(train: Sample, watched: Sequence[Sample], batch: int) -> Sequence[Sample]:
-    """The watched samples as arrays, all of one size; refuses batches that do not divide the points."""
-    B, n, d = train[0].shape
-    sample = parts(array("inputs watched", "B N d"), array("labels watched", "B N"))
-    sizes = {"B": B, "d": d}
-    if n % batch:
-        raise BadInput(f"batch (points per step) must divide n = {n}, got {batch}")
-    return [sample(f"watched[{i}]", one, sizes) for i, one in enumerate(watched)]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.figures import Curves, Theory
 
 from .. import published
+from . import claims
 from .shared import CITATION, CrossingProbability
 
 
@@ -100,6 +102,22 @@ CROSSING_PROBABILITY = Experiment(
         # Nearly all of these are certified at the first check; the rest would need ten times m steps and more.
         "law_wide": Grid({"m": [10**8, 10**9]}, 1000, {"rng": "law"}, published=1000),
     },
+    figures={
+        "shifts": Curves(
+            "m",
+            "not_affine",
+            "shift",
+            {"criterion": "sufficient", "rng": "addressed", "limit": 1_000_000},
+            "xy",
+            theory=Theory("asymptotic law", claims.law),
+        )
+    },
+    claims=(
+        Claim(claims.figure_5, 0, 4, "figure 5"),
+        Claim(claims.figure_5_stochastic, 0, 4, "figure 5"),
+        Claim(claims.figure_6, 0, 4, "figure 6"),
+        Claim(claims.law_from_256, 0, 4, "derived here"),
+    ),
     citation=CITATION,
     batch=500,
 )

@@ -92,7 +92,7 @@ def solve(params: TrainingExamples, problem: Problem, draws: Draws) -> Solution:
     reach = np.abs(x).min(1)
     run = neurons.begin(_start(params, draws, "theta", PUBLISHED_SEED))
     at = snapshots(params.steps)
-    options = {"method": "prefix", "steps": params.steps, "rate": params.step, "reach": reach, "snapshots": at}
+    options = {"steps": params.steps, "rate": params.step, "reach": reach, "snapshots": at}
     run = neurons.advance(run, x, y, **options)
     way = run.snapshots
     losses = np.stack([_loss(neurons, _at(way, s), x, y) for s in range(len(at))], axis=1)
@@ -135,7 +135,7 @@ def _reference(params: TrainingExamples, neurons: Any, x: np.ndarray, y: np.ndar
     right = np.where(x > 0, x, np.inf).min(1), x.max(1)
     share = np.linspace(0, 1, params.m // 2), np.linspace(0, 1, params.m - params.m // 2)
     kinks = np.concatenate([_between(*left, share[0]), _between(*right, share[1])], axis=1)
-    options = {"method": "prefix", "optimizer": "adam", "rate": 0.01}
+    options = {"optimizer": "adam", "rate": 0.01}
     guided = min(GUIDED, params.reference_steps)
     for _ in range(guided):
         net = run.neurons

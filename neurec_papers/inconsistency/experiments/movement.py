@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Solution, Status
+from neurec_core.figures import Curves
 from neurec_core.params import Params, param
 
+from . import claims
 from .shared import CITATION, INTERVAL, SHIFT, CrossingProbability
 
 MOVED = ("moved_a", "moved_b", "moved_w", "moved_c")
@@ -75,6 +77,9 @@ MOVEMENT_EXPONENTS = Experiment(
         "quick": Grid({"m": [64, 128, 256, 512]}, trials=40),
         "paper": Grid({"m": [2**k for k in range(7, 15)]}, trials=200, published=40),
     },
+    figures={"kink": Curves("m", "kink", logarithmic="xy")},
+    # Logarithms in the bounds flatten the powers over seven octaves of widths.
+    claims=(Claim(claims.exponent_off, 0, 0.2, "theorem 10"),),
     citation=CITATION,
     batch=10,
 )
