@@ -24,6 +24,7 @@ from neurec_core.draws import Draws
 from neurec_papers.relu_zonotopes.engine import search
 from neurec_papers.relu_zonotopes.engine.landscape import Landscape, cells_of, signed
 from neurec_papers.relu_zonotopes.experiments import setting
+from neurec_papers.relu_zonotopes.theory import signed_sets
 from smallnets.geometry import patterns, zonotopes
 
 LEAST = 1.0  # seconds over which ours is repeated
@@ -153,7 +154,7 @@ def main() -> None:
     rows.append(_row("the best vertex of all, n = 8, d = 3, m = 2", plain, ours))
     X, y = setting.points(Draws(0, [0]), 12, 3, "normal")[0], setting.labels(Draws(0, [0]), 12)[0]
     land = Landscape(X, y)
-    sets = search.signed_sets(land.cells, 3)
+    sets = signed_sets(land.cells, 3)
     some = [np.random.default_rng(0).integers(0, land.cells, 3) for _ in range(200)]
     alternating = np.array([1, -1, 1])
     each = _timed(lambda: [plain_loss(X, y, land.fan.D[:, cells], alternating) for cells in some])[0] / len(some)

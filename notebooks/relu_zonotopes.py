@@ -14,26 +14,26 @@
 # %% [markdown]
 # # ReLU networks and zonotopes
 #
-# *Which data points each hidden unit is active on: that is all that is hard about training a ReLU network. With these patterns fixed, the rest is a convex problem.*
+# *Which data points each hidden neuron is active on: that is all that is hard about training a ReLU network. With these patterns fixed, the rest is a convex problem.*
 # {cite:t}`matena2022combinatorial` take this literally. They look at training as a walk over patterns, and the patterns are the vertices of a polytope.
 #
 # ## Claim
 #
 # Points $x_1, \dots, x_n \in \mathbb R^d$ (the last input may be the constant 1 of a bias), a network $f(x) = \sum_{j \le m} s_j \max(0, \langle w_j, x\rangle)$ with $s_j = \pm 1$, and the mean squared error.
-# The patterns of one unit are the vertices of the **zonotope**
+# The patterns of one neuron are the vertices of the **zonotope**
 #
 # $$Z = \sum_{i=1}^n\, [0, x_i], \qquad v = \sum_{\langle w, x_i\rangle > 0} x_i = \operatorname*{arg\,max}_{z \in Z}\ \langle w, z\rangle,$$
 #
-# two of them joined by an edge where a single point changes sides. A network of $m$ units corresponds to a vertex of $Z^m$. Only the abstract of the paper was at hand. So the claims below are in our words,
+# two of them joined by an edge where a single point changes sides. A network of $m$ neurons corresponds to a vertex of $Z^m$. Only the abstract of the paper was at hand. So the claims below are in our words,
 # everything marked *derived here* is ours, and no figure or number on this page is the paper's.
 #
 # | claim | from |
 # |---|---|
-# | patterns of a unit are vertices of a zonotope, those of a network vertices of a product of zonotopes | abstract; details derived here |
+# | patterns of a neuron are vertices of a zonotope, those of a network vertices of a product of zonotopes | abstract; details derived here |
 # | in general position there are $2\sum_{k<d}\binom{n-1}{k}$ of them, and at each vertex at least $d$ edges | derived here (Cover's count) |
 # | the least loss is a continuous function of points in general position; elsewhere it need not be | a summary; the abstract says that sensitivity is studied |
 # | in a wide network, a random vertex probably holds a good solution | abstract |
-# | a vertex chosen in polynomial time holds a global optimum, with twice the least number of parameters | abstract; the choice of $2\lceil n/d\rceil$ units is derived here. It needs an input that is 1 (the bias), blocks of $d$ independent points, and both output signs on every pattern |
+# | a vertex chosen in polynomial time holds a global optimum, with twice the least number of parameters | abstract; the choice of $2\lceil n/d\rceil$ neurons is derived here. It needs an input that is 1 (the bias), blocks of $d$ independent points, and both output signs on every pattern |
 # | greedy local search over vertices beats gradient descent where a network has few parameters | abstract; the search here is our reconstruction |
 # | a trained network is never better than the convex optimum of its own patterns | derived here |
 
@@ -63,7 +63,7 @@ from smallnets.geometry import arrangements, zonotopes
 # %% [markdown]
 # ## One instance
 #
-# Eight points of the plane, with a bias, and three units in training. On the left their zonotope; on the right the directions of all weights as a map that keeps areas, with a circle for each point.
+# Eight points of the plane, with a bias, and three neurons in training. On the left their zonotope; on the right the directions of all weights as a map that keeps areas, with a circle for each point.
 # Crossing a circle there is walking along an edge on the left. Press play, or move the slider.
 
 # %%
@@ -72,7 +72,7 @@ problem, solution, scores = view.INSTANCE.run(trained, Draws(seed, [0]))
 view.training(trained, problem, solution)
 
 # %% [markdown]
-# The inner dotted circle bounds the directions on the reader's side, the outer one is the opposite direction. A region's area is the probability that a random unit starts there.
+# The inner dotted circle bounds the directions on the reader's side, the outer one is the opposite direction. A region's area is the probability that a random neuron starts there.
 # Every region has its vertex, and every vertex its region:
 
 # %%
@@ -120,7 +120,7 @@ small = sweep(
 plots.curves(small, random_vertex, "m", "zero_loss")
 
 # %% [markdown]
-# Twelve labels need at least twelve hidden weights, four units, and mostly more, since weights must stay in their cells. A random vertex needs several times as many.
+# Twelve labels need at least twelve hidden weights, four neurons, and mostly more, since weights must stay in their cells. A random vertex needs several times as many.
 
 # %%
 narrow = small[small["overparameterized"] < 1 - 1e-9]
@@ -185,7 +185,7 @@ rows = load(table or published(random_vertex))
 drawing.draw(rows, random_vertex, "twelve")
 
 # %% [markdown]
-# Two units of opposite signs on the same pattern (*paired*) together are a linear map on its points: they fit as soon as their maps span all labels. Otherwise weights must stay in their cells. The same for twenty points:
+# Two neurons of opposite signs on the same pattern (*paired*) together are a linear map on its points: they fit as soon as their maps span all labels. Otherwise weights must stay in their cells. The same for twenty points:
 
 # %%
 drawing.draw(rows, random_vertex, "twenty")
@@ -254,11 +254,11 @@ assert held.loc[12, "ridge"] < held.loc[12, "no"] / 2
 held.round(2)
 
 # %% [markdown]
-# Of the fits of twelve units, fewer than half are found with it.
+# Of the fits of twelve neurons, fewer than half are found with it.
 #
 # ### A vertex chosen without the labels
 #
-# Cut the points into blocks of $d$ along a direction, and give each block and all behind it a pair of units of opposite signs. That takes twice as many weights as labels, and block after block can be
+# Cut the points into blocks of $d$ along a direction, and give each block and all behind it a pair of neurons of opposite signs. That takes twice as many weights as labels, and block after block can be
 # fitted. Each of three conditions is needed: a bias input, without which there may be no half-space to cut (on a line $f(2x) = 2f(x)$ for $x > 0$); independent points in each block; and a free choice of
 # output signs, one of either kind for every block. Without any one of them there are labels that no network of that width fits; `tests/test_relu_zonotopes.py` has an example for each.
 
@@ -267,7 +267,7 @@ selected = load(published(paper.VERTEX_SELECTION))
 drawing.draw(selected, paper.VERTEX_SELECTION)
 
 # %% [markdown]
-# What is left is rounding. Where points lie close at a cut, the two units of a pair are large and cancel, which costs digits again where units are added one after another. It takes hundreds of
+# What is left is rounding. Where points lie close at a cut, the two neurons of a pair are large and cancel, which costs digits again where neurons are added one after another. It takes hundreds of
 # directions to find one whose cuts have wider gaps:
 
 # %%
@@ -302,7 +302,7 @@ ends[names] = small_sets.groupby(["n", "method"])[names].mean()
 ends[["mean", "low", "high", *names]].round(3)
 
 # %% [markdown]
-# With two units the order is that of the claim: *greedy* ends below *descent*. The cheaper variant *binding* only tries to flip points whose constraint is tight at the optimum. How many convex problems
+# With two neurons the order is that of the claim: *greedy* ends below *descent*. The cheaper variant *binding* only tries to flip points whose constraint is tight at the optimum. How many convex problems
 # it solves, as a share of those of *greedy*:
 
 # %%
@@ -325,7 +325,7 @@ assert by_signs.loc["flipping", "random"] < by_signs.loc["descent", "random"]
 by_signs.round(3)
 
 # %% [markdown]
-# Other widths: twelve points, three inputs, where four units have as many weights as there are labels.
+# Other widths: twelve points, three inputs, where four neurons have as many weights as there are labels.
 
 # %%
 drawing.draw(local, paper.LOCAL_SEARCH)
@@ -345,13 +345,13 @@ gains[("greedy", "mean / sem")] = size
 gains.round(3)
 
 # %% [markdown]
-# How far the walks end below descent on the same data, with its standard error, and the gain of *greedy* in these. *Greedy* gains most where weights are as many as labels. With one and with three units
+# How far the walks end below descent on the same data, with its standard error, and the gain of *greedy* in these. *Greedy* gains most where weights are as many as labels. With one and with three neurons
 # it is not ahead: the mean gain is negative, and within two standard errors of zero. *Flipping* gains at every width, so output signs matter: *greedy* cannot change them, and descent can. The gains end
 # as all methods fit.
 #
 # ### Points that coincide
 #
-# Two of four points of a line have the same place and labels -1 and 1. Three units cannot fit both. Moved apart by any distance, they can. Random points in general position beside them:
+# Two of four points of a line have the same place and labels -1 and 1. Three neurons cannot fit both. Moved apart by any distance, they can. Random points in general position beside them:
 
 # %%
 moves = load(published(paper.SENSITIVITY))
@@ -397,13 +397,13 @@ assert at_rest["at_optimum"].iloc[-1] < 0.5 < at_rest["on_walls"].min()
 at_rest.map("{:.2g}".format)
 
 # %% [markdown]
-# After a million steps: the share of trainings within 1 % of the optimum of their last vertex, the share of units whose kink ends at a point, and changes of patterns, counted up to a million. Most
-# kinks end at points, and cross them back and forth. With two units descent arrives all the same. With ten it often does not, though its loss has come to rest: the convex problem of the last of the
+# After a million steps: the share of trainings within 1 % of the optimum of their last vertex, the share of neurons whose kink ends at a point, and changes of patterns, counted up to a million. Most
+# kinks end at points, and cross them back and forth. With two neurons descent arrives all the same. With ten it often does not, though its loss has come to rest: the convex problem of the last of the
 # cells that it visits goes further down.
 #
 # ## Explore
 #
-# Colours are the least loss with the first unit at that vertex and the others where the walk ends. Turn the view, or point the first unit's weights elsewhere.
+# Colours are the least loss with the first neuron at that vertex and the others where the walk ends. Turn the view, or point the first neuron's weights elsewhere.
 
 # %%
 still = {
@@ -421,12 +421,12 @@ explore(
 )
 
 # %% [markdown]
-# Things to try: one unit, where the walk goes down to a vertex darker than all its neighbours, which need not be the darkest; other starts until it is.
+# Things to try: one neuron, where the walk goes down to a vertex darker than all its neighbours, which need not be the darkest; other starts until it is.
 #
 # ## What we checked, and where we differ
 #
-# Claims about the published tables. The abstract's claim about greedy walks holds with two units and alternating signs; with one or three
-# units, and with signs by chance, it does not.
+# Claims about the published tables. The abstract's claim about greedy walks holds with two neurons and alternating signs; with one or three
+# neurons, and with signs by chance, it does not.
 
 # %%
 tables = [counts, rows, selected, local, moves, polish]
@@ -439,8 +439,8 @@ claims.style.format(precision=3).hide(axis="index")
 # |---|---|---|
 # | convex problem | a constrained convex problem | mean squared error; solved by the rays of the cells, proven by multipliers |
 # | vertex selection | in polynomial time | sorting and one linear solve of $d$ equations per block; $d$ counts the bias, without which there are no half-spaces to cut |
-# | weights of the chosen vertex | | two units per block: $2\lceil n/d\rceil$; their size grows as gaps between points shrink |
+# | weights of the chosen vertex | | two neurons per block: $2\lceil n/d\rceil$; their size grows as gaps between points shrink |
 # | vertex selection, conditions | unknown to us | a bias input, independent blocks, both signs for every block: each is needed |
 # | greedy local search | unspecified | best of all edges; also the first that improves, walls that bind, output signs |
-# | greedy walks against descent | ahead where a network has few parameters | with alternating signs ahead at two units, and on twelve points from four units on, but not at one or three; with signs by chance, behind at two |
+# | greedy walks against descent | ahead where a network has few parameters | with alternating signs ahead at two neurons, and on twelve points from four neurons on, but not at one or three; with signs by chance, behind at two |
 # | data and widths | unknown to us | normal points and labels |

@@ -15,9 +15,10 @@ number of edges                               `smallnets.geometry.zonotopes.wall
 law of a random vertex                        `smallnets.geometry.zonotopes.solid_angles`
 least squares in a cell, with multipliers     `smallnets.convex.cell.fit`
 the same by the rays of the cells             `smallnets.convex.cell.combine`
+sets of m signed cells                        `neurec_papers.relu_zonotopes.theory.signed_sets`
 the best vertex of all                        `neurec_papers.relu_zonotopes.engine.search.exhaustive`
 greedy local search                           `neurec_papers.relu_zonotopes.engine.search.greedy`
-vertex selection with 2 ceil(n / d) units     `neurec_papers.relu_zonotopes.engine.selection.select`
+vertex selection with 2 ceil(n / d) neurons     `neurec_papers.relu_zonotopes.engine.selection.select`
 its weights, block by block                   `neurec_papers.relu_zonotopes.engine.selection.fit`
 least loss before and after a move            `neurec_papers.relu_zonotopes.experiments.sensitivity.least_loss`
 optimum at a trained network's vertex         `neurec_papers.relu_zonotopes.engine.descent.own_vertex`

@@ -1,4 +1,4 @@
-"""A zonotope in perspective and the directions of its vertices as a map: where the units of a network are, and go."""
+"""A zonotope in perspective and the directions of its vertices as a map: where the neurons of a network are, and go."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def training(params: Params, problem: Problem, solution: Solution) -> go.Figure:
     fig.update_xaxes(title="step + 1", type="log", dtick=1, exponentformat="power", row=2, col=1)
     fig.update_yaxes(rangemode="tozero", row=2, col=1)
     fig.update_traces(showlegend=False, selector={"xaxis": "x3"})
-    words = f"{units} units, {len(X)} points of the plane and a bias"
+    words = f"{units} neurons, {len(X)} points of the plane and a bias"
     style(fig, "", "", 560, stacked(fig, height=1320))
     alt = f"A zonotope that turns while a network is trained: {words}"
     return player(fig, f"Training walks over vertices<br><sup>{words}</sup>", alt).update_layout(height=740)
@@ -168,7 +168,7 @@ def _map(t: dict[str, Any], X: np.ndarray, eye: np.ndarray, coloured: bool = Tru
 
 
 def _trail(panel: int, path: np.ndarray, j: int) -> list[dict[str, Any]]:
-    """A walk of one unit: its start hollow, its end solid; of no length where there is no such unit."""
+    """A walk of one neuron: its start hollow, its end solid; of no length where there is no such neuron."""
     color = UNITS[j]
     hollow = {"size": 20, "color": color, "symbol": f"{SIGNS[j % 2][0]}-open", "line": {"width": 3}}
     line = panel_trace(panel, path[:, 0], path[:, 1], "walk", line={"color": color, "width": 4})
@@ -180,7 +180,7 @@ def _trail(panel: int, path: np.ndarray, j: int) -> list[dict[str, Any]]:
 def _lit(panel: int, at: np.ndarray, j: int, named: bool = True) -> dict[str, Any]:
     symbol, does = SIGNS[j % 2]
     look = {"size": 18, "color": UNITS[j], "symbol": symbol, "line": {"color": "black", "width": 1.5}}
-    return panel_trace(panel, at[:, 0], at[:, 1], f"unit {j + 1} {does}", "markers", marker=look, showlegend=named)
+    return panel_trace(panel, at[:, 0], at[:, 1], f"neuron {j + 1} {does}", "markers", marker=look, showlegend=named)
 
 
 def _path(path: np.ndarray, j: int) -> dict[str, Any]:
@@ -211,14 +211,14 @@ def _frame(fig: go.Figure, t: dict[str, Any]) -> None:
 
 
 class OneWalk(Params):
-    """Points of the plane with a 1 for the bias, and where the first unit's weights point."""
+    """Points of the plane with a 1 for the bias, and where the first neuron's weights point."""
 
     n: int = param(6, "training points", ge=3, le=12, slider=(4, 9, 1))
     m: int = param(2, "hidden neurons", ge=1, le=4, slider=(1, 3, 1))
     longitude: float = param(
-        30.0, "unit 1 points around", symbol="φ", unit="degrees", ge=-360, le=360, slider=(-180, 180, 10)
+        30.0, "neuron 1 points around", symbol="φ", unit="degrees", ge=-360, le=360, slider=(-180, 180, 10)
     )
-    latitude: float = param(20.0, "unit 1 points up", symbol="θ", unit="degrees", ge=-90, le=90, slider=(-80, 80, 10))
+    latitude: float = param(20.0, "neuron 1 points up", symbol="θ", unit="degrees", ge=-90, le=90, slider=(-80, 80, 10))
     turn: float = param(40.0, "view, around", unit="degrees", ge=-360, le=360, slider=(-180, 180, 10))
     step: float = param(0.05, "step size of gradient descent", symbol="h", gt=0, le=1)
     steps: int = param(4000, "steps of gradient descent", symbol="T", ge=1, le=100_000)
@@ -230,7 +230,7 @@ def sample(params: OneWalk, draws: Draws) -> Problem:
 
 
 def start(params: OneWalk, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
-    """Directions (B, m, 3) and output signs (B, m) of the units; directions of all but the first are drawn."""
+    """Directions (B, m, 3) and output signs (B, m) of the neurons; directions of all but the first are drawn."""
     W = draws.normal("W", params.m, 3)
     W /= np.linalg.norm(W, axis=2, keepdims=True)
     a, b = np.radians([params.longitude, params.latitude])
@@ -239,7 +239,7 @@ def start(params: OneWalk, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
 
 
 def solve(params: OneWalk, problem: Problem, draws: Draws) -> Solution:
-    """A greedy walk, the loss at every vertex with the first unit there and the others where they end, a training.
+    """A greedy walk, the loss at every vertex with the first neuron there and the others where they end, a training.
 
     The trace has the zonotope as `skeleton` returns it, ``losses (B, p)``, ``path (B, K, m)`` of the walk, ending in
     copies of the last, and ``at``, ``W``, ``loss`` and ``cells`` (B, L, ...) of the training.

@@ -131,7 +131,7 @@ def test_the_best_vertex_of_all_is_found(n, d, m, trial):
 
 def test_a_search_that_would_take_for_ever_is_refused():
     with pytest.raises(
-        BadInput, match=r"m \(units\) must leave at most 20000000 sets of signed cells, got 6e\+10 for m = 6"
+        BadInput, match=r"m \(neurons\) must leave at most 20000000 sets of signed cells, got 6e\+10 for m = 6"
     ):
         search.exhaustive(landscape(10, 3), 6)
 
@@ -246,7 +246,7 @@ COLLINEAR = np.array([[0.0, 0, 1], [1, 1, 1], [2, 2, 1]])
 @pytest.mark.parametrize(
     ("X", "y", "signs", "fits"),
     [
-        # Two points with a bias; without it, f(2) = 2 f(1) however many units there are.
+        # Two points with a bias; without it, f(2) = 2 f(1) however many neurons there are.
         (BIASED[1:3], [1.0, 1], (1, -1), True),
         (BIASED[1:3, :1], [1.0, 1], (1, -1, 1, -1), False),
         # Three independent points of the plane, and three on a line of it.
@@ -254,7 +254,7 @@ COLLINEAR = np.array([[0.0, 0, 1], [1, 1, 1], [2, 2, 1]])
         (COLLINEAR, [1.0, -1, 1], (1, -1), False),
         (COLLINEAR, [1.0, -1, 1], (1, 1), False),
         (COLLINEAR, [1.0, -1, 1], (-1, -1), False),
-        # Four points on a line, two blocks: a pair of signs for each, and one unit of another sign.
+        # Four points on a line, two blocks: a pair of signs for each, and one neuron of another sign.
         (BIASED, [-1.0, 1, -1, 1], (1, -1, 1, -1), True),
         (BIASED, [-1.0, 1, -1, 1], (1, 1, 1, -1), False),
         (BIASED, [-1.0, 1, -1, 1], (1, 1, 1, 1), False),
@@ -262,7 +262,7 @@ COLLINEAR = np.array([[0.0, 0, 1], [1, 1, 1], [2, 2, 1]])
 )  # fmt: skip
 def test_a_bias_independent_blocks_and_pairs_of_signs_are_each_needed(X, y, signs, fits):
     n, d = X.shape
-    assert len(signs) == 2 * -(-n // d), "as many units as are selected"
+    assert len(signs) == 2 * -(-n // d), "as many neurons as are selected"
     assert fits_somewhere(X, np.array(y), signs) == fits
     if fits:
         W, a = selection.fit(X, np.array(y), selection.select(X, np.arange(1.0, d)))
@@ -466,5 +466,5 @@ def test_vertices_light_up_where_the_weights_are():
 @pytest.mark.parametrize("size", [1e-200, 1e200])
 def test_units_of_any_size_are_on_walls_or_not(size):
     X = np.array([[1.0, 0, 1], [0, 1, 1], [2, 1, 1]])
-    W = np.array([[1.0, 3, -1], [1, 1, 1], [0, 0, 0]])  # of three units the first meets the first point, the last all
+    W = np.array([[1.0, 3, -1], [1, 1, 1], [0, 0, 0]])  # of three neurons the first meets the first point, the last all
     assert polish._on_walls(X, size * W) == polish._on_walls(X, W) == 2 / 3

@@ -31,12 +31,12 @@ def trained(
     a=array("output weights", "m"),
 )
 def own_vertex(X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray) -> Vertex:
-    """The convex optimum in the cells that the units of a network lie in.
+    """The convex optimum in the cells that the neurons of a network lie in.
 
     Parameters
     ----------
     X, y : (n, d) and (n,) arrays, n >= d
-    W, a : (m, d) and (m,) weights; a unit's size does not matter, nor that of its output weight
+    W, a : (m, d) and (m,) weights; a neuron's size does not matter, nor that of its output weight
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """The optimal loss at every vertex of Z^m: a network is m signed cells, and its loss a convex problem.
 
-A signed cell is a number: c for a positive unit in cell c of the fan, ~c = -1 - c for a negative one. The order of the
-units and repeated signed cells change nothing, so that a set of signed cells says it all.
+A signed cell is a number: c for a positive neuron in cell c of the fan, ~c = -1 - c for a negative one. The order of
+the neurons and repeated signed cells change nothing, so that a set of signed cells says it all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Vertex(NamedTuple):
     """The convex optimum of one vertex.
 
     loss : mean squared error
-    W : (m, d) weights of the units, a row a unit
+    W : (m, d) weights, one row per neuron
     residual : (n,) labels less outputs
     """
 
@@ -39,19 +39,19 @@ class Vertex(NamedTuple):
 
 @checked(cells=integers("cells", "|m|_ m"), signs=array("signs", "|m|_ m"))
 def signed(cells: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    """Cells and output signs 1 or -1 as one number per unit."""
+    """Cells and output signs 1 or -1 as one number per neuron."""
     return np.where(signs > 0, cells, ~cells)
 
 
 @checked(units=UNITS)
 def cells_of(units: np.ndarray) -> np.ndarray:
-    """The cells of signed units."""
+    """The cells of signed neurons."""
     return np.where(units < 0, ~units, units)
 
 
 @checked(units=UNITS)
 def signs_of(units: np.ndarray) -> np.ndarray:
-    """The output signs, 1 or -1, of signed units."""
+    """The output signs, 1 or -1, of signed neurons."""
     return np.where(units < 0, -1, 1)
 
 
@@ -72,7 +72,7 @@ class Landscape:
     Attributes
     ----------
     fan : `zonotopes.Fan` of X
-    G : (n, r) outputs max(0, X r) of units on the rays
+    G : (n, r) outputs max(0, X r) of neurons on the rays
     sizes : (r,) their norms
     solves : convex problems solved so far
     """
@@ -105,13 +105,13 @@ class Landscape:
 
     @checked(self=FAN, units=CELLS)
     def loss(self, units: np.ndarray) -> float:
-        """The least mean squared error with units (m,) in these signed cells."""
+        """The least mean squared error with neurons (m,) in these signed cells."""
         if not len(units):
             raise BadInput("units (signed cells) must be at least one")
         return self._loss(units)
 
     def _loss(self, units: np.ndarray) -> float:
-        """As `loss`, in searches, whose units are signed cells by construction."""
+        """As `loss`, in searches, whose neurons are signed cells by construction."""
         key = tuple(sorted(set(units.tolist())))
         if key not in self._known:
             self._known[key] = self._residual(np.array(key))[1]
@@ -119,7 +119,7 @@ class Landscape:
 
     @checked(self=FAN, units=CELLS)
     def residual(self, units: np.ndarray) -> tuple[np.ndarray, float]:
-        """Labels less the outputs of the best units in distinct signed cells, and their mean square."""
+        """Labels less the outputs of the best neurons in distinct signed cells, and their mean square."""
         return self._residual(units)
 
     def _residual(self, units: np.ndarray) -> tuple[np.ndarray, float]:
@@ -134,7 +134,7 @@ class Landscape:
 
     @checked(self=FAN, units=CELLS)
     def vertex(self, units: np.ndarray) -> Vertex:
-        """Weights and residual of the optimum; of units in one signed cell the first does the work of all."""
+        """Weights and residual of the optimum; of neurons in one signed cell the first does the work of all."""
         coefficients, residual = self._combined(units)
         owned = [self.fan.corners(int(c)) for c in cells_of(units)]
         W = cell.weights(coefficients, self.fan.rays, owned, signs_of(units))
@@ -153,12 +153,12 @@ class Landscape:
 
         Raises
         ------
-        BadInput : "directions (of the units) must lie inside cells, got 1 of 3 that do not"
+        BadInput : "directions (of the neurons) must lie inside cells, got 1 of 3 that do not"
         """
         cells = self.fan.find(self.X @ directions >= 0)
         if outside := int((cells < 0).sum()):
             raise BadInput(
-                f"directions (of the units) must lie inside cells, got {outside} of {len(cells)} that do not"
+                f"directions (of the neurons) must lie inside cells, got {outside} of {len(cells)} that do not"
             )
         return cells
 

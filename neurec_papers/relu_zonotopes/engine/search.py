@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import combinations_with_replacement, product
-from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +13,11 @@ from neurec_core.params import BadInput, unknown
 from smallnets.arguments import checked, integers, whole
 from smallnets.convex import cell
 
+from ..theory import signed_sets, written
 from .landscape import Landscape, cells_of, signs_of
 
 BETTER = 1e-10  # a step must improve the loss by this share of the mean square of the labels
-BINDING = 1e-9  # multipliers above this, over the size of points times labels, hold a unit back
+BINDING = 1e-9  # multipliers above this, over the size of points times labels, hold a neuron back
 MOST = 20_000_000  # sets of signed cells that `exhaustive` searches
 NARROW = 1e-9  # of a unit vector, what is left of it is taken for nothing
 WALKS = 6  # greedy walks before the best of all is searched, times (m - 1)^2
@@ -65,7 +65,7 @@ def greedy(land: Landscape, units: np.ndarray, rule: str = "greedy") -> Walk:
     land : all cells
     units : (m,) signed cells at the start
     rule : "greedy" takes the best of all edges, "first" the first that improves, "binding" the best of those that leave
-        through a wall that holds a unit back; "flipping" takes the best of all edges and changes of an output sign
+        through a wall that holds a neuron back; "flipping" takes the best of all edges and changes of an output sign
     """
     path, losses, before = [units], [land.loss(units)], land.solves
     enough = BETTER * float(np.mean(land.y**2))
@@ -87,7 +87,7 @@ def greedy(land: Landscape, units: np.ndarray, rule: str = "greedy") -> Walk:
 
 
 def _edges(land: Landscape, units: np.ndarray) -> Iterator[np.ndarray]:
-    """All vertices that differ in one point of one unit."""
+    """All vertices that differ in one point of one neuron."""
     for j, unit in enumerate(units):
         for beyond in land.fan.beyond[cells_of(unit)]:
             if beyond >= 0:
@@ -95,7 +95,7 @@ def _edges(land: Landscape, units: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _edges_and_signs(land: Landscape, units: np.ndarray) -> Iterator[np.ndarray]:
-    """Those and the vertices at which one unit has the other output sign, as descent can reach them."""
+    """Those and the vertices at which one neuron has the other output sign, as descent can reach them."""
     yield from _edges(land, units)
     for j in range(len(units)):
         flipped = units.copy()
@@ -128,9 +128,9 @@ def _moved(units: np.ndarray, j: int, to: int) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------ exhaustive search
 
 
-@checked(m=whole("units", "[1, inf)"))
+@checked(m=whole("neurons", "[1, inf)"))
 def exhaustive(land: Landscape, m: int) -> Best:
-    """The least loss of all networks with m units, with every choice of output signs.
+    """The least loss of all networks with m neurons, with every choice of output signs.
 
     Sets of cells come in the order of a lower bound, the least squares error without the cells' walls. A set that was
     solved rules out others: if its residual r has r . g <= 0 for all outputs g of some signed cells, then no network
@@ -139,15 +139,15 @@ def exhaustive(land: Landscape, m: int) -> Best:
     Parameters
     ----------
     land : all cells
-    m : units
+    m : neurons
 
     Raises
     ------
-    BadInput : "m (units) must leave at most 20000000 sets of signed cells, got 1e+09 for m = 6 and 92 cells"
+    BadInput : "m (neurons) must leave at most 20000000 sets of signed cells, got 1e+09 for m = 6 and 92 cells"
     """
     if (sets := signed_sets(land.cells, m)) > MOST:
         received = f"{written(sets)} for m = {m} and {land.cells} cells"
-        raise BadInput(f"m (units) must leave at most {MOST} sets of signed cells, got {received}")
+        raise BadInput(f"m (neurons) must leave at most {MOST} sets of signed cells, got {received}")
     before = land.solves
     # A low loss at the start leaves fewer sets; where these walks begin changes the time alone.
     shares = Draws(0, [0]).uniform("walks", 1 + WALKS * (m - 1) ** 2, m)[0]
@@ -173,17 +173,6 @@ def exhaustive(land: Landscape, m: int) -> Best:
             chunk = chunk[1:][~own[-1][chunk[1:]].all(axis=1)]
         widest = sorted([*widest, *own], key=np.count_nonzero, reverse=True)[:KEPT]
     return Best(units, float(loss), len(candidates), land.solves - before)
-
-
-@checked(cells=whole("cells"), m=whole("units"))
-def signed_sets(cells: int, m: int) -> int:
-    """How many sets of m signed cells there are, repetitions included."""
-    return comb(cells + m - 1, m) * 2**m
-
-
-def written(number: int) -> str:
-    """A whole number that may have thousands of digits, in short."""
-    return f"{number:.0e}" if number.bit_length() < 1000 else f"1e+{int(number.bit_length() * np.log10(2))}"
 
 
 def _polar(land: Landscape, residual: np.ndarray) -> np.ndarray:

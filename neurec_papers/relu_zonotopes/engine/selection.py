@@ -1,12 +1,12 @@
 """A vertex that holds a global optimum for any labels, chosen in polynomial time without looking at them.
 
 Points, the constant 1 of the bias among their inputs, are cut into blocks of d in the order of their places along one
-direction. Block b and all after it are a half-space, and two units of opposite signs share its pattern: together they
+direction. Block b and all after it are a half-space, and two neurons of opposite signs share its pattern: together they
 add any linear function to these blocks and nothing to those before. So block after block can be fitted.
 
 Three conditions are needed, each of them: a bias input, without which a half-space need not be a pattern (on a line
 f(2x) = 2 f(x) for x > 0); independent points in each block; and output signs that may be chosen, one of either kind for
-each block. Without any one of them there are labels that no network with 2 ceil(n / d) units fits.
+each block. Without any one of them there are labels that no network with 2 ceil(n / d) neurons fits.
 
 **Source**: matena2022combinatorial claims such a selection with twice the least number of parameters; this one is
 derived here.
@@ -28,7 +28,7 @@ class Selected(NamedTuple):
     """A vertex of Z^m with m = 2 ceil(n / d), and how its cells are distinguished.
 
     order : (n,) points by their place along the direction
-    D : (n, m / 2) bool patterns, one per pair of units
+    D : (n, m / 2) bool patterns, one per pair of neurons
     inside : (d, m / 2) a direction strictly inside each cell
     """
 
@@ -38,7 +38,7 @@ class Selected(NamedTuple):
 
     @property
     def m(self) -> int:
-        """Units, two per pattern."""
+        """Neurons, two per pattern."""
         return 2 * self.D.shape[1]
 
 
@@ -98,7 +98,7 @@ def fit(X: np.ndarray, y: np.ndarray, chosen: Selected) -> tuple[np.ndarray, np.
     """Weights of the selected cells that fit the labels.
 
     On block b the network is the sum of the linear functions of blocks up to b, which solves d equations there; its
-    units are the halves of the b-th function, moved along a direction inside the cell until all signs are right.
+    neurons are the halves of the b-th function, moved along a direction inside the cell until all signs are right.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def fit(X: np.ndarray, y: np.ndarray, chosen: Selected) -> tuple[np.ndarray, np.
 
     Returns
     -------
-    W : (m, d) weights; units 2 b and 2 b + 1 are in cell b
+    W : (m, d) weights; neurons 2 b and 2 b + 1 are in cell b
     a : (m,) output weights 1, -1, 1, -1, ...
 
     Raises

@@ -128,24 +128,24 @@ def gain(table: Any, where: dict[str, Any], by: str) -> Any:
 
 
 def two_units(table: Any) -> Any:
-    """With two units and alternating signs greedy walks end below descent for either number of points."""
+    """With two neurons and alternating signs greedy walks end below descent for either number of points."""
     return (gain(table, {"outputs": "alternating", "optimum": "searched", "m": 2}, "n")["mean"] > 0).mean()
 
 
 def ahead(table: Any) -> Any:
-    """On twelve points greedy walks are ahead by two standard errors and more with 2, 4, 6, 8 and 12 units."""
+    """On twelve points greedy walks are ahead by two standard errors and more with 2, 4, 6, 8 and 12 neurons."""
     found = gain(table, {**WIDTH, "m": [2, 4, 6, 8, 12]}, "m")
     return (found["mean"] > 2 * found["sem"]).mean()
 
 
 def one_or_three(table: Any) -> Any:
-    """With one or three units they are not ahead, and within two standard errors."""
+    """With one or three neurons they are not ahead, and within two standard errors."""
     found = gain(table, {**WIDTH, "m": [1, 3]}, "m")
     return (found["mean"] / found["sem"]).between(-2, 0).mean()
 
 
 def signs_by_chance(table: Any) -> Any:
-    """With two units whose output signs are drawn, greedy walks end above descent."""
+    """With two neurons whose output signs are drawn, greedy walks end above descent."""
     return gain(table, {"outputs": "random", "n": 8, "m": 2}, "n")["mean"].iloc[0] < 0
 
 

@@ -14,7 +14,7 @@ from ..engine.descent import own_vertex, trained
 from .setting import CITATION, GeneralPosition, sample, signs
 
 WORSE = 1e-9  # by which rounding may make the convex optimum worse, of labels of mean square 1
-WALL = 1e-3  # cosine of a point and a unit's weights below which the kink is at the point
+WALL = 1e-3  # cosine of a point and a neuron's weights below which the kink is at the point
 NEAR = 1.01  # a loss below this times its vertex's optimum is at the optimum
 
 
@@ -48,7 +48,7 @@ def solve(params: Polish, given: Problem, draw: Draw) -> dict[str, Any] | Status
 
 
 def _on_walls(X: np.ndarray, W: np.ndarray) -> float:
-    """The share of units whose kink all but goes through a point; those of a run that diverged may be of any size."""
+    """The share of neurons whose kink all but goes through a point; those of a run that diverged may be of any size."""
     largest = np.abs(W).max(axis=1, keepdims=True)
     W = np.divide(W, largest, out=np.zeros(W.shape), where=(largest > 0) & np.isfinite(largest))
     sizes = np.linalg.norm(X, axis=1)[:, None] * np.linalg.norm(W, axis=1)
@@ -75,7 +75,7 @@ COLUMNS = {
     "first": Column("least loss at its first vertex", "measure", "of the labels'", replay=Replay(1e-4, floor=1e-12)),
     "flipped": Column("share of active and inactive points that have changed", "measure"),
     "crossings": Column("changes of patterns on the way, up to a million", "measure"),
-    "on_walls": Column("share of units that end with a kink at a point", "measure"),
+    "on_walls": Column("share of neurons that end with a kink at a point", "measure"),
 }
 
 

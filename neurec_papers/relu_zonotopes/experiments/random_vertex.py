@@ -21,7 +21,7 @@ ZERO = 1e-12  # mean squared error, of labels of mean square 1, that counts as n
 
 
 class RandomVertex(GeneralPosition):
-    """Directions of the units are normal, so that each vertex has its solid angle as probability."""
+    """Directions of the neurons are normal, so that each vertex has its solid angle as probability."""
 
     m: int = param(8, "hidden neurons", ge=1, le=100_000, slider=(1, 40, 1))
     outputs: Literal["alternating", "paired", "random"] = param(
@@ -39,7 +39,7 @@ class RandomVertex(GeneralPosition):
 
 
 def solve(params: RandomVertex, given: Problem, draw: Draw) -> tuple[float, int]:
-    """The least loss at a random vertex, and the rank of its units' linear maps."""
+    """The least loss at a random vertex, and the rank of its neurons' linear maps."""
     X, y, pairs = given.X, given.y, 2 if params.outputs == "paired" else 1
     W = np.repeat(draw.normal("W", params.d, params.m // pairs), pairs, axis=1)
     s = signs(draw, "random" if params.outputs == "random" else "alternating", params.m)
@@ -63,7 +63,7 @@ def score(params: RandomVertex, given: Problem, found: tuple[float, int]) -> dic
 
 COLUMNS = {
     "zero_loss": Column("some network at the vertex fits all labels", "event"),
-    "spanning": Column("the units' linear maps span all labels", "event"),
+    "spanning": Column("the neurons' linear maps span all labels", "event"),
     "loss": Column(
         "least mean squared error at the vertex", "measure", "of the labels'", replay=Replay(1e-5, floor=1e-10)
     ),

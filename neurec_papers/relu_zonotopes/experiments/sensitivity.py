@@ -24,7 +24,7 @@ CONTINUOUS = 0.01  # a change of the least loss that counts as a jump, of labels
 
 
 class Sensitivity(Params):
-    """One point is moved by a little; the least loss of all networks with m units is searched before and after."""
+    """One point is moved by a little; the least loss of all networks with m neurons is searched before and after."""
 
     case: Literal["coincident", "general"] = param(
         "coincident", "two of four points of a line coincide before, or random points in general position"
@@ -65,9 +65,9 @@ def move(params: Sensitivity, X: np.ndarray, draw: Draw) -> np.ndarray:
     return X
 
 
-@checked(X=array("points", "n d"), y=array("labels", "n"), m=whole("units", "[1, inf)"))
+@checked(X=array("points", "n d"), y=array("labels", "n"), m=whole("neurons", "[1, inf)"))
 def least_loss(X: np.ndarray, y: np.ndarray, m: int) -> float:
-    """The least mean squared error of networks with m units; points may coincide.
+    """The least mean squared error of networks with m neurons; points may coincide.
 
     Raises
     ------

@@ -14,6 +14,7 @@ from neurec_core.trials import Draw
 from smallnets.geometry import arrangements
 
 from ..engine import search
+from ..theory import signed_sets, written
 
 CITATION = (
     "Matena and Raffel, A combinatorial perspective on the optimization of shallow ReLU networks (arXiv 2210.00176)"
@@ -23,7 +24,7 @@ INPUTS = param("normal", "points: normal in all inputs, or with a 1 as the last"
 
 
 class GeneralPosition(Params):
-    """Points in general position and what a network of m units is to say there."""
+    """Points in general position, and the width of a network that is to fit labels there."""
 
     n: int = param(10, "training points", ge=2, le=100_000, slider=(4, 14, 1))
     d: int = param(3, "inputs, the constant 1 of the bias included", ge=2, le=1000, slider=(2, 4, 1))
@@ -63,8 +64,8 @@ def searchable(n: int, d: int, m: int) -> None:
     ------
     ValueError : "m (hidden neurons) must leave at most 20000000 sets of signed cells to search, got 4e+07 for m = ..."
     """
-    if (sets := search.signed_sets(enumerable(n, d), m)) > search.MOST:
-        most, received = search.MOST, f"{search.written(sets)} for m = {m}, n = {n} and d = {d}"
+    if (sets := signed_sets(enumerable(n, d), m)) > search.MOST:
+        most, received = search.MOST, f"{written(sets)} for m = {m}, n = {n} and d = {d}"
         raise ValueError(f"m (hidden neurons) must leave at most {most} sets of signed cells to search, got {received}")
 
 

@@ -39,7 +39,7 @@ def solve(params: VertexSelection, given: Problem, draw: Draw) -> dict[str, Any]
     X, y = given.X, given.y
     chosen = selection.widest(X, draw.normal("direction", params.tries, params.d - 1))
     W, a = selection.fit(X, y, chosen)
-    # Units of a pair are active together and large: their difference is what the network says, without rounding.
+    # Neurons of a pair are active together and large: their difference is what the network says, without rounding.
     together = np.sum(chosen.D * (X @ (W[::2] - W[1::2]).T), axis=1)
     return {
         "error": np.abs(together - y).max(), "rounded": np.abs(np.maximum(X @ W.T, 0) @ a - y).max(),
@@ -58,7 +58,7 @@ def score(params: VertexSelection, given: Problem, found: dict[str, Any]) -> dic
 COLUMNS = {
     "exact": Column("all labels met to 1e-6, with the chosen patterns", "event"),
     "error": Column("largest error", "measure", "of a label", logarithmic=True, replay=Replay(3.0)),
-    "rounded": Column("largest error, unit after unit", "measure", "of a label", logarithmic=True, replay=Replay(3.0)),
+    "rounded": Column("largest error, added one by one", "measure", "of a label", logarithmic=True, replay=Replay(3.0)),
     "largest": Column("largest hidden weight", "measure", logarithmic=True),
     "width": Column("hidden neurons", "measure"),
     "overparameterized": Column("hidden weights for each point", "measure"),
