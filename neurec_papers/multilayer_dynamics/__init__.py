@@ -10,7 +10,7 @@ The texts of both papers were not at hand: what is stated of them comes from the
 equation                                        function
 ==============================================  ======================================================================
 matrix rule, all its variants                   `neurec_papers.multilayer_dynamics.engine.matrix_ascent.ascend`
-its expectation over normal inputs              `neurec_papers.multilayer_dynamics.engine.gaussian.population`
+its expectation over normal inputs              `neurec_papers.multilayer_dynamics.theory.population`
 L, L*, H, H*, beta, beta* of a batch            `neurec_papers.multilayer_dynamics.engine.measures.products`
 beta(x) sample by sample                        `neurec_papers.multilayer_dynamics.engine.measures.per_sample_beta`
 over-parameterisation, fan-out                  `neurec_papers.multilayer_dynamics.engine.measures.fan_out`

@@ -11,9 +11,9 @@ from scipy.stats import norm
 from test_matrix_rule import nets, unit
 
 from neurec_core.draws import Draws
-from neurec_papers.multilayer_dynamics.engine import gaussian
+from neurec_papers.multilayer_dynamics import theory
 from neurec_papers.multilayer_dynamics.engine import matrix_ascent as matrix_rule
-from neurec_papers.multilayer_dynamics.engine.gaussian import moments, orthant, population, single
+from neurec_papers.multilayer_dynamics.theory import moments, orthant, population, single
 
 
 def tensor(array):
@@ -105,7 +105,7 @@ def test_a_neuron_with_itself():
     s = W[0, :-1].norm(dim=0)
     a = W[0, -1] / s
     own, found = single(W), [torch.diagonal(part[0]) for part in moments(W, W)]
-    z_squared = s**2 * ((a**2 + 1) * torch.special.ndtr(a) + a * gaussian.phi(a))
+    z_squared = s**2 * ((a**2 + 1) * torch.special.ndtr(a) + a * theory.phi(a))
     # The angle of equal neurons comes out as 1e-8, the root of what rounding leaves of 1 - rho^2.
     for ours, wanted in zip(found, (own.gate[0], z_squared, own.mean[0], 0 * a), strict=True):
         assert torch.allclose(ours, wanted, rtol=0, atol=1e-7)

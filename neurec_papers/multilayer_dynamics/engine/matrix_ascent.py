@@ -33,10 +33,10 @@ from neurec_core.params import BadInput
 from smallnets.arguments import array, checked, choice, number, parts, shaped, whole, wholes
 from smallnets.descent.device import DTYPES, one_thread, torch_device
 
+from ..theory import population
 from . import matrix_kernels
 from ._fused import RULES, FusedPair, filled
 from .batches import SAMPLINGS, batches
-from .gaussian import population
 
 Weights = tuple[np.ndarray, ...]
 NAMES = (*RULES, "population")

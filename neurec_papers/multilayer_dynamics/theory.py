@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
-from ._fused import filled
+from .engine._fused import filled
 
 NODES = 16  # of the Gauss-Legendre rule for Phi2: errors of 1e-15
 
