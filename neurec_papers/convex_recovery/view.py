@@ -66,7 +66,7 @@ def beside_edges(skip: pd.DataFrame, normalized: pd.DataFrame) -> Callable[..., 
 
 
 def recovery(
-    params: Params, problem: Problem, solution: Solution, scores: Scores, edges: pd.DataFrame | None = None
+    params: Params, problem: Problem, solution: Solution, scores: Scores, *, edges: pd.DataFrame | None = None
 ) -> go.Figure:
     """Planted and found weights; the dual vector's norm at each pattern, against 1; where n and d lie.
 

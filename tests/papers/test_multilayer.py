@@ -14,11 +14,7 @@ from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from neurec_papers.multilayer_dynamics.engine import images, measures, outcome
 from neurec_papers.multilayer_dynamics.experiments import students, two_layer
-from neurec_papers.multilayer_dynamics.experiments.reconstruction import (
-    DEEP_SPECIALIZATION,
-    KNOBS,
-    RECONSTRUCTION,
-)
+from neurec_papers.multilayer_dynamics.experiments.reconstruction import DEEP_SPECIALIZATION, KNOBS, RECONSTRUCTION
 from neurec_papers.multilayer_dynamics.experiments.two_layer import TWO_LAYER_SPECIALIZATION as TWO_LAYER
 from neurec_papers.multilayer_dynamics.view import INSTANCE
 from smallnets.descent.deep_relu import states
@@ -361,7 +357,7 @@ def test_points_near_boundaries_are_where_they_should_be():
     params = two(data="boundaries", shift=0.5, shift_range=0.25)
     draws = Draws(0, [0])
     wise = two_layer.teacher(params, draws)
-    X = two_layer.cloud(params, wise, draws, "points", 120)
+    X = two_layer.cloud(params, wise, draws, "points")
     assert np.allclose(np.linalg.norm(X, axis=2), params.data_std * params.d**0.5)
     (w,) = wise.layers[0].W.swapaxes(1, 2)
     for k in range(0, 120, 3):  # each three scaled, so that signs and the plane through them are what can be checked
@@ -403,7 +399,7 @@ def test_gradient_descent_takes_all_points_in_every_step():
     draws = Draws(0, [0])
     problem = TWO_LAYER.sample(params, draws)
     start, end = TWO_LAYER.solve(params, problem, draws).value
-    X = torch.tensor(two_layer.cloud(params, problem.teacher, draws, "points", params.points)[0])
+    X = torch.tensor(two_layer.cloud(params, problem.teacher, draws, "points")[0])
     (W, b), (V, c) = ([torch.tensor(part[0], requires_grad=True) for part in layer] for layer in start.layers)
     y = torch.tensor(states(problem.teacher, X.numpy()[None])[-1][0])
     (((torch.relu(X @ W + b) @ V + c - y) ** 2).sum() / 2 / len(X)).backward()

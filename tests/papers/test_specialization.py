@@ -42,7 +42,7 @@ def test_means_are_over_the_neurons_named():
 
 @pytest.mark.parametrize("values", teachers.VALUES.values(), ids=teachers.VALUES)
 def test_separated_neurons_are_apart(values):
-    W = teachers.separated(Draws(3, range(20)), "teacher", 10, 2, values)
+    W = teachers.separated(Draws(3, range(20)), "teacher", 10, 2, values=values)
     assert W.shape == (20, 2, 10)
     assert set(np.unique(W)) == set(values)
     for net in W:
@@ -51,17 +51,17 @@ def test_separated_neurons_are_apart(values):
 
 
 def test_separated_neurons_have_the_variance_of_their_values():
-    W = teachers.separated(Draws(0, [0]), "teacher", 2000, 30, teachers.VALUES["five"])
+    W = teachers.separated(Draws(0, [0]), "teacher", 2000, 30, values=teachers.VALUES["five"])
     assert W.var() == pytest.approx(0.125, abs=0.002)  # of 60,000 picks: four standard errors
-    alone = teachers.separated(Draws(0, [5]), "teacher", 8, 1, teachers.VALUES["nine"])[0]
-    beside = teachers.separated(Draws(0, [1, 5]), "teacher", 8, 1, teachers.VALUES["nine"])[1]
+    alone = teachers.separated(Draws(0, [5]), "teacher", 8, 1, values=teachers.VALUES["nine"])[0]
+    beside = teachers.separated(Draws(0, [1, 5]), "teacher", 8, 1, values=teachers.VALUES["nine"])[1]
     assert sorted(alone[0]) == [v for v in teachers.VALUES["nine"] if v], "all there are, after many redraws"
     assert np.array_equal(alone, beside)
 
 
 def test_more_neurons_than_there_are_is_refused():
     with pytest.raises(BadInput, match=r"neurons \(of a separated layer\) must be at most 24 with 2 inputs and 5"):
-        teachers.separated(Draws(0, [0]), "teacher", 25, 2, teachers.VALUES["five"])
+        teachers.separated(Draws(0, [0]), "teacher", 25, 2, values=teachers.VALUES["five"])
 
 
 @pytest.mark.parametrize("words", ["", "10-", "10-0", "a", "3,4"])

@@ -44,7 +44,7 @@ DESIGNS = {
 
 
 @checked(kind=choice("design", tuple(DESIGNS)), n=whole("points", "[1, inf)"), d=whole("dimension", "[1, inf)"))
-def design(kind: str, draws: Draws, n: int, d: int, name: str = "X") -> np.ndarray:
+def design(kind: str, draws: Draws, n: int, d: int, *, name: str = "X") -> np.ndarray:
     """Data matrices with about unit-norm columns.
 
     Parameters

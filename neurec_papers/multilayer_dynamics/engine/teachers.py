@@ -29,7 +29,7 @@ def enough(neurons: int, inputs: int, values: np.ndarray) -> None:
         )
 
 
-def separated(draws: Draws, name: str, neurons: int, inputs: int, values: np.ndarray) -> np.ndarray:
+def separated(draws: Draws, name: str, neurons: int, inputs: int, *, values: np.ndarray) -> np.ndarray:
     """Weights of neurons that are apart: entries picked from `values`, no neuron zero or equal to one before it.
 
     Neurons that are get drawn again.

@@ -95,7 +95,7 @@ def teachers(params: MatrixNets, draws: Draws) -> list[np.ndarray]:
     """
     layers = []
     for i, (into, out) in enumerate(zip(params.teacher_sizes[:-1], params.teacher_sizes[1:], strict=True)):
-        W = separated(draws, f"teacher {i}", out, into, VALUES["five"])
+        W = separated(draws, f"teacher {i}", out, into, values=VALUES["five"])
         layers.append(unit(np.concatenate([W, np.full_like(W[:, :1], -params.bias)], axis=1)))
     return layers
 
@@ -142,7 +142,7 @@ def solve(params: MatrixNets, problem: Problem, draws: Draws) -> Solution:
 
 
 def advance(
-    params: MatrixNets, teacher: list[np.ndarray], start: list[np.ndarray], draws: Draws, log: tuple[int, ...] = ()
+    params: MatrixNets, teacher: list[np.ndarray], start: list[np.ndarray], draws: Draws, *, log: tuple[int, ...] = ()
 ) -> Ascended:
     """The student from `start` on, noted at the iterations `log`."""
     from ..engine import matrix_ascent as matrix_rule

@@ -201,7 +201,7 @@ def falling(params: MatrixNets, draws: Draws, snapshots: int = 60) -> dict[str, 
     problem = sample(params, draws)
     first = students(params, problem.teacher, draws)
     log = np.unique(np.r_[0, np.geomspace(1, max(params.iterations, 1), snapshots).astype(int)])
-    noted = advance(params, problem.teacher, first, draws, tuple(log.tolist()))
+    noted = advance(params, problem.teacher, first, draws, log=tuple(log.tolist()))
     rows = np.linalg.norm(noted.noted[-1][0], axis=2)[:, :-1]
     f_star, f = (measures.states(net, problem.X[:1])[0][1][..., :-1] for net in (
         [W[:1] for W in problem.teacher], [W[:1] for W in noted.weights]

@@ -172,7 +172,7 @@ def teacher(params: DeepStudents, draws: Draws) -> DeepNet:
     sizes = zip(params.fan_ins(params.hidden), (*params.hidden, params.outputs), strict=True)
     for i, (into, out) in enumerate(sizes, start=1):
         if params.teacher == "separated":
-            W = separated(draws, f"teacher {i}", out, into, VALUES[params.values])
+            W = separated(draws, f"teacher {i}", out, into, values=VALUES[params.values])
             if i > 1 and params.decay:
                 W = W / (np.arange(1, into + 1) ** params.decay)[:, None]
             layer = Layer(W, draws.uniform(f"teacher bias {i}", out) - 0.5)

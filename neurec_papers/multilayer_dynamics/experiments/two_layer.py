@@ -82,8 +82,8 @@ def teacher(params: TwoLayer, draws: Draws) -> DeepNet:
     """
     from smallnets.descent.deep_relu import DeepNet
 
-    W = separated(draws, "teacher 1", params.m, params.d, VALUES["nine"])
-    V = separated(draws, "teacher 2", params.outputs, params.m, VALUES["nine"])
+    W = separated(draws, "teacher 1", params.m, params.d, values=VALUES["nine"])
+    V = separated(draws, "teacher 2", params.outputs, params.m, values=VALUES["nine"])
     V = V / (np.arange(1, params.m + 1) ** params.decay)[:, None]
     bias = params.bias * (params.biases)
     sizes = (len(draws), params.m), (len(draws), params.outputs)
@@ -103,13 +103,14 @@ def student(params: TwoLayer, net: DeepNet, draws: Draws) -> DeepNet:
     return type(net)(layers)
 
 
-def cloud(params: TwoLayer, net: DeepNet, draws: Draws, name: str, number: int) -> np.ndarray:
+def cloud(params: TwoLayer, net: DeepNet, draws: Draws, name: str) -> np.ndarray:
     """Normal points; or a third of them on the teacher's boundaries, and two thirds as far on one side as on the other.
 
     Those near boundaries have norm s sqrt(d), or are the origin where a boundary goes through it.
 
     **Source**: tian2020student, its code (theory_suggest_train).
     """
+    number = params.points
     X = params.data_std * draws.normal(name, number, params.d)
     if params.data == "gaussian":
         return X
@@ -142,7 +143,7 @@ def training(params: TwoLayer, problem: Problem, start: DeepNet, draws: Draws) -
 
     @lru_cache(maxsize=1)
     def drawn(name: str) -> np.ndarray:
-        return cloud(params, problem.teacher, draws, name, params.points)
+        return cloud(params, problem.teacher, draws, name)
 
     def points(epoch: int) -> np.ndarray:
         return drawn(f"points {epoch // times}" if params.fresh else "points")
