@@ -80,7 +80,7 @@ def compare(m: int, trials: int, epochs: int, ours: int = OURS) -> dict[str, obj
         "published (µs per step)": round(1e6 * each[0], 1),
         "ours (µs per step)": round(1e6 * each[1], 2),
         "ratio": round(each[0] / each[1]),
-        "changes of a pattern a step": round(sum(one.changes for one in found) / trials / ours, 2),
+        "changes of pattern per step": round(sum(one.changes for one in found) / trials / ours, 2),
         "losses differ by": f"{np.max(np.abs(theirs / losses - 1)):.0e}",
         "JAX (µs per step)": round(1e6 * each[2], 1),
         "JAX / ours": round(each[2] / each[1]),

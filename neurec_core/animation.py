@@ -17,7 +17,7 @@ SMALLEST = 1e-26  # of what is drawn on a logarithmic axis
 
 
 class Curve(NamedTuple):
-    """A network on a line, at every look: places x (k,), values f (L, k), and the points it is trained on."""
+    """A network on a line, at every snapshot: inputs x (k,), values f (L, k), and the points it is trained on."""
 
     x: np.ndarray
     f: np.ndarray
@@ -43,7 +43,7 @@ def neurons(
 
     Parameters
     ----------
-    at, losses : (L,) steps and losses of the looks
+    at, losses : (L,) steps and losses of the snapshots
     positions : (L, m, 2), where each neuron is
     signs : (m,), of the output weights
     title : may hold a line of small print after ``<br><sup>``
@@ -52,7 +52,7 @@ def neurons(
     still : further traces of the plane (see `style.panel_trace`; the plane is panel 1), behind the neurons
     ranges : of the two coordinates; those of all positions if omitted
     logarithmic : whether steps are drawn on a logarithmic axis
-    frames : looks shown at most
+    frames : snapshots shown at most
     """
     plane, loss = 1, 3 if curve else 2
     steps = at + 1 if logarithmic else at

@@ -1,4 +1,4 @@
-"""Randomness by address: every array is a pure function of (seed, trial, name, shape).
+"""Random draws by name: every array is a pure function of (seed, trial, name, shape).
 
 More trials extend a table and change no earlier row; another solver or noise level sees the same data;
 the order in which arrays are asked for does not matter.

@@ -1,4 +1,4 @@
-"""One call, two lives: sliders and a live figure where a kernel runs, a precomputed cube where none will."""
+"""One call: sliders and a live figure where a kernel runs, precomputed figures where none will."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def sweep(
 
     Returns
     -------
-    table : one row a trial, in the order of the grid, however the sweep was run
+    table : one row per trial, in the order of the grid, however the sweep was run
 
     Raises
     ------

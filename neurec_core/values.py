@@ -1,4 +1,4 @@
-"""Plain values at the door of the core: whole numbers and paths."""
+"""Checks of plain values that users give: whole numbers and paths."""
 
 from __future__ import annotations
 

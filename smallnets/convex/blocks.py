@@ -1,4 +1,4 @@
-"""The linear maps A_j of a group-sparse program, one block a pattern, and what solvers need of them.
+"""The linear maps A_j of a group-sparse program, one block per pattern, and what solvers need of them.
 
 Every relaxed program here is: minimise sum_j c_j ||w_j|| subject to sum_j A_j w_j = y, and its dual:
 maximise y^T l subject to ||A_j^T l|| <= c_j. The blocks are A_j = D_j X for the plain network, the same
@@ -32,10 +32,10 @@ class Blocks:
     Parameters
     ----------
     X : (n, d) array
-    D : (n, p) bool array, a pattern a column
+    D : (n, p) bool array, one pattern per column
     whitened : whether A_j = U_j, the normalised network's blocks
 
-    Weights are (d, p) arrays, a block a column. A whitened block of rank r < d has its last d - r
+    Weights are (d, p) arrays, one block per column. A whitened block of rank r < d has its last d - r
     columns zero, and so have its weights.
 
     Raises

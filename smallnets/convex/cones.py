@@ -25,7 +25,7 @@ class Cones(Blocks):
 
     Parameters
     ----------
-    gated : a block a pattern; the first `free` of them unconfined
+    gated : one block per pattern; the first `free` of them unconfined
     inside : (d, p) directions on the inputs that make the patterns; those of free blocks are not read
     free : how many blocks have no cone and one sign
 

@@ -37,7 +37,7 @@ RIGHT = 1e-9  # smaller cosines are 0
 class Interpolant(NamedTuple):
     """A network of least norm.
 
-    W : (m, d), hidden weights, a row a neuron; at most n neurons
+    W : (m, d), hidden weights, one row per neuron; at most n neurons
     a : (m,), output weights, |a_j| = |w_j|
     value : |theta|^2 / 2 of the best network found; W and a, with fewer neurons, have the same but for rounding
     dual : (n,) vector l with |sum_i l_i max(0, u . x_i)| <= 1 for all unit u: no network has less than y . l

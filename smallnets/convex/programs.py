@@ -3,7 +3,7 @@
 Construct the problem, then `solve` it. Every listing takes the arrays of one trial,
 
 X : (n, d) array
-D : (n, p) bool array, a pattern a column
+D : (n, p) bool array, one pattern per column
 y : (n,) array
 
 and returns a `cp.Problem`, with its variables by name in `var_dict`. K_j = {u : (2 D_j - I) X u >= 0} is the
@@ -44,7 +44,7 @@ def min_norm_skip(X: np.ndarray, D: np.ndarray, y: np.ndarray) -> cp.Problem:
     Parameters
     ----------
     X : (n, d) array
-    D : (n, p) bool array, a pattern a column
+    D : (n, p) bool array, one pattern per column
     y : (n,) array
 
     Returns

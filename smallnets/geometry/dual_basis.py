@@ -49,7 +49,7 @@ def dual_basis(X: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    X : (d, d) array, a point a row
+    X : (d, d) array, one point per row
 
     Raises
     ------

@@ -29,7 +29,7 @@ class MissedCells(UserWarning):
 class Fan(NamedTuple):
     """The normal fan of a zonotope: every cell, its rays, and what lies behind each of its walls.
 
-    D : (n, p) bool, the patterns in lexicographic order, a column a vertex
+    D : (n, p) bool, the patterns in lexicographic order, one column per vertex
     H : (d, p) unit directions, each strictly inside its cell
     rays : (r, d) unit vectors, the edges of the cells
     starts : (p + 1,) rays of cell j are ``spans[starts[j]:starts[j + 1]]``

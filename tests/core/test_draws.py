@@ -61,7 +61,7 @@ def test_a_name_cannot_run_into_a_shape():
 
 
 def test_draws_are_standard_normal_across_trials():
-    # One number a trial: what must be independent is the trials. A correct generator fails this once in 10^4 seeds.
+    # One number per trial: what must be independent is the trials. A correct generator fails this once in 10^4 seeds.
     values = Draws(1, range(4000)).normal("x", 1).ravel()
     assert kstest(values, "norm").pvalue > 1e-4
     assert abs(np.corrcoef(values[:-1], values[1:])[0, 1]) < 4 / np.sqrt(len(values))

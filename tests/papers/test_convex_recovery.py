@@ -28,7 +28,7 @@ from smallnets.nets.two_layer import GatedNet, Net
 
 
 def scores(experiment: Experiment, count=12, **values):
-    """Scores of usable trials, one array a column."""
+    """Scores of usable trials, one array per column."""
     rows = experiment.rows(experiment.params(**values), 11, range(count))
     assert all(row["status"] == Status.SOLVED for row in rows)
     return {name: np.array([row[name] for row in rows]) for name in experiment.columns}

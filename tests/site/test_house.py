@@ -209,6 +209,15 @@ def test_public_names_have_docstrings():
                         assert inspect.getdoc(getattr(item, attribute)), f"{module}.{name}.{attribute}"
 
 
+def test_english_counts_with_per():
+    """One row per trial: English has no second article there."""
+    nouns = "row|pattern|block|column|line|file|notebook|paper|step|trial|network|neuron|curve|array|panel|cell|figure"
+    wrong = re.compile(rf"\b(?:one|a) (?:{nouns}) an? (?:{nouns}|point|vertex|week|program)\b", re.IGNORECASE)
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("book/*.md"), *ROOT.glob("notebooks/*.py"), *ROOT.glob("benchmarks/*.py")]
+    for path in [*SOURCES, *pages]:
+        assert not wrong.findall(path.read_text(encoding="utf-8")), short(path)
+
+
 def test_a_paper_has_a_notebook_and_a_chapter():
     for name in PAPERS:
         assert (ROOT / f"notebooks/{name}.py").is_file(), f"notebooks/{name}.py is missing"

@@ -80,7 +80,7 @@ def pictures(X, form):
 
 
 def by_pixel(weight):
-    """A kernel's weights as ours stand, a row a neuron."""
+    """A kernel's weights as ours stand, one row per neuron."""
     return (weight.permute(0, 2, 3, 1) if weight.ndim == 4 else weight).flatten(1)
 
 

@@ -142,7 +142,7 @@ def advance(
     x, y : (n,) or (B, n) arrays, points in any order
     steps : how many, >= 0
     rate : step size, one or (B,)
-    weights : nu, an array (B, n), or (B, steps, n) with a row a step, as for minibatches; None: 1/n each
+    weights : nu, an array (B, n), or (B, steps, n) with one row per step, as for minibatches; None: 1/n each
     optimizer : "gd"; "momentum": v <- 0.9 v + g, theta <- theta - rate v; "adam": decays 0.9 and 0.999, corrected
         for their bias, 1e-8 added to the root
     loss_scale : 1/2, or 1 for a mean squared error without 1/2

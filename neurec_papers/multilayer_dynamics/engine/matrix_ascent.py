@@ -1,6 +1,6 @@
 """The dynamics of a deep ReLU student of a ReLU teacher with columns of norm 1, many pairs at once.
 
-A layer's weights are ``(B, n_in + 1, n_out)`` arrays: a column a neuron, its bias in the last row, which acts on a
+A layer's weights are ``(B, n_in + 1, n_out)`` arrays: one column per neuron, its bias in the last row, which acts on a
 constant 1. After every step each column is divided by its norm, the outputs' too.
 
     dW_l = L*_l W*_l (H*_l)^T - L_l W_l H_l^T,     L_l = <f f^T>,   L*_l = <f f*^T>,   f the inputs of layer l
