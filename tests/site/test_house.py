@@ -377,6 +377,16 @@ def test_every_make_target_that_is_spoken_of_exists():
         assert {a or b for a, b in spoken} <= targets, page.name
 
 
+EXAMPLE = "lazy_training"  # the study that a page tells a reader to write
+
+
+def test_every_file_that_is_spoken_of_exists():
+    folders = "neurec_core|smallnets|neurec_papers|notebooks|book|tests|benchmarks"
+    for page in [ROOT / "README.md", *ROOT.glob("*/README.md"), *ROOT.glob("book/*.md"), *ROOT.glob("notebooks/*.py")]:
+        spoken = re.findall(rf"`((?:{folders})/[\w./]+)`", page.read_text(encoding="utf-8"))
+        assert [path for path in spoken if not (ROOT / path).exists() and EXAMPLE not in path] == [], short(page)
+
+
 def test_tests_reach_no_other_machine():
     with socket.socket() as out, pytest.raises(AssertionError, match="tests use no network"):
         out.connect(("203.0.113.1", 80))  # an address kept for documentation
