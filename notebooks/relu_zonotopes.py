@@ -260,7 +260,7 @@ held.round(2)
 #
 # Cut the points into blocks of $d$ along a direction, and give each block and all behind it a pair of neurons of opposite signs. That takes twice as many weights as labels, and block after block can be
 # fitted. Each of three conditions is needed: a bias input, without which there may be no half-space to cut (on a line $f(2x) = 2f(x)$ for $x > 0$); independent points in each block; and a free choice of
-# output signs, one of either kind for every block. Without any one of them there are labels that no network of that width fits; `tests/test_relu_zonotopes.py` has an example for each.
+# output signs, one of either kind for every block. Without any one of them there are labels that no network of that width fits; `tests/papers/test_relu_zonotopes.py` has an example for each.
 
 # %%
 selected = load(published(paper.VERTEX_SELECTION))
