@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.stats import binom, chi2
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Problem
@@ -77,6 +76,8 @@ def from_law(params: Any, draws: Draws) -> HiddenLayer:
 
     **Source**: derived here.
     """
+    from scipy.stats import binom, chi2  # takes longer to load than all else
+
     B, m = len(draws), params.m
     of_a, of_w = deviations(params)
     right = binom.ppf(draws.uniform("side"), m, 0.5)

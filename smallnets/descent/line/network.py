@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import ConvexHull, QhullError
 
 from ...arguments import array, checked, number, whole
 from .data import HiddenLayer, Outcome
@@ -170,6 +169,8 @@ class LineNetwork:
 @checked(points=array("points", "N _", empty=True))
 def vertices(points: np.ndarray) -> np.ndarray:
     """Indices of the vertices of the convex hull of points (N, 2); of all points where they lie on one line."""
+    from scipy.spatial import ConvexHull, QhullError
+
     try:
         return ConvexHull(points).vertices if len(points) > 2 else np.arange(len(points))
     except QhullError:
