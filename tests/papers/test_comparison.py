@@ -227,17 +227,6 @@ def test_a_net_that_diverges_is_a_row_with_a_status(d, k):
     assert rows[0]["test_rmse"] is None
 
 
-def test_zero_biases_learn_less_than_kinks_that_are_spread():
-    """The paper's point, in one dimension: from zero biases, gradient descent stays near two straight lines."""
-    fixed = {"iterations": 2048, "k": -1.0}
-    zero, spread = (
-        np.mean([row["test_rmse"] for row in COMPARISON.rows(Comparison(bias=bias, **fixed), 0, range(3))])
-        for bias in ("zero", "kink_point_negative")
-    )
-    assert zero > 0.9
-    assert spread < 0.75
-
-
 def test_settings_share_data_and_directions():
     one, other = (
         Comparison(**SHORT),

@@ -200,15 +200,6 @@ def test_the_slow_phase_follows_the_drift_of_the_law():
     assert np.array(lines[1]) == pytest.approx(predicted, abs=0.05 * np.abs(np.array(lines[0]) - best).max())
 
 
-def test_probabilities_fall_with_the_width_as_the_law_says():
-    for m in (64, 256):
-        ends, *_ = solved(1500, m=m)
-        hits = np.sum(ends.value == Outcome.CROSSED)
-        p = theory.crossing_probability(m)[0]
-        # Four standard errors, and a tenth for the law's own error at these widths.
-        assert abs(hits - 1500 * p) < 4 * (1500 * p) ** 0.5 + 150 * p
-
-
 def test_the_law_of_the_start_is_that_of_all_weights():
     params, draws = CrossingProbability(m=256, rng="law"), Draws(0, range(3000))
     from_law = initial.neurons(params, draws)
@@ -226,11 +217,6 @@ def test_the_law_of_the_start_is_that_of_all_weights():
     assert (np.sign(from_law.ends[..., 0]) == np.array([1, -1])[:, None]).all()
 
 
-def test_the_laws_networks_cross_as_often():
-    counts = [np.sum(solved(1500, m=256, rng=rng)[0].value == Outcome.CROSSED) for rng in ("law", "addressed")]
-    assert abs(counts[0] - counts[1]) < 4 * sum(counts) ** 0.5
-
-
 def test_weights_have_the_two_variances():
     params = CrossingProbability(m=64)
     for init, (of_a, of_w) in {"he": (2**0.5, (2 / 64) ** 0.5), "swapped": ((2 / 64) ** 0.5, 2**0.5)}.items():
@@ -239,15 +225,9 @@ def test_weights_have_the_two_variances():
         assert kstest(w.ravel() / of_w, norm.cdf).pvalue > 1e-4
 
 
-def test_events_happen_as_often_as_their_closed_forms_say():
-    params, draws = EventEstimation(m=1024), Draws(0, range(400))
-    _, _, held = EVENT_ESTIMATION.run(params, draws)
-    for name, p in theory.event_probabilities(1024, 0.25, 0.125).items():
-        # Four standard errors; W7 and D1 are limits.
-        assert abs(held[name].mean() - p) < 4 * (p * (1 - p) / 400) ** 0.5 + 0.02, name
-    assert not held["event"].any()
-    loose = EVENT_ESTIMATION.run(EventEstimation(m=1024, factor=100.0, epsilon=0.4), draws)[2]
-    assert loose["event"].mean() > 0.9, "it can hold"
+def test_the_event_can_hold():
+    loose = EVENT_ESTIMATION.run(EventEstimation(m=1024, factor=100.0, epsilon=0.4), Draws(0, range(400)))[2]
+    assert loose["event"].mean() > 0.9
 
 
 def test_movements_are_the_largest_of_the_published_steps():

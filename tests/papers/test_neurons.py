@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from neurec_core.params import BadInput
 from neurec_papers.inconsistency.engine import neurons
@@ -77,19 +76,6 @@ def net_of(many, b):
     return [part[b] for part in many]
 
 
-def test_the_six_points_of_the_paper():
-    nets = start(m=16, bias=0.0)
-    steps = 3000
-    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=steps, rate=0.02)
-    for b in range(3):
-        history, kinks = published(net_of(nets, b), SIX, LABELS, np.full((steps, 6), 1 / 6), 0.02)
-        # 3000 steps of rounding errors of 2^-53, each damped or kept.
-        assert close(net_of(run.neurons, b), history[-1], 1e-11)
-        assert run.kink[b] == pytest.approx(kinks[-1], rel=1e-11)
-    assert run.step == steps
-    assert (run.diverged == -1).all()
-
-
 def test_hundreds_of_neurons_change_the_points_they_are_active_on():
     """The published step for 2000 steps, random biases and shares, in dimensions of the paper's comparison."""
     nets, (x, y, nu) = start(1, 300), points(128, 1)
@@ -112,26 +98,6 @@ def test_every_optimiser_is_the_plain_one(optimizer):
         assert close(net_of(run.neurons, b), history[-1], 1e-11)
         # The largest kink has the smallest slope, whose relative error is the largest.
         assert run.kink[b] == pytest.approx(kinks[-1], rel=1e-9)
-
-
-@each_optimizer
-def test_a_tape_takes_the_same_steps(optimizer):
-    """A second way to gradients and optimisers: torch's."""
-    nets, (x, y, _) = start(1, 12), points(9, 1)
-    made = {
-        "gd": lambda w: torch.optim.SGD(w, lr=0.02),
-        "momentum": lambda w: torch.optim.SGD(w, lr=0.02, momentum=0.9),
-        "adam": lambda w: torch.optim.Adam(w, lr=0.02),
-    }
-    a, b, w, c = weights = [torch.tensor(part[0], requires_grad=True) for part in nets]
-    descent = made[optimizer](weights)
-    for _ in range(200):
-        descent.zero_grad()
-        f = torch.relu(torch.tensor(x[0])[:, None] * a + b) @ w + c
-        ((f - torch.tensor(y[0])) ** 2).mean().backward()
-        descent.step()
-    run = neurons.advance(neurons.begin(nets), x, y, steps=200, rate=0.02, optimizer=optimizer, loss_scale=1.0)
-    assert close(net_of(run.neurons, 0), [part.detach().numpy() for part in weights], 1e-11)
 
 
 @each_optimizer

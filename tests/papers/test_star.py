@@ -195,21 +195,6 @@ def test_the_trace_is_the_loss_over_the_threshold():
             assert trace[-1] == loss
 
 
-@pytest.mark.parametrize("m", [1, 2, 5])
-def test_so_few_draws_that_arms_are_empty(m):
-    for bias in ("zero", "random"):
-        rows = STAR.rows(Star(m=m, bias=bias, epochs=500), 0, range(4))
-        assert all(row["status"] == "solved" for row in rows)
-        assert not any(row["mse_below"] and row["loss"] == np.inf for row in rows)
-
-
-def test_one_million_epochs_of_a_wide_net():
-    """The published step at m = 4096, a net whose kinks cross and come to nothing."""
-    (row,) = STAR.rows(Star(m=4096, step_rule="published"), 0, [0])
-    assert not row["mse_below"]
-    assert row["loss"] < 1 / 0.999999 + 1e-3
-
-
 def test_bad_input_is_refused():
     with pytest.raises(BadInput, match=r"gap \(distance of the points on an arm of the star\) must be a number in"):
         Star(gap=1.0)
