@@ -17,7 +17,6 @@ from ...arguments import array, checked
 from ..compiled import njit
 from .data import Sample
 
-E = np.array([0.0, 1.0, 0.0, 1.0])
 # What the certificate reads of either side: second moments of its neurons, the root of its points' moments, and by how
 # much slope and intercept fall short of the best line's.
 AA, AB, AW, BB, BW, WW, ROOT_XX, ROOT_X, ROOT_1, SLOPE, INTERCEPT, READ = range(12)
@@ -41,7 +40,7 @@ def hessian(sums: np.ndarray, S: np.ndarray) -> np.ndarray:
     **Source**: holzmuller2022training, Lemma F.3.
     """
     root, _ = roots(sums)
-    whole, A = np.zeros((len(S), 4, 4)), np.zeros((len(S), 4, 4)) + np.outer(E, E)
+    whole, A = np.zeros((len(S), 4, 4)), np.zeros((len(S), 4, 4)) + np.outer([0, 1, 0, 1], [0, 1, 0, 1])
     for s in (0, 1):
         block = slice(2 * s, 2 * s + 2)
         whole[:, block, block] = root[:, s]
