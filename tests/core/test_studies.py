@@ -150,6 +150,8 @@ def test_a_figure_takes_no_rows_together_that_differ_in_what_it_does_not_show():
     with pytest.raises(BadInput, match=r"figure peak of .* would take rows together that differ in d; keep one value"):
         drawing.draw(table, STUDY)
     assert len(drawing.draw(table[table["d"] == 30], STUDY).data) == 2
+    # What goes with a value of an axis is not pooled: each point has one d.
+    assert len(drawing.draw(table[table["d"] == table["m"] + 20], STUDY).data) == 2
 
 
 # --------------------------------------------------------------------------------------------------------------- claims

@@ -11,7 +11,7 @@ from neurec_core.figures import Curves, matching
 
 from .. import engine, published
 from .setup import CITATION, SingleNeuron, sample
-from .training import ENERGY, GATHERED, ITERATIONS, LOSS, MIDDLE, NUCLEAR, data_sets, degrees, solve
+from .training import ENERGY, ITERATIONS, LOSS, MIDDLE, NUCLEAR, data_sets, degrees, solve
 
 LEVELS = {"held": "groups", "leapt": "tail"}
 # Of hundreds of neurons that slide, rounding decides at times which one leaves a boundary first.
@@ -31,7 +31,7 @@ COLUMNS = {
     "loss": LOSS,
     "inside": Column("mean squared error on points like the training points", "measure", logarithmic=True),
     "middle": MIDDLE,
-    "gathered": GATHERED,
+    "gathered": Column("all active positive neurons, at least one, are active on all points", "event"),
     "interpolated": Column("loss below its target", "event"),
     "slid": Column("a neuron slid along a point's boundary", "event"),
     "bundle": Column("active positive neurons", "measure"),

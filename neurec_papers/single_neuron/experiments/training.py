@@ -22,7 +22,6 @@ ENDED = {
 ENERGY = Column("sum of squared weights", "measure")
 LOSS = Column("training mean squared error", "measure", logarithmic=True)
 MIDDLE = Column("mean squared error on standard normal points", "measure", logarithmic=True)
-GATHERED = Column("all active positive neurons, at least one, are active on all points", "event")
 ITERATIONS = Column("iterations", "measure", logarithmic=True)
 NUCLEAR = Column("nuclear norm of the hidden weights", "measure")
 

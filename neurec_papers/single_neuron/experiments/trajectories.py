@@ -12,7 +12,7 @@ from neurec_core.figures import matching
 
 from .. import engine, theory
 from .setup import CITATION, SingleNeuron, sample, start
-from .training import ENERGY, GATHERED, ITERATIONS, LOSS, MIDDLE, data_sets, degrees, solve_noted
+from .training import ENERGY, ITERATIONS, LOSS, MIDDLE, data_sets, degrees, solve_noted
 
 # Degrees, and shares of the first singular value, below which rounding has a say.
 SHARP_ANGLE, SHARP_RANK = 1e-6, 1e-9
@@ -106,7 +106,7 @@ def acute(table: Any) -> Any:
 
 
 def by_scale(table: Any, column: str, scales: Any) -> Any:
-    """A column of those runs, a row for each trial."""
+    """A column of those runs: one row per trial, one column per scale."""
     return acute(table).pivot_table(column, "trial", "scale", aggfunc="first")[scales]
 
 
@@ -141,7 +141,7 @@ def size_drift(table: Any) -> Any:
 COLUMNS = {
     "ordered": Column("coordinates pass the teacher's in the order of falling eigenvalues", "event"),
     "negative_dead": Column("no negative neuron is active from half-time on", "event"),
-    "gathered": GATHERED,
+    "gathered": Column("all positive neurons, at least one, are active on all points at the end", "event"),
     "crossed": Column("coordinates that overshoot", "measure"),
     "half_time": Column(
         "time at which the first coordinate is half the teacher's", "measure", "flow time", optional=True
