@@ -104,10 +104,8 @@ print(f"samples in the pieces, from the left: {held.tolist()}")
 
 # %%
 planted = {"m": 5, "pairs": 1, "relation": "planted", "bias": False}
-rows, a, _ = paper.IRREDUCIBILITY.sample(
-    paper.IRREDUCIBILITY.params(**planted), Draws(seed, [0])
-).teacher
-five = ShallowNet(rows[0, :, :-1], rows[0, :, -1], a[0])
+params = paper.IRREDUCIBILITY.params(**planted)
+five = paper.IRREDUCIBILITY.sample(params, Draws(seed, [0])).trials[0].teacher
 side = np.array([-1, 1, -1, -1, 1])  # one of the pair, and two more, are turned
 turned = ShallowNet(five.W * side[:, None], five.b * side, five.a)
 X = Draws(seed, [0]).normal("places", 1000, 3)[0]
@@ -122,10 +120,8 @@ assert four.m == 4
 
 # %%
 pairs = {"m": 6, "pairs": 3, "bias": False}
-rows, a, _ = paper.IRREDUCIBILITY.sample(
-    paper.IRREDUCIBILITY.params(**pairs), Draws(seed, [0])
-).teacher
-six = ShallowNet(rows[0, :, :-1], rows[0, :, -1], a[0])
+params = paper.IRREDUCIBILITY.params(**pairs)
+six = paper.IRREDUCIBILITY.sample(params, Draws(seed, [0])).trials[0].teacher
 fewer = reduce(six, bias=False).network
 pair_error = np.abs(six(X) - fewer(X)).max()
 print(f"three pairs: {fewer.m} neurons, {pair_error:.0e} off")

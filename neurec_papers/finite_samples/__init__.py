@@ -11,7 +11,7 @@ f = sum_k alpha_k max(0, z_k) + l               `neurec_papers.finite_samples.en
 least width n, n + 1 or n + 2                   `neurec_papers.finite_samples.engine.irreducibility.reduce`
 sum_{j in I} a_j (w_j, b_j) = 0, by halves      `neurec_papers.finite_samples.engine.subsets.subset_sum`
 the same, exactly                               `neurec_papers.finite_samples.engine.subsets.exact_subset_sum`
-all orientations, one by one                    `neurec_papers.finite_samples.experiments.irreducibility.enumerated`
+all orientations, one by one                    `neurec_papers.finite_samples.engine.irreducibility.enumerated`
 no finite set serves all ReLU networks          `neurec_papers.finite_samples.engine.competitors.hidden_pair`
 an opposite pair, parted beyond all points      `neurec_papers.finite_samples.engine.competitors.split_pair`
 what else fits samples of one network           `neurec_papers.finite_samples.engine.competitors.competitor`

@@ -19,7 +19,6 @@ from neurec_papers.finite_samples import theory, view
 from neurec_papers.finite_samples.engine import analytic, competitors, irreducibility, line, space
 from neurec_papers.finite_samples.engine.networks import ShallowNet, checked, distinct_points, relative_error
 from neurec_papers.finite_samples.engine.subsets import exact_subset_sum, subset_sum, sums
-from neurec_papers.finite_samples.experiments import irreducibility as reductions
 from neurec_papers.finite_samples.experiments import teachers
 from neurec_papers.finite_samples.view import INSTANCE
 from smallnets.errors import InvalidInput
@@ -30,8 +29,7 @@ TRIALS = [0, 1, 2, 3, 4]
 
 def planted(**values) -> tuple[list[ShallowNet], bool]:
     params = IRREDUCIBILITY.params(**values)
-    rows, a, c = IRREDUCIBILITY.sample(params, Draws(0, TRIALS)).teacher
-    nets = [ShallowNet(r[:, :-1], r[:, -1], outer, float(const)) for r, outer, const in zip(rows, a, c, strict=True)]
+    nets = [given.teacher for given in IRREDUCIBILITY.sample(params, Draws(0, TRIALS)).trials]
     return nets, params.bias
 
 
@@ -109,7 +107,7 @@ def test_least_width_is_that_of_a_refit_with_fewer_neurons(kind, d, bias):
         found = irreducibility.reduce(net, bias=own)
         assert found.status == Status.SOLVED
         assert found.network.m == found.least == refit_width(net, own)
-        assert reductions.enumerated(irreducibility.bends(net), bias=own) == found.least
+        assert irreducibility.enumerated(irreducibility.bends(net), bias=own) == found.least
         assert irreducibility.irreducible(net, bias=own) == (found.least == net.m)
         X = 5 * np.random.default_rng(1).normal(size=(500, d))
         assert relative_error(net(X), found.network(X)) < 1e-12, "rounding of a few additions"

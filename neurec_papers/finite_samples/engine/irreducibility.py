@@ -27,7 +27,7 @@ from smallnets.arguments import checked, number, whole
 from .frames import ROUNDING, Bends, Frame, framed, near_all
 from .networks import ShallowNet
 from .networks import checked as checked_network
-from .subsets import LIMIT, subset_sum
+from .subsets import LIMIT, subset_sum, sums
 
 SEARCH = {"limit": whole("hyperplanes"), "tolerance": number("relative tolerance", "[0, inf)")}
 TOLERANCE = 1e-10  # relative: of normals, of |kinks| on a hyperplane, of the sum of the affine parts that may be turned
@@ -144,6 +144,20 @@ def irreducible(net: ShallowNet, *, bias: bool = True, limit: int = LIMIT, toler
     if found.network.m < net.m:
         return False
     return True if found.least == net.m else None
+
+
+@checked(tolerance=SEARCH["tolerance"])
+def enumerated(found: Bends, *, bias: bool = True, tolerance: float = TOLERANCE) -> int:
+    """The least width by trying all 2^n orientations, one by one."""
+    frame, compared = framed(found, bias, tolerance), slice(-1) if bias else slice(None)
+    n, z = len(frame.alpha), frame.z[:, compared]
+    left = (frame.affine + sums(frame.alpha[:, None] * frame.z))[:, compared]
+    if np.linalg.norm(left, axis=1).min() <= frame.small:
+        return n
+    for one in z:
+        if np.linalg.norm(left - np.outer(left @ one / (one @ one), one), axis=1).min() <= frame.small:
+            return n + 1
+    return n + 2 if n or np.linalg.norm(frame.affine[:-1]) > frame.small else n + 4
 
 
 def needs_irreducible(net: ShallowNet, *, bias: bool = True) -> ShallowNet:

@@ -7,15 +7,12 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
-from neurec_core.draws import Draws
-from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Status
 from neurec_core.params import Params, param
-from smallnets.arguments import checked, number
+from neurec_core.trials import Draw, each_trial
 
-from ..engine.frames import Bends, framed
-from ..engine.irreducibility import TOLERANCE, bends, reduce
+from ..engine.irreducibility import Reduction, bends, enumerated, reduce
 from ..engine.networks import ShallowNet, relative_error
-from ..engine.subsets import sums
 from .setting import BIAS, CITATION
 
 MOST_ENUMERATED = 14  # hyperplanes of which all orientations are tried
@@ -63,79 +60,46 @@ class Irreducibility(Params):
         return self
 
 
-def sample(params: Irreducibility, draws: Draws) -> Problem:
-    """Points, outputs there, and the networks as rows (w, b, a) and c: ``teacher = (rows, c)``."""
-    rows = draws.normal("hidden", params.m, params.d + 1)
-    a = draws.normal("outer", params.m)
+def sample(params: Irreducibility, draw: Draw) -> Problem:
+    """Points, outputs there, and the network as teacher."""
+    rows = draw.normal("hidden", params.m, params.d + 1)
+    a = draw.normal("outer", params.m)
     a += 0.5 * np.sign(a)  # no output weight near zero
-    scale = 0.5 + draws.uniform("scales", params.m)
+    scale = 0.5 + draw.uniform("scales", params.m)
     p, q, s = params.pairs, params.flat, params.singles
-    single = slice(2 * p + 2 * q, 2 * p + 2 * q + s)
+    single, first = 2 * p + 2 * q, 2 * p + 2 * q + (params.copies > 0)
     for i in range(p + q):
-        rows[:, 2 * i + 1] = -scale[:, i, None] * rows[:, 2 * i]
-    for i in range(p, p + q):
-        a[:, 2 * i + 1] = -a[:, 2 * i] / scale[:, i]
-    for i in range(p):
-        a[:, 2 * i + 1] = np.abs(a[:, 2 * i + 1]) * np.sign(a[:, 2 * i])
-    for i in range(single.stop, params.m):
-        rows[:, i] = scale[:, i, None] * rows[:, single.start]
-        a[:, i] = np.abs(a[:, i]) * np.sign(a[:, single.start])
+        rows[2 * i + 1] = -scale[i] * rows[2 * i]
+        a[2 * i + 1] = abs(a[2 * i + 1]) * np.sign(a[2 * i]) if i < p else -a[2 * i] / scale[i]
+    for i in range(single + s, params.m):
+        rows[i] = scale[i] * rows[single]
+        a[i] = abs(a[i]) * np.sign(a[single])
     if params.relation == "planted":
         # Two single neurons at least, or the last would be parallel to the pair's; none of those that have copies.
-        first = single.start + (params.copies > 0)
-        chosen = [*range(0, 2 * p, 2), *range(first, first + max(2, (s - 1) // 2))]
-        rest, last = chosen[:-1], chosen[-1]
-        rows[:, last] = -(a[:, rest, None] * rows[:, rest]).sum(axis=1) / a[:, last, None]
-    c = draws.normal("output bias") if params.bias else np.zeros(len(draws))
-    X = 2 * draws.normal("probes", PROBES, params.d)
-    y = np.stack([net(points) for net, points in zip(_nets(rows, a, c), X, strict=True)])
-    return Problem(X, y, (rows, a, c))
+        *rest, last = [*range(0, 2 * p, 2), *range(first, first + max(2, (s - 1) // 2))]
+        rows[last] = -(a[rest, None] * rows[rest]).sum(axis=0) / a[last]
+    net = ShallowNet(rows[:, :-1], rows[:, -1], a, float(draw.normal("output bias")) if params.bias else 0.0)
+    X = 2 * draw.normal("probes", PROBES, params.d)
+    return Problem(X, net(X), net)
 
 
-def _nets(rows: np.ndarray, a: np.ndarray, c: np.ndarray) -> list[ShallowNet]:
-    return [ShallowNet(r[:, :-1], r[:, -1], outer, float(const)) for r, outer, const in zip(rows, a, c, strict=True)]
+def solve(params: Irreducibility, given: Problem, draw: Draw) -> tuple[Reduction, float] | Status:
+    """The network with fewest neurons; beside it, the least width by trying all orientations, where these are few."""
+    found, function = reduce(given.teacher, bias=params.bias), bends(given.teacher)
+    if found.status is not Status.SOLVED:
+        return found.status
+    few = len(function.alpha) <= MOST_ENUMERATED
+    return found, float(enumerated(function, bias=params.bias)) if few else np.nan
 
 
-@checked(tolerance=number("relative tolerance", "[0, inf)"))
-def enumerated(found: Bends, *, bias: bool = True, tolerance: float = TOLERANCE) -> int:
-    """The least width by looking at all 2^n orientations, one by one."""
-    frame, compared = framed(found, bias, tolerance), slice(-1) if bias else slice(None)
-    n, z = len(frame.alpha), frame.z[:, compared]
-    left = (frame.affine + sums(frame.alpha[:, None] * frame.z))[:, compared]
-    if np.linalg.norm(left, axis=1).min() <= frame.small:
-        return n
-    for one in z:
-        if np.linalg.norm(left - np.outer(left @ one / (one @ one), one), axis=1).min() <= frame.small:
-            return n + 1
-    return n + 2 if n or np.linalg.norm(frame.affine[:-1]) > frame.small else n + 4
-
-
-def solve(params: Irreducibility, problem: Problem, draws: Draws) -> Solution:
-    """Reduce each network; beside it, what looking at all orientations says."""
-    bias, found, widths = params.bias, [], []
-    for net in _nets(*problem.teacher):
-        found.append(reduce(net, bias=bias))
-        function = bends(net)
-        widths.append(enumerated(function, bias=bias) if len(function.alpha) <= MOST_ENUMERATED else np.nan)
-    stats = {
-        "width": np.array([float(one.network.m) for one in found]),
-        "hyperplanes": np.array([float(one.hyperplanes) for one in found]),
-        "enumerated": np.array(widths, float),
-    }
-    return Solution([one.network for one in found], [one.status for one in found], stats)
-
-
-def score(params: Irreducibility, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
-    """Is it irreducible; the reduced network against the one that was planted."""
-    s = solution.stats
-    trials = zip(solution.value, problem.X, problem.y, strict=True)
+def score(params: Irreducibility, given: Problem, found: tuple[Reduction, float]) -> dict[str, Any]:
+    """Whether it is irreducible; the reduced network against the one that was planted."""
+    reduced, width = found[0].network, found[0].network.m
     return {
-        "irreducible": s["width"] == params.m,
-        "as_planted": s["width"] == params.least,
-        "error": np.array([relative_error(y, net(X)) for net, X, y in trials]),
-        "removed": params.m - s["width"],
-        **s,
-    }
+        "irreducible": width == params.m, "as_planted": width == params.least, "width": float(width),
+        "enumerated": found[1], "hyperplanes": float(found[0].hyperplanes), "removed": float(params.m - width),
+        "error": relative_error(given.y, reduced(given.X)),
+    }  # fmt: skip
 
 
 COLUMNS = {
@@ -168,7 +132,7 @@ def planted(table: Any) -> Any:
 IRREDUCIBILITY = Experiment(
     name="finite_samples.irreducibility",
     question="Which ReLU networks can do with fewer neurons?",
-    params=Irreducibility, sample=sample, solve=solve, score=score, columns=COLUMNS,
+    params=Irreducibility, **each_trial(sample, solve, score), columns=COLUMNS,
     presets={
         "tiny": Grid({"pairs": [0, 1, 3]}, trials=2, fixed={"m": 7}),
         "quick": Grid({"pairs": [0, 1, 2, 3, 4], "d": [1, 2, 3]}, trials=20, fixed={"m": 10}),
