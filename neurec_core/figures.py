@@ -37,23 +37,25 @@ class Curves(NamedTuple):
     Parameters
     ----------
     x : a numeric parameter, or an axis that is derived from parameters
-    column : the score; the headline if omitted
+    column : the score, or several measures in one unit with a line each, without `lines`; the headline if omitted
     lines : the parameter whose values get a line each
     where : values of other parameters, a list for several of one; only rows that are `matching` are drawn
     logarithmic : axes, of "x" and "y", that are drawn on a logarithmic scale
     marks : vertical lines
     theory : a predicted curve for each line
     average : whether a measure is drawn as its mean with the standard error, not as its median with the middle 80 %
+    title : of a figure of several measures
     """
 
     x: str
-    column: str | None = None
+    column: str | list[str] | None = None
     lines: str | None = None
     where: Mapping[str, Any] = {}
     logarithmic: str = ""
     marks: Sequence[Mark] = ()
     theory: Theory | None = None
     average: bool = False
+    title: str = ""
 
 
 class PhaseDiagram(NamedTuple):

@@ -214,7 +214,7 @@ def curves(
 
 def measures(table: pd.DataFrame, experiment: Experiment, x: str, columns: Sequence[str], title: str) -> go.Figure:
     """Medians of several measures in one unit along one parameter, with their bands, a line each."""
-    fig = go.Figure()
+    fig, table = go.Figure(), tables.with_axis(table, experiment, x)
     for i, column in enumerate(columns):
         cells = summarise(table, experiment, column, [x])
         _line(fig, cells, x, experiment.columns[column].label, COLORS[i % len(COLORS)], True)

@@ -116,7 +116,9 @@ def test_a_figure_shows_the_rows_that_it_declares_and_its_marks():
     ]  # fmt: skip
     table = pd.DataFrame(rows).assign(status="solved", train=0.0, norm=1.0, seconds=0.0, detail="")
     figure = Curves("ratio", "test", "sigma", {"features": "relu"}, "x", [Mark(1, "m = n")])
-    figures = {"mine": figure, "map": PhaseDiagram("m", "sigma", panels="features", limits=(1, 100))}
+    both = Curves("ratio", ["test", "norm"], where={"features": "relu", "sigma": 0.0}, title="both")
+    diagram = PhaseDiagram("m", "sigma", panels="features", limits=(1, 100))
+    figures = {"mine": figure, "both": both, "map": diagram}
     own = Experiment(**{**vars(STUDY), "figures": figures})
     fig = drawing.draw(table, own)
     lines = [trace for trace in fig.data if trace.mode == "lines+markers"]
@@ -124,6 +126,9 @@ def test_a_figure_shows_the_rows_that_it_declares_and_its_marks():
     assert all(list(trace.x) == [0.5, 1] and list(trace.y) == [26, 51] for trace in lines)
     # A line stands at a value, words on a logarithmic axis at its exponent.
     assert (fig.layout.xaxis.type, fig.layout.shapes[0].x0, fig.layout.annotations[0].x) == ("log", 1, 0)
+    drawn = [trace for trace in drawing.draw(table, own, "both").data if trace.name]
+    assert [trace.name for trace in drawn] == [STUDY.columns[name].label for name in ("test", "norm")]
+    assert list(drawn[0].y) == [26, 51], "a median of each width"
     diagram = drawing.draw(table, own, "map")
     assert diagram.data[0].type == "heatmap"
     assert (diagram.layout.coloraxis.cmin, diagram.layout.coloraxis.cmax) == (0, 2), "a logarithmic measure"
