@@ -121,7 +121,7 @@ small = sweep(
     out=out,
     progress=not static(),
 )
-plots.phase_diagram(small, paper.SKIP_RECOVERY, "n", "d")
+draw(small, paper.SKIP_RECOVERY, "random")
 
 # %% [markdown]
 # Colour is the rate of recovery. A dot marks the $n$ at which the rate crosses one half for that $d$, and its bar covers every $n$ whose

@@ -45,7 +45,6 @@ table: str = None  # file of another table of matrix_rule
 # %%
 import numpy as np
 import pandas as pd
-from neurec_core import plots
 from neurec_core.claims import decided
 from neurec_core.drawing import draw
 from neurec_core.draws import Draws
@@ -106,8 +105,7 @@ small = sweep(
     progress=not static(),
 )
 lowest_up = [f"live_{k}" for k in (1, 2, 3, 4)]
-title = "Largest correlation with a student neuron, layer by layer"
-plots.measures(small, paper.RECONSTRUCTION, "epochs", lowest_up, title)
+draw(small, paper.RECONSTRUCTION, "layers")
 
 # %% [markdown]
 # The lowest layer is found first, and then the second.
@@ -201,7 +199,7 @@ by_width.round(3)
 
 # %%
 deep = load(published(paper.RECONSTRUCTION))
-plots.measures(deep, paper.RECONSTRUCTION, "epochs", lowest_up, title)
+draw(deep, paper.RECONSTRUCTION, "layers")
 
 # %%
 middle = deep.groupby("epochs")[lowest_up].median()

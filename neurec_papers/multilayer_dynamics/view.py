@@ -20,7 +20,7 @@ from neurec_core.style import COLORS, SCALE, panel_trace, player, stacked, style
 from .engine import specialization
 from .engine.outcome import statuses
 from .experiments import students
-from .experiments.reconstruction import RECONSTRUCTION
+from .experiments.reconstruction import LIVE, RECONSTRUCTION
 from .experiments.shared import CITATION, WIDTHS
 from .experiments.students import DeepStudents
 
@@ -118,7 +118,6 @@ def score(params: TrainedStudent, problem: Problem, solution: Solution) -> Score
     return {**dict(zip(LIVE, wider.T, strict=True)), "train_error": solution.trace["loss"][:, -1]}
 
 
-LIVE = [f"live_{depth}" for depth in range(1, students.LAYERS + 1)]
 INSTANCE = Experiment(
     name="multilayer_dynamics.instance",
     question="Which student neurons come to match which teacher neurons?",

@@ -152,6 +152,7 @@ def small_points(table: Any) -> float:
     return float(rows["live_1"].mean())
 
 
+LIVE = [f"live_{depth}" for depth in range(1, LAYERS + 1)]
 SHORT = {"widths": "3-4", "d": 4, "outputs": 5, "node_multi": 2, "points": 256, "looked_at": 200, "rate": "0.005"}
 HORIZONS = [0, 1, 2, 3, 5, 8, 20, 40]
 RECONSTRUCTION = Experiment(
@@ -170,7 +171,9 @@ RECONSTRUCTION = Experiment(
     },
     citation=CITATION,
     batch=4,
-    figures={name: Curves("epochs", name) for name in ("live_1", "live_2", "live_3", "live_4")},
+    figures={
+        "layers": Curves("epochs", LIVE, title="Largest correlation with a student neuron, layer by layer"),
+    },
     claims=(
         Claim(lowest_layer, 0.9999, 1e-4, README),
         Claim(second_layer, 0.994, 0.02, README),
