@@ -22,52 +22,52 @@ def furthest(found: Any, expected: float) -> float:
 
 
 def all_ones_recovered(table: Any) -> float:
-    """With gates alone no trial is recovered in which some direction is active on every point."""
+    """With gates alone no trial is recovered in which a direction is active on every point (exceptions)."""
     rows = table[table["program"] == "relaxed"]
     return float((rows["all_ones"] & rows["recovered"]).sum())
 
 
 def held_in_vain(table: Any) -> float:
-    """Every trial in which the isometry condition holds is recovered."""
+    """Every trial in which the isometry condition holds is recovered (exceptions)."""
     return float((table["isometry_held"] & ~table["recovered"]).sum())
 
 
 def furthest_edge(table: Any) -> float:
-    """A random plant is recovered with gates from n/d = 2 on, whatever the design; this is the edge furthest from 2."""
+    """A random plant is recovered with gates from n/d = 2 on, whatever the design (edge furthest from 2)."""
     found = edges(matching(table, {"program": "relaxed", "plant": "random"}), "recovered", ["design"])["threshold"]
     return furthest(found, 2)
 
 
 def whitened_exceptions(table: Any) -> float:
-    """Whitened inputs with n >= d are recovered with gates exactly where no direction is active on every point."""
+    """With whitened inputs and gates, recovery fails exactly where a direction is active on all points (exceptions)."""
     rows = table[table["design"].str.startswith("whitened") & (table["n"] >= table["d"])]
     rows = rows[rows["program"] == "relaxed"]
     return float((rows["recovered"] == rows["all_ones"]).sum())
 
 
 def shrunk_edge(table: Any) -> float:
-    """The direction that raw inputs shrink most is recovered with gates from n/d = 2.5 to 2.75 on."""
+    """The direction that inputs shrink most is recovered from n/d = 2.5 to 2.75 on unless they are whitened (edge)."""
     return furthest(raw_edges(table, "recovered"), 2.65)
 
 
 def shrunk_condition(table: Any) -> float:
-    """There the isometry condition holds from n/d = 2.9 to 3.25 on, for Gaussian inputs."""
+    """Of the direction that Gaussian inputs shrink most the isometry condition holds from n/d = 2.9 to 3.25 (edge)."""
     return float(raw_edges(table, "isometry_held")["gaussian"])
 
 
 def sufficient_only(table: Any) -> float:
-    """For raw inputs the condition's edge lies to the right of that of recovery; the least distance in n/d."""
+    """The isometry condition holds later than recovery begins unless inputs are whitened (least distance of edges)."""
     return float((raw_edges(table, "isometry_held") - raw_edges(table, "recovered")).min())
 
 
 def exact_edge(table: Any) -> float:
-    """With ReLU neurons that direction of Gaussian inputs is recovered from n/d = 1.75 to 2 on, looking at n >= d."""
+    """With ReLU neurons the direction that Gaussian inputs shrink most is recovered from n/d = 1.75 to 2 on (edge)."""
     rows = table[(table["program"] == "exact") & (table["n"] >= table["d"])]
     return float(edges(rows, "recovered")["threshold"].iloc[0])
 
 
 def lost_by_relu(table: Any) -> float:
-    """What is recovered with gates is recovered with ReLU neurons, trial by trial."""
+    """Every trial that is recovered with gates is recovered with ReLU neurons (exceptions)."""
     exact = table[table["program"] == "exact"]
     keys = ["plant", "design", "n", "d", "trial"]
     both = exact.merge(table[table["program"] == "relaxed"], on=keys, suffixes=("_exact", "_relaxed"))
@@ -75,17 +75,17 @@ def lost_by_relu(table: Any) -> float:
 
 
 def one_neuron(table: Any) -> float:
-    """One normalised neuron is recovered from n = d on, over sampled patterns; one step of the grid later at most."""
+    """Over sampled patterns one normalised neuron is recovered from n = d on (edge, within a step of the grid)."""
     return random_edge(table, 1)
 
 
 def two_neurons(table: Any) -> float:
-    """Two random normalised neurons are recovered from n/d = 3.5 to 4.5 on; 8/3 is necessary."""
+    """Two random normalised neurons are recovered from n/d = 3.5 to 4.5 on (edge; 8/3 is necessary)."""
     return random_edge(table, 2)
 
 
 def three_neurons(table: Any) -> float:
-    """Three random normalised neurons are recovered from about n/d = 6 on; 24/7 is necessary."""
+    """Three random normalised neurons are recovered from about n/d = 6 on (edge; 24/7 is necessary)."""
     return random_edge(table, 3)
 
 
@@ -95,12 +95,12 @@ def random_edge(table: Any, k: int) -> float:
 
 
 def noiseless(table: Any) -> float:
-    """Without noise the weights are found to 1e-6 at n = 400, d = 60."""
+    """Without noise the weights at n = 400, d = 60 are those of the plant to 1e-6 (median distance)."""
     return float(far_right(table)[0.0])
 
 
 def proportional(table: Any) -> float:
-    """There four times the noise moves them four times as far, but for the patterns that it switches on."""
+    """Four times the noise moves the weights about four times as far at n = 400, d = 60 (ratio of median distances)."""
     right = far_right(table)
     return float(right[0.2] / right[0.05])
 

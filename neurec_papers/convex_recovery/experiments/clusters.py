@@ -84,7 +84,7 @@ def right_angles(s: np.ndarray, at: Any) -> np.ndarray:
 
 
 def scatter(table: Any) -> float:
-    """Where the probability is between 0.01 and 0.99, counts scatter about it with a standard deviation of z of 1."""
+    """Counts scatter about a probability between 0.01 and 0.99 as they should (standard deviation of z)."""
     return float(table.loc[table["predicted"].between(0.01, 0.99), "z"].std())
 
 

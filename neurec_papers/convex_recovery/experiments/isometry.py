@@ -76,12 +76,12 @@ COLUMNS = {
 
 
 def inconsistent(table: Any) -> float:
-    """The condition never holds without a dual vector that meets its equations."""
+    """The isometry condition never holds without a dual vector that meets its equations (exceptions)."""
     return float((table["held"] & ~table["consistent"]).sum())
 
 
 def condition_edge(table: Any) -> float:
-    """For two random normalised neurons it holds from n/d = 4.2 to 5.5 on."""
+    """For two random normalised neurons the isometry condition holds from n/d = 4.2 to 5.5 on (edge)."""
     return float(edges(table, "held")["threshold"].iloc[0])
 
 

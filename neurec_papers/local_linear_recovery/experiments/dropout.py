@@ -119,19 +119,19 @@ def size(params: Dropout) -> float:
 
 
 def earlier(table: Any) -> float:
-    """With dropout the median test error falls below 1e-2 from fewer samples on; the difference."""
+    """With dropout the median test error falls below 1e-2 from fewer samples on than without (by how many)."""
     below = medians(table)["test"].unstack("dropout") < LOOSE
     return float(below[0.0].idxmax() - below[0.1].idxmax())
 
 
 def fewer_directions(table: Any) -> float:
-    """From nine samples it leaves fewer effective directions of the hidden weights; the difference of medians."""
+    """From nine samples dropout leaves fewer effective directions of hidden weights (difference of medians)."""
     directions = medians(table)["directions"]
     return float(directions[0.0, OPTIMISTIC] - directions[0.1, OPTIMISTIC])
 
 
 def floor_of_dropout(table: Any) -> float:
-    """Its median test error ends near 1e-3, from 50 samples, in powers of ten of that."""
+    """With dropout the median test error from 50 samples is near 1e-3 (in powers of ten of that)."""
     return float(np.log10(medians(table)["test"][0.1, 50] / 1e-3))
 
 

@@ -89,7 +89,7 @@ PUBLISHED: dict[str, Any] = {"architecture": ARCHITECTURES, "factor": [1, 10, 34
 
 
 def lemma_1(table: Any) -> float:
-    """Samples determine the target exactly where their tangent matrix has the rank of the model; exceptions."""
+    """Samples determine the target exactly where their tangent matrix has the rank of the model (exceptions)."""
     return float((table["recovered"] != table["determined"]).sum())
 
 

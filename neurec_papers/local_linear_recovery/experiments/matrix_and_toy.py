@@ -190,7 +190,7 @@ BOTH: dict[str, Any] = {"target": ["isometry", "gaussian"], "parameters": ["fact
 
 
 def undetermined(table: Any) -> float:
-    """No matrix is recovered that its samples do not determine in its tangent space."""
+    """No matrix is recovered that its samples do not determine in its tangent space (exceptions)."""
     rows = matching(table, FACTORS)
     return float((rows["recovered"] & ~rows["determined"]).sum())
 

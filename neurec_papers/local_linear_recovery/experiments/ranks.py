@@ -122,19 +122,19 @@ COLUMNS = {
 
 
 def odd_ranks(table: Any) -> float:
-    """At any width the rank is the closed form, unless kernels are shifts or copies of one have different shares."""
+    """The rank is the closed form unless kernels are shifts or a kernel's copies have different shares (exceptions)."""
     unequal = (table["embedding"] == "unequal") & (table["architecture"] == "ws")
     return float((~table["agrees"] & ~unequal & (table["target"] != "shifted")).sum())
 
 
 def paper_ranks(table: Any) -> float:
-    """At the paper's target, with hidden biases, ranks are 7 (ws), 15 (ns) and 21 (fc); exceptions."""
+    """At the paper's target, with hidden biases, ranks are 7 (ws), 15 (ns) and 21 (fc) at any width (exceptions)."""
     rows = matching(table, {**PAPER, "target": "paper", "hidden_bias": True, "output_bias": False})
     return float((rows["rank"] != rows["architecture"].map({"ws": 7, "ns": 15, "fc": 21})).sum())
 
 
 def shifted_ranks(table: Any) -> float:
-    """Of shifted kernels ranks are 9, 18, 30 instead of 12, 24, 48; with equal hidden biases 11, 23, 35; exceptions."""
+    """Shifted kernels have ranks 9, 18, 30 and not 12, 24, 48; with equal hidden biases 11, 23, 35 (exceptions)."""
     rows = matching(table, {"target": "shifted", "output_bias": False})
     plain, biased = {"ws": 9, "ns": 18, "fc": 30}, {"ws": 11, "ns": 23, "fc": 35}
     expected = rows["architecture"].map(plain).mask(rows["hidden_bias"], rows["architecture"].map(biased))
@@ -142,7 +142,7 @@ def shifted_ranks(table: Any) -> float:
 
 
 def changed_by_embedding(table: Any) -> float:
-    """Embedding a deep network in a wider one changes its rank in no trial."""
+    """Embedding a deep network in a wider one does not change its rank (exceptions)."""
     ranks = table.groupby(["depth", "first", "width", "biases", "trial"])["rank"]
     return float((ranks.nunique() > 1).sum())
 

@@ -132,13 +132,13 @@ COLUMNS = {
 
 
 def below_rank(table: Any) -> float:
-    """Nothing is recovered from fewer samples than the optimistic sample size, in any trial at any width."""
+    """At no width is the target recovered from fewer samples than the optimistic sample size (exceptions)."""
     rows = table[table["polish"]]
     return float(rows.loc[rows["n"] < rows["architecture"].map(OPTIMISTIC), "recovered"].sum())
 
 
 def first_recovery(table: Any) -> float:
-    """At the width of the target the first recovery is at the optimistic sample size; the largest difference."""
+    """At the width of the target the first recovery is at the optimistic sample size (largest difference)."""
     rows = table[table["polish"] & table["recovered"] & (table["factor"] == 1)]
     late = rows.groupby("architecture")["n"].min()
     return float((late - late.index.map(OPTIMISTIC)).abs().max())

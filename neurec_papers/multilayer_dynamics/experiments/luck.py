@@ -78,7 +78,7 @@ COLUMNS = {
 
 
 def winners_were_near(table: Any) -> float:
-    """The winners' normalised rank at the start is below a half, which it would be without luck; the largest mean."""
+    """The winners' normalised rank at the start is far below the half of no luck (largest mean over widths)."""
     rows = table.query("iterations == 4000 and rule == 'matrix'")
     return float(rows.groupby("node_multi")["normalized_rank"].mean().max())
 

@@ -101,30 +101,30 @@ COLUMNS = {
 
 
 def fading(table: Any) -> float:
-    """Fan-outs of losers fall to 1e-4; their median after 20,000 steps over the authors' 1.15e-4, in powers of ten."""
+    """The losers' median fan-out after 20,000 steps is that of the authors' run, 1.15e-4 (ratio in powers of ten)."""
     rows = matching(table, {**COMMAND_2, "rule": "matrix", "iterations": 20_000})
     return float(np.log10(rows["losers_median"].median() / 1.15e-4))
 
 
 def along(table: Any) -> float:
-    """Entries of H* are larger for teacher neurons and their own winners than for others' winners; by this factor."""
+    """Entries of H* are larger for a teacher neuron and its winner than for others' winners (ratio of means)."""
     rows = matching(table, {**COMMAND_2, "rule": "matrix", "iterations": 20_000})
     return float(rows["own"].mean() / rows["others"].mean())
 
 
 def gradient_is_slower(table: Any) -> float:
-    """With the gradient losers' fan-outs are larger after 20,000 steps, by this factor; medians of four students."""
+    """After 20,000 steps losers have larger fan-outs with the gradient than with the matrix rule (ratio of medians)."""
     rows = matching(table, {**COMMAND_2, "iterations": 20_000}).query("trial < 4").groupby("rule")["losers"].median()
     return float(rows["gradient"] / rows["matrix"])
 
 
 def published_step(table: Any) -> float:
-    """At README's step size of 0.2 students of single inputs do not settle: this is their mean correlation."""
+    """With one input per step and README's step size of 0.2 students do not settle (mean correlation)."""
     return float(table.query("batch == 1 and rate == 0.2 and rule == 'matrix'")["correlation"].mean())
 
 
 def small_step(table: Any) -> float:
-    """At a step size of 0.02 they do."""
+    """With one input per step and a step size of 0.02 students find their teachers (mean correlation)."""
     return float(table.query("batch == 1 and rate == 0.02 and rule == 'matrix'")["correlation"].mean())
 
 

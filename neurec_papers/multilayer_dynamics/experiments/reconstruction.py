@@ -130,23 +130,23 @@ COLUMNS = {
 
 
 def lowest_layer(table: Any) -> float:
-    """After 40 epochs teacher neurons of the lowest layer have a correlation of nearly 1, on average."""
+    """After 40 epochs the lowest layer is found (mean of its largest correlations)."""
     return float(table.loc[table["epochs"] == 40, "live_1"].mean())
 
 
 def second_layer(table: Any) -> float:
-    """Those of the second layer follow, with 0.98."""
+    """After 40 epochs the second layer is nearly found (mean of its largest correlations)."""
     return float(table.loc[table["epochs"] == 40, "live_2"].mean())
 
 
 def less_luck_above(table: Any) -> float:
-    """The winners' mean ranks at the start grow from layer to layer; the least difference of neighbours."""
+    """The winners' mean ranks at the start grow from layer to layer (least difference of neighbouring layers)."""
     ranks = table.loc[table["epochs"] == 40, [f"rank_{depth}" for depth in range(1, LAYERS + 1)]].mean()
     return float(ranks.diff().min())
 
 
 def small_points(table: Any) -> float:
-    """Points need not be large: of standard deviation 1, with a step size of 4, they give the lowest layer as well."""
+    """Points of standard deviation 1 find the lowest layer, too, at a step size of 4 (mean of its correlations)."""
     usual = {"node_multi": 5, "outputs": 100, "optimizer": "sgd", "batch_norm": "without", "momentum": 0.0}
     rows = matching(table, {**usual, "normalize": False, "fresh": False, "data_std": 1.0, "rate": "4"})
     return float(rows["live_1"].mean())

@@ -232,7 +232,7 @@ COLUMNS = {
 
 
 def strong_first(table: Any) -> float:
-    """With p = 2.5 the strongest of 20 teacher neurons is found more often than the weakest; difference of rates."""
+    """With p = 2.5 the strongest of 20 teacher neurons is found more often than the weakest (difference of rates)."""
     rows = table.query("start == 'random' and m == 20 and epochs == 100 and decay == 2.5")
     return float(rows["found_1"].mean() - rows["found_20"].mean())
 
