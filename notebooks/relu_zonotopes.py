@@ -157,17 +157,10 @@ missed.map("{:.1%}".format)
 # For ten points in three dimensions, the expected number of missed ones follows from the areas of the regions:
 
 # %%
-sampled = counts[(counts["n"] == 10) & (counts["d"] == 3)]
-fig = plots.measures(
-    sampled,
-    paper.VERTEX_COUNTS,
-    "directions",
-    ["missed", "missed_expected"],
-    "Missed vertices, of 92",
-)
-plots.logarithmic(fig, "x")
+drawing.draw(counts, paper.VERTEX_COUNTS)
 
 # %%
+sampled = matching(counts, {"n": 10, "d": 3})
 picked = sampled[["missed", "missed_expected"]]
 off = (picked["missed"] - picked["missed_expected"]).abs().median()
 print(f"median |missed - expected|: {off:.2f}")
@@ -378,15 +371,7 @@ largest.map(lambda value: f"{value:.1e}")
 
 # %%
 polish = load(published(paper.POLISH))
-five = matching(polish, {"m": 5, "n": 30})
-fig = plots.measures(
-    five,
-    paper.POLISH,
-    "steps",
-    ["trained", "polished", "first"],
-    "A trained network and its vertex",
-)
-plots.logarithmic(fig, "x")
+drawing.draw(polish, paper.POLISH)
 
 # %%
 thirty = polish[polish["n"] == 30]

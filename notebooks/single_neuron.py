@@ -243,15 +243,11 @@ medians_two.map(lambda value: f"{value:.2g}")
 
 # %%
 norms = load(published(paper.MIN_RANK_VS_MIN_NORM))
-family = norms[(norms["data"] == "above") & (norms["d"] == 3)]
-fig = plots.measures(
-    family, paper.MIN_RANK_VS_MIN_NORM, "b", ["minimum", "pair", "trained_norm"],
-    "Half the squared norm of networks that fit",
-)  # fmt: skip
-fig.add_vline(91 / 9, line_dash="dot", annotation_text="M = 0")
+drawing.draw(norms, paper.MIN_RANK_VS_MIN_NORM)
 
 # %%
 columns = ["M", "minimum", "pair", "trained_norm", "gap", "neurons"]
+family = matching(norms, {"data": "above", "d": 3})
 at = family.groupby("b")[columns].first().loc[[11, 20, 50, 200]]
 assert (at["neurons"] == 3).all()
 assert np.allclose(at["trained_norm"], 1, atol=1e-4)

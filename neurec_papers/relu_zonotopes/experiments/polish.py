@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Status
+from neurec_core.figures import Curves
 from neurec_core.params import param
 from neurec_core.trials import Draw, each_trial
 
@@ -84,6 +85,7 @@ def never_worse(table: Any) -> Any:
     return table["never_worse"].mean()
 
 
+LOSSES = ["trained", "polished", "first"]
 POLISH = Experiment(
     name="relu_zonotopes.polish",
     question="How far from the optimum of its last patterns does gradient descent end?",
@@ -95,6 +97,7 @@ POLISH = Experiment(
         "wide": Grid({"m": [5, 10, 20, 40]}, trials=10, fixed={"n": 60, "d": 5, "steps": 100_000}, published=10),
     },
     citation=CITATION,
+    figures={"vertex": Curves("steps", LOSSES, None, {"m": 5, "n": 30}, "x", title="A trained network and its vertex")},
     claims=(Claim(never_worse, 1, 0, "matena2022combinatorial, in our words"),),
     batch=5,
 )  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import model_validator
 
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem
+from neurec_core.figures import Curves
 from neurec_core.params import Params, param
 from neurec_core.trials import Draw, each_trial
 from smallnets.geometry import arrangements, zonotopes
@@ -100,6 +101,7 @@ def supported(table: Any) -> Any:
     return table["supported"].dropna().min()
 
 
+MISSED = "Missed vertices, of 92"
 VERTEX_COUNTS = Experiment(
     name="relu_zonotopes.vertex_counts",
     question="How many activation patterns are there, and how many does sampling find?",
@@ -116,6 +118,9 @@ VERTEX_COUNTS = Experiment(
         ),
     },
     citation=CITATION,
+    figures={
+        "sampling": Curves("directions", ["missed", "missed_expected"], None, {"n": 10, "d": 3}, "x", title=MISSED)
+    },
     claims=(Claim(counted, 1, 0, "derived here"), Claim(supported, 1, 0, "derived here")),
     batch=5,
 )  # fmt: skip

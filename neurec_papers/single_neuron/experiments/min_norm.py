@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
-from neurec_core.figures import matching
+from neurec_core.figures import Curves, Mark, matching
 from neurec_core.params import Params, param
 from smallnets.errors import InvalidInput
 from smallnets.geometry.dual_basis import Margin, Pair, cheaper, dual_basis, margin, obtuse
@@ -252,6 +252,15 @@ MIN_RANK_VS_MIN_NORM = Experiment(
             {"d": [2, 3, 4, 5, 6], "xi": [0.1, 0.2, 0.3]}, trials=5, fixed={"data": "below"}, published=5
         ),
         "paper_random": Grid({"data": ["centred", "uncentred"], "d": [2, 3, 4, 5]}, trials=50, published=50),
+    },
+    figures={
+        "norms": Curves(
+            "b",
+            ["minimum", "pair", "trained_norm"],
+            where={"data": "above", "d": 3},
+            marks=[Mark(91 / 9, "M = 0")],
+            title="Half the squared norm of networks that fit",
+        )
     },
     claims=(
         Claim(theorem_8, 1, 0, "chistikov2023learning, Theorem 8"),
