@@ -213,7 +213,7 @@ def competitor(X: np.ndarray, y: np.ndarray, growth: Growth, a: np.ndarray) -> f
 def escape(X: np.ndarray, y: np.ndarray, sign: int, *, mass: float, step: float) -> float:
     """Steps until the class of one sign has lost half of its loss, if only its extremal neurons grew.
 
-    Parallel balanced neurons act as one. Its |w| grows by 1 + 2 h |D| a step until it is no longer negligible;
+    Parallel balanced neurons act as one. Its |w| grows by 1 + 2 h |D| in each step until it is no longer negligible;
     gradient descent on that one neuron gives the rest.
     """
     from smallnets.descent.relu import descend

@@ -22,7 +22,7 @@ SAME = 1e-6  # losses, of labels of mean square 1, this close are one
 
 
 class LocalSearch(GeneralPosition):
-    """One data set a trial, several starts on it; all methods begin at the same directions and signs."""
+    """One data set per trial, several starts on it; all methods begin at the same directions and signs."""
 
     method: Literal["greedy", "flipping", "first", "binding", "descent"] = param(
         "greedy",
