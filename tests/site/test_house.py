@@ -195,6 +195,18 @@ def test_functions_take_few_arguments():
     assert len(positional) <= MOST_POSITIONAL, "\n".join(positional)
 
 
+def test_kernels_assign_no_arrays_to_slices():
+    """Such an assignment costs ten seconds of the compiler's time, for its message about other shapes."""
+    for path in SOURCES:
+        kernels = [f for f in functions(path) if any("njit" in ast.unparse(d) for d in f.decorator_list)]
+        for node in (node for kernel in kernels for node in ast.walk(kernel) if isinstance(node, ast.Assign)):
+            targets = [part for target in node.targets for part in getattr(target, "elts", [target])]
+            values = getattr(node.value, "elts", [node.value])
+            sliced = any(isinstance(part, ast.Slice) for target in targets for part in ast.walk(target))
+            plain = all(isinstance(value, ast.Constant) for value in values)
+            assert plain or not sliced, f"{short(path)}:{node.lineno} {ast.unparse(node)}: use `assign` or a loop"
+
+
 def test_public_names_have_docstrings():
     for module in MODULES:
         loaded = importlib.import_module(module)

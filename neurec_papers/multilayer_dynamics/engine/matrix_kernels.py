@@ -37,7 +37,7 @@ def advance(
         W, V, W_star, V_star = start[b].copy(), top[b, :n].copy(), hidden[b].copy(), outer[b, :m].copy()
         bias = top[b, n].copy()
         for t in range(T):
-            x[:, :d] = X[b, t]
+            _put(x, X[b, t])
             np.dot(x, W, S)
             np.dot(x, W_star, S_star)
             _rectify(S, none)
@@ -69,7 +69,10 @@ def advance(
                 means[:] = 0
             _step(W, below, bias[:0], means, rate, size)
             _step(V, pull, bias, means, rate, size)
-        start[b], top[b, :n], top[b, n] = W, V, bias
+        _put(start[b], W)
+        _put(top[b], V)
+        for k in range(o):
+            top[b, n, k] = bias[k]
 
 
 @njit()
@@ -101,6 +104,14 @@ def _products(
     np.dot(Q, H.T, below)
     np.dot(Q_star, H_star.T, rest)
     _subtract(below, rest)
+
+
+@njit()
+def _put(target: np.ndarray, source: np.ndarray) -> None:
+    """Copy into the first rows and columns; an assignment of slices would cost 10 s of the compiler's time."""
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            target[i, j] = source[i, j]
 
 
 @njit(error_model="numpy", fastmath={"contract"})
@@ -142,7 +153,7 @@ def _step(W: np.ndarray, pull: np.ndarray, bias: np.ndarray, means: np.ndarray, 
 @njit(error_model="numpy")
 def _pack(S: np.ndarray, bits: np.ndarray) -> None:
     """Bit i of word w of a neuron: whether it is active on input 64 w + i."""
-    bits[:] = np.uint64(0)
+    bits[:] = 0
     for i in range(S.shape[0]):
         row, bit = bits[i // 64], np.uint64(1) << np.uint64(i % 64)
         for j in range(S.shape[1]):
