@@ -67,11 +67,11 @@ fragile: $(READY)  ## mark the published rows whose outcome hangs on the last bi
 
 KERNELS ?= plain
 # What rests on rounding: solvers, trainings, decisions.
-ORACLES := $(patsubst %,tests/smallnets/test_%.py,kernels rooms relu relu_random grouped tanh sides convex cones recovery certificates cell opposite_pairs) \
+ORACLES := $(patsubst %,tests/smallnets/test_%.py,kernels rooms relu relu_random grouped tanh line convex cones recovery certificates cell opposite_pairs) \
 	$(patsubst %,tests/papers/test_%.py,replay golden finite_samples min_norm orthogonal_inputs)
 
 plain: $(READY)  ## replays and oracles with the kernels of an old processor (KERNELS=SkylakeX and others: tests/helpers/kernels.py)
-	$(BIN)/python tests/helpers/kernels.py $(KERNELS) $(BIN)/python -m pytest $(ORACLES) -k "not benchmark" --numprocesses $(TESTERS) --dist load
+	$(BIN)/python tests/helpers/kernels.py $(KERNELS) $(BIN)/python -m pytest $(ORACLES) --numprocesses $(TESTERS) --dist load
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check .

@@ -399,6 +399,14 @@ def test_every_file_that_is_spoken_of_exists():
         assert [path for path in spoken if not (ROOT / path).exists() and EXAMPLE not in path] == [], short(page)
 
 
+def test_every_test_that_the_makefile_names_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    lists = re.findall(r"patsubst %,(tests/\w+/test_%\.py),([\w ]+)\)", makefile)
+    named = [pattern.replace("%", name) for pattern, names in lists for name in names.split()]
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).is_file()] == []
+
+
 def test_tests_reach_no_other_machine():
     with socket.socket() as out, pytest.raises(AssertionError, match="tests use no network"):
         out.connect(("203.0.113.1", 80))  # an address kept for documentation
