@@ -13,18 +13,18 @@ from .experiment import Problem, Solution, Status
 
 
 class Draw:
-    """The randomness of one trial: the arrays of `Draws`, without their leading axis."""
+    """The randomness of one trial: the arrays of `Draws`, `draws`, without their leading axis."""
 
     def __init__(self, seed: int, trial: int) -> None:
-        self._draws = Draws(seed, [trial])
+        self.draws = Draws(seed, [trial])
 
     def normal(self, name: str, *shape: int) -> np.ndarray:
         """Independent standard normals of a shape, under a name."""
-        return self._draws.normal(name, *shape)[0]
+        return self.draws.normal(name, *shape)[0]
 
     def uniform(self, name: str, *shape: int) -> np.ndarray:
         """Independent uniforms on [0, 1) of a shape, under a name."""
-        return self._draws.uniform(name, *shape)[0]
+        return self.draws.uniform(name, *shape)[0]
 
 
 def each_trial(

@@ -32,6 +32,7 @@ def test_a_draw_is_one_trial_of_the_draws():
     draws, one = Draws(7, [3, 5]), Draw(7, 5)
     assert np.array_equal(one.normal("x", 4, 2), draws.normal("x", 4, 2)[1])
     assert np.array_equal(one.uniform("u", 3), draws.uniform("u", 3)[1])
+    assert np.array_equal(one.draws.normal("x", 4, 2), draws.normal("x", 4, 2)[1:])
 
 
 def solve_some(params, problem, draw):

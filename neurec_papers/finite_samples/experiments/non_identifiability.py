@@ -7,10 +7,10 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
-from neurec_core.draws import Draws
-from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay
 from neurec_core.figures import Curves, Theory
 from neurec_core.params import Params, param
+from neurec_core.trials import Draw, each_trial
 
 from .. import theory
 from ..engine import competitors
@@ -41,52 +41,38 @@ class NonIdentifiability(Params):
         return self
 
 
-def _points(params: NonIdentifiability, draws: Draws, name: str, n: int) -> np.ndarray:
+def _points(params: NonIdentifiability, draw: Draw, name: str, n: int) -> np.ndarray:
     if params.design == "cube":
-        return 2 * draws.uniform(name, n, params.d) - 1
-    X = draws.normal(name, n, params.d)
-    if params.design == "sphere":
-        X = X / np.linalg.norm(X, axis=2, keepdims=True)
-    return X
+        return 2 * draw.uniform(name, n, params.d) - 1
+    X = draw.normal(name, n, params.d)
+    return X / np.linalg.norm(X, axis=1, keepdims=True) if params.design == "sphere" else X
 
 
-def sample(params: NonIdentifiability, draws: Draws) -> Problem:
-    """The points S; y are the outputs there of the first network, ``teacher = (core networks, directions)``."""
-    bias = params.bias
-    cores = teachers.relu_in_space(draws, params.d, params.m - 1, pairs=0, bias=bias)
-    direction, X = draws.normal("direction", params.d), _points(params, draws, "points", params.n)
-    chosen = zip(X, cores, direction, strict=True)
-    nets = [competitors.hidden_pair(x, core, u, margin=params.margin)[0] for x, core, u in chosen]
-    return Problem(X, np.stack([net(x) for net, x in zip(nets, X, strict=True)]), (cores, direction))
+def sample(params: NonIdentifiability, draw: Draw) -> Problem:
+    """The points S; y are the outputs there of the first network, ``teacher = (core network, direction)``."""
+    (core,) = teachers.relu_in_space(draw.draws, params.d, params.m - 1, pairs=0, bias=params.bias)
+    direction, X = draw.normal("direction", params.d), _points(params, draw, "points", params.n)
+    net, _ = competitors.hidden_pair(X, core, direction, margin=params.margin)
+    return Problem(X, net(X), (core, direction))
 
 
-def solve(params: NonIdentifiability, problem: Problem, draws: Draws) -> Solution:
-    """Both networks of each trial, and what distinguishes them."""
-    bias, pairs, found = params.bias, [], []
-    for X, core, direction in zip(problem.X, *problem.teacher, strict=True):
-        pair = competitors.hidden_pair(X, core, direction, margin=params.margin, changed=params.changed)
-        pairs.append(pair)
-        u, tau = pair[0].W[-1], -pair[0].b[-1]
-        beyond = (tau + BEYOND) * u[None]  # in both networks' unseen half-space
-        found.append(
-            {
-                "on_points": float(np.abs(pair[0](X) - pair[1](X)).max()),
-                "elsewhere": relative_error(pair[0](beyond), pair[1](beyond)),
-                "reach": float(tau),
-                "irreducible": float(all(irreducible(net, bias=bias) for net in pair)),
-            }
-        )
-    stats = {name: np.array([one[name] for one in found]) for name in found[0]}
-    fresh = _points(params, draws, "fresh", FRESH)
-    stats["share"] = np.array([np.mean(net(X) != other(X)) for (net, other), X in zip(pairs, fresh, strict=True)])
-    return Solution(pairs, [Status.SOLVED] * len(pairs), stats)
+def solve(params: NonIdentifiability, given: Problem, draw: Draw) -> dict[str, Any]:
+    """What distinguishes the two networks."""
+    X, margin = given.X, params.margin
+    net, other = competitors.hidden_pair(X, *given.teacher, margin=margin, changed=params.changed)
+    u, tau, fresh = net.W[-1], -net.b[-1], _points(params, draw, "fresh", FRESH)
+    beyond = (tau + BEYOND) * u[None]  # where the hidden neurons of both are active
+    return {
+        "on_points": float(np.abs(net(X) - other(X)).max()), "elsewhere": relative_error(net(beyond), other(beyond)),
+        "share": np.mean(net(fresh) != other(fresh)), "reach": float(tau),
+        "irreducible": all(irreducible(one, bias=params.bias) for one in (net, other)),
+    }  # fmt: skip
 
 
-def score(params: NonIdentifiability, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
+def score(params: NonIdentifiability, given: Problem, found: dict[str, Any]) -> dict[str, Any]:
     """Whether they are two irreducible networks that are one on the points."""
-    s = solution.stats
-    fooled = (s["irreducible"] > 0) & (s["on_points"] == 0) & (s["elsewhere"] > 0)
-    return {"fooled": fooled, **{name: s[name] for name in ("on_points", "elsewhere", "share", "reach")}}
+    fooled = bool(found["irreducible"] and found["on_points"] == 0 and found["elsewhere"] > 0)
+    return {"fooled": fooled, **{name: found[name] for name in ("on_points", "elsewhere", "share", "reach")}}
 
 
 COLUMNS = {
@@ -106,7 +92,7 @@ def fooled(table: Any) -> Any:
 NON_IDENTIFIABILITY = Experiment(
     name="finite_samples.non_identifiability",
     question="Is there a finite set of points that identifies every irreducible ReLU network?",
-    params=NonIdentifiability, sample=sample, solve=solve, score=score, columns=COLUMNS,
+    params=NonIdentifiability, **each_trial(sample, solve, score), columns=COLUMNS,
     presets={
         "tiny": Grid({"changed": ["kink", "weight"]}, trials=2, fixed={"n": 10}),
         "quick": Grid({"n": [10, 30, 100, 300], "d": [1, 2, 5]}, trials=20),

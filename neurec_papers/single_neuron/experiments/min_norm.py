@@ -7,10 +7,10 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import model_validator
 
-from neurec_core.draws import Draws
-from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Status
 from neurec_core.figures import Curves, Mark, matching
 from neurec_core.params import Params, param
+from neurec_core.trials import Draw, each_trial
 from smallnets.errors import InvalidInput
 from smallnets.geometry.dual_basis import Margin, Pair, cheaper, dual_basis, margin, obtuse
 
@@ -67,13 +67,12 @@ class MinNorm(Params):
             return theory.points_above(self.d, self.b)
         return theory.points_below(self.d, self.xi)
 
-    def drawn(self, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
-        """Points (B, d, d) and teachers (B, d)."""
+    def drawn(self, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
+        """Points (d, d) and teacher (d,)."""
         if self.data in ("centred", "uncentred"):
-            X, _, W = points(SingleNeuron(d=self.d, data=self.data), draws)
-            return X, W[:, 0]
-        X, v = self._family()
-        return np.tile(X, (len(draws), 1, 1)), np.tile(v, (len(draws), 1))
+            X, _, W = points(SingleNeuron(d=self.d, data=self.data), draw.draws)
+            return X[0], W[0, 0]
+        return self._family()
 
 
 # The parameter that each of the two families has.
@@ -103,47 +102,34 @@ class Found(NamedTuple):
     trained: Any
 
 
-def sample(params: MinNorm, draws: Draws) -> Problem:
-    """The teacher is a unit vector ``(B, d)``; labels are positive."""
-    X, v = params.drawn(draws)
+def sample(params: MinNorm, draw: Draw) -> Problem:
+    """The teacher is a unit vector ``(d,)``; labels are positive."""
+    X, v = params.drawn(draw)
     if params.lengths == "unit":
-        X = X / np.linalg.norm(X, axis=2, keepdims=True)
-    return Problem(X, np.einsum("bnd,bd->bn", X, v), v)
+        X = X / np.linalg.norm(X, axis=1, keepdims=True)
+    return Problem(X, np.einsum("nd,d->n", X, v), v)
 
 
-def solve(params: MinNorm, problem: Problem, draws: Draws) -> Solution:
+def solve(params: MinNorm, given: Problem, draw: Draw) -> Found | Status:
     """M, the least norm over all patterns, two neurons that are cheaper than the teacher, and a trained network."""
-    starts = zip(*start(params.m, params.d, params.scale, draws), strict=True)
-    trials = zip(problem.X, problem.y, problem.teacher, strict=True)
-    found = [_find(params, *trial, begin=begin) for trial, begin in zip(trials, starts, strict=True)]
-    return Solution(found, [_status(one) for one in found])
-
-
-def _find(params: MinNorm, X: np.ndarray, y: np.ndarray, v: np.ndarray, *, begin: Any) -> Found:
     from smallnets.convex import interpolation
     from smallnets.descent import relu
 
-    between = margin(X, v)
-    trained = None
+    X, y, v = given.X, given.y, given.teacher
+    between, trained = margin(X, v), None
     if params.training == "descent":
-        trained = relu.descend(X, y, *begin, step=params.step, steps=params.limit, target=params.target)
+        (W,), (a,) = start(params.m, params.d, params.scale, draw.draws)
+        trained = relu.descend(X, y, W, a, step=params.step, steps=params.limit, target=params.target)
     pair = cheaper(X, v, between.p, between.q) if between.sign > 0 else None
-    return Found(between, interpolation.decide(X, v), interpolation.least_norm(X, y), pair, trained)
-
-
-def _status(found: Found) -> Status:
+    found = Found(between, interpolation.decide(X, v), interpolation.least_norm(X, y), pair, trained)
     # Where M > 0, the two neurons are a proof, however little they save.
-    decided = found.pair is not None or found.decision.outcome.name in ("UNIQUE", "CHEAPER")
-    return Status.SOLVED if found.margin.sign and decided and found.best.converged else Status.UNDECIDED
+    decided = pair is not None or found.decision.outcome.name in ("UNIQUE", "CHEAPER")
+    return found if between.sign and decided and found.best.converged else Status.UNDECIDED
 
 
-def score(params: MinNorm, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
-    """Every column, one trial after another."""
-    rows = [_row(*one) for one in zip(problem.X, problem.y, problem.teacher, solution.value, strict=True)]
-    return {name: np.array([row[name] for row in rows]) for name in COLUMNS}
-
-
-def _row(X: np.ndarray, y: np.ndarray, v: np.ndarray, found: Found) -> dict[str, Any]:
+def score(params: MinNorm, given: Problem, found: Found) -> dict[str, Any]:
+    """The least norm beside the teacher's and that of the trained network, and what M says of it."""
+    X, y, v = given.X, given.y, given.teacher
     best, pair, sign = found.best, found.pair, found.margin.sign
     units = directions(best.W, best.a)
     only = found.decision.outcome.name == "UNIQUE"
@@ -240,9 +226,7 @@ MIN_RANK_VS_MIN_NORM = Experiment(
     name="single_neuron.min_rank_vs_min_norm",
     question="Is the one neuron that gradient flow learns also the network of least norm?",
     params=MinNorm,
-    sample=sample,
-    solve=solve,
-    score=score,
+    **each_trial(sample, solve, score),
     columns=COLUMNS,
     presets={
         "tiny": Grid({"data": ["uncentred", "centred", "below", "above"]}, trials=2),
