@@ -1,4 +1,4 @@
-"""All that the published code logs, of many snapshots at once in double precision, and a shorter and shorter step.
+"""All that the published code logs, of many snapshots at once, in double precision.
 
 Neurons that are active on no point at the start are left out; the others are grouped by the sign of their output
 weight, which never changes. W is (L, m, d), a is (L, m), and every measure (L,).
