@@ -17,7 +17,7 @@ from neurec_core.draws import Draws
 from neurec_papers.convex_recovery.engine import data, instance
 from neurec_papers.convex_recovery.engine.instance import Posed
 from neurec_papers.convex_recovery.engine.solutions import RECOVERY_TOLERANCE, listed_weights, listing
-from neurec_papers.convex_recovery.experiments.programs import NormalizedRecovery, SkipRecovery
+from neurec_papers.convex_recovery.experiments.planted import NormalizedRecovery, SkipRecovery
 from smallnets.convex import programs
 from smallnets.convex.recovery import Decision, Outcome, decide
 

@@ -71,7 +71,7 @@ from neurec_core.sweep import sweep
 from neurec_core.tables import load, published, rate, usable
 from neurec_papers import convex_recovery as paper
 from neurec_papers.convex_recovery import theory, view
-from neurec_papers.convex_recovery.experiments.shared import edges
+from neurec_papers.convex_recovery.experiments.claims import edges
 from neurec_papers.convex_recovery.view import INSTANCE
 
 # %% [markdown]

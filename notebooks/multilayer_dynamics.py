@@ -53,6 +53,7 @@ from neurec_core.sweep import sweep
 from neurec_core.tables import load, published
 from neurec_papers import multilayer_dynamics as paper
 from neurec_papers.multilayer_dynamics import view
+from neurec_papers.multilayer_dynamics.experiments.matrix_rule import falling
 from neurec_papers.multilayer_dynamics.view import INSTANCE
 
 # %% [markdown]
@@ -62,7 +63,7 @@ from neurec_papers.multilayer_dynamics.view import INSTANCE
 
 # %%
 rule = paper.MATRIX_RULE
-noted = paper.falling(rule.params(iterations=20_000), Draws(seed, [0]))
+noted = falling(rule.params(iterations=20_000), Draws(seed, [0]))
 view.falling(noted, "What is not needed fades")
 
 # %%

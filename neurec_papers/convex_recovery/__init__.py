@@ -28,10 +28,10 @@ the networks themselves, trained           `neurec_papers.convex_recovery.engine
 from __future__ import annotations
 
 from .experiments.clusters import CLUSTER_PATTERNS
-from .experiments.isometry import ISOMETRY
 from .experiments.network_training import NETWORK_TRAINING
 from .experiments.programs import (
     CONVEX_TRAINING,
+    ISOMETRY,
     NORMALIZED_DISTANCE,
     NORMALIZED_RECOVERY,
     SKIP_DISTANCE,

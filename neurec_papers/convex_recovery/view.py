@@ -18,7 +18,7 @@ from neurec_core.style import COLORS, stacked, style
 from smallnets.nets.two_layer import GatedNet
 
 from .engine import data
-from .experiments import programs, shared
+from .experiments import planted, programs, shared
 
 Scores = dict[str, np.ndarray]
 GRAY = {"color": "gray", "dash": "dash"}
@@ -46,8 +46,8 @@ INSTANCE = Experiment(
     question="What does the minimal-norm program make of one planted instance?",
     params=PlantedInstance,
     sample=data.sample,
-    solve=programs.solve,
-    score=partial(programs.score, tuple(COLUMNS)),
+    solve=planted.solve,
+    score=partial(planted.score, tuple(COLUMNS)),
     columns=COLUMNS,
     presets={"tiny": Grid({"n": [6, 16], "d": [4], "model": ["skip", "normalized"]}, 1)},
     citation=shared.CITATION,

@@ -93,9 +93,7 @@ def learning(params: Params, problem: Problem, solution: Solution, scores: dict[
     fig.add_scatter(
         x=trace["line"][0], y=trace["target"][0], name="target", line={"color": COLORS[2], "dash": "dash"}, row=1, col=2
     )
-    fig.add_scatter(
-        x=trace["line"][0], y=trace["f"][0], name="network", line={"color": COLORS[1]}, row=1, col=2
-    )  # fmt: skip
+    fig.add_scatter(x=trace["line"][0], y=trace["f"][0], name="network", line={"color": COLORS[1]}, row=1, col=2)
     fig.update_xaxes(title="position on the line", col=2)
     fig.update_yaxes(title="output", col=2)
     test = scores["test"][0]

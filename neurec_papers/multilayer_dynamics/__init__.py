@@ -26,13 +26,9 @@ tian2020student, weaker and weaker neurons      `neurec_papers.multilayer_dynami
 from __future__ import annotations
 
 from .experiments.luck import LUCK
-from .experiments.matrix_rule import MATRIX_RULE, falling
+from .experiments.matrix_rule import MATRIX_RULE
 from .experiments.reconstruction import DEEP_SPECIALIZATION, KNOBS, RECONSTRUCTION
 from .experiments.two_layer import TWO_LAYER_SPECIALIZATION
 
-__all__ = [
-    "DEEP_SPECIALIZATION", "EXPERIMENTS", "KNOBS", "LUCK", "MATRIX_RULE", "RECONSTRUCTION", "TWO_LAYER_SPECIALIZATION",
-    "falling",
-]  # fmt: skip
 EXPERIMENTS = (MATRIX_RULE, LUCK, RECONSTRUCTION, KNOBS, TWO_LAYER_SPECIALIZATION, DEEP_SPECIALIZATION)
 CITED = ("tian2019luck", "tian2020student")

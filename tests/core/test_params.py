@@ -7,7 +7,7 @@ import pytest
 from toys import Flip, Toy
 
 from neurec_core.params import BadInput, received, unknown
-from neurec_papers.convex_recovery.experiments.programs import SkipDistance
+from neurec_papers.convex_recovery.experiments.planted import SkipDistance
 from neurec_papers.inconsistency.experiments.examples import TrainingExamples
 
 CASES = [

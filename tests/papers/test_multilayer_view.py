@@ -10,6 +10,7 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_papers import multilayer_dynamics as paper
 from neurec_papers.multilayer_dynamics import view
+from neurec_papers.multilayer_dynamics.experiments.matrix_rule import falling
 from neurec_papers.multilayer_dynamics.view import INSTANCE
 
 FEW = {"widths": "3-4", "outputs": 5, "rate": 0.005}
@@ -72,7 +73,7 @@ def test_training_is_played_look_by_look(instance):
 
 
 def test_fan_outs_are_split_into_winners_and_others():
-    noted = paper.falling(paper.MATRIX_RULE.params(iterations=300), Draws(0, [0]), snapshots=5)
+    noted = falling(paper.MATRIX_RULE.params(iterations=300), Draws(0, [0]), snapshots=5)
     fig = view.falling(noted, "title")
     others, winners, ends = fig.data
     assert noted["at"][0] == 0

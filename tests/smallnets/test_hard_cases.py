@@ -117,7 +117,7 @@ def test_rows_that_repeat_or_vanish_are_answered(kind, model, program):
     if kind in ("twice", "zero") and model != "normalized":
         fewer = treated(solutions.solve, model, X[:-1], w, program)
         assert np.allclose(fewer.value(X[None]), solution.value(X[None]), atol=1e-6)
-        for name in ("distance", "stray"):
+        for name in ("weight_distance", "stray"):
             assert solution.stats[name] == pytest.approx(fewer.stats[name], abs=1e-5)
 
 

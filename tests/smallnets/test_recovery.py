@@ -9,7 +9,7 @@ import pytest
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_papers.convex_recovery.engine import data, instance, solutions
-from neurec_papers.convex_recovery.experiments.programs import NormalizedDistance, SkipDistance
+from neurec_papers.convex_recovery.experiments.planted import NormalizedDistance, SkipDistance
 from smallnets.convex import _newton, certify, decode, programs, recovery, solving
 from smallnets.convex._points import whitening
 from smallnets.convex.blocks import Blocks

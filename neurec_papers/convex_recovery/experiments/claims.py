@@ -1,14 +1,27 @@
-"""What the published tables of recovery and of distances show, measured in their rows."""
+"""What the published tables of recovery, distances and conditions show, measured in their rows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from neurec_core.figures import matching
 
-from .shared import edges
-
 SHRUNK = {"program": "relaxed", "plant": "smallest_singular"}
+
+
+def edges(table: Any, event: str, by: Sequence[str] = ()) -> Any:
+    """Where an event becomes more likely than not, as n/d: the mean over d >= 20 for each value of `by`.
+
+    Returns
+    -------
+    DataFrame with ``threshold``, ``low`` and ``high`` as of `neurec_core.tables.threshold`, indexed by `by`
+    """
+    from neurec_core import tables
+
+    half = tables.threshold(table[table["d"] >= 20], event, "n", [*by, "d"])
+    points = half[["threshold", "low", "high"]].div(half["d"], axis=0)
+    return points.groupby([half[name] for name in by]).mean() if by else points.mean().to_frame().T
 
 
 def raw_edges(table: Any, event: str) -> Any:
@@ -108,3 +121,13 @@ def proportional(table: Any) -> float:
 def far_right(table: Any) -> Any:
     """Median distances of the weights for each noise level, far to the right of the edge."""
     return matching(table, {"program": "relaxed", "n": 400, "d": 60}).groupby("sigma")["weight_distance"].median()
+
+
+def inconsistent(table: Any) -> float:
+    """The isometry condition never holds without a dual vector that meets its equations (exceptions)."""
+    return float((table["held"] & ~table["consistent"]).sum())
+
+
+def condition_edge(table: Any) -> float:
+    """For two random normalised neurons the isometry condition holds from n/d = 4.2 to 5.5 on (edge)."""
+    return float(edges(table, "held")["threshold"].iloc[0])

@@ -7,14 +7,13 @@ from typing import Any, Literal
 import numpy as np
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Solution, Status
-from neurec_core.figures import PhaseDiagram
+from neurec_core.experiment import Column, Problem, Solution, Status
 from neurec_core.params import param
 from smallnets.convex import certify
 from smallnets.geometry import patterns
 
-from ..engine import data, instance
-from .shared import CITATION, DESIGN, DIMENSION, NECESSARY, PLANT, PUBLISHED, Design, Plant, PlantedParams, edges
+from ..engine import instance
+from .shared import DESIGN, DIMENSION, PLANT, Design, Plant, PlantedParams
 
 
 class IsometryCheck(PlantedParams):
@@ -60,10 +59,8 @@ def _check(params: IsometryCheck, X: np.ndarray, D: np.ndarray, planted: list[np
 
 def score(params: IsometryCheck, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Whether the condition holds, as defined and as published."""
-    return {
-        name: solution.stats[name] == 1 if column.kind == "event" else solution.stats[name]
-        for name, column in COLUMNS.items()
-    }
+    stats = solution.stats
+    return {name: stats[name] == 1 if column.kind == "event" else stats[name] for name, column in COLUMNS.items()}
 
 
 COLUMNS = {
@@ -73,37 +70,3 @@ COLUMNS = {
     "mean_square": Column("mean squared norm over the patterns (not for normalised)", "measure", optional=True),
     "consistent": Column("the least-norm dual vector meets the planted blocks' equations", "event"),
 }
-
-
-def inconsistent(table: Any) -> float:
-    """The isometry condition never holds without a dual vector that meets its equations (exceptions)."""
-    return float((table["held"] & ~table["consistent"]).sum())
-
-
-def condition_edge(table: Any) -> float:
-    """For two random normalised neurons the isometry condition holds from n/d = 4.2 to 5.5 on (edge)."""
-    return float(edges(table, "held")["threshold"].iloc[0])
-
-
-ISOMETRY = Experiment(
-    name="convex_recovery.isometry",
-    question="How often do the isometry conditions hold, which predict recovery without solving anything?",
-    params=IsometryCheck,
-    sample=data.sample,
-    solve=check,
-    score=score,
-    columns=COLUMNS,
-    presets={
-        "tiny": Grid({"n": [6, 16], "d": [4]}, 2),
-        "quick": Grid({"n": range(10, 121, 10), "d": [5, 10, 15, 20]}, 10),
-        "paper": Grid(PUBLISHED, 50, published=10),
-    },
-    citation=CITATION,
-    guides=NECESSARY,
-    batch=10,
-    figures={"held": PhaseDiagram("n", "d")},
-    claims=(
-        Claim(inconsistent, 0, 0, "derived here"),
-        Claim(condition_edge, 5, 1, "measured by an independent program"),
-    ),
-)

@@ -3,101 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar, Literal, Self
+from typing import Any
 
-import numpy as np
-from pydantic import model_validator
-
-from neurec_core.draws import Draws
-from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution
+from neurec_core.experiment import Claim, Column, Experiment, Grid, Replay
 from neurec_core.figures import PhaseDiagram
-from neurec_core.params import param
-from smallnets.nets.two_layer import GatedNet
 
-from ..engine import data, solutions
-from . import claims, shared
+from ..engine import data
+from . import claims, isometry, planted, shared
 from .shared import NOISE_LEVELS, PUBLISHED
-
-
-class SkipRecovery(shared.ConvexProgram):
-    """A linear neuron is planted in the skip connection; the program is offered p gates besides."""
-
-    model: ClassVar[str] = "skip"
-    plant: Literal["random", "smallest_singular"] = shared.PLANT
-    gates: Literal["sampled", "adversarial", "all"] = shared.GATES
-
-
-class SkipDistance(SkipRecovery):
-    """The same with noise on the labels, which the least-norm fit reproduces."""
-
-    plant: Literal["random", "smallest_singular"] = param("smallest_singular", "planted weights", symbol="w*")
-    sigma: float = shared.SIGMA
-
-
-class NormalizedRecovery(shared.ConvexProgram):
-    """k neurons are planted behind a normalised layer; the program is offered p gates, the planted ones among them."""
-
-    model: ClassVar[str] = "normalized"
-    k: int = shared.NEURONS
-    plant: Literal["random", "axis", "opposite"] = shared.PLANT
-
-
-class NormalizedDistance(NormalizedRecovery):
-    """The same with noise on the labels, which the least-norm fit reproduces."""
-
-    sigma: float = shared.SIGMA
-
-
-class ConvexTraining(shared.ConvexProgram):
-    """A linear neuron (skip) or k neurons are planted; the network is trained to global optimality."""
-
-    n: int = param(40, "training points", ge=1, le=100_000, slider=(10, 200, 10))
-    d: int = param(10, "input dimension", ge=1, le=10_000, slider=(5, 50, 5))
-    program: Literal["relaxed", "exact"] = param("exact", "gates alone (relaxed) or ReLU neurons (exact)")
-    model: Literal["skip", "plain", "normalized"] = param("skip", "network and planted neurons")
-    k: int = param(1, "planted neurons, 1 for the skip model", ge=1, le=100)
-    plant: shared.Plant = shared.PLANT
-    beta: float = param(1e-6, "weight decay on the sum of norms, beside the squared residual", symbol="β", gt=0, le=10)
-    sigma: float = shared.SIGMA
-
-    @model_validator(mode="after")
-    def _solvable(self) -> Self:
-        if self.solver != solutions.OWN and self.program == "relaxed":
-            allowed = f"{solutions.OWN} where program is relaxed"
-            raise ValueError(f"solver (of the program) must be {allowed}, got {self.solver}")
-        return self
-
-
-def decide(params: shared.ConvexProgram, problem: Problem, draws: Draws) -> Solution:
-    """Eq. (15) or (17), or (6) or (16) if exact, over sampled patterns: is the plant the only solution?"""
-    return solutions.solve_trials(params, problem, draws, solutions.decide)
-
-
-def solve(params: shared.ConvexProgram, problem: Problem, draws: Draws) -> Solution:
-    """The same programs solved, or with weight decay eq. (211) or (212); the value is the net that fits."""
-    method = partial(solutions.solve, beta=getattr(params, "beta", 0.0))
-    solution = solutions.solve_trials(params, problem, draws, method)
-    X_test = data.design(params.design, draws, params.n, params.d, name="X_test")
-    return solution._replace(stats={**solution.stats, "X_test": X_test})
-
-
-def score(names: tuple[str, ...], params: Any, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
-    """The columns called `names`: what was found of the plant, how, and how far the outputs are off on fresh points.
-
-    A gated net behind a normalised layer is normalised over the training points alone, so that it has no
-    outputs at others: its test distance is NaN.
-    """
-    found = solutions.scores(solution, *(name for name in names if not name.startswith("test_")))
-    if "test_distance" not in names:
-        return found
-    net, X_test = solution.value, solution.stats["X_test"]
-    nets = {"test_distance": net}
-    if "test_distance_relu" in names:
-        nets["test_distance_relu"] = net.as_relu()
-    if params.model == "normalized" and isinstance(net, GatedNet):
-        return {**found, "test_distance": np.full(len(problem.y), np.nan)}
-    truth = problem.teacher(X_test)
-    return {**found, **{name: np.linalg.norm(one(X_test) - truth, axis=1) for name, one in nets.items()}}
 
 
 def distance(label: str, optional: bool = False) -> Column:
@@ -146,11 +59,6 @@ TRAINING = {
 }
 
 
-def over_plane(column: str | None, panels: str | None, **where: str | int) -> PhaseDiagram:
-    """A phase diagram over n and d."""
-    return PhaseDiagram("n", "d", column, panels, where)
-
-
 SHRUNK, AXIS, OPPOSITE = ({"plant": plant} for plant in ("smallest_singular", "axis", "opposite"))
 NOISY, TWO = {"sigma": NOISE_LEVELS, **PUBLISHED}, {"model": "normalized", "k": 2}
 MEASURED = "measured by an independent program"
@@ -159,9 +67,9 @@ EVERYWHERE: dict[str, Any] = {"sample": data.sample, "citation": shared.CITATION
 SKIP_RECOVERY = Experiment(
     name="convex_recovery.skip_recovery",
     question="Does the minimal-norm ReLU network with a skip connection recover a planted linear neuron?",
-    params=SkipRecovery,
-    solve=decide,
-    score=partial(score, tuple(RECOVERY)),
+    params=planted.SkipRecovery,
+    solve=planted.decide,
+    score=partial(planted.score, tuple(RECOVERY)),
     columns=RECOVERY,
     presets={
         "tiny": Grid({"n": [6, 16], "d": [4]}, 2),
@@ -173,9 +81,9 @@ SKIP_RECOVERY = Experiment(
     },
     guides=shared.SKIP_GUIDES,
     figures={
-        "random": over_plane(None, "design", program="relaxed", plant="random"),
-        "smallest_singular": over_plane(None, "design", program="relaxed", plant="smallest_singular"),
-        "program": over_plane(None, "program", plant="smallest_singular", design="gaussian"),
+        "random": PhaseDiagram("n", "d", None, "design", {"program": "relaxed", "plant": "random"}),
+        "smallest_singular": PhaseDiagram("n", "d", None, "design", {**SHRUNK, "program": "relaxed"}),
+        "program": PhaseDiagram("n", "d", None, "program", {"plant": "smallest_singular", "design": "gaussian"}),
     },
     claims=(
         Claim(claims.all_ones_recovered, 0, 0, "derived here"),
@@ -194,9 +102,9 @@ SKIP_RECOVERY = Experiment(
 NORMALIZED_RECOVERY = Experiment(
     name="convex_recovery.normalized_recovery",
     question="Does the minimal-norm network with a normalised layer recover k planted neurons?",
-    params=NormalizedRecovery,
-    solve=decide,
-    score=partial(score, tuple(NORMALIZED_RECOVERY_COLUMNS)),
+    params=planted.NormalizedRecovery,
+    solve=planted.decide,
+    score=partial(planted.score, tuple(NORMALIZED_RECOVERY_COLUMNS)),
     columns=NORMALIZED_RECOVERY_COLUMNS,
     presets={
         "tiny": Grid({"n": [6, 16], "d": [4]}, 2, {"k": 2}),
@@ -206,7 +114,7 @@ NORMALIZED_RECOVERY = Experiment(
         "paper_opposite": Grid({"k": [2], **PUBLISHED}, 5, OPPOSITE, published=5),
     },
     guides=shared.NORMALIZED_GUIDES,
-    figures={plant: over_plane(None, "k", plant=plant) for plant in ("random", "axis", "opposite")},
+    figures={plant: PhaseDiagram("n", "d", None, "k", {"plant": plant}) for plant in ("random", "axis", "opposite")},
     claims=(
         Claim(claims.one_neuron, 1.25, 0.25, "derived here"),
         Claim(claims.two_neurons, 4, 0.7, MEASURED),
@@ -218,9 +126,9 @@ NORMALIZED_RECOVERY = Experiment(
 SKIP_DISTANCE = Experiment(
     name="convex_recovery.skip_distance",
     question="How far from a planted linear neuron is the minimal-norm fit of noisy labels?",
-    params=SkipDistance,
-    solve=solve,
-    score=partial(score, tuple(SKIP_DISTANCE_COLUMNS)),
+    params=planted.SkipDistance,
+    solve=planted.solve,
+    score=partial(planted.score, tuple(SKIP_DISTANCE_COLUMNS)),
     columns=SKIP_DISTANCE_COLUMNS,
     presets={
         "tiny": Grid({"n": [6, 16], "d": [4]}, 2, {"sigma": 0.1}),
@@ -230,9 +138,9 @@ SKIP_DISTANCE = Experiment(
     },
     guides=shared.SKIP_GUIDES,
     figures={
-        "weights": over_plane(None, "sigma", program="relaxed"),
-        "test": over_plane("test_distance", "sigma", program="relaxed"),
-        "exact": over_plane("test_distance", None, program="exact"),
+        "weights": PhaseDiagram("n", "d", None, "sigma", {"program": "relaxed"}),
+        "test": PhaseDiagram("n", "d", "test_distance", "sigma", {"program": "relaxed"}),
+        "exact": PhaseDiagram("n", "d", "test_distance", None, {"program": "exact"}),
     },
     claims=(Claim(claims.noiseless, 0, 1e-6, "derived here"), Claim(claims.proportional, 4, 1, "derived here")),
     **EVERYWHERE,
@@ -241,9 +149,9 @@ SKIP_DISTANCE = Experiment(
 NORMALIZED_DISTANCE = Experiment(
     name="convex_recovery.normalized_distance",
     question="How far from k planted neurons is the minimal-norm fit of noisy labels behind a normalised layer?",
-    params=NormalizedDistance,
-    solve=solve,
-    score=partial(score, tuple(DISTANCE)),
+    params=planted.NormalizedDistance,
+    solve=planted.solve,
+    score=partial(planted.score, tuple(DISTANCE)),
     columns=DISTANCE,
     presets={
         "tiny": Grid({"n": [6, 16], "d": [4]}, 2, {"sigma": 0.1}),
@@ -255,7 +163,7 @@ NORMALIZED_DISTANCE = Experiment(
     },
     guides=shared.NORMALIZED_GUIDES,
     figures={
-        f"{plant}_{k}": over_plane(None, "sigma", plant=plant, k=k)
+        f"{plant}_{k}": PhaseDiagram("n", "d", None, "sigma", {"plant": plant, "k": k})
         for plant, k in (("random", 1), ("opposite", 2), ("random", 2), ("axis", 2), ("axis", 3))
     },
     **EVERYWHERE,
@@ -264,9 +172,9 @@ NORMALIZED_DISTANCE = Experiment(
 CONVEX_TRAINING = Experiment(
     name="convex_recovery.convex_training",
     question="How far from the planted neurons is a network that is trained to global optimality?",
-    params=ConvexTraining,
-    solve=solve,
-    score=partial(score, tuple(TRAINING)),
+    params=planted.ConvexTraining,
+    solve=planted.solve,
+    score=partial(planted.score, tuple(TRAINING)),
     columns=TRAINING,
     presets={
         "tiny": Grid({"model": ["skip", "plain", "normalized"], "n": [6, 14]}, 2, {"d": 3}),
@@ -279,9 +187,32 @@ CONVEX_TRAINING = Experiment(
         "paper_normalized": Grid(NOISY, 5, TWO),
     },
     figures={
-        "skip": over_plane(None, "sigma", model="skip"),
-        "skip_test": over_plane("test_distance", "sigma", model="skip"),
-        "normalized": over_plane(None, "sigma", model="normalized"),
+        "skip": PhaseDiagram("n", "d", None, "sigma", {"model": "skip"}),
+        "skip_test": PhaseDiagram("n", "d", "test_distance", "sigma", {"model": "skip"}),
+        "normalized": PhaseDiagram("n", "d", None, "sigma", {"model": "normalized"}),
     },
     **EVERYWHERE,
+)
+
+ISOMETRY = Experiment(
+    name="convex_recovery.isometry",
+    question="How often do the isometry conditions hold, which predict recovery without solving anything?",
+    params=isometry.IsometryCheck,
+    sample=data.sample,
+    solve=isometry.check,
+    score=isometry.score,
+    columns=isometry.COLUMNS,
+    presets={
+        "tiny": Grid({"n": [6, 16], "d": [4]}, 2),
+        "quick": Grid({"n": range(10, 121, 10), "d": [5, 10, 15, 20]}, 10),
+        "paper": Grid(PUBLISHED, 50, published=10),
+    },
+    citation=shared.CITATION,
+    guides=shared.NECESSARY,
+    batch=10,
+    figures={"held": PhaseDiagram("n", "d")},
+    claims=(
+        Claim(claims.inconsistent, 0, 0, "derived here"),
+        Claim(claims.condition_edge, 5, 1, MEASURED),
+    ),
 )

@@ -1,8 +1,7 @@
-"""What several experiments share: parameters, grids, guides, and thresholds in units of the dimension."""
+"""What several experiments share: parameters, grids and guides."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -129,17 +128,3 @@ NECESSARY = (
     Guide("n", "d", TWICE, "necessary: n = 2d", {"plant": ["opposite"]}),
 )
 NORMALIZED_GUIDES = (Guide("n", "d", SAME, "n = d", {"k": [1]}), *NECESSARY)
-
-
-def edges(table: Any, event: str, by: Sequence[str] = ()) -> Any:
-    """Where an event becomes more likely than not, as n/d: the mean over d >= 20 for each value of `by`.
-
-    Returns
-    -------
-    DataFrame with ``threshold``, ``low`` and ``high`` as of `neurec_core.tables.threshold`, indexed by `by`
-    """
-    from neurec_core import tables
-
-    half = tables.threshold(table[table["d"] >= 20], event, "n", [*by, "d"])
-    points = half[["threshold", "low", "high"]].div(half["d"], axis=0)
-    return points.groupby([half[name] for name in by]).mean() if by else points.mean().to_frame().T
