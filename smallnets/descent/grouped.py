@@ -8,7 +8,7 @@ neurons of group g are active, a step is
 
 one linear map for the whole group. So a group keeps the product of its maps and the second moments of its neurons,
 which is all that the net's outputs need: a step costs nothing that grows with the number of neurons. A neuron whose
-pattern changes leaves its group at that very step and takes its steps alone; `grouped_life` explains how none is
+pattern changes leaves its group at that very step and takes its steps alone; `_grouped_events` explains how none is
 missed. Every so often all neurons are put in their places and grouped anew, which keeps rounding small, too.
 """
 
@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arguments import array, checked, number, record, whole, wholes
-from . import grouped_life as life_
+from . import _grouped_events as life_
 from ._grouped_steps import FEW, LANES, rows
 
 # All neurons are grouped anew after so many steps, or when the drives of the steps add up to this: a propagator is

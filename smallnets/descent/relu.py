@@ -4,7 +4,7 @@ On the mean squared error, with residuals r = y - h and c = 2 step / n, a step i
 
     w_j <- w_j + c a_j g_j,    a_j <- a_j + c <w_j, g_j>,    g_j = sum over {i : <w_j, x_i> > 0} of r_i x_i.
 
-`relu_kernels` takes these steps in terms of preactivations. Neurons with the same pattern whose pattern cannot change
+`_relu_steps` takes these steps in terms of preactivations. Neurons with the same pattern whose pattern cannot change
 for a while are *held*: at most d + 1 orthonormal combinations of them take their steps. The other neurons are *free*
 and look at their pattern in every step; those that are active on no point never move again and take none.
 """
@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arguments import array, ascending, checked, number, whole
-from . import relu_kernels as kernels
-from ._relu_course import MOST_CROSSINGS, Course
+from . import _relu_steps as kernels
+from ._relu_trajectory import MOST_CROSSINGS, Course
 
 # Steps until all patterns are looked at again, doubled as long as that leaves no fewer lanes.
 PATIENCE, MOST, FEWER = 512, 1 << 24, 0.75

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .compiled import assign, njit
-from .rows import LANES, add1, add4, combine, dot1, dot4, fill, pull, squash
+from .row_arithmetic import LANES, add1, add4, combine, dot1, dot4, fill, pull, squash
 
 # --------------------------------------------------------------------------------------------------------- gradients
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from loops import relu_descent
 
-from smallnets.descent import _relu_course, relu
+from smallnets.descent import _relu_trajectory, relu
 from smallnets.descent.relu import End, descend
 from smallnets.errors import InvalidInput
 
@@ -55,7 +55,7 @@ def test_the_held_form_is_met_and_gives_the_same(monkeypatch):
     X, y, W, a = instance(8, 8, 100, 1e-4, seed=3)
     held = descend(X, y, W, a, step=0.01, steps=20_000)
     assert held.spent["groups"] > 15_000
-    monkeypatch.setattr(_relu_course, "COST", np.inf)
+    monkeypatch.setattr(_relu_trajectory, "COST", np.inf)
     free = descend(X, y, W, a, step=0.01, steps=20_000)
     assert free.spent["groups"] == 0
     assert np.allclose(held.W, free.W, rtol=0, atol=1e-11 * np.abs(free.W).max())
@@ -64,9 +64,9 @@ def test_the_held_form_is_met_and_gives_the_same(monkeypatch):
 
 def test_a_held_neuron_is_let_go_before_it_crosses(monkeypatch):
     # Everything is held that can be, for as few steps as that is possible.
-    monkeypatch.setattr(_relu_course, "COST", 0)
-    monkeypatch.setattr(_relu_course, "PER_LANE", 0)
-    monkeypatch.setattr(_relu_course, "LONG", 2)
+    monkeypatch.setattr(_relu_trajectory, "COST", 0)
+    monkeypatch.setattr(_relu_trajectory, "PER_LANE", 0)
+    monkeypatch.setattr(_relu_trajectory, "LONG", 2)
     monkeypatch.setattr(relu, "PATIENCE", 16)
     checked = 0
     for seed in range(30):
@@ -95,7 +95,7 @@ def test_it_ends_at_the_first_iteration_below_the_target():
 def test_the_last_iteration_is_looked_at_like_every_other(monkeypatch):
     """Loss, log and target, also where held neurons must be looked at in just that iteration."""
     for name, value in {"COST": 0, "PER_LANE": 0, "LONG": 2}.items():  # neurons are held wherever they can be
-        monkeypatch.setattr(_relu_course, name, value)
+        monkeypatch.setattr(_relu_trajectory, name, value)
     X, y, W, a = instance(5, 2, 40, 1.0, seed=4, correlated=False)
     Ws, _, losses, crossings = relu_descent(X, y, W, a, 0.05, 40)
     for steps in range(1, 40):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from smallnets.descent import _relu_course, relu
+from smallnets.descent import _relu_trajectory, relu
 from smallnets.descent.relu import descend
 
 SETS, STEP, STEPS = 130, 0.05, 500
@@ -90,7 +90,7 @@ def counted(crossings: np.ndarray, m: int, n: int) -> np.ndarray:
 def holding(request, monkeypatch):
     if request.param != "as it is":
         for name, value in {"COST": 0, "PER_LANE": 0, "LONG": 2, "ROOM": 5}.items():
-            monkeypatch.setattr(_relu_course, name, value)
+            monkeypatch.setattr(_relu_trajectory, name, value)
         monkeypatch.setattr(relu, "PATIENCE", 64)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_line import networks
 
-from smallnets.descent import _relu_course
+from smallnets.descent import _relu_trajectory
 from smallnets.descent.line.data import Criterion, Outcome, gather
 from smallnets.descent.line.training import train
 from smallnets.descent.relu import descend
@@ -28,12 +28,12 @@ def alike(one, other, names):
 @pytest.mark.parametrize("seed", range(8))
 def test_descent_of_relu_networks(seed, monkeypatch):
     for name, value in {"COST": 0, "PER_LANE": 0, "LONG": 2}.items():  # neurons are held wherever they can be
-        monkeypatch.setattr(_relu_course, name, value)
+        monkeypatch.setattr(_relu_trajectory, name, value)
     start, run = line(seed), {"step": 0.01, "steps": 2000, "log": [0, 700, 1999]}
     ample = descend(*start, **run)
     assert len(ample.crossings) > 2000
     for room in (2, 37):
-        monkeypatch.setattr(_relu_course, "ROOM", room)
+        monkeypatch.setattr(_relu_trajectory, "ROOM", room)
         scarce = descend(*start, **run)
         assert (scarce.steps, scarce.loss, scarce.ended) == (ample.steps, ample.loss, ample.ended)
         assert alike(scarce, ample, ("W", "a", "at", "losses", "Ws", "As", "crossings"))

@@ -12,7 +12,7 @@ from neurec_core.params import BadInput
 from neurec_papers import local_linear_recovery as paper
 from neurec_papers.local_linear_recovery.engine.levenberg_marquardt import polish
 from neurec_papers.local_linear_recovery.experiments.training import SampleSweep
-from smallnets.descent import rows as arithmetic
+from smallnets.descent import row_arithmetic as arithmetic
 from smallnets.descent import tanh
 from smallnets.errors import InvalidInput
 from smallnets.nets.tanh_nets import NAMES, architecture, jacobian, outputs, placed

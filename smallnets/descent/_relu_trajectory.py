@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import _relu_steps as kernels
 from . import _relu_tail as tails
-from . import relu_kernels as kernels
 
 # A neuron is held if it keeps its pattern for so many steps like the last one.
 LONG = 500
