@@ -13,7 +13,7 @@ from smallnets.arguments import array, checked, number, whole
 from . import theory
 
 if TYPE_CHECKING:
-    from smallnets.descent.relu import Descended
+    from smallnets.descent.relu import Descent
 
 EVEN, GEOMETRIC = 150, 150  # snapshots at equal steps, and at steps that grow by a factor
 PARTS = 32  # into which a span is cut in search of a crossing
@@ -39,7 +39,7 @@ class Trajectory(NamedTuple):
     X: np.ndarray
     y: np.ndarray
     step: float
-    run: Descended
+    run: Descent
 
     def first_below(self, levels: Sequence[float], members: np.ndarray | None = None) -> list[float]:
         """The first step at which a falling loss is below each level; NaN where it never is.
@@ -73,7 +73,7 @@ class Trajectory(NamedTuple):
             "held": self.run.spent["groups"] / max(self.run.steps, 1),
         }  # fmt: skip
 
-    def _again(self, snapshot: int, log: np.ndarray) -> Descended:
+    def _again(self, snapshot: int, log: np.ndarray) -> Descent:
         from smallnets.descent.relu import descend
 
         W, a = self.run.Ws[snapshot], self.run.As[snapshot]

@@ -1,15 +1,20 @@
-"""Exact full-batch gradient descent of one two-layer ReLU net, group by group of neurons with one pattern.
+"""Exact full-batch gradient descent of one two-layer ReLU network, in groups of neurons with one activation pattern.
 
-The net is f(x) = c + sum_i w_i max(<a_i, x> + b_i, 0), the loss 1/2 sum_j nu_j (f(x_j) - y_j)^2. With the points
+The network is f(x) = c + sum_i w_i max(<a_i, x> + b_i, 0), the loss 1/2 sum_j nu_j (f(x_j) - y_j)^2. With the points
 x~ = (x, 1), the neurons theta_i = (a_i, b_i), and v_g = -sum nu_j (f(x_j) - y_j) x~_j over the points where the
 neurons of group g are active, a step is
 
     theta_i <- theta_i + h w_i v_g,    w_i <- w_i + h <v_g, theta_i>,    c <- c - h sum_j nu_j (f(x_j) - y_j),
 
 one linear map for the whole group. So a group keeps the product of its maps and the second moments of its neurons,
-which is all that the net's outputs need: a step costs nothing that grows with the number of neurons. A neuron whose
-pattern changes leaves its group at that very step and takes its steps alone; `_grouped_events` explains how none is
-missed. Every so often all neurons are put in their places and grouped anew, which keeps rounding small, too.
+which determine its part of the outputs: the cost of a step does not grow with the number of neurons. A neuron whose
+pattern changes leaves its group at that very step and takes its steps on its own; `_grouped_events` explains why no
+change is missed. From time to time the weights of all neurons are computed and all neurons are grouped anew, which
+also keeps rounding errors small.
+
+This module is for wide networks on many training points in few dimensions. `relu` is for narrower networks on few
+points in any dimension. A matrix for each group is the better state here and preactivations are the better state
+there, each by a factor of about 15; the docstring of `relu` says more.
 """
 
 from __future__ import annotations
@@ -20,18 +25,18 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arguments import array, checked, number, record, whole, wholes
-from . import _grouped_events as life_
+from . import _grouped_events as kernels
 from ._grouped_steps import FEW, LANES, rows
 
-# All neurons are grouped anew after so many steps, or when the drives of the steps add up to this: a propagator is
-# then at most exp(2), and its rounding below the margins that are trusted,
-MOST, LONGEST = 100_000, 2.0
-# or when neurons that left their groups have taken so many steps alone, and so many a neuron: what grouping costs.
+# All neurons are grouped anew after so many steps, or when the path length has grown to this: a propagator is then at
+# most exp(2), and its rounding errors are below the margins that are trusted,
+MOST_STEPS, LONGEST_PATH = 100_000, 2.0
+# or when neurons that left their groups have taken so many steps, plus so many per neuron: about the cost of grouping.
 WORK, WORK_PER_NEURON = 20_000, 4
-# A neuron that is alone joins a group if it has kept its pattern for so many steps.
-QUIET = 200
-# With many components, a group costs as much as so many neurons that are alone.
-CROWD = 4
+# A free neuron joins a group if it has not changed its pattern for so many steps.
+UNCHANGED = 200
+# In more than FEW dimensions a group costs as much as so many free neurons, and smaller groups are not made.
+SMALLEST_GROUP = 4
 
 
 class Weights(NamedTuple):
@@ -50,16 +55,16 @@ class Weights(NamedTuple):
         return self.c + np.maximum(X @ self.a.T + self.b, 0) @ self.w
 
 
-class Descended(NamedTuple):
+class Descent(NamedTuple):
     """Where gradient descent ended.
 
     weights : the `Weights`
     steps : steps made
     loss : the loss there, or just before where it is not finite
-    losses : the loss at the steps of the schedule, NaN where they were not reached
-    changed : first step at which a neuron's pattern is not what it was at the start, -1 if there is none
+    losses : the loss at the steps of the schedule, NaN where a step was not reached
+    changed : first step at which the pattern of a neuron is not that of the start, -1 if there is none
     below : first step at which the loss is below the threshold, -1 if there is none
-    changes : how often a neuron changed its pattern
+    changes : how many times a neuron changed its pattern
     diverged : whether the loss stopped being finite
     """
 
@@ -99,7 +104,7 @@ def descend(
     threshold: float = -np.inf,
     stop: bool = False,
     schedule: Sequence[int] | np.ndarray = (),
-) -> Descended:
+) -> Descent:
     """Minimise 1/2 sum_j shares_j (f(x_j) - y_j)^2 by gradient descent with step size h.
 
     Parameters
@@ -107,14 +112,14 @@ def descend(
     X, y, shares : (n, d), (n,) and (n,) arrays; shares >= 0
     start : the `Weights` at step 0
     h : step size, > 0
-    steps : at most so many, >= 0
-    threshold : of the loss; events are looked for at steps 0, 1, ..., steps, before the update
+    steps : maximum number of steps, >= 0
+    threshold : of the loss; the events are tested at steps 0, 1, ..., steps, before the update
     stop : end as soon as a pattern has changed and the loss has been below the threshold
-    schedule : steps at which to note the loss, in any order
+    schedule : steps at which to record the loss, in any order
 
     Returns
     -------
-    Descended; exact in exact arithmetic, whatever the patterns do
+    Descent; exact in exact arithmetic, whatever the patterns do
 
     Raises
     ------
@@ -124,77 +129,83 @@ def descend(
     **Source**: holzmuller2022training, section 2 for net and step, proposition C.2 for a group's map; differs:
     any dimension, any points, biases and weights of the points, and neurons may change their patterns.
     """
-    points, neurons = _read(X, y, shares, start)
+    points, neurons = _lifted(X, y, shares, start)
     wanted, order = np.unique(np.asarray(schedule, np.int64), return_inverse=True)
     work = WORK + WORK_PER_NEURON * len(neurons)
-    run = life_.Run(h, steps, threshold, bool(stop), wanted, LONGEST, MOST, work)
+    run = kernels.Settings(h, steps, threshold, bool(stop), wanted, LONGEST_PATH, MOST_STEPS, work)
     D = len(points.XT)
     axes = (0,) * D if D <= FEW else np.zeros(D)
     losses, events = np.full(len(wanted), np.nan), np.array([-1, -1, 0, 0])
-    ended, k, c, loss, before = life_.REGROUP, 0, start.c, np.nan, None
-    while ended == life_.REGROUP:
-        life = _grouped(neurons, points, before, k)
-        _count_changes(events, before, life, k)
-        ended, k, c, loss = life_.live(life, points, run, k, c, losses, events, axes)
-        neurons, before = life_.place(life), life
+    ended, k, c, loss, before = kernels.REGROUP, 0, start.c, np.nan, None
+    while ended == kernels.REGROUP:
+        state = _grouped(neurons, points, before, k)
+        _count_changes(events, before, state, k)
+        ended, k, c, loss = kernels.take_steps(state, points, run, k, c, losses, events, axes)
+        neurons, before = kernels.current(state), state
         if not np.isfinite(neurons).all():
-            ended = life_.DIVERGED
+            ended = kernels.DIVERGED
     end = Weights(neurons[:, : D - 1], neurons[:, D - 1], neurons[:, D], c)
     changed, below, changes, _ = events.tolist()
-    return Descended(end, k, loss, losses[order], changed, below, changes, ended == life_.DIVERGED)
+    return Descent(end, k, loss, losses[order], changed, below, changes, ended == kernels.DIVERGED)
 
 
-def _grouped(neurons: np.ndarray, points: life_.Points, before: life_.Life | None, k: int) -> life_.Life:
-    """Look at all neurons; those with one pattern are a group, but for those that changed theirs a moment ago."""
+def _grouped(
+    neurons: np.ndarray, points: kernels.Points, before: kernels.Grouping | None, k: int
+) -> kernels.Grouping:  # fmt: skip
+    """Group neurons by pattern, without those that changed their pattern a few steps ago."""
     m, n = len(neurons), len(points.y)
-    active, until, group = np.empty((m, n)), np.empty(m), np.full(m, -1)
-    life_.survey(neurons, points, active, until)
-    changed = np.full(m, -QUIET) if before is None else before.changed
-    joins = k - changed >= QUIET
+    active, safe, group = np.empty((m, n)), np.empty(m), np.full(m, -1)
+    kernels.check_all(neurons, points, active, safe)
+    changed = np.full(m, -UNCHANGED) if before is None else before.changed
+    joins = k - changed >= UNCHANGED
     if len(points.XT) > FEW:
-        _, kind = _alike(active)
-        joins &= np.bincount(kind, joins)[kind] >= CROWD
-    until[~joins] = np.inf
-    first, group[joins] = _alike(active[joins])
+        _, number = _unique_rows(active)
+        joins &= np.bincount(number, joins)[number] >= SMALLEST_GROUP
+    safe[~joins] = np.inf
+    first, group[joins] = _unique_rows(active[joins])
     patterns = active[joins][first]
-    one, cell = _alike(patterns.T)
+    one, cell = _unique_rows(patterns.T)
     T = -(-len(patterns) // LANES)
     member = np.zeros((T * LANES, len(one)))
     member[: len(patterns)] = patterns[:, one]
-    life = life_.Life(
-        neurons, active, group, until, np.argsort(until), np.zeros(m, np.int64), changed,
+    state = kernels.Grouping(
+        neurons, active, group, safe, np.argsort(safe), np.zeros(m, np.int64), changed,
         np.zeros((T, rows(neurons.shape[1] - 1) * LANES)), np.zeros(T * LANES, np.int64),
         np.ascontiguousarray(member.reshape(T, LANES, len(one)).swapaxes(1, 2)), cell, np.array([len(patterns), 0]),
     )  # fmt: skip
-    life_.gather(life)
-    return life
+    kernels.fill_tiles(state)
+    return state
 
 
-def _alike(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first of each kind of row of zeros and ones, and the kind of every row."""
+def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first index of each distinct row of zeros and ones, and the number of its distinct row for every row."""
     bits = np.zeros((len(rows), 8 + rows.shape[1] // 64 * 8), np.uint8)
     packed = np.packbits(rows > 0, axis=1)
     bits[:, : packed.shape[1]] = packed
-    kind = np.zeros(len(rows), np.int64)
+    number = np.zeros(len(rows), np.int64)
     for word in bits.view(np.uint64).T:
         values, place = np.unique(word, return_inverse=True)
-        _, first, kind = np.unique(kind * len(values) + place, return_index=True, return_inverse=True)
-    return first, kind
+        _, first, number = np.unique(number * len(values) + place, return_index=True, return_inverse=True)
+    return first, number
 
 
-def _count_changes(events: np.ndarray, before: life_.Life | None, life: life_.Life, k: int) -> None:
-    """Count the neurons whose pattern changed in the step between two lives."""
+def _count_changes(
+    events: np.ndarray, before: kernels.Grouping | None, state: kernels.Grouping, k: int
+) -> None:  # fmt: skip
+    """Count the neurons whose pattern changed in the step at which they were grouped anew."""
     if before is None:
         return
-    changes = int((before.active != life.active).any(axis=1).sum())
-    if changes and events[life_.CHANGED] < 0:
-        events[life_.CHANGED] = k
-    events[life_.CHANGES] += changes
+    changes = int((before.active != state.active).any(axis=1).sum())
+    if changes and events[kernels.CHANGED] < 0:
+        events[kernels.CHANGED] = k
+    events[kernels.CHANGES] += changes
 
 
-def _read(X: np.ndarray, y: np.ndarray, shares: np.ndarray, start: Weights) -> tuple[life_.Points, np.ndarray]:
+def _lifted(
+    X: np.ndarray, y: np.ndarray, shares: np.ndarray, start: Weights
+) -> tuple[kernels.Points, np.ndarray]:  # fmt: skip
     """The points with a one appended, and the neurons as rows (m, d + 2)."""
     lifted = np.column_stack([X, np.ones(len(X))])
     norms = np.linalg.norm(lifted, axis=1)
-    points = life_.Points(np.ascontiguousarray(lifted.T), y, shares, norms)
+    points = kernels.Points(np.ascontiguousarray(lifted.T), y, shares, norms)
     return points, np.column_stack([start.a, start.b, start.w])

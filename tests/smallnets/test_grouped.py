@@ -81,12 +81,12 @@ def test_it_is_the_plain_loop(name):
 
 @each
 def test_no_change_is_missed(name, monkeypatch):
-    """The clock and the heap against a full check of all neurons in every step, in the same arithmetic."""
+    """The path lengths and the heap against a full check of all neurons in every step, in the same arithmetic."""
     steps = min(CASES[name].steps, 1500)
-    monkeypatch.setattr(grouped, "CROWD", 1)
+    monkeypatch.setattr(grouped, "SMALLEST_GROUP", 1)
     fast = descend(name, steps=steps)
-    monkeypatch.setattr(grouped, "MOST", 1)
-    monkeypatch.setattr(grouped, "QUIET", 0)
+    monkeypatch.setattr(grouped, "MOST_STEPS", 1)
+    monkeypatch.setattr(grouped, "UNCHANGED", 0)
     slow = descend(name, steps=steps)
     assert (fast.changed, fast.below, fast.changes) == (slow.changed, slow.below, slow.changes)
     assert fast.changes > 100
@@ -96,16 +96,16 @@ def test_no_change_is_missed(name, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "option", "value"),
     [
-        ("star_16", "MOST", 7),
-        ("star_16", "LONGEST", 1e-3),
+        ("star_16", "MOST_STEPS", 7),
+        ("star_16", "LONGEST_PATH", 1e-3),
         ("star_16", "WORK", 0),
-        ("star_16", "QUIET", 3),
-        ("star_16", "QUIET", 10**9),
-        ("d5", "CROWD", 1),
-        ("d5", "CROWD", 10**9),
+        ("star_16", "UNCHANGED", 3),
+        ("star_16", "UNCHANGED", 10**9),
+        ("d5", "SMALLEST_GROUP", 1),
+        ("d5", "SMALLEST_GROUP", 10**9),
     ],
 )
-def test_who_is_grouped_when_does_not_matter(name, option, value, monkeypatch):
+def test_when_neurons_are_grouped_does_not_matter(name, option, value, monkeypatch):
     plain = descend(name)
     monkeypatch.setattr(grouped, option, value)
     other = descend(name)
@@ -124,7 +124,7 @@ def test_a_neuron_keeps_its_pattern_while_it_is_allowed_to():
         points = _grouped_events.Points(np.ascontiguousarray(lifted.T), np.zeros(n), np.zeros(n), norms)
         start = rng.normal(size=(1, d + 2)) * 10.0 ** rng.uniform(-3, 3, size=d + 2)
         active, allowed = np.empty((1, n)), np.empty(1)
-        _grouped_events.survey(start, points, active, allowed)
+        _grouped_events.check_all(start, points, active, allowed)
         sizes = rng.dirichlet(np.ones(parts))
         for j in range(n):
             for fraction in (1.0, 1.1, 2.0):
@@ -175,9 +175,9 @@ def test_a_neuron_that_is_active_nowhere_stays():
 
 
 @pytest.mark.parametrize("m", [1, 2])
-def test_a_net_whose_neurons_are_all_alone(m, monkeypatch):
+def test_a_network_whose_neurons_are_all_free(m, monkeypatch):
     """One neuron between two points that push it back and forth: no group is left when they are grouped anew."""
-    monkeypatch.setattr(grouped, "MOST", 50)
+    monkeypatch.setattr(grouped, "MOST_STEPS", 50)
     X, y, nu = np.array([[1.0], [2.0]]), np.array([1.0, -3.0]), np.array([0.5, 0.5])
     start = Weights(np.full((m, 1), 1.0), np.full(m, -1.5), np.full(m, 1.0))
     found = grouped.descend(X, y, nu, start, h=0.3, steps=5000, schedule=range(5001))
@@ -208,12 +208,12 @@ def test_the_weights_are_the_net_whose_loss_is_given(name):
 
 
 @pytest.mark.parametrize("shape", [(60, 7), (200, 64), (200, 65), (90, 130), (0, 5), (5, 0), (1, 1)])
-def test_like_rows_are_found(shape):
+def test_unique_rows_are_found(shape):
     rng = np.random.default_rng(0)
     rows = (rng.random(shape) < 0.5).astype(float)
     rows = rows[rng.integers(0, max(len(rows) // 3, 1), len(rows))]
-    first, kind = grouped._alike(rows)
-    assert np.array_equal(rows[first][kind], rows)
+    first, number = grouped._unique_rows(rows)
+    assert np.array_equal(rows[first][number], rows)
     assert len(first) == len({row.tobytes() for row in rows})
 
 

@@ -41,7 +41,7 @@ def test_weights_losses_and_crossings_are_those_of_the_plain_loop(n, d, m, scale
     assert end.ended is End.LIMIT or (end.ended is End.STALLED and end.steps < 5000)
     assert end.at.tolist() == [k for k in log if k <= end.steps]
     log = end.at
-    # Both round differently in each step: 10^4 of them at 10^-16, and the way back from preactivations to weights.
+    # The two round differently in each of 10^4 steps, by 10^-16 each, and in going from preactivations to weights.
     size = np.abs(Ws[-1]).max()
     assert np.allclose(end.Ws, Ws[log], rtol=0, atol=1e-10 * size)
     assert np.allclose(end.As, As[log], rtol=0, atol=1e-10 * size)
@@ -51,23 +51,23 @@ def test_weights_losses_and_crossings_are_those_of_the_plain_loop(n, d, m, scale
     assert sum(end.spent.values()) == end.steps
 
 
-def test_the_held_form_is_met_and_gives_the_same(monkeypatch):
+def test_grouped_neurons_take_the_steps_of_free_ones(monkeypatch):
     X, y, W, a = instance(8, 8, 100, 1e-4, seed=3)
-    held = descend(X, y, W, a, step=0.01, steps=20_000)
-    assert held.spent["groups"] > 15_000
-    monkeypatch.setattr(_relu_trajectory, "COST", np.inf)
+    grouped = descend(X, y, W, a, step=0.01, steps=20_000)
+    assert grouped.spent["groups"] > 15_000
+    monkeypatch.setattr(_relu_trajectory, "GROUP_COST", np.inf)
     free = descend(X, y, W, a, step=0.01, steps=20_000)
     assert free.spent["groups"] == 0
-    assert np.allclose(held.W, free.W, rtol=0, atol=1e-11 * np.abs(free.W).max())
-    assert np.array_equal(in_order(held.crossings), in_order(free.crossings))
+    assert np.allclose(grouped.W, free.W, rtol=0, atol=1e-11 * np.abs(free.W).max())
+    assert np.array_equal(in_order(grouped.crossings), in_order(free.crossings))
 
 
-def test_a_held_neuron_is_let_go_before_it_crosses(monkeypatch):
-    # Everything is held that can be, for as few steps as that is possible.
-    monkeypatch.setattr(_relu_trajectory, "COST", 0)
-    monkeypatch.setattr(_relu_trajectory, "PER_LANE", 0)
-    monkeypatch.setattr(_relu_trajectory, "LONG", 2)
-    monkeypatch.setattr(relu, "PATIENCE", 16)
+def test_a_grouped_neuron_is_free_before_it_crosses(monkeypatch):
+    # All neurons are grouped that can be, for as few steps as possible.
+    monkeypatch.setattr(_relu_trajectory, "GROUP_COST", 0)
+    monkeypatch.setattr(_relu_trajectory, "COLUMN_COST", 0)
+    monkeypatch.setattr(_relu_trajectory, "LEAST_STEPS", 2)
+    monkeypatch.setattr(relu, "FIRST_REGROUPING", 16)
     checked = 0
     for seed in range(30):
         X, y, W, a = instance(12, 4, 30, 1.0, seed)
@@ -83,7 +83,7 @@ def test_a_held_neuron_is_let_go_before_it_crosses(monkeypatch):
     assert checked >= 3
 
 
-def test_it_ends_at_the_first_iteration_below_the_target():
+def test_a_descent_ends_at_the_first_iteration_below_the_target():
     X, y, W, a = instance(4, 4, 20, 1e-2, seed=1)
     end = descend(X, y, W, a, step=0.05, steps=10**7, target=1e-9)
     assert end.ended is End.TARGET
@@ -92,9 +92,13 @@ def test_it_ends_at_the_first_iteration_below_the_target():
     assert before.loss >= 1e-9
 
 
-def test_the_last_iteration_is_looked_at_like_every_other(monkeypatch):
-    """Loss, log and target, also where held neurons must be looked at in just that iteration."""
-    for name, value in {"COST": 0, "PER_LANE": 0, "LONG": 2}.items():  # neurons are held wherever they can be
+def test_the_last_iteration_is_recorded_like_every_other(monkeypatch):
+    """Loss, log and target, also where neurons must be grouped anew in just that iteration."""
+    for name, value in {
+        "GROUP_COST": 0,
+        "COLUMN_COST": 0,
+        "LEAST_STEPS": 2,
+    }.items():  # neurons are grouped wherever they can be
         monkeypatch.setattr(_relu_trajectory, name, value)
     X, y, W, a = instance(5, 2, 40, 1.0, seed=4, correlated=False)
     Ws, _, losses, crossings = relu_descent(X, y, W, a, 0.05, 40)
@@ -123,7 +127,7 @@ def test_dead_networks_stalled_ones_and_diverging_ones_end():
 
 
 def moved(X, y, step, end):
-    """By which share of their sizes the next step of a plain loop moves the weights; of a dead neuron, by nothing."""
+    """The relative change of the weights in the next step of a plain loop, zero for neurons that are active nowhere."""
     on = end.W @ X.T > 0
     g = 2 * step / len(y) * (on * (y - end.a @ np.maximum(end.W @ X.T, 0))) @ X
     W = np.linalg.norm(end.a[:, None] * g, axis=1) / np.linalg.norm(end.W, axis=1)
@@ -131,7 +135,7 @@ def moved(X, y, step, end):
 
 
 def test_weights_at_rest_end_a_descent_whatever_their_last_bits_do():
-    """They stand still, go to and fro or drift in these bits; rounding decides how they rest, but seldom whether."""
+    """The last bits stand still, alternate or drift; rounding decides which, but seldom whether weights are at rest."""
     limits = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -152,7 +156,7 @@ def test_a_cycle_is_no_rest():
 
 
 def test_a_long_point_hides_no_motion():
-    """A point on which the neuron is not active is a thousand times as long as those that it learns slowly from."""
+    """A point on which the neuron is inactive has a thousand times the norm of those that it learns slowly from."""
     X, y = np.array([[-1e3, 0, 0], [0, 1, 1e-3], [0, 1, -1e-3]]), [0, 1 + 5e-7, 1 - 5e-7]
     end = descend(X, y, [[1.0, 1.0, 0.0]], [1.0], step=0.1, steps=10**6, log=[500_000])
     assert end.ended is End.LIMIT
@@ -160,20 +164,20 @@ def test_a_long_point_hides_no_motion():
 
 
 @pytest.mark.parametrize("steps", [100, 700, 10_000])
-def test_a_network_dies_at_its_last_crossing_whenever_that_is_seen(steps, monkeypatch):
-    """A neuron on both points, pushed out of the second, dies on the last one that it is active on."""
+def test_a_network_dies_at_its_last_crossing_whenever_patterns_are_checked(steps, monkeypatch):
+    """A neuron that is active on both points is moved off the second and then off the first."""
     start = np.eye(2), -np.ones(2), np.array([[0.1, 0.2]]), np.array([0.5])
     crossings = relu_descent(*start, 0.1, steps)[3]
     assert len(crossings) == 2
-    for patience in (1, 7, relu.PATIENCE):
-        monkeypatch.setattr(relu, "PATIENCE", patience)
+    for patience in (1, 7, relu.FIRST_REGROUPING):
+        monkeypatch.setattr(relu, "FIRST_REGROUPING", patience)
         dies = descend(*start, step=0.1, steps=steps, log=np.arange(steps))
         assert (dies.ended, dies.steps, dies.loss) == (End.DEAD, crossings[-1, 0], 1.0)
         assert np.array_equal(dies.at, np.arange(dies.steps + 1))
         assert np.array_equal(dies.crossings, crossings)
 
 
-def test_a_network_that_is_dead_at_the_start_is_noted_there():
+def test_a_network_that_is_dead_at_the_start_is_recorded_there():
     dead = descend(np.eye(2), np.ones(2), -np.ones((3, 2)), np.ones(3), step=0.1, steps=100, log=[0, 5])
     assert dead.at.tolist() == [0]
     assert dead.losses.tolist() == [1.0]

@@ -86,12 +86,12 @@ def counted(crossings: np.ndarray, m: int, n: int) -> np.ndarray:
     return found
 
 
-@pytest.fixture(params=["as it is", "all held that can be"])
-def holding(request, monkeypatch):
+@pytest.fixture(params=["as it is", "all grouped that can be"])
+def grouping(request, monkeypatch):
     if request.param != "as it is":
-        for name, value in {"COST": 0, "PER_LANE": 0, "LONG": 2, "ROOM": 5}.items():
+        for name, value in {"GROUP_COST": 0, "COLUMN_COST": 0, "LEAST_STEPS": 2, "ROOM": 5}.items():
             monkeypatch.setattr(_relu_trajectory, name, value)
-        monkeypatch.setattr(relu, "PATIENCE", 64)
+        monkeypatch.setattr(relu, "FIRST_REGROUPING", 64)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def loops():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_the_plain_loop(kind, loops, holding):
+def test_it_is_the_plain_loop(kind, loops, grouping):
     sets, (ends, counts), (others, other_counts) = loops[kind]
     chaotic, grazing = 0, 0
     for one, end, count, other, other_count in zip(sets, ends, counts, others, other_counts, strict=True):

@@ -13,7 +13,7 @@ from smallnets.descent.relu import descend
 
 
 def line(seed):
-    """Three to six points of a line, with a bias: neurons slide, and many are held meanwhile."""
+    """Three to six points of a line, with a bias: neurons slide, and many are grouped meanwhile."""
     rng = np.random.default_rng(seed)
     n, m = rng.integers(3, 7), 60
     X = np.column_stack([rng.uniform(-2, 2, n), np.ones(n)])
@@ -27,7 +27,11 @@ def alike(one, other, names):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_descent_of_relu_networks(seed, monkeypatch):
-    for name, value in {"COST": 0, "PER_LANE": 0, "LONG": 2}.items():  # neurons are held wherever they can be
+    for name, value in {
+        "GROUP_COST": 0,
+        "COLUMN_COST": 0,
+        "LEAST_STEPS": 2,
+    }.items():  # neurons are grouped wherever they can be
         monkeypatch.setattr(_relu_trajectory, name, value)
     start, run = line(seed), {"step": 0.01, "steps": 2000, "log": [0, 700, 1999]}
     ample = descend(*start, **run)

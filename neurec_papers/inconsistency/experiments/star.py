@@ -152,7 +152,7 @@ STEPS: dict[str, Any] = {
 def solve(params: Star, problem: Problem, draws: Draws) -> Solution:
     """Full-batch gradient descent, until a pattern has changed and the loss is below the threshold.
 
-    The value is a `smallnets.descent.grouped.Descended` for each trial; the trace holds the loss over the
+    The value is a `smallnets.descent.grouped.Descent` for each trial; the trace holds the loss over the
     threshold at some epochs, NaN once training has ended.
 
     **Source**: holzmuller2022training, Figures 7 and 8 and its code; differs: float64 where the code has float32. With

@@ -25,7 +25,7 @@ MINIMUM = Column("least |theta|²/2 of an interpolator of orthogonal inputs", "m
 ACTIVE = Column("neurons active on a point at the end", "measure")
 TAKEN = Column("steps taken", "measure", "steps", logarithmic=True)
 ROUNDED = Replay(1e-3)  # steps taken where the last ones go where the loss is a rounding error
-# How the iterations were taken, of `smallnets.descent.relu.Descended.spent`.
+# How the iterations were taken, of `smallnets.descent.relu.Descent.spent`.
 HELD = Column("share of steps taken by groups of neurons", "measure", replay=Replay(1e-3))
 
 
