@@ -101,66 +101,11 @@ def _propagate(tile: np.ndarray, groups: int, axes: Any) -> None:
 
 
 @compiled
-def _slope_wide(tile: np.ndarray, groups: int, D: int) -> None:
-    """As `_slope` for any D, with the loops over groups inside."""
-    D1, size, row = D + 1, min(groups, LANES), tile.reshape((-1, LANES))
-    M, q, s = D1 * D1, 2 * D1 * D1 + D, np.empty(LANES)
-    for r in range(D):
-        for i in range(size):
-            row[q + r, i] = 0.0
-    for b in range(D1):
-        s[:] = 0.0
-        for a in range(D1):
-            for i in range(size):
-                s[i] += row[M + b * D1 + a, i] * row[D * D1 + a, i]
-        for r in range(D):
-            for i in range(size):
-                row[q + r, i] += row[r * D1 + b, i] * s[i]
-
-
-@compiled
-def _gradient_wide(tile: np.ndarray, member: np.ndarray, groups: int, h: float, on_cells: np.ndarray) -> float:
-    """As `_gradient` for any D."""
-    D, size, row = on_cells.shape[1], min(groups, LANES), tile.reshape((-1, LANES))
-    V, largest, s = 2 * (D + 1) ** 2, 0.0, np.zeros(LANES)
-    for r in range(D):
-        for i in range(size):
-            row[V + r, i] = 0.0
-        for k in range(len(on_cells)):
-            part = h * on_cells[k, r]
-            for i in range(size):
-                row[V + r, i] -= member[k, i] * part
-        for i in range(size):
-            s[i] += row[V + r, i] ** 2
-    for i in range(size):
-        largest = max(largest, s[i])
-    return np.sqrt(largest)
-
-
-@compiled
-def _propagate_wide(tile: np.ndarray, groups: int, D: int) -> None:
-    """As `_propagate` for any D."""
-    D1, size, row = D + 1, min(groups, LANES), tile.reshape((-1, LANES))
-    V, w = 2 * D1 * D1, np.empty(LANES)
-    for b in range(D1):
-        for i in range(size):
-            w[i] = row[D * D1 + b, i]
-        for r in range(D):
-            for i in range(size):
-                v, theta = row[V + r, i], row[r * D1 + b, i]
-                row[r * D1 + b, i] = theta + v * w[i]
-                row[D * D1 + b, i] += v * theta
-
-
-@compiled
 def slopes_of(tiles: np.ndarray, member: np.ndarray, groups: int, slopes: np.ndarray, axes: Any) -> None:
     """Fill in the slopes: on cell k, the output of all groups together is <slopes_k, x>."""
     slopes[:] = 0.0
     for t in range(len(tiles)):
-        if len(axes) <= FEW:
-            _slope(tiles[t], groups - t * LANES, axes)
-        else:
-            _slope_wide(tiles[t], groups - t * LANES, len(axes))
+        _slope(tiles[t], groups - t * LANES, axes)
         _add_slopes(tiles[t], member[t], groups - t * LANES, slopes, axes)
 
 
@@ -169,12 +114,8 @@ def step_groups(tiles: np.ndarray, member: np.ndarray, groups: int, h: float, on
     """Take one step of all groups; returns the largest |V|."""
     largest = 0.0
     for t in range(len(tiles)):
-        if len(axes) <= FEW:
-            largest = max(largest, _gradient(tiles[t], member[t], groups - t * LANES, h, on_cells, axes))
-            _propagate(tiles[t], groups - t * LANES, axes)
-        else:
-            largest = max(largest, _gradient_wide(tiles[t], member[t], groups - t * LANES, h, on_cells))
-            _propagate_wide(tiles[t], groups - t * LANES, len(axes))
+        largest = max(largest, _gradient(tiles[t], member[t], groups - t * LANES, h, on_cells, axes))
+        _propagate(tiles[t], groups - t * LANES, axes)
     return largest
 
 
