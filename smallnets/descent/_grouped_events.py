@@ -241,9 +241,9 @@ def take_steps(
     XT, y, shares, schedule = points.XT, points.y, points.shares, run.schedule
     D, n, cells = len(axes), len(y), member.shape[1]
     slopes, on_cells, on_points = np.zeros((cells, D)), np.zeros((cells, D)), np.zeros((D, n))
-    others, z = np.full(n, c), np.empty(n)
+    others = np.full(n, c)
     path, begin, left, work = 0.0, k, counts[1], 0
-    free_outputs(neurons, active, free, 0, left, XT, others, z, changed, k, axes)
+    free_outputs(neurons, active, free, 0, left, XT, others, changed, k, axes)
     while True:
         slopes_of(tiles, member, groups, slopes, axes)
         loss, total = residuals(XT, y, shares, cell, slopes, others, on_points, on_cells, axes)
@@ -261,13 +261,13 @@ def take_steps(
         c -= run.h * total
         k += 1
         others[:] = c
-        changes = free_outputs(neurons, active, free, 0, counts[1], XT, others, z, changed, k, axes)
+        changes = free_outputs(neurons, active, free, 0, counts[1], XT, others, changed, k, axes)
         path, work = (path + step) * ROUND_UP, work + counts[1] - left
         over = not path < run.longest or k - begin >= run.most or work > run.work
         if not over and safe[queue[0]] <= path:
             known = counts[1]
             _check_due(state, points, path, step)
-            changes += free_outputs(neurons, active, free, known, counts[1], XT, others, z, changed, k, axes)
+            changes += free_outputs(neurons, active, free, known, counts[1], XT, others, changed, k, axes)
         if changes and events[CHANGED] < 0:
             events[CHANGED] = k
         events[CHANGES] += changes

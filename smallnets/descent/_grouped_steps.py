@@ -162,41 +162,26 @@ def step_free(
 
 
 @summing
-def _preactivations(neurons: np.ndarray, i: int, XT: np.ndarray, z: np.ndarray, axes: Any) -> None:
-    """z_j = <theta_i, x_j>."""
-    if len(axes) <= FEW:
-        for j in range(len(z)):
-            s = 0.0
-            for r in range(len(axes)):
-                s += XT[r, j] * neurons[i, r]
-            z[j] = s
-    else:
-        z[:] = 0.0
-        for r in range(len(axes)):
-            theta = neurons[i, r]
-            for j in range(len(z)):
-                z[j] += XT[r, j] * theta
-
-
-@summing
 def free_outputs(
     neurons: np.ndarray, active: np.ndarray, free: np.ndarray, first: int, size: int, XT: np.ndarray,
-    others: np.ndarray, z: np.ndarray, changed: np.ndarray, now: int, axes: Any,
+    others: np.ndarray, changed: np.ndarray, now: int, axes: Any,
 ) -> int:  # fmt: skip
     """Add the outputs of neurons first, ..., size - 1 of `free` to `others`; returns how many patterns changed.
 
-    Their patterns are updated in `active`. Where a pattern changed, `changed` is set to `now`; z is scratch.
+    Their patterns are updated in `active`. Where a pattern changed, `changed` is set to `now`.
     """
     changes = 0
     for s in range(first, size):
         i = free[s]
-        _preactivations(neurons, i, XT, z, axes)
         w, flips = neurons[i, len(axes)], 0.0
-        for j in range(len(z)):
-            on = 1.0 if z[j] > 0 else 0.0
+        for j in range(len(others)):
+            z = 0.0
+            for r in range(len(axes)):
+                z += XT[r, j] * neurons[i, r]
+            on = 1.0 if z > 0 else 0.0
             flips += abs(on - active[i, j])
             active[i, j] = on
-            others[j] += w * max(z[j], 0.0)
+            others[j] += w * max(z, 0.0)
         if flips > 0:
             changed[i] = now
             changes += 1
