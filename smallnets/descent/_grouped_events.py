@@ -234,9 +234,8 @@ def take_steps(
     -------
     (ended, k, c, loss)
     """
-    neurons, active, free, changed, tiles, member = (
-        state.neurons, state.active, state.free, state.changed, state.tiles, state.member
-    )  # fmt: skip
+    neurons, active, free, changed = state.neurons, state.active, state.free, state.changed
+    tiles, member = state.tiles, state.member
     safe, queue, counts, cell, groups = state.safe, state.queue, state.counts, state.cell, state.counts[0]
     XT, y, shares, schedule = points.XT, points.y, points.shares, run.schedule
     D, n, cells = len(axes), len(y), member.shape[1]

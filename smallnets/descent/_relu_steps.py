@@ -241,7 +241,7 @@ def _at_rest(H: np.ndarray, a: np.ndarray, before: tuple[np.ndarray, np.ndarray]
 @compiled
 def take_steps(
     neurons: Neurons, data: Data, record: Record, out: np.ndarray, k: int, last: int, target: float, safe: float
-) -> Any:  # fmt: skip
+) -> Any:
     """Take steps from iteration k on, until `last` or until there is another reason to return.
 
     The next step depends only on the neurons, on `out` and on what is returned, so that a call that continues with them

@@ -74,12 +74,10 @@ class Trajectory:
         H, a = free[:-1], free[-1]
         neurons = kernels.Neurons(
             H, a, (H > 0).astype(float), ids, columns[:-1], columns[-1], np.array(first), patterns
-        )  # fmt: skip
+        )
         return neurons, safe
 
-    def _worth_grouping(
-        self, moving: np.ndarray, active: np.ndarray, pattern: np.ndarray
-    ) -> tuple[np.ndarray, float]:  # fmt: skip
+    def _worth_grouping(self, moving: np.ndarray, active: np.ndarray, pattern: np.ndarray) -> tuple[np.ndarray, float]:
         """Which of the moving neurons, with patterns by number, are to be grouped, and the path length safe for all."""
         cost = GROUP_COST + COLUMN_COST * min(len(self.span) + 1, len(moving))
         grouped = np.bincount(pattern)[pattern] * len(self.X) > cost

@@ -149,9 +149,7 @@ def descend(
     return Descent(end, k, loss, losses[order], changed, below, changes, ended == kernels.DIVERGED)
 
 
-def _grouped(
-    neurons: np.ndarray, points: kernels.Points, before: kernels.Grouping | None, k: int
-) -> kernels.Grouping:  # fmt: skip
+def _grouped(neurons: np.ndarray, points: kernels.Points, before: kernels.Grouping | None, k: int) -> kernels.Grouping:
     """Group neurons by pattern, without those that changed their pattern a few steps ago."""
     m, n = len(neurons), len(points.y)
     active, safe, group = np.empty((m, n)), np.empty(m), np.full(m, -1)
@@ -189,9 +187,7 @@ def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, number
 
 
-def _count_changes(
-    events: np.ndarray, before: kernels.Grouping | None, state: kernels.Grouping, k: int
-) -> None:  # fmt: skip
+def _count_changes(events: np.ndarray, before: kernels.Grouping | None, state: kernels.Grouping, k: int) -> None:
     """Count the neurons whose pattern changed in the step at which they were grouped anew."""
     if before is None:
         return
@@ -201,9 +197,7 @@ def _count_changes(
     events[kernels.CHANGES] += changes
 
 
-def _lifted(
-    X: np.ndarray, y: np.ndarray, shares: np.ndarray, start: Weights
-) -> tuple[kernels.Points, np.ndarray]:  # fmt: skip
+def _lifted(X: np.ndarray, y: np.ndarray, shares: np.ndarray, start: Weights) -> tuple[kernels.Points, np.ndarray]:
     """The points with a one appended, and the neurons as rows (m, d + 2)."""
     lifted = np.column_stack([X, np.ones(len(X))])
     norms = np.linalg.norm(lifted, axis=1)
