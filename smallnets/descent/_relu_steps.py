@@ -258,10 +258,8 @@ def take_steps(
     (reason, k, loss, safe) : the iteration, its loss, and what is left of the safe path length
     """
     n, F, y, c = len(data.y), len(neurons.a), data.y, data.c
-    H, active, H_group, patterns, K = (
-        neurons.H.reshape(-1), neurons.active.reshape(-1), neurons.H_group.reshape(-1), neurons.patterns.reshape(-1),
-        data.K.reshape(-1),
-    )  # fmt: skip
+    H, active, K = neurons.H.reshape(-1), neurons.active.reshape(-1), data.K.reshape(-1)
+    H_group, patterns = neurons.H_group.reshape(-1), neurons.patterns.reshape(-1)
     a, a_group, first = neurons.a, neurons.a_group, neurons.first
     r, e, KR = np.zeros(n), np.zeros(n), np.zeros((n + 1) * n)
     da, da_group, G, flips = np.zeros(F), np.zeros(len(a_group)), np.zeros(2 * F), np.zeros(n)
@@ -291,10 +289,8 @@ def take_steps(
         out[:] = 0.0
         squared = 0.0
         for g in range(len(first) - 1):
-            squared = max(
-                squared,
-                _step_group(H_group, a_group, first[g], first[g + 1], patterns, g * n, K, r, c, e, da_group, out),
-            )
+            own = _step_group(H_group, a_group, first[g], first[g + 1], patterns, g * n, K, r, c, e, da_group, out)
+            squared = max(squared, own)
         safe -= np.sqrt(squared) * (1 + 1e-14)
         if F and _step_free(H, a, active, K, r, c, KR, G, da, out, flips) > 0:
             _record_crossings(neurons, record, k + 1, flips)

@@ -94,11 +94,7 @@ def test_a_descent_ends_at_the_first_iteration_below_the_target():
 
 def test_the_last_iteration_is_recorded_like_every_other(monkeypatch):
     """Loss, log and target, also where neurons must be grouped anew in just that iteration."""
-    for name, value in {
-        "GROUP_COST": 0,
-        "COLUMN_COST": 0,
-        "LEAST_STEPS": 2,
-    }.items():  # neurons are grouped wherever they can be
+    for name, value in {"GROUP_COST": 0, "COLUMN_COST": 0, "LEAST_STEPS": 2}.items():  # group wherever possible
         monkeypatch.setattr(_relu_trajectory, name, value)
     X, y, W, a = instance(5, 2, 40, 1.0, seed=4, correlated=False)
     Ws, _, losses, crossings = relu_descent(X, y, W, a, 0.05, 40)
@@ -165,7 +161,7 @@ def test_a_long_point_hides_no_motion():
 
 @pytest.mark.parametrize("steps", [100, 700, 10_000])
 def test_a_network_dies_at_its_last_crossing_whenever_patterns_are_checked(steps, monkeypatch):
-    """A neuron that is active on both points is moved off the second and then off the first."""
+    """A neuron that is active on both points leaves one and then the other."""
     start = np.eye(2), -np.ones(2), np.array([[0.1, 0.2]]), np.array([0.5])
     crossings = relu_descent(*start, 0.1, steps)[3]
     assert len(crossings) == 2

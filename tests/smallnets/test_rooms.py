@@ -27,11 +27,7 @@ def alike(one, other, names):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_descent_of_relu_networks(seed, monkeypatch):
-    for name, value in {
-        "GROUP_COST": 0,
-        "COLUMN_COST": 0,
-        "LEAST_STEPS": 2,
-    }.items():  # neurons are grouped wherever they can be
+    for name, value in {"GROUP_COST": 0, "COLUMN_COST": 0, "LEAST_STEPS": 2}.items():  # group wherever possible
         monkeypatch.setattr(_relu_trajectory, name, value)
     start, run = line(seed), {"step": 0.01, "steps": 2000, "log": [0, 700, 1999]}
     ample = descend(*start, **run)
