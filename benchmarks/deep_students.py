@@ -19,7 +19,7 @@ import torch
 from neurec_core.draws import Draws
 from neurec_core.experiment import Problem
 from neurec_papers.multilayer_dynamics.experiments import students, two_layer
-from neurec_papers.multilayer_dynamics.experiments.students import DeepStudents
+from neurec_papers.multilayer_dynamics.experiments.reconstruction import RECONSTRUCTION
 from smallnets.descent import deep_relu, deep_training
 from smallnets.descent.deep_training import Method
 
@@ -152,7 +152,7 @@ def row(what: str, start: deep_relu.DeepNet, wise: deep_relu.DeepNet, X: np.ndar
 
 def deep(seeds: int, **changes: object) -> tuple[deep_relu.DeepNet, deep_relu.DeepNet, np.ndarray]:
     """Students, teachers and points of a deep reconstruction."""
-    params, draws = DeepStudents(points=6400, looked_at=10, **changes), Draws(0, range(seeds))
+    params, draws = RECONSTRUCTION.params(points=6400, looked_at=10, **changes), Draws(0, range(seeds))
     return students.student(params, draws), students.teacher(params, draws), 10 * draws.normal("points", 6400, params.d)
 
 
