@@ -10,8 +10,6 @@ import numpy as np
 from .compiled import assign, njit
 from .row_arithmetic import LANES, add1, add4, combine, dot1, dot4, fill, pull, squash
 
-# --------------------------------------------------------------------------------------------------------- gradients
-
 
 @njit()
 def residuals(u, f, n, y, c):  # type: ignore[no-untyped-def]
@@ -81,9 +79,6 @@ def gradient(u, N, d, theta, g, y, net):  # type: ignore[no-untyped-def]
     if constant >= 0:
         g[constant] += total
     return loss
-
-
-# ------------------------------------------------------------------------------------------------------------ training
 
 
 @njit()

@@ -55,9 +55,6 @@ class Neurons(NamedTuple):
         return (np.tanh(X @ self.W + self.b[:, None]) @ self.a[:, :, None])[:, :, 0] + self.c[:, None]
 
 
-# ---------------------------------------------------------------------------------------------- architectures
-
-
 @checked(
     name=choice("architecture", NAMES),
     d=whole("inputs", "[1, inf)"),
@@ -122,9 +119,6 @@ def windows(d: int, s: int, image: bool = False) -> np.ndarray:
     if not image:
         return line
     return (line[:, None, :, None] * d + line[None, :, None, :]).reshape(len(line) ** 2, s * s)
-
-
-# ------------------------------------------------------------------------------- outputs, gradients, embeddings
 
 
 @checked(net=sizes_of(M="size"), theta=array("parameters", "B M", finite=False))

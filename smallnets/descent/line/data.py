@@ -9,6 +9,8 @@ import numpy as np
 
 from ...arguments import array, checked, whole
 
+BLOCK = 32  # weights of which the smallest is looked at first
+LARGEST = np.finfo(float).max
 CACHED = 2**15  # weights that are looked at together: few enough to stay in the processor's cache
 
 
@@ -106,27 +108,35 @@ def gather(a: np.ndarray, w: np.ndarray, keep: int = 16) -> HiddenLayer:
 
 
 def _gathered(a: np.ndarray, w: np.ndarray, half: int) -> HiddenLayer:
-    T, ends = np.empty((len(a), 2, 2, 2)), np.zeros((len(a), 2, 2 * half, 2))
-    size = np.stack([(a > 0).sum(axis=1), (a < 0).sum(axis=1)], axis=1)
+    B = len(a)
+    T, ends, size = np.empty((B, 2, 2, 2)), np.zeros((B, 2, 2 * half, 2)), np.empty((B, 2), np.int64)
+    group = (3 * np.arange(B)[:, None] + ((a < 0).view(np.int8) + 2 * (a == 0).view(np.int8))).ravel()
+    for i, j, products in ((0, 0, a * a), (0, 1, a * w), (1, 1, w * w)):
+        # One term after the other: the same whatever stands beside a network.
+        sums = np.bincount(group, products.ravel(), 3 * B).reshape(B, 3)
+        T[:, :, i, j] = T[:, :, j, i] = sums[:, :2]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio = w / a
-    for s, on in enumerate((a > 0, a < 0)):
-        for i, j, products in ((0, 0, a * a), (0, 1, a * w), (1, 1, w * w)):
-            # One term after the other: the same whatever stands beside a network.
-            T[:, s, i, j] = T[:, s, j, i] = np.cumsum(on * products, axis=1)[:, -1]
-        last = np.minimum(size[:, [s]], 2 * half) - 1
-        # From above, only what the list from below has not.
-        for below, first in ((True, 0), (False, half)):
-            few = _smallest(np.where(on, ratio if below else -ratio, np.inf), half)
-            rank = np.arange(few.shape[1])[None]
-            place = rank if below else last - rank
-            net, k = np.nonzero((rank < size[:, [s]]) & (place >= first))
-            neuron, place = few[net, k], np.broadcast_to(place, few.shape)[net, k]
+        ratio = np.fmin(np.fmax(w / a, -LARGEST), LARGEST)  # what belongs to no side may be nan
+    for s, side in enumerate((a > 0, a < 0)):
+        beyond, done = np.where(side, 0.0, np.inf), np.zeros((B, 1), np.int64)
+        size[:, s] = side.sum(axis=1)
+        for sign in (1, -1):  # the list from below, then of the others that from above
+            few = _smallest(beyond + sign * ratio, half)
+            np.put_along_axis(beyond, few, np.inf, axis=1)
+            number, rank = np.minimum(size[:, [s]] - done, half), np.arange(few.shape[1])[None]
+            net, k = np.nonzero(rank < number)
+            neuron, place = few[net, k], k if sign > 0 else (done + number)[net, 0] - 1 - k
             ends[net, s, place] = np.stack([a[net, neuron], w[net, neuron]], axis=1)
+            done = number
     return HiddenLayer(T, ends, np.minimum(size, 2 * half), size)
 
 
 def _smallest(keys: np.ndarray, number: int) -> np.ndarray:
     """Places of the smallest so many keys of each row (B, m), in order."""
-    few = np.argpartition(keys, number, axis=1)[:, :number] if number < keys.shape[1] else np.argsort(keys, axis=1)
-    return np.take_along_axis(few, np.argsort(np.take_along_axis(keys, few, axis=1), axis=1), axis=1)
+    B, m = keys.shape
+    places, count = np.arange(m)[None].repeat(B, 0), m // BLOCK
+    if count > number:  # they lie in the blocks with the smallest minima, and those are found without a branch
+        least = keys[:, : count * BLOCK].reshape(B, BLOCK, count).min(axis=1)
+        blocks = np.argpartition(least, number, axis=1)[:, None, :number] + count * np.arange(BLOCK)[:, None]
+        places = np.concatenate([blocks.reshape(B, -1), places[:, count * BLOCK :]], axis=1)
+    return np.take_along_axis(places, np.argsort(np.take_along_axis(keys, places, 1), axis=1)[:, :number], axis=1)
