@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -152,7 +153,8 @@ def row(what: str, start: deep_relu.DeepNet, wise: deep_relu.DeepNet, X: np.ndar
 
 def deep(seeds: int, **changes: object) -> tuple[deep_relu.DeepNet, deep_relu.DeepNet, np.ndarray]:
     """Students, teachers and points of a deep reconstruction."""
-    params, draws = RECONSTRUCTION.params(points=6400, looked_at=10, **changes), Draws(0, range(seeds))
+    params: Any = RECONSTRUCTION.params(points=6400, looked_at=10, **changes)
+    draws = Draws(0, range(seeds))
     return students.student(params, draws), students.teacher(params, draws), 10 * draws.normal("points", 6400, params.d)
 
 
