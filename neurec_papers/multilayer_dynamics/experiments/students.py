@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -90,7 +90,7 @@ class DeepStudents(Params):
             if min(sides) <= 2 * len(self.hidden):
                 raise BadInput(f"widths (hidden layers) must be fewer than {min(sides) // 2} over images of {sides}")
         if self.teacher == "separated":
-            sizes = zip(self.fan_ins(self.hidden), (*self.hidden, self.outputs), strict=True)
+            sizes = zip(fan_ins(self.inputs, self.hidden, self.image), (*self.hidden, self.outputs), strict=True)
             for into, out in sizes:
                 enough(out, into, VALUES[self.values])
         self._agrees()
@@ -125,10 +125,6 @@ class DeepStudents(Params):
     def image(self) -> tuple[int, int, int] | None:
         """Channels, height and width that convolutions see."""
         return images.SHAPES.get(self.data, (1, 16, 16)) if self.network == "convolutional" else None
-
-    def fan_ins(self, hidden: Sequence[int]) -> list[int]:
-        """How many weights a neuron of each layer has."""
-        return fan_ins(self.inputs, hidden, self.image)
 
     @property
     def inputs(self) -> int:
@@ -169,7 +165,7 @@ def teacher(params: DeepStudents, draws: Draws) -> DeepNet:
     from smallnets.descent.deep_relu import DeepNet, states
 
     layers = []
-    sizes = zip(params.fan_ins(params.hidden), (*params.hidden, params.outputs), strict=True)
+    sizes = zip(fan_ins(params.inputs, params.hidden, params.image), (*params.hidden, params.outputs), strict=True)
     for i, (into, out) in enumerate(sizes, start=1):
         if params.teacher == "separated":
             W = separated(draws, f"teacher {i}", out, into, values=VALUES[params.values])
@@ -200,7 +196,7 @@ def student(params: DeepStudents, draws: Draws) -> DeepNet:
     from smallnets.descent.deep_relu import DeepNet
 
     hidden = [params.node_multi * width for width in params.hidden]
-    sizes = zip(params.fan_ins(hidden), (*hidden, params.outputs), strict=True)
+    sizes = zip(fan_ins(params.inputs, hidden, params.image), (*hidden, params.outputs), strict=True)
     layers = [default_layer(draws, f"student {i}", into, out) for i, (into, out) in enumerate(sizes, start=1)]
     if not params.biases:
         layers = [Layer(layer.W, np.zeros_like(layer.b)) for layer in layers]

@@ -130,6 +130,11 @@ def possible(sides, neurons, norm, reach):  # type: ignore[no-untyped-def]
     return holds(sides, neurons, norm, reach, total, decay)
 
 
+@checked(
+    S=array("second moments of the neurons", "N 2 3 3", finite=False, empty=True),
+    c=array("output biases", "N", finite=False, empty=True),
+    constants=array("what `constants` has found", "N 6 2", empty=True),
+)
 def read(S: np.ndarray, c: np.ndarray, constants: np.ndarray) -> np.ndarray:
     """What `certified` reads, (N, 2, READ), from moments S (N, 2, 3, 3), output biases c (N,) and `constants`."""
     line = constants[:, 3:5].transpose(0, 2, 1) - S[:, :, 2, :2] - np.array([0.0, 1.0]) * c[:, None, None]
@@ -137,6 +142,13 @@ def read(S: np.ndarray, c: np.ndarray, constants: np.ndarray) -> np.ndarray:
     return np.concatenate([S[:, :, *upper], constants[:, :3].transpose(0, 2, 1), line], axis=2)
 
 
+@checked(
+    sides=array("what `read` has found", f"N 2 {READ}", finite=False, empty=True),
+    neurons=array("neurons that decide", "N K 3", finite=False, empty=True),
+    norm=array("norms of the roots", "N", empty=True),
+    reach=array("smallest distances of a point from 0", "N", interval="(0, inf)", empty=True),
+    h=array("step sizes", "N", interval="(0, inf)", empty=True),
+)
 def certified(
     sides: np.ndarray, neurons: np.ndarray, norm: np.ndarray, reach: np.ndarray, h: np.ndarray, sharp: bool
 ) -> np.ndarray:

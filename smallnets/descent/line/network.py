@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...arguments import array, checked, number, whole
+from ...arguments import array, checked, integers, number, parts, whole
 from .data import HiddenLayer, Outcome
 from .kernels import step_one
 
 PART = array("weights", "m")
 NONE = np.empty((0, 3)), np.empty(0, np.int64)
+STEP_SIZE, REACH = number("step size", "(0, inf)"), number("smallest distance of a point from 0", "(0, inf)")
+TRACKED = parts(array("coordinates", "K 3", empty=True), integers("sides of the neurons", "K"))
 
 
 class State(NamedTuple):
@@ -103,6 +105,9 @@ class LineNetwork:
         """Slope and intercept of the network on either side, (2, 2)."""
         return self.second_moments()[:, 2, :2] + [0.0, self.state.c[0]]
 
+    @checked(
+        points=array("moments of the points", "R 10"), h=STEP_SIZE, reach=REACH, steps=whole("steps"), tracked=TRACKED
+    )
     def advance(
         self, points: np.ndarray, h: float, reach: float, steps: int, tracked: tuple[np.ndarray, np.ndarray] = NONE
     ) -> tuple[Outcome | None, int]:
@@ -125,6 +130,7 @@ class LineNetwork:
                 return why, done
         return None, done
 
+    @checked(reach=REACH)
     @np.errstate(over="ignore", invalid="ignore")  # of weights that diverge
     def reassign(self, reach: float) -> Outcome | None:
         """Where neurons have left their side: has one stopped at a point, or are all on the other side by now?"""

@@ -17,7 +17,7 @@ from . import certificate, kernels
 from .certificate import certified
 from .data import Criterion, HiddenLayer, Outcome, Sample
 from .kernels import BOTH, NUMBERS, VECTOR
-from .network import NONE, LineNetwork
+from .network import NONE, STEP_SIZE, TRACKED, LineNetwork
 
 # (network, step) -> sums (R, 10) over the points of each step up to the next check, as of `data.Sample.rows`.
 Minibatches = Callable[[int, int], np.ndarray]
@@ -82,7 +82,7 @@ def train(
     return run.ends
 
 
-def number(numbers: np.ndarray, row: int) -> np.ndarray:
+def _pair(numbers: np.ndarray, row: int) -> np.ndarray:
     """One of the numbers that `kernels` name, on the right and on the left: a view (B, 2) into all of them."""
     return numbers[:, row // VECTOR : row // VECTOR + 2]
 
@@ -101,7 +101,7 @@ def _packed(layer: HiddenLayer, sample: Sample, h: np.ndarray, validation: Any, 
         a, w = np.moveaxis(layer.ends[nets[:, None], [[0, 1]], np.maximum(last, 0)], 2, 0)
         begin[row] = np.divide(w, a, out=np.zeros((B, 2)), where=layer.size > 0)
     for row, values in {**begin, kernels.REACH: sample.reach[:, None]}.items():
-        number(numbers, row)[:] = values
+        _pair(numbers, row)[:] = values
     return numbers
 
 
@@ -120,7 +120,7 @@ def _basis(numbers: np.ndarray) -> np.ndarray:
 
 def _extremes(numbers: np.ndarray) -> np.ndarray:
     """The extreme neurons of both sides over their a at the start, (B, 4, 3)."""
-    ratios = np.stack([number(numbers, kernels.LOW), number(numbers, kernels.HIGH)], axis=1)  # (B, 2, side)
+    ratios = np.stack([_pair(numbers, kernels.LOW), _pair(numbers, kernels.HIGH)], axis=1)  # (B, 2, side)
     pairs = np.stack([np.ones_like(ratios), ratios], axis=3)
     return np.einsum("bsik,bjsk->bjsi", _basis(numbers), pairs).reshape(-1, 4, 3)
 
@@ -161,30 +161,30 @@ class _Run:
 
         These are in the state in which the first of their neurons had changed side.
         """
-        outcome = number(numbers, kernels.OUTCOME)[:, 0]
+        outcome = _pair(numbers, kernels.OUTCOME)[:, 0]
         going = np.arange(len(ids))
         while len(going):
             some = numbers[going]
             self._run(ids[going], some, drawn)
-            undecided = np.flatnonzero(number(some, kernels.OUTCOME)[:, 0] == Outcome.UNDECIDED)
+            undecided = np.flatnonzero(_pair(some, kernels.OUTCOME)[:, 0] == Outcome.UNDECIDED)
             held = self._certified(ids[going[undecided]], some[undecided])
-            number(some, kernels.OUTCOME)[undecided] = np.where(held, Outcome.CONVERGED, Outcome.UNFINISHED)[:, None]
+            _pair(some, kernels.OUTCOME)[undecided] = np.where(held, Outcome.CONVERGED, Outcome.UNFINISHED)[:, None]
             numbers[going] = some
-            going = going[undecided[~held & (number(some[undecided], kernels.STEPS)[:, 0] < self.criterion.limit)]]
+            going = going[undecided[~held & (_pair(some[undecided], kernels.STEPS)[:, 0] < self.criterion.limit)]]
         left = outcome == Outcome.LEFT
         a, b, _ = np.abs(_extremes(numbers).transpose(2, 0, 1))
-        finite = np.isfinite(_basis(numbers).sum(axis=(1, 2, 3)) + number(numbers, kernels.C)[:, 0])
+        finite = np.isfinite(_basis(numbers).sum(axis=(1, 2, 3)) + _pair(numbers, kernels.C)[:, 0])
         crossed = left & finite & (b >= self.reach[ids, None] * a).any(axis=1)
         diverged = left & ~finite
-        steps = number(numbers, kernels.STEPS)[:, 0].astype(np.int64)
+        steps = _pair(numbers, kernels.STEPS)[:, 0].astype(np.int64)
         rest = -steps % self.criterion.interval
         self.ends.outcome[ids] = np.select([crossed, diverged, left], [Outcome.CROSSED, Outcome.DIVERGED, 0], outcome)
         alone = left & ~crossed & ~diverged
         self.ends.steps[ids] = np.where(alone, steps + rest - self.criterion.interval, steps + rest)
         self.ends.crossing[ids[crossed]] = steps[crossed]
         self.lowest[ids], self.waited[ids] = (
-            number(numbers, kernels.LOWEST)[:, 0],
-            number(numbers, kernels.WAITED)[:, 0],
+            _pair(numbers, kernels.LOWEST)[:, 0],
+            _pair(numbers, kernels.WAITED)[:, 0],
         )
         self.taken[ids[alone]] = self.criterion.interval - rest[alone]
         return alone
@@ -202,9 +202,9 @@ class _Run:
 
     def _certified(self, ids: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         basis = _basis(numbers)
-        T = np.stack([number(numbers, row) for row in (kernels.T11, kernels.T12, kernels.T12, kernels.T22)], axis=2)
+        T = np.stack([_pair(numbers, row) for row in (kernels.T11, kernels.T12, kernels.T12, kernels.T22)], axis=2)
         S = basis @ T.reshape(-1, 2, 2, 2) @ basis.mT
-        return self._hold(ids, S, number(numbers, kernels.C)[:, 0], _extremes(numbers))
+        return self._hold(ids, S, _pair(numbers, kernels.C)[:, 0], _extremes(numbers))
 
     def _hold(self, ids: np.ndarray, S: np.ndarray, c: np.ndarray, neurons: np.ndarray) -> np.ndarray:
         sides, norm = certificate.read(S, c, self.constants[ids]), self.constants[ids, 5, 0]
@@ -250,6 +250,7 @@ class _Run:
         return bool(self.waited[b] >= self.criterion.patience)
 
 
+@checked(h=STEP_SIZE, tracked=TRACKED)
 def follow(
     network: LineNetwork, sample: Sample, h: float, criterion: Criterion, tracked: tuple[np.ndarray, np.ndarray] = NONE
 ) -> Outcome:
