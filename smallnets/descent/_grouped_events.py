@@ -13,7 +13,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._grouped_steps import LANES, compiled, free_outputs, residuals, slopes_of, step_free, step_groups
+from ._grouped_steps import (
+    LANES,
+    Grouping,
+    Points,
+    compiled,
+    free_outputs,
+    residuals,
+    slopes_of,
+    step_free,
+    step_groups,
+)
 from ._safe_path import TRUSTED, safe_path
 
 # The path length must not lose what is added to it.
@@ -27,47 +37,6 @@ REGROUP, FINISHED, DIVERGED = 0, 1, 2
 CHANGED, BELOW, CHANGES, RECORDED = 0, 1, 2, 3
 
 _compiled_safe_path = compiled(safe_path)
-
-
-class Points(NamedTuple):
-    """Inputs with a one appended, in columns XT (D, n); labels y (n,), shares nu (n,), norms (n,) of the columns."""
-
-    XT: np.ndarray
-    y: np.ndarray
-    shares: np.ndarray
-    norms: np.ndarray
-
-
-class Grouping(NamedTuple):
-    """All neurons, grouped and free, from one regrouping to the next.
-
-    neurons : (m, D + 1), free neurons now; grouped neurons at the last regrouping
-    active : (m, n), their patterns, 1.0 or 0.0
-    group : (m,), the group of each, -1 for a free neuron
-    safe : (m,), the path length before which a neuron cannot change its pattern
-    queue : (m,), the neurons as a heap with the smallest safe path length on top
-    free : (m,), the numbers of the free neurons, in its first entries
-    changed : (m,), the step of a neuron's last change of its pattern while it was free
-    tiles : (T, rows * LANES), the groups
-    size : (T * LANES,), how many neurons each group has
-    member : (T, cells, LANES), 1.0 where a group is active on a cell
-    cell : (n,), the cell of each training point; a cell's points are active for the same groups, so that all groups
-        together are affine on it
-    counts : (2,), how many groups there are, and how many free neurons
-    """
-
-    neurons: np.ndarray
-    active: np.ndarray
-    group: np.ndarray
-    safe: np.ndarray
-    queue: np.ndarray
-    free: np.ndarray
-    changed: np.ndarray
-    tiles: np.ndarray
-    size: np.ndarray
-    member: np.ndarray
-    cell: np.ndarray
-    counts: np.ndarray
 
 
 class Settings(NamedTuple):
@@ -89,6 +58,13 @@ class Settings(NamedTuple):
     longest: float
     most: int
     work: int
+
+
+class Record(NamedTuple):
+    """What `take_steps` records: the losses at the steps of the schedule, and (4,) whole numbers, see CHANGED."""
+
+    losses: np.ndarray
+    events: np.ndarray
 
 
 # ------------------------------------------------------------------------------------------------- one neuron
@@ -219,33 +195,29 @@ def _check_due(state: Grouping, points: Points, path: float, step: float) -> Non
 
 @compiled
 def take_steps(
-    state: Grouping, points: Points, run: Settings, k: int, c: float, losses: np.ndarray, events: np.ndarray, axes: Any
+    state: Grouping, points: Points, run: Settings, record: Record, k: int, c: float, axes: Any
 ) -> tuple[int, int, float, float]:
     """Take steps from number k on, until the descent is over or all neurons must be grouped anew.
 
     Parameters
     ----------
     k, c : number of the step and offset of the network
-    losses : the loss at the steps of `run.schedule`, filled in
-    events : (4,) whole numbers, see CHANGED
     axes : a tuple, or an array, of length D
 
     Returns
     -------
     (ended, k, c, loss)
     """
-    neurons, active, free, changed = state.neurons, state.active, state.free, state.changed
-    tiles, member = state.tiles, state.member
-    safe, queue, counts, cell, groups = state.safe, state.queue, state.counts, state.cell, state.counts[0]
-    XT, y, shares, schedule = points.XT, points.y, points.shares, run.schedule
-    D, n, cells = len(axes), len(y), member.shape[1]
+    safe, queue, counts, schedule = state.safe, state.queue, state.counts, run.schedule
+    losses, events = record.losses, record.events
+    D, n, cells = len(axes), len(points.y), state.member.shape[1]
     slopes, on_cells, on_points = np.zeros((cells, D)), np.zeros((cells, D)), np.zeros((D, n))
     others = np.full(n, c)
     path, begin, left, work = 0.0, k, counts[1], 0
-    free_outputs(neurons, active, free, 0, left, XT, others, changed, k, axes)
+    free_outputs(state, points, 0, others, k, axes)
     while True:
-        slopes_of(tiles, member, groups, slopes, axes)
-        loss, total = residuals(XT, y, shares, cell, slopes, others, on_points, on_cells, axes)
+        slopes_of(state, slopes, axes)
+        loss, total = residuals(points, state.cell, slopes, others, on_points, on_cells, axes)
         if events[RECORDED] < len(schedule) and schedule[events[RECORDED]] == k:
             losses[events[RECORDED]] = loss
             events[RECORDED] += 1
@@ -255,18 +227,18 @@ def take_steps(
             return DIVERGED, k, c, loss
         if k == run.last or (run.stop and events[CHANGED] >= 0 and events[BELOW] >= 0):
             return FINISHED, k, c, loss
-        step = step_groups(tiles, member, groups, run.h, on_cells, axes)
-        step_free(neurons, active, free, counts[1], on_points, run.h, axes)
+        step = step_groups(state, run.h, on_cells, axes)
+        step_free(state, on_points, run.h, axes)
         c -= run.h * total
         k += 1
         others[:] = c
-        changes = free_outputs(neurons, active, free, 0, counts[1], XT, others, changed, k, axes)
+        changes = free_outputs(state, points, 0, others, k, axes)
         path, work = (path + step) * ROUND_UP, work + counts[1] - left
         over = not path < run.longest or k - begin >= run.most or work > run.work
         if not over and safe[queue[0]] <= path:
             known = counts[1]
             _check_due(state, points, path, step)
-            changes += free_outputs(neurons, active, free, known, counts[1], XT, others, changed, k, axes)
+            changes += free_outputs(state, points, known, others, k, axes)
         if changes and events[CHANGED] < 0:
             events[CHANGED] = k
         events[CHANGES] += changes

@@ -14,7 +14,7 @@ Cells are sets of training points that the groups do not separate. Shapes: tiles
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,47 @@ FEW = 4
 compiled = njit(fastmath={"contract"})
 # Sums over groups or points may be reordered to fill the processor's vectors. The order depends only on their number.
 summing = njit(fastmath={"contract", "reassoc"})
+
+
+class Points(NamedTuple):
+    """Inputs with a one appended, in columns XT (D, n); labels y (n,), shares nu (n,), norms (n,) of the columns."""
+
+    XT: np.ndarray
+    y: np.ndarray
+    shares: np.ndarray
+    norms: np.ndarray
+
+
+class Grouping(NamedTuple):
+    """All neurons, grouped and free, from one regrouping to the next.
+
+    neurons : (m, D + 1), free neurons now; grouped neurons at the last regrouping
+    active : (m, n), their patterns, 1.0 or 0.0
+    group : (m,), the group of each, -1 for a free neuron
+    safe : (m,), the path length before which a neuron cannot change its pattern
+    queue : (m,), the neurons as a heap with the smallest safe path length on top
+    free : (m,), the numbers of the free neurons, in its first entries
+    changed : (m,), the step of a neuron's last change of its pattern while it was free
+    tiles : (T, rows * LANES), the groups
+    size : (T * LANES,), how many neurons each group has
+    member : (T, cells, LANES), 1.0 where a group is active on a cell
+    cell : (n,), the cell of each training point; a cell's points are active for the same groups, so that all groups
+        together are affine on it
+    counts : (2,), how many groups there are, and how many free neurons
+    """
+
+    neurons: np.ndarray
+    active: np.ndarray
+    group: np.ndarray
+    safe: np.ndarray
+    queue: np.ndarray
+    free: np.ndarray
+    changed: np.ndarray
+    tiles: np.ndarray
+    size: np.ndarray
+    member: np.ndarray
+    cell: np.ndarray
+    counts: np.ndarray
 
 
 def rows(D: int) -> int:
@@ -101,8 +142,9 @@ def _propagate(tile: np.ndarray, groups: int, axes: Any) -> None:
 
 
 @compiled
-def slopes_of(tiles: np.ndarray, member: np.ndarray, groups: int, slopes: np.ndarray, axes: Any) -> None:
+def slopes_of(state: Grouping, slopes: np.ndarray, axes: Any) -> None:
     """Fill in the slopes: on cell k, the output of all groups together is <slopes_k, x>."""
+    tiles, member, groups = state.tiles, state.member, state.counts[0]
     slopes[:] = 0.0
     for t in range(len(tiles)):
         _slope(tiles[t], groups - t * LANES, axes)
@@ -110,9 +152,9 @@ def slopes_of(tiles: np.ndarray, member: np.ndarray, groups: int, slopes: np.nda
 
 
 @compiled
-def step_groups(tiles: np.ndarray, member: np.ndarray, groups: int, h: float, on_cells: np.ndarray, axes: Any) -> float:
+def step_groups(state: Grouping, h: float, on_cells: np.ndarray, axes: Any) -> float:
     """Take one step of all groups; returns the largest |V|."""
-    largest = 0.0
+    tiles, member, groups, largest = state.tiles, state.member, state.counts[0], 0.0
     for t in range(len(tiles)):
         largest = max(largest, _gradient(tiles[t], member[t], groups - t * LANES, h, on_cells, axes))
         _propagate(tiles[t], groups - t * LANES, axes)
@@ -121,13 +163,14 @@ def step_groups(tiles: np.ndarray, member: np.ndarray, groups: int, h: float, on
 
 @summing
 def residuals(
-    XT: np.ndarray, y: np.ndarray, shares: np.ndarray, cell: np.ndarray, slopes: np.ndarray, others: np.ndarray,
-    on_points: np.ndarray, on_cells: np.ndarray, axes: Any,
+    points: Points, cell: np.ndarray, slopes: np.ndarray, others: np.ndarray, on_points: np.ndarray,
+    on_cells: np.ndarray, axes: Any,
 ) -> tuple[float, float]:  # fmt: skip
     """Fill in the gradients on_points_j = e_j x_j, e_j = nu_j (f_j - y_j), and on_cells, their sums over cells.
 
     The output is f_j = others_j + <slopes_k, x_j> at a point of cell k. Returns the loss and the sum of all e_j.
     """
+    XT, y, shares = points.XT, points.y, points.shares
     on_cells[:] = 0.0
     loss, total = 0.0, 0.0
     for j in range(len(cell)):
@@ -144,12 +187,11 @@ def residuals(
 
 
 @summing
-def step_free(
-    neurons: np.ndarray, active: np.ndarray, free: np.ndarray, size: int, on_points: np.ndarray, h: float, axes: Any
-) -> None:
-    """Take one step of each of the first `size` neurons of `free`, with the gradients on the points."""
+def step_free(state: Grouping, on_points: np.ndarray, h: float, axes: Any) -> None:
+    """Take one step of each free neuron, with the gradients on the points."""
+    neurons, active, free = state.neurons, state.active, state.free
     D = len(axes)
-    for s in range(size):
+    for s in range(state.counts[1]):
         i = free[s]
         w, shift = neurons[i, D], 0.0
         for r in range(D):
@@ -162,16 +204,14 @@ def step_free(
 
 
 @summing
-def free_outputs(
-    neurons: np.ndarray, active: np.ndarray, free: np.ndarray, first: int, size: int, XT: np.ndarray,
-    others: np.ndarray, changed: np.ndarray, now: int, axes: Any,
-) -> int:  # fmt: skip
-    """Add the outputs of neurons first, ..., size - 1 of `free` to `others`; returns how many patterns changed.
+def free_outputs(state: Grouping, points: Points, first: int, others: np.ndarray, now: int, axes: Any) -> int:
+    """Add the outputs of the free neurons from number `first` on to `others`; returns how many patterns changed.
 
     Their patterns are updated in `active`. Where a pattern changed, `changed` is set to `now`.
     """
+    neurons, active, free, changed, XT = state.neurons, state.active, state.free, state.changed, points.XT
     changes = 0
-    for s in range(first, size):
+    for s in range(first, state.counts[1]):
         i = free[s]
         w, flips = neurons[i, len(axes)], 0.0
         for j in range(len(others)):

@@ -135,18 +135,18 @@ def descend(
     run = kernels.Settings(h, steps, threshold, bool(stop), wanted, LONGEST_PATH, MOST_STEPS, work)
     D = len(points.XT)
     axes = (0,) * D if D <= FEW else np.zeros(D)
-    losses, events = np.full(len(wanted), np.nan), np.array([-1, -1, 0, 0])
+    record = kernels.Record(np.full(len(wanted), np.nan), np.array([-1, -1, 0, 0]))
     ended, k, c, loss, before = kernels.REGROUP, 0, start.c, np.nan, None
     while ended == kernels.REGROUP:
         state = _grouped(neurons, points, before, k)
-        _count_changes(events, before, state, k)
-        ended, k, c, loss = kernels.take_steps(state, points, run, k, c, losses, events, axes)
+        _count_changes(record.events, before, state, k)
+        ended, k, c, loss = kernels.take_steps(state, points, run, record, k, c, axes)
         neurons, before = kernels.current(state), state
         if not np.isfinite(neurons).all():
             ended = kernels.DIVERGED
     end = Weights(neurons[:, : D - 1], neurons[:, D - 1], neurons[:, D], c)
-    changed, below, changes, _ = events.tolist()
-    return Descent(end, k, loss, losses[order], changed, below, changes, ended == kernels.DIVERGED)
+    changed, below, changes, _ = record.events.tolist()
+    return Descent(end, k, loss, record.losses[order], changed, below, changes, ended == kernels.DIVERGED)
 
 
 def _grouped(neurons: np.ndarray, points: kernels.Points, before: kernels.Grouping | None, k: int) -> kernels.Grouping:
