@@ -140,8 +140,8 @@ def main() -> None:
     rows = [
         row("25 neurons, d = 10, 20,000 iterations with 405 rows of log", Case(default), 20_000, 20_000, log=True),
         row("the same without the log", Case(default), 5000, 20_000),
-        row("200 neurons, d = 16, the first 2000 iterations, no neuron held", Case(large), 2000, 2000),
-        row("200 neurons, d = 16, from iteration 5000 on, all held", Case(wide, 3).after(5000), 1000, 300_000),
+        row("200 neurons, d = 16, the first 2000 iterations, all neurons free", Case(large), 2000, 2000),
+        row("200 neurons, d = 16, from iteration 5000 on, all grouped", Case(wide, 3).after(5000), 1000, 300_000),
         row("25 neurons, d = 16, to the end", Case(example), 2000, 20_000_000),
         row("the same, the slow end many at a time", Case(example), 2000, 20_000_000, tail=1e-6),
         row("orthogonal toy, 60 neurons", toy, 5000, 20_000, step=1e-3),

@@ -13,17 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._grouped_steps import (
-    LANES,
-    Grouping,
-    Points,
-    compiled,
-    free_outputs,
-    residuals,
-    slopes_of,
-    step_free,
-    step_groups,
-)
+from . import _grouped_steps as one_step
+from ._grouped_steps import LANES, Grouping, Points, compiled
 from ._safe_path import TRUSTED, safe_path
 
 # The path length must not lose what is added to it.
@@ -214,10 +205,10 @@ def take_steps(
     slopes, on_cells, on_points = np.zeros((cells, D)), np.zeros((cells, D)), np.zeros((D, n))
     others = np.full(n, c)
     path, begin, left, work = 0.0, k, counts[1], 0
-    free_outputs(state, points, 0, others, k, axes)
+    one_step.free_outputs(state, points, 0, others, k, axes)
     while True:
-        slopes_of(state, slopes, axes)
-        loss, total = residuals(points, state.cell, slopes, others, on_points, on_cells, axes)
+        one_step.slopes_of(state, slopes, axes)
+        loss, total = one_step.residuals(points, state.cell, slopes, others, on_points, on_cells, axes)
         if events[RECORDED] < len(schedule) and schedule[events[RECORDED]] == k:
             losses[events[RECORDED]] = loss
             events[RECORDED] += 1
@@ -227,18 +218,18 @@ def take_steps(
             return DIVERGED, k, c, loss
         if k == run.last or (run.stop and events[CHANGED] >= 0 and events[BELOW] >= 0):
             return FINISHED, k, c, loss
-        step = step_groups(state, run.h, on_cells, axes)
-        step_free(state, on_points, run.h, axes)
+        step = one_step.step_groups(state, run.h, on_cells, axes)
+        one_step.step_free(state, on_points, run.h, axes)
         c -= run.h * total
         k += 1
         others[:] = c
-        changes = free_outputs(state, points, 0, others, k, axes)
+        changes = one_step.free_outputs(state, points, 0, others, k, axes)
         path, work = (path + step) * ROUND_UP, work + counts[1] - left
         over = not path < run.longest or k - begin >= run.most or work > run.work
         if not over and safe[queue[0]] <= path:
             known = counts[1]
             _check_due(state, points, path, step)
-            changes += free_outputs(state, points, known, others, k, axes)
+            changes += one_step.free_outputs(state, points, known, others, k, axes)
         if changes and events[CHANGED] < 0:
             events[CHANGED] = k
         events[CHANGES] += changes

@@ -205,7 +205,7 @@ def step_free(state: Grouping, on_points: np.ndarray, h: float, axes: Any) -> No
 
 @summing
 def free_outputs(state: Grouping, points: Points, first: int, others: np.ndarray, now: int, axes: Any) -> int:
-    """Add the outputs of the free neurons from number `first` on to `others`; returns how many patterns changed.
+    """Add the outputs of free neurons to `others`, from entry `first` of `free` on; returns how many patterns changed.
 
     Their patterns are updated in `active`. Where a pattern changed, `changed` is set to `now`.
     """

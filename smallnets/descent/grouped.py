@@ -14,7 +14,7 @@ also keeps rounding errors small.
 
 This module is for wide networks on many training points in few dimensions. `relu` is for narrower networks on few
 points in any dimension. A matrix for each group is the better state here and preactivations are the better state
-there, each by a factor of about 15; the docstring of `relu` says more.
+there; the docstring of `relu` gives the factors.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 
 from ..arguments import array, checked, number, record, whole, wholes
 from . import _grouped_events as kernels
-from ._grouped_steps import FEW, LANES, rows
+from ._grouped_steps import FEW, LANES, Grouping, Points, rows
 
 # All neurons are grouped anew after so many steps, or when the path length has grown to this: a propagator is then at
 # most exp(2), and its rounding errors are below the margins that are trusted,
@@ -149,7 +149,7 @@ def descend(
     return Descent(end, k, loss, record.losses[order], changed, below, changes, ended == kernels.DIVERGED)
 
 
-def _grouped(neurons: np.ndarray, points: kernels.Points, before: kernels.Grouping | None, k: int) -> kernels.Grouping:
+def _grouped(neurons: np.ndarray, points: Points, before: Grouping | None, k: int) -> Grouping:
     """Group neurons by pattern, without those that changed their pattern a few steps ago."""
     m, n = len(neurons), len(points.y)
     active, safe, group = np.empty((m, n)), np.empty(m), np.full(m, -1)
@@ -166,7 +166,7 @@ def _grouped(neurons: np.ndarray, points: kernels.Points, before: kernels.Groupi
     T = -(-len(patterns) // LANES)
     member = np.zeros((T * LANES, len(one)))
     member[: len(patterns)] = patterns[:, one]
-    state = kernels.Grouping(
+    state = Grouping(
         neurons, active, group, safe, np.argsort(safe), np.zeros(m, np.int64), changed,
         np.zeros((T, rows(neurons.shape[1] - 1) * LANES)), np.zeros(T * LANES, np.int64),
         np.ascontiguousarray(member.reshape(T, LANES, len(one)).swapaxes(1, 2)), cell, np.array([len(patterns), 0]),
@@ -187,7 +187,7 @@ def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, number
 
 
-def _count_changes(events: np.ndarray, before: kernels.Grouping | None, state: kernels.Grouping, k: int) -> None:
+def _count_changes(events: np.ndarray, before: Grouping | None, state: Grouping, k: int) -> None:
     """Count the neurons whose pattern changed in the step at which they were grouped anew."""
     if before is None:
         return
@@ -197,9 +197,8 @@ def _count_changes(events: np.ndarray, before: kernels.Grouping | None, state: k
     events[kernels.CHANGES] += changes
 
 
-def _lifted(X: np.ndarray, y: np.ndarray, shares: np.ndarray, start: Weights) -> tuple[kernels.Points, np.ndarray]:
+def _lifted(X: np.ndarray, y: np.ndarray, shares: np.ndarray, start: Weights) -> tuple[Points, np.ndarray]:
     """The points with a one appended, and the neurons as rows (m, d + 2)."""
     lifted = np.column_stack([X, np.ones(len(X))])
-    norms = np.linalg.norm(lifted, axis=1)
-    points = kernels.Points(np.ascontiguousarray(lifted.T), y, shares, norms)
+    points = Points(np.ascontiguousarray(lifted.T), y, shares, np.linalg.norm(lifted, axis=1))
     return points, np.column_stack([start.a, start.b, start.w])

@@ -10,7 +10,7 @@ from .compiled import njit
 
 # Sums over points or neurons are reordered to fill the processor's vectors: always in the same way for one shape.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
-LANES = 4  # rows come in whole vectors of the processor
+VECTOR = 4  # rows come in whole vectors of the processor
 LARGEST = 19.1  # beyond, tanh is 1 to rounding
 
 
@@ -23,7 +23,7 @@ def _ratio(z):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, error_model="numpy")
-def squash(u, n, z):  # type: ignore[no-untyped-def]
+def tanh_row(u, n, z):  # type: ignore[no-untyped-def]
     """tanh of a row in place, to a relative error of some roundings at any size.
 
     tanh(2z) = 2pq / (p^2 + q^2) doubles the argument, twice. There is no exponential, which the compiler does not
@@ -37,28 +37,28 @@ def squash(u, n, z):  # type: ignore[no-untyped-def]
 
 @njit(fastmath=FAST)
 def add4(u, n, out, v0, v1, v2, v3, c0, c1, c2, c3):  # type: ignore[no-untyped-def]
-    """Add multiples of four rows."""
+    """Add multiples of four rows to the row `out`."""
     for j in range(n):
         u[out + j] += c0 * u[v0 + j] + c1 * u[v1 + j] + c2 * u[v2 + j] + c3 * u[v3 + j]
 
 
 @njit(fastmath=FAST)
 def add1(u, n, out, v, c):  # type: ignore[no-untyped-def]
-    """Add a multiple of a row."""
+    """Add a multiple of a row to the row `out`."""
     for j in range(n):
         u[out + j] += c * u[v + j]
 
 
 @njit()
 def fill(u, n, out, value):  # type: ignore[no-untyped-def]
-    """A row of one value."""
+    """Fill a row with one value."""
     for j in range(n):
         u[out + j] = value
 
 
 @njit()
 def combine(u, n, out, first, stride, c, k):  # type: ignore[no-untyped-def]
-    """Add k rows, a stride apart, times the numbers in c."""
+    """Add k rows, a stride apart, times the numbers in c, to the row `out`."""
     i = 0
     while i + 4 <= k:
         add4(
@@ -74,8 +74,8 @@ def combine(u, n, out, first, stride, c, k):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST)
-def pull(u, n, q, t, r, a):  # type: ignore[no-untyped-def]
-    """q = a r (1 - t^2), with its sum and that of r t."""
+def tanh_gradient(u, n, q, t, r, a):  # type: ignore[no-untyped-def]
+    """Fill the row q with a r (1 - t^2), the gradient in front of tanh; returns the sums of q and of r t."""
     outer, inner = 0.0, 0.0
     for j in range(n):
         rt = u[r + j] * u[t + j]
@@ -88,7 +88,7 @@ def pull(u, n, q, t, r, a):  # type: ignore[no-untyped-def]
 
 @njit(fastmath=FAST)
 def dot4(u, n, q, v0, v1, v2, v3):  # type: ignore[no-untyped-def]
-    """Products of a row with four others."""
+    """Inner products of a row with four others."""
     g0, g1, g2, g3 = 0.0, 0.0, 0.0, 0.0
     for j in range(n):
         g0 += u[q + j] * u[v0 + j]
@@ -100,7 +100,7 @@ def dot4(u, n, q, v0, v1, v2, v3):  # type: ignore[no-untyped-def]
 
 @njit(fastmath=FAST)
 def dot1(u, n, q, v):  # type: ignore[no-untyped-def]
-    """The product of two rows."""
+    """The inner product of two rows."""
     total = 0.0
     for j in range(n):
         total += u[q + j] * u[v + j]

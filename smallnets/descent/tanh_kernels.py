@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .compiled import assign, njit
-from .row_arithmetic import LANES, add1, add4, combine, dot1, dot4, fill, pull, squash
+from .row_arithmetic import VECTOR, add1, add4, combine, dot1, dot4, fill, tanh_gradient, tanh_row
 
 
 @njit()
@@ -27,7 +27,7 @@ def residuals(u, f, n, y, c):  # type: ignore[no-untyped-def]
 def gradient(u, N, d, theta, g, y, net):  # type: ignore[no-untyped-def]
     """The loss and, in g, its gradient.
 
-    Rows of u, each N numbers: inputs, then outputs, pulls and the neurons.
+    Rows of u, each N numbers: inputs, then outputs, gradients in front of tanh and the neurons.
     """
     inputs, weights, biases, outputs, constant = net
     s, m = weights.shape
@@ -49,7 +49,7 @@ def gradient(u, N, d, theta, g, y, net):  # type: ignore[no-untyped-def]
             add1(u, N, z, inputs[i, k] * N, theta[weights[i, k]])
             i += 1
         z += N
-    squash(u, z - first, first)
+    tanh_row(u, z - first, first)
     fill(u, N, f, 0.0)
     combine(u, N, f, first, N, theta[np.int64(outputs[0]) :], m)  # output weights are neighbours
     loss, total = residuals(u, f, n, y, theta[constant] if constant >= 0 else 0.0)
@@ -58,7 +58,7 @@ def gradient(u, N, d, theta, g, y, net):  # type: ignore[no-untyped-def]
     g[:] = 0
     z = first
     for k in range(m):
-        outer, inner = pull(u, N, q, z, f, theta[outputs[k]])
+        outer, inner = tanh_gradient(u, N, q, z, f, theta[outputs[k]])
         z += N
         g[outputs[k]] += outer
         if len(biases):
@@ -85,14 +85,14 @@ def gradient(u, N, d, theta, g, y, net):  # type: ignore[no-untyped-def]
 def update(theta, g, first, second, t, adam, rate, decay):  # type: ignore[no-untyped-def]
     """Step t of gradient descent or of Adam, as torch takes it; weight decay is added to the gradient."""
     for i in range(len(theta)):
-        pull = g[i] + decay * theta[i]
+        slope = g[i] + decay * theta[i]
         if adam:
-            first[i] = 0.9 * first[i] + 0.1 * pull
-            second[i] = 0.999 * second[i] + 0.001 * pull * pull
+            first[i] = 0.9 * first[i] + 0.1 * slope
+            second[i] = 0.999 * second[i] + 0.001 * slope * slope
             root = np.sqrt(second[i]) / np.sqrt(1 - 0.999**t) + 1e-8
             theta[i] -= rate / (1 - 0.9**t) * first[i] / root
         else:
-            theta[i] -= rate * pull
+            theta[i] -= rate * slope
 
 
 @njit()
@@ -105,7 +105,7 @@ def train(theta, X, y, net, rule, marks, shots):  # type: ignore[no-untyped-def]
     """
     adam, rate, decay, tolerance, steps = rule
     d, n, m = len(X), len(y), len(net[3])
-    length = -(-n // LANES) * LANES
+    length = -(-n // VECTOR) * VECTOR
     u = np.zeros(length * (d + 2 + m))
     g, first, second = np.zeros_like(theta), np.zeros_like(theta), np.zeros_like(theta)
     for i in range(d):

@@ -1,4 +1,4 @@
-"""Gradient descent group by group against the plain loop, which looks at every neuron in every step."""
+"""Gradient descent group by group against the plain loop, which checks every neuron in every step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from loops import full_batch
 
-from smallnets.descent import _grouped_events, grouped
+from smallnets.descent import _grouped_events, _grouped_steps, grouped
 from smallnets.descent.grouped import Weights
 from smallnets.errors import InvalidInput
 
@@ -121,7 +121,7 @@ def test_a_neuron_keeps_its_pattern_while_it_is_allowed_to():
         d, n, parts = rng.integers(1, 6), rng.integers(1, 9), rng.integers(1, 30)
         lifted = np.column_stack([rng.normal(size=(n, d)), np.ones(n)])
         norms = np.linalg.norm(lifted, axis=1)
-        points = _grouped_events.Points(np.ascontiguousarray(lifted.T), np.zeros(n), np.zeros(n), norms)
+        points = _grouped_steps.Points(np.ascontiguousarray(lifted.T), np.zeros(n), np.zeros(n), norms)
         start = rng.normal(size=(1, d + 2)) * 10.0 ** rng.uniform(-3, 3, size=d + 2)
         active, allowed = np.empty((1, n)), np.empty(1)
         _grouped_events.check_all(start, points, active, allowed)
