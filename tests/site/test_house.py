@@ -166,7 +166,7 @@ MOST_LINES = {"neurec_core": 4700, "smallnets": 8560, "neurec_papers": 16_973, "
 
 
 # Functions with more than seven parameters, or with four that are positional; compiled kernels among them.
-MOST_PARAMETERS, MOST_POSITIONAL = 30, 108
+MOST_PARAMETERS, MOST_POSITIONAL = 28, 104
 
 
 def test_packages_do_not_grow():
