@@ -177,7 +177,7 @@ RECONSTRUCTION = Experiment(
     claims=(
         Claim(lowest_layer, 0.9999, 1e-4, README),
         Claim(second_layer, 0.994, 0.02, README),
-        Claim(less_luck_above, 0.08, 0.08, README),
+        Claim(less_luck_above, 0.08, 0.079, README),
     ),
 )
 TURNED = {
