@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import _grouped_steps as one_step
-from ._grouped_steps import LANES, Grouping, Points, compiled
+from ._grouped_steps import TILE, Grouping, Points, compiled
 from ._safe_path import TRUSTED, safe_path
 
 # The path length must not lose what is added to it.
@@ -95,7 +95,7 @@ def _current(state: Grouping, i: int, zeta: np.ndarray) -> None:
     for a in range(D1):
         zeta[a] = state.neurons[i, a] if g < 0 else 0.0
         for b in range(D1 if g >= 0 else 0):
-            zeta[a] += state.tiles[g // LANES, (a * D1 + b) * LANES + g % LANES] * state.neurons[i, b]
+            zeta[a] += state.tiles[g // TILE, (a * D1 + b) * TILE + g % TILE] * state.neurons[i, b]
 
 
 @compiled
@@ -111,11 +111,11 @@ def current(state: Grouping) -> np.ndarray:
 def _add_moments(state: Grouping, i: int, sign: int) -> None:
     """Add the moments of neuron i to those of its group, or subtract them."""
     neurons, tiles, g = state.neurons, state.tiles, state.group[i]
-    D1, t = neurons.shape[1], g // LANES
+    D1, t = neurons.shape[1], g // TILE
     state.size[g] += sign
     for a in range(D1):
         for b in range(D1):
-            at = (D1 * D1 + a * D1 + b) * LANES + g % LANES
+            at = (D1 * D1 + a * D1 + b) * TILE + g % TILE
             # The moments of an empty group are zero, without rounding errors.
             tiles[t, at] = tiles[t, at] + sign * neurons[i, a] * neurons[i, b] if state.size[g] else 0.0
 
@@ -126,7 +126,7 @@ def fill_tiles(state: Grouping) -> None:
     D1 = state.neurons.shape[1]
     for g in range(state.counts[0]):
         for a in range(D1):
-            state.tiles[g // LANES, (a * D1 + a) * LANES + g % LANES] = 1.0
+            state.tiles[g // TILE, (a * D1 + a) * TILE + g % TILE] = 1.0
     for i in range(len(state.group)):
         if state.group[i] >= 0:
             _add_moments(state, i, 1)

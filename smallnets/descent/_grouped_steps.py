@@ -8,8 +8,8 @@ which lets the compiler use vector instructions. For the same reason the last ar
 where D is small: the length of a tuple is part of its type. Where `axes` is an array, the same code serves every D.
 Functions take whole arrays, since each view of an array would count references in every step.
 
-Cells are sets of training points that the groups do not separate. Shapes: tiles (T, rows * LANES), member
-(T, cells, LANES), slopes and on_cells (cells, D), XT and on_points (D, n).
+Cells are sets of training points that the groups do not separate. Shapes: tiles (T, rows * TILE), member
+(T, cells, TILE), slopes and on_cells (cells, D), XT and on_points (D, n).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from .compiled import njit
 
-LANES = 32  # groups per tile
+TILE = 32  # groups per tile
 # Up to this D, the code is compiled for each D.
 FEW = 4
 
@@ -48,9 +48,9 @@ class Grouping(NamedTuple):
     queue : (m,), the neurons as a heap with the smallest safe path length on top
     free : (m,), the numbers of the free neurons, in its first entries
     changed : (m,), the step of a neuron's last change of its pattern while it was free
-    tiles : (T, rows * LANES), the groups
-    size : (T * LANES,), how many neurons each group has
-    member : (T, cells, LANES), 1.0 where a group is active on a cell
+    tiles : (T, rows * TILE), the groups
+    size : (T * TILE,), how many neurons each group has
+    member : (T, cells, TILE), 1.0 where a group is active on a cell
     cell : (n,), the cell of each training point; a cell's points are active for the same groups, so that all groups
         together are affine on it
     counts : (2,), how many groups there are, and how many free neurons
@@ -80,15 +80,15 @@ def _slope(tile: np.ndarray, groups: int, axes: Any) -> None:
     """q = sum of w theta over the group, a block of P M P^T."""
     D, D1 = len(axes), len(axes) + 1
     M, q = D1 * D1, 2 * D1 * D1 + D
-    for i in range(min(groups, LANES)):
+    for i in range(min(groups, TILE)):
         for r in range(D):
-            tile[(q + r) * LANES + i] = 0.0
+            tile[(q + r) * TILE + i] = 0.0
         for b in range(D1):
             s = 0.0
             for a in range(D1):
-                s += tile[(M + b * D1 + a) * LANES + i] * tile[(D * D1 + a) * LANES + i]
+                s += tile[(M + b * D1 + a) * TILE + i] * tile[(D * D1 + a) * TILE + i]
             for r in range(D):
-                tile[(q + r) * LANES + i] += tile[(r * D1 + b) * LANES + i] * s
+                tile[(q + r) * TILE + i] += tile[(r * D1 + b) * TILE + i] * s
 
 
 @summing
@@ -99,8 +99,8 @@ def _add_slopes(tile: np.ndarray, member: np.ndarray, groups: int, slopes: np.nd
     for k in range(len(slopes)):
         for r in range(D):
             s = 0.0
-            for i in range(min(groups, LANES)):
-                s += member[k, i] * tile[(q + r) * LANES + i]
+            for i in range(min(groups, TILE)):
+                s += member[k, i] * tile[(q + r) * TILE + i]
             slopes[k, r] += s
 
 
@@ -110,17 +110,17 @@ def _gradient(tile: np.ndarray, member: np.ndarray, groups: int, h: float, on_ce
     D, largest = len(axes), 0.0
     V = 2 * (D + 1) ** 2
     for r in range(D):
-        for i in range(min(groups, LANES)):
-            tile[(V + r) * LANES + i] = 0.0
+        for i in range(min(groups, TILE)):
+            tile[(V + r) * TILE + i] = 0.0
     for k in range(len(on_cells)):
         row = member[k]
-        for i in range(min(groups, LANES)):
+        for i in range(min(groups, TILE)):
             for r in range(D):
-                tile[(V + r) * LANES + i] -= row[i] * (h * on_cells[k, r])
-    for i in range(min(groups, LANES)):
+                tile[(V + r) * TILE + i] -= row[i] * (h * on_cells[k, r])
+    for i in range(min(groups, TILE)):
         s = 0.0
         for r in range(D):
-            s += tile[(V + r) * LANES + i] ** 2
+            s += tile[(V + r) * TILE + i] ** 2
         largest = max(largest, s)
     return np.sqrt(largest)
 
@@ -130,15 +130,15 @@ def _propagate(tile: np.ndarray, groups: int, axes: Any) -> None:
     """P <- (I + Q) P with Q = [[0, V], [V^T, 0]]: all neurons of the group take their step."""
     D, D1 = len(axes), len(axes) + 1
     V = 2 * D1 * D1
-    for i in range(min(groups, LANES)):
+    for i in range(min(groups, TILE)):
         for b in range(D1):
-            w = tile[(D * D1 + b) * LANES + i]
+            w = tile[(D * D1 + b) * TILE + i]
             s = w
             for r in range(D):
-                v, theta = tile[(V + r) * LANES + i], tile[(r * D1 + b) * LANES + i]
+                v, theta = tile[(V + r) * TILE + i], tile[(r * D1 + b) * TILE + i]
                 s += v * theta
-                tile[(r * D1 + b) * LANES + i] = theta + v * w
-            tile[(D * D1 + b) * LANES + i] = s
+                tile[(r * D1 + b) * TILE + i] = theta + v * w
+            tile[(D * D1 + b) * TILE + i] = s
 
 
 @compiled
@@ -147,8 +147,8 @@ def slopes_of(state: Grouping, slopes: np.ndarray, axes: Any) -> None:
     tiles, member, groups = state.tiles, state.member, state.counts[0]
     slopes[:] = 0.0
     for t in range(len(tiles)):
-        _slope(tiles[t], groups - t * LANES, axes)
-        _add_slopes(tiles[t], member[t], groups - t * LANES, slopes, axes)
+        _slope(tiles[t], groups - t * TILE, axes)
+        _add_slopes(tiles[t], member[t], groups - t * TILE, slopes, axes)
 
 
 @compiled
@@ -156,8 +156,8 @@ def step_groups(state: Grouping, h: float, on_cells: np.ndarray, axes: Any) -> f
     """Take one step of all groups; returns the largest |V|."""
     tiles, member, groups, largest = state.tiles, state.member, state.counts[0], 0.0
     for t in range(len(tiles)):
-        largest = max(largest, _gradient(tiles[t], member[t], groups - t * LANES, h, on_cells, axes))
-        _propagate(tiles[t], groups - t * LANES, axes)
+        largest = max(largest, _gradient(tiles[t], member[t], groups - t * TILE, h, on_cells, axes))
+        _propagate(tiles[t], groups - t * TILE, axes)
     return largest
 
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from ..arguments import array, checked, number, record, whole, wholes
 from . import _grouped_events as kernels
-from ._grouped_steps import FEW, LANES, Grouping, Points, rows
+from ._grouped_steps import FEW, TILE, Grouping, Points, rows
 
 # All neurons are grouped anew after so many steps, or when the path length has grown to this: a propagator is then at
 # most exp(2), and its rounding errors are below the margins that are trusted,
@@ -89,9 +89,9 @@ class Descent(NamedTuple):
         c=number("offset"),
     ),
     h=number("step size", "(0, inf)"),
-    steps=whole("at most so many"),
-    threshold=number("of the loss", "[-inf, inf]"),
-    schedule=wholes("steps to note"),
+    steps=whole("maximum number of steps"),
+    threshold=number("loss below which to record the step", "[-inf, inf]"),
+    schedule=wholes("steps to record"),
 )
 def descend(
     X: np.ndarray,
@@ -163,13 +163,13 @@ def _grouped(neurons: np.ndarray, points: Points, before: Grouping | None, k: in
     first, group[joins] = _unique_rows(active[joins])
     patterns = active[joins][first]
     one, cell = _unique_rows(patterns.T)
-    T = -(-len(patterns) // LANES)
-    member = np.zeros((T * LANES, len(one)))
+    T = -(-len(patterns) // TILE)
+    member = np.zeros((T * TILE, len(one)))
     member[: len(patterns)] = patterns[:, one]
     state = Grouping(
         neurons, active, group, safe, np.argsort(safe), np.zeros(m, np.int64), changed,
-        np.zeros((T, rows(neurons.shape[1] - 1) * LANES)), np.zeros(T * LANES, np.int64),
-        np.ascontiguousarray(member.reshape(T, LANES, len(one)).swapaxes(1, 2)), cell, np.array([len(patterns), 0]),
+        np.zeros((T, rows(neurons.shape[1] - 1) * TILE)), np.zeros(T * TILE, np.int64),
+        np.ascontiguousarray(member.reshape(T, TILE, len(one)).swapaxes(1, 2)), cell, np.array([len(patterns), 0]),
     )  # fmt: skip
     kernels.fill_tiles(state)
     return state

@@ -83,9 +83,9 @@ class Descent(NamedTuple):
     W=array("hidden weights", "m d"),
     a=array("output weights", "m"),
     step=number("step size", "(0, inf)"),
-    steps=whole("at most so many iterations"),
-    target=number("loss to end below", "[0, inf)"),
-    log=ascending("iterations to note"),
+    steps=whole("maximum number of iterations"),
+    target=number("loss below which to end", "[0, inf)"),
+    log=ascending("iterations to record"),
     tail=number("error of many iterations at a time", "[0, inf)"),
 )
 @np.errstate(over="ignore", invalid="ignore")  # a descent that overflows ends as diverged

@@ -250,8 +250,8 @@ def test_unique_rows_are_found(shape):
         ),
         ({"h": 0.0}, r"h \(step size\) must be a number in \(0, inf\), got 0.0"),
         ({"h": np.nan}, r"h \(step size\) must be a number in \(0, inf\), got nan"),
-        ({"steps": -1}, r"steps \(at most so many\) must be a whole number in \[0, inf\), got -1"),
-        ({"steps": 1.5}, r"steps \(at most so many\) must be a whole number"),
+        ({"steps": -1}, r"steps \(maximum number of steps\) must be a whole number in \[0, inf\), got -1"),
+        ({"steps": 1.5}, r"steps \(maximum number of steps\) must be a whole number"),
     ],
 )
 def test_bad_input_is_refused(change, message):

@@ -196,9 +196,9 @@ def test_a_descent_that_overflows_warns_of_nothing():
         ({"W": np.ones((3, 4))}, "W (hidden weights) must be an array of shape (m, d) = (any, 2), got (3, 4)"),
         ({"a": np.array([np.nan] * 3)}, "a (output weights) must be finite, got 3 of 3 entries that are not"),
         ({"step": 0.0}, "step (step size) must be a number in (0, inf), got 0.0"),
-        ({"steps": 2.5}, "steps (at most so many iterations) must be a whole number in [0, inf), got 2.5"),
-        ({"target": -1.0}, "target (loss to end below) must be a number in [0, inf), got -1.0"),
-        ({"log": [3, 2]}, "log (iterations to note) must be whole numbers that ascend from 0 on, got [3, 2]"),
+        ({"steps": 2.5}, "steps (maximum number of iterations) must be a whole number in [0, inf), got 2.5"),
+        ({"target": -1.0}, "target (loss below which to end) must be a number in [0, inf), got -1.0"),
+        ({"log": [3, 2]}, "log (iterations to record) must be whole numbers that ascend from 0 on, got [3, 2]"),
     ],
 )
 def test_bad_input_is_refused_by_name(changes, message):
