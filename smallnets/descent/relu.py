@@ -14,7 +14,7 @@ points in any dimension. It keeps preactivations, so that a step of a free neuro
 and neurons may cross points often. Groups are formed anew from time to time, and weights can be recorded at any step.
 `grouped` is for wide networks on many points in few dimensions. It keeps a matrix for each group, so that the cost of a
 step does not grow with the number of neurons, and single neurons may leave a group. On the star of 33 points a step
-takes 13 to 17 times as long here as there; on 10 to 16 points in 4 to 16 dimensions it takes 4 to 15 times as long
+takes at least 14 times as long here as there; on 10 to 16 points in 4 to 16 dimensions it takes 4 to 25 times as long
 there as here. Both use the bound of `_safe_path` on how far a neuron can move.
 """
 
