@@ -25,7 +25,7 @@ Batch = Sequence[torch.Tensor]  # points first, (B, n, ...)
 Loss = Callable[..., torch.Tensor]
 # An epoch: any batches, one step on each, and the size of these steps.
 Epochs = Iterable[tuple[Iterable[Batch], float]]
-LANES = 16
+VECTOR = 16  # single-precision numbers of the widest vector register
 
 
 class Progress(NamedTuple):
@@ -148,4 +148,4 @@ def value(loss: Loss, parameters: Any, *batch: Any) -> np.ndarray:
 @checked(weights=array("weights", "B m | B d m"))
 def filled(weights: np.ndarray) -> np.ndarray:
     """Weights (..., m) of m hidden units, followed by zeros up to whole vectors of the processor."""
-    return np.pad(weights, [(0, 0)] * (weights.ndim - 1) + [(0, -weights.shape[-1] % LANES)])
+    return np.pad(weights, [(0, 0)] * (weights.ndim - 1) + [(0, -weights.shape[-1] % VECTOR)])

@@ -2,8 +2,8 @@
 
 With the constant 1 behind every layer's neurons, the states of layer l are S_l = (f, 1, f*, 1), those of the inputs
 (x, 1), and S_{l+1} = relu(S_l G_l), where G_l holds the student's and the teacher's weights as blocks and hands the
-ones on. The last one holds (V; -V*), so that S_{L-1} G_{L-1} = y - y*. Rows are filled up with zeros to LANES numbers:
-then every matrix begins where whole vectors of a processor do, and no sum depends on what stands beside it.
+ones on. The last one holds (V; -V*), so that S_{L-1} G_{L-1} = y - y*. Rows are filled up with zeros to a multiple of
+VECTOR: then every matrix begins where whole vectors of a processor do, and no sum depends on what stands beside it.
 
 A pull is what a step subtracts, times the step size; ``pull[:, :n + 1]`` belongs to the weights and biases.
 """
@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-LANES = 16
+VECTOR = 16  # single-precision numbers of the widest vector register
 Pulls = list[torch.Tensor]
 
 
 def filled(n: int) -> int:
-    """The next multiple of LANES."""
-    return -(-n // LANES) * LANES
+    """The next multiple of VECTOR."""
+    return -(-n // VECTOR) * VECTOR
 
 
 class FusedPair:
