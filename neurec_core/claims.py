@@ -19,7 +19,8 @@ def decided(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     for axis in experiment.params.axes().keys() - experiment.params.declared():
         counted = tables.with_axis(counted, experiment, axis)
     for one in experiment.claims:
-        value = float(one.measured(counted))
+        measured: object = pd.NA if counted.empty else one.measured(counted)  # nothing is shown by no trial
+        value = float("nan") if measured is pd.NA else float(measured)  # type: ignore[arg-type]
         holds = abs(value - one.expected) <= one.tolerance  # NaN holds nothing
         rows.append((one.text, one.expected, one.tolerance, value, holds, one.source))
     return pd.DataFrame(rows, columns=["claim", "expected", "tolerance", "measured", "holds", "source"])

@@ -55,6 +55,11 @@ class Column(NamedTuple):
         return replay if replay.decades is not None else replay._replace(decades=self.logarithmic)
 
 
+def exceptions(wrong: pd.Series) -> float:
+    """How many rows are wrong, for a claim that none is; NaN, which holds nothing, where there is no row at all."""
+    return float(wrong.sum()) if len(wrong) else math.nan
+
+
 class Claim(NamedTuple):
     """A sentence that a number of the published table decides.
 

@@ -23,13 +23,16 @@ def draw(table: pd.DataFrame, experiment: Experiment, name: str | None = None) -
     Parameters
     ----------
     table : rows of the experiment
-    name : of the figure; the first if omitted
+    name : of the figure; the first that can show the table if omitted
 
     Raises
     ------
     BadInput : "unknown figure 'peek': did you mean peak? (one of peak, noise)", or rows that it cannot show
     """
-    name = next(iter(experiment.figures)) if name is None else name
+    if not experiment.figures:
+        raise BadInput(f"{experiment.name} declares no figures")
+    if name is None:
+        name = fitting(table, experiment) or next(iter(experiment.figures))
     if name not in experiment.figures:
         raise BadInput(unknown("figure", name, experiment.figures))
     if wrong := misfit(table, experiment, name):
@@ -47,6 +50,11 @@ def draw(table: pd.DataFrame, experiment: Experiment, name: str | None = None) -
         fig.add_vline(mark.at, line=GUIDE)
         fig.add_annotation(x=place, y=1, yref="paper", yanchor="bottom", text=mark.words, showarrow=False)
     return plots.logarithmic(fig, figure.logarithmic)
+
+
+def fitting(table: pd.DataFrame, experiment: Experiment) -> str | None:
+    """The first declared figure that can show a table; None where there is none."""
+    return next((name for name in experiment.figures if not misfit(table, experiment, name)), None)
 
 
 def misfit(table: pd.DataFrame, experiment: Experiment, name: str) -> str:

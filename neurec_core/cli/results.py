@@ -49,9 +49,8 @@ def plot(
     if figure is not None and column is not None:
         raise BadInput("--figure and --column do not go together: a declared figure has its own column")
     rows = _part(table, experiment, where)
-    fits = next((name for name in experiment.figures if not drawing.misfit(rows, experiment, name)), None)
-    if figure is not None or (fits and column is None):
-        fig = drawing.draw(rows, experiment, figure or fits)
+    if figure is not None or (column is None and drawing.fitting(rows, experiment)):
+        fig = drawing.draw(rows, experiment, figure)
     else:
         fig = plots.plot(rows, experiment, column and column.replace("-", "_"))
     if html is None and png is None:

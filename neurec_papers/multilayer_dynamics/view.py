@@ -223,7 +223,7 @@ def falling(noted: dict[str, np.ndarray], title: str) -> go.Figure:
 
     Parameters
     ----------
-    noted : of `multilayer_dynamics.falling`
+    noted : of `experiments.matrix_rule.falling`
     """
     fig = go.Figure()
     shown = noted["at"] + 1

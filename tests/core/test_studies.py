@@ -13,6 +13,7 @@ import pytest
 
 from neurec_core import claims, drawing, fingerprint, papers, tables
 from neurec_core.__main__ import main
+from neurec_core.columns import exceptions
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Status
 from neurec_core.figures import Curves, Mark, PhaseDiagram
@@ -188,6 +189,24 @@ def test_a_claim_that_is_off_or_undecided_does_not_hold():
     assert found["claim"][1] == "The ratio is at most one half."
 
 
+@pytest.mark.parametrize("experiment", [e for e in EXPERIMENTS.values() if e.claims], ids=lambda e: e.name)
+def test_no_claim_holds_where_no_trial_counts(experiment):
+    table = tables.load(tables.published(experiment)).assign(status=Status.RAISED.value)
+    found = claims.decided(table, experiment)
+    assert not found["holds"].any(), found.loc[found["holds"], "claim"].tolist()
+
+
+def test_exceptions_are_of_something():
+    assert exceptions(pd.Series([True, False, True])) == 2
+    assert exceptions(pd.Series([pd.NA, True], dtype="boolean")) == 1
+    assert np.isnan(exceptions(pd.Series([], dtype="boolean")))
+
+
+def test_an_experiment_without_figures_says_so():
+    with pytest.raises(BadInput, match=r"random_features\.double_descent declares no figures"):
+        drawing.draw(pd.DataFrame(), Experiment(**{**vars(STUDY), "figures": {}}))
+
+
 # ------------------------------------------------------------------------------------------------------ random features
 
 
@@ -251,3 +270,13 @@ def test_a_new_study_is_listed_and_is_a_copy_of_the_example(tmp_path, root):
 def test_a_stem_is_the_name_of_a_module(stem, capsys):
     assert main(["new", stem]) == 2
     assert "must be lower-case words joined by underscores" in capsys.readouterr().err
+
+
+def test_check_runs_the_rules_of_structure_beside_the_studys_own_tests(monkeypatch):
+    steps = []
+    done = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr("neurec_core.cli.studies.subprocess.run", lambda words, **_: (steps.append(words), done)[1])
+    assert main(["check", "random_features"]) == 0
+    (selected,) = [words[-1] for words in steps if "-k" in words]
+    assert selected == "random_features or test_house"
+    assert any("--nbval-lax" in words for words in steps)

@@ -8,7 +8,7 @@ import torch
 
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
-from neurec_papers.local_linear_recovery.engine import dropout as dropout
+from neurec_papers.local_linear_recovery.engine import dropout
 from neurec_papers.local_linear_recovery.experiments import dropout as paper
 from neurec_papers.local_linear_recovery.experiments.dropout import DROPOUT, Dropout
 from smallnets.errors import InvalidInput

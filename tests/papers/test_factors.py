@@ -9,7 +9,7 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
 from neurec_papers.local_linear_recovery import theory
-from neurec_papers.local_linear_recovery.engine import factors as factors
+from neurec_papers.local_linear_recovery.engine import factors
 from neurec_papers.local_linear_recovery.experiments import matrix_and_toy as paper
 from neurec_papers.local_linear_recovery.experiments.matrix_and_toy import MATRIX_AND_TOY, MatrixAndToy
 from smallnets.errors import InvalidInput

@@ -13,6 +13,7 @@ from smallnets.descent.line import certificate
 from smallnets.descent.line.data import Criterion, Outcome, gather, split
 from smallnets.descent.line.network import LineNetwork
 from smallnets.descent.line.training import train
+from smallnets.errors import InvalidInput
 
 NEVER = Criterion(interval=100, limit=1000, sufficient=False, sharp=True, patience=0)
 
@@ -296,6 +297,20 @@ def test_zero_weights_stay_zero_and_a_step_that_is_too_long_diverges_or_crosses(
     end, at = one.advance(points.rows, 1e200, 1.0, 10)
     assert end in (Outcome.DIVERGED, Outcome.CROSSED)
     assert at <= 3
+
+
+def test_what_cannot_be_trained_is_refused():
+    points, others, neurons, h, _, _ = networks(2, 8)
+    with pytest.raises(InvalidInput, match="must be False with minibatches"):
+        train(points, neurons, h, Criterion(10, 100, True, True, 0), minibatches=lambda b, at: points.rows[b])
+    with pytest.raises(InvalidInput, match=r"validation \(other shares\) must be given for patience = 3, got None"):
+        train(points, neurons, h, Criterion(10, 100, False, True, 3))
+    with pytest.raises(InvalidInput, match=r"h \(step sizes\) must be an array of shape \(B,\) = \(2,\)"):
+        train(points, neurons, h[:1], NEVER, others)
+    with pytest.raises(InvalidInput, match=r"x \(points\) must not be 0, got 1 of 2"):
+        split(np.array([[0.0, 1.0]]), np.ones((1, 2)), np.ones((1, 2)))
+    with pytest.raises(InvalidInput, match=r"keep \(neurons listed\) must be even, got 3"):
+        gather(np.ones((1, 4)), np.ones((1, 4)), 3)
 
 
 def test_a_sample_counts_different_points():

@@ -84,8 +84,8 @@ def right_angles(s: np.ndarray, at: Any) -> np.ndarray:
 
 
 def scatter(table: Any) -> float:
-    """Counts scatter about a probability between 0.01 and 0.99 as they should (standard deviation of z)."""
-    return float(table.loc[table["predicted"].between(0.01, 0.99), "z"].std())
+    """Counts scatter about a probability between 0.01 and 0.99 as they should (root mean square of z)."""
+    return float((table.loc[table["predicted"].between(0.01, 0.99), "z"] ** 2).mean() ** 0.5)
 
 
 CLUSTER_PATTERNS = Experiment(

@@ -65,7 +65,7 @@ def needs_irreducible(activation: str, net: ShallowNet, *, bias: bool = True) ->
     Raises
     ------
     BadInput : "net (tanh network) must be irreducible, got neurons 0 and 2 that are one", an unknown activation, and
-        see `common.checked`
+        see `networks.checked`
     """
     _needs_known(activation)
     net, signed = checked(net), bias or activation == "tanh"

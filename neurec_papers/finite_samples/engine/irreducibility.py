@@ -58,7 +58,7 @@ def bends(net: ShallowNet, tolerance: float = TOLERANCE) -> Bends:
 
     Raises
     ------
-    BadInput : see `common.checked`
+    BadInput : see `networks.checked`
     """
     net = checked_network(net)
     size = np.linalg.norm(net.W, axis=1)
@@ -105,7 +105,7 @@ def reduce(net: ShallowNet, *, bias: bool = True, limit: int = LIMIT, tolerance:
 
     Raises
     ------
-    BadInput : see `common.checked`, or an output bias where there is none
+    BadInput : see `networks.checked`, or an output bias where there is none
     """
     if not bias and net.c:
         raise BadInput(f"c (output bias) must be 0 where networks have none, got {net.c!r}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
+from neurec_core.columns import exceptions
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
 from neurec_core.params import Params, param
@@ -155,7 +156,7 @@ def worst_start(table: pd.DataFrame) -> float:
 def zero_beats_points(table: pd.DataFrame) -> float:
     """In no setup of Table L.1 are zero biases better than kinks at points: the exceptions, by validation errors."""
     errors = _errors(table, "valid_rmse")
-    return float((errors["zero"] <= errors["kink_point_negative"]).sum())
+    return exceptions(~(errors["zero"] > errors["kink_point_negative"]))  # a setup that is missing is one
 
 
 def cost_with_adam(table: pd.DataFrame) -> float:

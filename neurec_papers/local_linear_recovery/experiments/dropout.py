@@ -71,7 +71,7 @@ def solve(params: Dropout, problem: Problem, draws: Draws) -> Solution:
     **Source**: zhang2025local, Figure 4; differs: steps and output bias are not specified there, nor where
     the test points are; one step size for all.
     """
-    from ..engine import dropout as dropout
+    from ..engine import dropout
 
     fit = dropout.train(
         start(params, draws), problem.X, problem.y, draws,
@@ -121,7 +121,8 @@ def size(params: Dropout) -> float:
 def earlier(table: Any) -> float:
     """With dropout the median test error falls below 1e-2 from fewer samples on than without (by how many)."""
     below = medians(table)["test"].unstack("dropout") < LOOSE
-    return float(below[0.0].idxmax() - below[0.1].idxmax())
+    first = below.idxmax().where(below.any())  # NaN where it never does
+    return float(first[0.0] - first[0.1])
 
 
 def fewer_directions(table: Any) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from neurec_core.columns import exceptions
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Guide, Problem, Replay, Solution
 from neurec_core.figures import PhaseDiagram
@@ -90,7 +91,7 @@ PUBLISHED: dict[str, Any] = {"architecture": ARCHITECTURES, "factor": [1, 10, 34
 
 def lemma_1(table: Any) -> float:
     """Samples determine the target exactly where their tangent matrix has the rank of the model (exceptions)."""
-    return float((table["recovered"] != table["determined"]).sum())
+    return exceptions(table["recovered"] != table["determined"])
 
 
 LINEARIZED_RECOVERY = Experiment(

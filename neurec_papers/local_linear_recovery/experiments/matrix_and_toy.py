@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
+from neurec_core.columns import exceptions
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Guide, Problem, Replay, Solution, Status
 from neurec_core.figures import PhaseDiagram, matching
@@ -99,7 +100,7 @@ def values(params: MatrixAndToy, X: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 def form(params: MatrixAndToy) -> Any:
     """The model, as `neurec_papers.local_linear_recovery.engine.factors` reads it."""
-    from ..engine import factors as factors
+    from ..engine import factors
 
     p = params.d**2 if params.model == "matrix" else 3
     if params.parameters == "entries":
@@ -113,7 +114,7 @@ def solve(params: MatrixAndToy, problem: Problem, draws: Draws) -> Solution:
     **Source**: zhang2023optimistic, Figures 1 to 3; differs: targets are drawn,
     steps have a limit, and the loss, not specified there, is a mean.
     """
-    from ..engine import factors as factors
+    from ..engine import factors
 
     model = form(params)
     start = params.variance**0.5 * draws.normal("theta", model.size)
@@ -146,7 +147,7 @@ def determined(params: MatrixAndToy, problem: Problem) -> tuple[np.ndarray, np.n
 
     **Source**: zhang2025local, Lemma 1.
     """
-    from ..engine import factors as factors
+    from ..engine import factors
 
     tangent = factors.jacobian(form(params), simplest(params, problem.teacher))
     rank, kept = (np.linalg.matrix_rank(part, rtol=ZERO) for part in (tangent, seen(params, problem.X) @ tangent))
@@ -155,7 +156,7 @@ def determined(params: MatrixAndToy, problem: Problem) -> tuple[np.ndarray, np.n
 
 def score(params: MatrixAndToy, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
     """Errors are means of squares over all coefficients."""
-    from ..engine import factors as factors
+    from ..engine import factors
 
     with np.errstate(over="ignore", invalid="ignore"):  # of trials that diverged
         c = factors.coefficients(form(params), solution.value)
@@ -192,7 +193,7 @@ BOTH: dict[str, Any] = {"target": ["isometry", "gaussian"], "parameters": ["fact
 def undetermined(table: Any) -> float:
     """No matrix is recovered that its samples do not determine in its tangent space (exceptions)."""
     rows = matching(table, FACTORS)
-    return float((rows["recovered"] & ~rows["determined"]).sum())
+    return exceptions(~rows.loc[rows["recovered"], "determined"])
 
 
 MATRIX_AND_TOY = Experiment(

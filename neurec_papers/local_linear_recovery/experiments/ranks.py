@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from neurec_core.columns import exceptions
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution
 from neurec_core.figures import matching
@@ -124,13 +125,13 @@ COLUMNS = {
 def odd_ranks(table: Any) -> float:
     """The rank is the closed form unless kernels are shifts or a kernel's copies have different shares (exceptions)."""
     unequal = (table["embedding"] == "unequal") & (table["architecture"] == "ws")
-    return float((~table["agrees"] & ~unequal & (table["target"] != "shifted")).sum())
+    return exceptions(~table.loc[~unequal & (table["target"] != "shifted"), "agrees"])
 
 
 def paper_ranks(table: Any) -> float:
     """At the paper's target, with hidden biases, ranks are 7 (ws), 15 (ns) and 21 (fc) at any width (exceptions)."""
     rows = matching(table, {**PAPER, "target": "paper", "hidden_bias": True, "output_bias": False})
-    return float((rows["rank"] != rows["architecture"].map({"ws": 7, "ns": 15, "fc": 21})).sum())
+    return exceptions(rows["rank"] != rows["architecture"].map({"ws": 7, "ns": 15, "fc": 21}))
 
 
 def shifted_ranks(table: Any) -> float:
@@ -138,13 +139,13 @@ def shifted_ranks(table: Any) -> float:
     rows = matching(table, {"target": "shifted", "output_bias": False})
     plain, biased = {"ws": 9, "ns": 18, "fc": 30}, {"ws": 11, "ns": 23, "fc": 35}
     expected = rows["architecture"].map(plain).mask(rows["hidden_bias"], rows["architecture"].map(biased))
-    return float((rows["rank"] != expected).sum())
+    return exceptions(rows["rank"] != expected)
 
 
 def changed_by_embedding(table: Any) -> float:
-    """Embedding a deep network in a wider one does not change its rank (exceptions)."""
+    """Embedding a deep network in a wider one does not change its rank, where both are decided (exceptions)."""
     ranks = table.groupby(["depth", "first", "width", "biases", "trial"])["rank"]
-    return float((ranks.nunique() > 1).sum())
+    return exceptions(ranks.nunique()[ranks.count() > 1] > 1)
 
 
 PAPER = {"embedding": "null", "inputs": "line", "d": 5, "s": 3, "nulled": 0}

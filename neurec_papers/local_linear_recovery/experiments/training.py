@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from neurec_core.columns import exceptions
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
 from neurec_core.figures import Curves, PhaseDiagram
@@ -134,14 +135,14 @@ COLUMNS = {
 def below_rank(table: Any) -> float:
     """At no width is the target recovered from fewer samples than the optimistic sample size (exceptions)."""
     rows = table[table["polish"]]
-    return float(rows.loc[rows["n"] < rows["architecture"].map(OPTIMISTIC), "recovered"].sum())
+    return exceptions(rows.loc[rows["n"] < rows["architecture"].map(OPTIMISTIC), "recovered"])
 
 
 def first_recovery(table: Any) -> float:
     """At the width of the target the first recovery is at the optimistic sample size (largest difference)."""
     rows = table[table["polish"] & table["recovered"] & (table["factor"] == 1)]
-    late = rows.groupby("architecture")["n"].min()
-    return float((late - late.index.map(OPTIMISTIC)).abs().max())
+    late = rows.groupby("architecture")["n"].min().reindex(list(OPTIMISTIC))  # NaN for one that never recovers
+    return float((late - late.index.map(OPTIMISTIC)).abs().max(skipna=False))
 
 
 OPTIMISTIC = {name: optimistic_sample_size(name, 5, 3, 1) for name in ARCHITECTURES}

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...arguments import array, checked, whole
+from ...errors import InvalidInput
 
 BLOCK = 32  # weights of which the smallest is looked at first
 LARGEST = np.finfo(float).max
@@ -34,9 +35,9 @@ class Outcome(IntEnum):
 class Criterion(NamedTuple):
     """When the training of a network ends.
 
-    ``interval`` steps lie between two checks, ``limit`` is the last step; ``sufficient`` asks for the certificate of
-    `certificate.certified`, with its ``sharp`` constant; ``patience`` > 0 stops that many checks after the validation
-    loss was last lower than its best by 1e-8.
+    ``interval`` steps lie between two checks, the last of which is the first at or after step ``limit``; ``sufficient``
+    asks for the certificate of `certificate.certified`, with its ``sharp`` constant; ``patience`` > 0 stops that many
+    checks after the validation loss was last lower than its best by 1e-8.
     """
 
     interval: int
@@ -71,6 +72,8 @@ def split(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Sample:
     ----------
     x, y, weights : (B, n) arrays; no x is 0
     """
+    if not x.all():
+        raise InvalidInput(f"x (points) must not be 0, got {np.sum(x == 0)} of {x.size} that are")
     nu = weights[:, None] * np.stack([x > 0, x < 0], axis=1)  # (B, 2, n)
     x_, y_ = x[:, None], y[:, None]
     sums = np.stack([part.sum(2) for part in (nu * x_**2, nu * x_, nu, nu * x_ * y_, nu * y_, nu * y_**2)], axis=1)
@@ -102,6 +105,8 @@ def gather(a: np.ndarray, w: np.ndarray, keep: int = 16) -> HiddenLayer:
     a, w : (B, m) arrays; a neuron with a = 0 is active nowhere or everywhere and belongs to no side
     keep : how many neurons of a side to list, even
     """
+    if keep % 2:
+        raise InvalidInput(f"keep (neurons listed) must be even, got {keep}")
     rows = max(1, CACHED // a.shape[1])
     parts = [_gathered(a[i : i + rows], w[i : i + rows], keep // 2) for i in range(0, len(a), rows)]
     return HiddenLayer(*map(np.concatenate, zip(*parts, strict=True)))

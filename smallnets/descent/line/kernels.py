@@ -115,7 +115,8 @@ def train(networks, batches, criterion, room):  # type: ignore[no-untyped-def]
     networks : (B, NUMBERS / VECTOR) array, changed in place: number by number, on the right and on the left
     batches : (B, R, 10) array of h times the points' sums in each step; R = 0 where they are those of the networks
     criterion : `data.Criterion`
-    room : arrays to work in, from `workspace`
+    room : arrays to work in: all numbers of a vector (NUMBERS,), the networks in it (VECTOR,), and of one network what
+        a check reads (2, READ) and its extreme neurons (4, 3)
     """
     z, net, sides, neurons = room
     following = 0

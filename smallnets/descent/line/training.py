@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...arguments import array, checked
+from ...arguments import array, checked, record
+from ...errors import InvalidInput
 from . import certificate, kernels
 from .certificate import certified
 from .data import Criterion, HiddenLayer, Outcome, Sample
@@ -32,7 +33,11 @@ class Endings(NamedTuple):
     crossing: np.ndarray
 
 
-@checked(h=array("step sizes", "B", interval="(0, inf)"))
+@checked(
+    sample=record(sums=array("moments of the points by side", "B 6 2")),
+    layer=record(T=array("second moments of the neurons by side", "B 2 2 2")),
+    h=array("step sizes", "B", interval="(0, inf)"),
+)
 def train(
     sample: Sample,
     layer: HiddenLayer,
@@ -49,13 +54,23 @@ def train(
     layer : the networks at the start, from `data.gather`
     h : (B,) step sizes
     criterion : when a network is done
-    validation : other shares of the points, for early stopping
-    minibatches : the sums over the points of the steps to come; None trains on all points. The certificate holds for
-        all points only and must not be asked for
+    validation : other shares of the points, which early stopping needs
+    minibatches : the sums over the points of the steps to come; None trains on all points
+
+    Raises
+    ------
+    InvalidInput : early stopping without other shares, or the certificate, which holds for all points only, with
+        minibatches
 
     **Source**: holzmuller2022training and its code: a crossing is seen at the next check, before
     anything else.
     """
+    if criterion.sufficient and minibatches is not None:
+        raise InvalidInput(
+            "criterion.sufficient (whether the certificate ends a training) must be False with minibatches"
+        )
+    if criterion.patience and validation is None:
+        raise InvalidInput(f"validation (other shares) must be given for patience = {criterion.patience}, got None")
     run = _Run.start(sample, h, criterion, validation)
     # Kernels need not know of degenerate draws.
     alone = (layer.size == 0).any(axis=1) | (run.few & criterion.sufficient)
