@@ -116,7 +116,7 @@ EVENT_ESTIMATION = Experiment(
     },
     claims=(
         Claim(claims.events_that_happen, 0, 0, "measured here"),
-        Claim(claims.conditions_off, 0, 0.2, "derived here; four standard errors of 100 networks"),
+        Claim(claims.conditions_off, 0, 4, "derived here"),
     ),
     citation=CITATION,
     batch=4,
