@@ -88,10 +88,10 @@ def experiment(name: str) -> Experiment:
     BadInput : "unknown experiment 'convex_recovery.skip': did you mean ...? (one of ...)", or a paper's name alone
     """
     stem = name.replace("-", "_")
-    home = stem.partition(".")[0]
-    own = {e.name: e for e in paper(home).EXPERIMENTS} if home in names() else {}  # other papers need not be imported
+    prefix = stem.partition(".")[0]
+    own = {e.name: e for e in paper(prefix).EXPERIMENTS} if prefix in names() else {}  # others need not be imported
     if stem in own:
         return own[stem]
-    if stem == home and own:
+    if stem == prefix and own:
         raise BadInput(f"{stem} is a paper: name one of its experiments, {', '.join(own)}")
     raise BadInput(unknown("experiment", name, experiments()))

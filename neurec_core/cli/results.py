@@ -49,7 +49,7 @@ def plot(
     if figure is not None and column is not None:
         raise BadInput("--figure and --column do not go together: a declared figure has its own column")
     rows = _part(table, experiment, where)
-    if figure is not None or (column is None and drawing.fitting(rows, experiment)):
+    if column is None and (figure := figure or drawing.fitting(rows, experiment)):
         fig = drawing.draw(rows, experiment, figure)
     else:
         fig = plots.plot(rows, experiment, column and column.replace("-", "_"))

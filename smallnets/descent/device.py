@@ -12,6 +12,7 @@ import torch
 from ..errors import InvalidInput
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+VECTOR = 16  # single-precision numbers of the widest vector register
 
 
 def numbers(tensor: torch.Tensor) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ..arguments import array, checked, number, whole
-from .device import numbers, one_thread
+from .device import VECTOR, numbers, one_thread
 from .optimizers import Rule
 
 Batch = Sequence[torch.Tensor]  # points first, (B, n, ...)
@@ -25,7 +25,6 @@ Batch = Sequence[torch.Tensor]  # points first, (B, n, ...)
 Loss = Callable[..., torch.Tensor]
 # An epoch: any batches, one step on each, and the size of these steps.
 Epochs = Iterable[tuple[Iterable[Batch], float]]
-VECTOR = 16  # single-precision numbers of the widest vector register
 
 
 class Progress(NamedTuple):

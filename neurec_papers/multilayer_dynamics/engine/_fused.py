@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-VECTOR = 16  # single-precision numbers of the widest vector register
+from smallnets.descent.device import VECTOR
+
 Pulls = list[torch.Tensor]
 
 
