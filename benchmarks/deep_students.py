@@ -153,14 +153,14 @@ def row(what: str, start: deep_relu.DeepNet, wise: deep_relu.DeepNet, X: np.ndar
 
 def deep(seeds: int, **changes: object) -> tuple[deep_relu.DeepNet, deep_relu.DeepNet, np.ndarray]:
     """Students, teachers and points of a deep reconstruction."""
-    params: Any = RECONSTRUCTION.params(points=6400, looked_at=10, **changes)
+    params: Any = RECONSTRUCTION.params(points=6400, eval_points=10, **changes)
     draws = Draws(0, range(seeds))
     return students.student(params, draws), students.teacher(params, draws), 10 * draws.normal("points", 6400, params.d)
 
 
 def small(seeds: int, **changes: object) -> tuple[deep_relu.DeepNet, deep_relu.DeepNet, np.ndarray]:
     """Students, teachers and points of a two-layer specialisation."""
-    params, draws = two_layer.TwoLayer(looked_at=10, **changes), Draws(0, range(seeds))
+    params, draws = two_layer.TwoLayer(eval_points=10, **changes), Draws(0, range(seeds))
     problem: Problem = two_layer.sample(params, draws)
     return (
         two_layer.student(params, problem.teacher, draws),

@@ -390,13 +390,13 @@ claims.style.format(precision=4).hide(axis="index")
 # | hidden layers | ignore biases above | `rule="gradient"` does not; `matrix` and `exact` as published |
 # | loss printed | of rectified outputs, norm not squared | `published_loss` beside the mean square |
 # | `--init_neg_teacher` | crashes | `start="opposed"`, lowest layer |
-# | correlations | 192 points, silent teachers count 0 | 4096 points (`looked_at`); `best` with, `live` without silent ones |
+# | correlations | 192 points, silent teachers count 0 | 4096 points (`eval_points`); `best` with, `live` without silent ones |
 # | `--perturb`, `--same_dir`, `--same_sign` (deep) | crash | not offered |
 # | `--teacher_bn` | a norm that was never trained: nearly nothing | not offered |
 # | `--load_teacher` | no checkpoint is published, no script makes one | not offered |
 # | `--num_iter`, `--init_multi`, `--teacher_scale`, `student_scale_down` | no effect | not offered |
 # | `--normalize` | after every step (the help says epoch), neuron by neuron | `normalize=True`, at once |
-# | `--eval_batchsize`, `--stats_w` | | `looked_at`; the column `moved` (lowest layer) |
+# | `--eval_batchsize`, `--stats_w` | | `eval_points`; the column `moved` (lowest layer) |
 # | `--stats_grad_norm` | gradients' norms, logged | not logged |
 # | `--use_gd`, `--init_std`, `--ks` | | `inputs="fixed"`, `noise`, `widths` |
 # | `feature_fixed`, `top_layer_fixed`, `nonlinear`, `lr_reduction` | | `trained`, `slope`, `halving` |

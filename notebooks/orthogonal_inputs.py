@@ -382,7 +382,7 @@ claims.style.format(precision=4).hide(axis="index")
 # | numbers | float32; losses end near $10^{-10}$ | float64 |
 # | seeds | none for the toy, 4 for the high-dimensional run | draws by address; `rng="published"` for both |
 # | toy with five points | 20,000 steps, in which the loss does not move | $3 \cdot 10^6$ |
-# | high dimension | 200,000 steps, which end at a saddle | 600,000, with a look at 200,000 |
+# | high dimension | 200,000 steps, which end at a saddle | 600,000, described after 200,000, too |
 # | clipping of weights | an option, by the norm of the whole output layer | left out |
 # | projection | angle from $\arctan(y/x)$, turned by 180° | the two components |
 # | a neuron of $S_\pm$ | $\langle w, x_k\rangle \ge 0$ | $> 0$, since $\max'(0) = 0$; no difference for random weights |

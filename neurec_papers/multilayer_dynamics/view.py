@@ -57,7 +57,7 @@ class TrainedStudent(Params):
         return DeepStudents(
             node_multi=self.node_multi, rate=repr(self.rate), data_std=self.data_std, outputs=self.outputs,
             widths=self.widths, epochs=-(-self.steps // STEPS), points=STEPS * BATCH, batch=BATCH, fresh=True,
-            looked_at=1000, dtype="float32",
+            eval_points=1000, dtype="float32",
         )  # fmt: skip
 
 

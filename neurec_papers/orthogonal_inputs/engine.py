@@ -70,7 +70,7 @@ class Trajectory(NamedTuple):
         return {
             "loss": self.run.loss, "norm": (np.sum(W**2) + np.sum(a**2)) / 2,
             "active": float((W @ self.X.T > 0).any(axis=1).sum()), "taken": float(self.run.steps),
-            "held": self.run.spent["groups"] / max(self.run.steps, 1),
+            "grouped": self.run.spent["groups"] / max(self.run.steps, 1),
         }  # fmt: skip
 
     def _again(self, snapshot: int, log: np.ndarray) -> Descent:

@@ -29,15 +29,15 @@ PART = 12  # corners of each experiment that are computed
 MOST = {
     "n": 12, "d": 6, "m": 12, "k": 4, "s": 6, "r": 4, "width": 16, "outputs": 8, "node_multi": 3, "arms": 12,
     "depth": 4, "first": 4, "extra": 6, "factor": 6, "pairs": 4, "flat": 4, "copies": 4, "nulled": 4, "lines": 4,
-    "directions": 40, "points": 200, "held_out": 50, "looked_at": 100, "batch": 70, "patterns": 60, "repeats": 100,
+    "directions": 40, "points": 200, "held_out": 50, "eval_points": 100, "batch": 70, "patterns": 60, "repeats": 100,
     "size": 60, "starts": 4, "tries": 5, "steps": 300, "limit": 300, "epochs": 3, "iterations": 64,
-    "reference_steps": 50, "look": 300, "every": 64, "interval": 100,
+    "reference_steps": 50, "published_steps": 300, "every": 64, "interval": 100,
 }  # fmt: skip
 # Numbers of points of which only shares are drawn.
 SHARED = {"inconsistency.crossing_probability": "n", "inconsistency.event_estimation": "n"}
 CHEAP = {
-    "steps": 300, "limit": 300, "epochs": 2, "iterations": 64, "interval": 100, "look": 200, "looked_at": 100,
-    "reference_steps": 20, "every": 8,
+    "steps": 300, "limit": 300, "epochs": 2, "iterations": 64, "interval": 100, "published_steps": 200,
+    "eval_points": 100, "reference_steps": 20, "every": 8,
 }  # fmt: skip
 TEXTS = {
     "solver": ("newton", "CLARABEL", "SCS"),

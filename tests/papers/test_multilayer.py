@@ -19,7 +19,7 @@ from neurec_papers.multilayer_dynamics.experiments.two_layer import TWO_LAYER_SP
 from neurec_papers.multilayer_dynamics.view import INSTANCE
 from smallnets.descent.deep_relu import states
 
-SMALL = {"widths": "3-4", "d": 5, "outputs": 6, "node_multi": 2, "points": 130, "looked_at": 150, "epochs": 2}
+SMALL = {"widths": "3-4", "d": 5, "outputs": 6, "node_multi": 2, "points": 130, "eval_points": 150, "epochs": 2}
 
 
 def small(**changes):
@@ -41,7 +41,7 @@ def test_teachers_are_normalized_neuron_by_neuron():
 
 
 def test_standardized_outputs_have_mean_zero_and_variance_one():
-    params = small(standardized=True, looked_at=4000)
+    params = small(standardized=True, eval_points=4000)
     y = RECONSTRUCTION.sample(params, Draws(0, [0, 1])).y
     # The scale comes from as many other points; ReLU outputs have heavier tails than normal ones.
     assert np.abs(y.mean(axis=1)).max() < 0.1
@@ -158,7 +158,7 @@ CHANGES = {
     "tuned": True, "decay": 1.0, "standardized": True, "data": "uniform", "data_std": 3.0, "points": 140,
     "fresh": True, "slope": 0.1, "batch_norm": "after", "normalize": True, "loss": "cross_entropy",
     "optimizer": "adam", "rate": "0:0.005,1:0.001", "momentum": 0.5, "weight_decay": 0.1, "batch": 32, "epochs": 1,
-    "looked_at": 140, "dtype": "float32",
+    "eval_points": 140, "dtype": "float32",
 }  # fmt: skip
 
 
@@ -177,7 +177,7 @@ def test_every_parameter_has_an_effect():
 
 
 def test_a_tuned_teacher_is_active_on_half_of_the_points():
-    params = DEEP_SPECIALIZATION.params(widths="5-6-4", outputs=3, looked_at=2000)
+    params = DEEP_SPECIALIZATION.params(widths="5-6-4", outputs=3, eval_points=2000)
     draws = Draws(0, [0, 1])
     wise = students.teacher(params, draws)
     X = students.cloud(params, draws, "standardized", 2000)  # the points by which it was tuned
@@ -291,7 +291,7 @@ def test_images_that_are_not_there_are_asked_for(monkeypatch):
 @pytest.mark.usefixtures("stored")
 def test_a_student_learns_from_stored_images():
     rows = KNOBS.rows(
-        KNOBS.params(data="mnist", node_multi=1, widths="3", outputs=4, points=3, looked_at=3, batch=2, epochs=1),
+        KNOBS.params(data="mnist", node_multi=1, widths="3", outputs=4, points=3, eval_points=3, batch=2, epochs=1),
         0,
         [0],
     )
@@ -318,7 +318,7 @@ def test_cifar_images_are_moved_and_mirrored():
 
 @pytest.mark.parametrize("data", ["gaussian", "mnist_like"])
 def test_convolutional_students_are_trained(data):
-    changes = {"network": "convolutional", "data": data, "points": 64, "looked_at": 32, "epochs": 1, "rate": "0.001"}
+    changes = {"network": "convolutional", "data": data, "points": 64, "eval_points": 32, "epochs": 1, "rate": "0.001"}
     row, still = (RECONSTRUCTION.rows(small(**{**changes, **more}), 0, [0])[0] for more in ({}, {"epochs": 0}))
     assert row["status"] == Status.SOLVED, row["detail"]
     assert row["error"] < still["error"]
@@ -328,7 +328,16 @@ def test_convolutional_students_are_trained(data):
 
 
 def two(**changes):
-    given = {"d": 12, "m": 4, "node_multi": 3, "outputs": 5, "points": 120, "steps": 20, "epochs": 2, "looked_at": 100}
+    given = {
+        "d": 12,
+        "m": 4,
+        "node_multi": 3,
+        "outputs": 5,
+        "points": 120,
+        "steps": 20,
+        "epochs": 2,
+        "eval_points": 100,
+    }
     return TWO_LAYER.params(**{**given, **changes})
 
 

@@ -242,7 +242,10 @@ def test_crossings_are_those_of_a_look_at_every_step():
             "data (training points: along axes, or the published two) must be one of orthogonal, toy, got 'tox': "
             "did you mean toy?",
         ),
-        (lambda: HIGH.params(look=10, steps=5), "look (published number of steps) must be at most steps = 5, got 10"),
+        (
+            lambda: HIGH.params(published_steps=10, steps=5),
+            "published_steps (published number of steps) must be at most steps = 5, got 10",
+        ),
         (
             lambda: HIGH.params(rng="published", balance="unbalanced"),
             "rng (random numbers) = published needs balanced weights and corrected variance",
@@ -259,7 +262,7 @@ def test_bad_input_is_one_line(make, line):
 def test_a_training_that_diverges_is_a_row():
     for experiment, params in (
         (TOY_2, TOY_2.params(step=10.0, init=1.0, steps=1000)),
-        (HIGH, HIGH.params(n=5, d=12, m=20, step=10.0, init=1.0, look=500, steps=1000)),
+        (HIGH, HIGH.params(n=5, d=12, m=20, step=10.0, init=1.0, published_steps=500, steps=1000)),
     ):
         (row,) = experiment.rows(params, 0, [0])
         assert row["status"] == Status.DIVERGED, row["detail"]

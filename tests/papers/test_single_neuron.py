@@ -220,8 +220,8 @@ def test_levels_add_up_and_the_tail_changes_little():
     values = {"d": 4, "m": 40, "scale": 4.0**-6, "data": "uncentred", "spread": 0.5}
     exact, quick = (one(paper.ALIGNMENT_VS_SCALE, tail=tail, **values) for tail in (0.0, 1e-6))
     for row in (exact, quick):
-        assert 0 <= row["held"] + row["leapt"] <= 1
-    assert exact["leapt"] == 0 < quick["leapt"]
+        assert 0 <= row["grouped"] + row["at_once"] <= 1
+    assert exact["at_once"] == 0 < quick["at_once"]
     assert quick["max_angle"] == pytest.approx(exact["max_angle"], rel=1e-4)
     assert quick["iterations"] == pytest.approx(exact["iterations"], rel=1e-3)
 

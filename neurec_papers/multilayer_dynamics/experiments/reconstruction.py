@@ -153,7 +153,7 @@ def small_points(table: Any) -> float:
 
 
 LIVE = [f"live_{depth}" for depth in range(1, LAYERS + 1)]
-SHORT = {"widths": "3-4", "d": 4, "outputs": 5, "node_multi": 2, "points": 256, "looked_at": 200, "rate": "0.005"}
+SHORT = {"widths": "3-4", "d": 4, "outputs": 5, "node_multi": 2, "points": 256, "eval_points": 200, "rate": "0.005"}
 HORIZONS = [0, 1, 2, 3, 5, 8, 20, 40]
 RECONSTRUCTION = Experiment(
     name="multilayer_dynamics.reconstruction",
@@ -165,9 +165,9 @@ RECONSTRUCTION = Experiment(
     columns=COLUMNS,
     presets={
         "tiny": Grid({"epochs": [0, 3], "batch_norm": ["without", "after"]}, 2, SHORT),
-        "quick": Grid({"epochs": [0, 1, 2, 4, 8]}, 2, {"node_multi": 2, "points": 20_000, "looked_at": 1000}),
+        "quick": Grid({"epochs": [0, 1, 2, 4, 8]}, 2, {"node_multi": 2, "points": 20_000, "eval_points": 1000}),
         "paper": Grid({"epochs": HORIZONS}, 10, published=4),
-        "published": Grid({"epochs": [40]}, 10, {"pairs": "shared", "dtype": "float32", "looked_at": 192}),
+        "published": Grid({"epochs": [40]}, 10, {"pairs": "shared", "dtype": "float32", "eval_points": 192}),
     },
     citation=CITATION,
     batch=4,
@@ -195,9 +195,9 @@ TURNED = {
     "images": Grid({"data": ["mnist", "cifar10"]}, 2, {"outputs": 10, "rate": "0.01", "epochs": 40}),
     "images_like": Grid(
         {"data": ["mnist_like", "cifar10_like"], "network": ["dense", "convolutional"]}, 2,
-        {"outputs": 10, "rate": "0.01", "points": 2000, "looked_at": 200}),
+        {"outputs": 10, "rate": "0.01", "points": 2000, "eval_points": 200}),
 }  # fmt: skip
-BRIEF = {"points": 20_000, "looked_at": 1000, "epochs": 4, "node_multi": 2}
+BRIEF = {"points": 20_000, "eval_points": 1000, "epochs": 4, "node_multi": 2}
 
 KNOBS = dataclasses.replace(
     RECONSTRUCTION,
@@ -222,7 +222,7 @@ DEEP_SPECIALIZATION = dataclasses.replace(
     params=Specialization,
     presets={
         "tiny": Grid({"epochs": [0, 2]}, 2, {**SHORT, "widths": "3-4-3"}),
-        "quick": Grid({"epochs": [0, 1, 3]}, 1, {"node_multi": 1, "points": 20_000, "looked_at": 1000}),
+        "quick": Grid({"epochs": [0, 1, 3]}, 1, {"node_multi": 1, "points": 20_000, "eval_points": 1000}),
         "paper": Grid({"node_multi": [1, 2, 5, 10], "epochs": [1, 5, 20, 100]}, 10),
         "part": Grid({"node_multi": [1, 2], "epochs": [1, 5, 20]}, 3, published=2),
         "depth": Grid({"widths": ["50", "50-75", "50-75-100"]}, 10, {"node_multi": 2, "epochs": 5}, published=2),

@@ -65,7 +65,7 @@ class DeepStudents(Params):
     weight_decay: float = param(0.0, "weight decay", ge=0, le=1)
     batch: int = param(64, "points per step", ge=2, le=100_000)
     epochs: int = param(40, "passes over the training points", symbol="E", ge=0, le=10_000)
-    looked_at: int = param(4096, "points on which correlations are measured", ge=2, le=100_000)
+    eval_points: int = param(4096, "points on which correlations are measured", ge=2, le=100_000)
     dtype: Literal["float64", "float32"] = param("float64", "precision; the published one is float32")
 
     @field_validator("widths")
@@ -148,7 +148,7 @@ def sample(params: DeepStudents, draws: Draws) -> Problem:
 
     own = of_pairs(params, draws)
     net = teacher(params, own)
-    X = _stretched(cloud(params, own, "looked at", params.looked_at), len(own))
+    X = _stretched(cloud(params, own, "looked at", params.eval_points), len(own))
     y = states(net, X, params.form().teachers)[-1]
     B = len(draws)
     layers = tuple(Layer(_stretched(W, B), _stretched(b, B)) for W, b in net.layers)
@@ -177,7 +177,7 @@ def teacher(params: DeepStudents, draws: Draws) -> DeepNet:
         layers.append(normalized(layer if params.biases else Layer(layer.W, np.zeros_like(layer.b))))
     if not (params.tuned or params.standardized):
         return DeepNet(tuple(layers))
-    X = _stretched(cloud(params, draws, "standardized", params.looked_at), len(draws))
+    X = _stretched(cloud(params, draws, "standardized", params.eval_points), len(draws))
     form = params.form().teachers
     for i in range(len(layers) - 1 if params.tuned else 0):
         linear = states(DeepNet(tuple(layers[: i + 1])), X, form)[-1]  # of the layer as if it were the last

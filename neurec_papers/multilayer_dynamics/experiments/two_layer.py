@@ -60,7 +60,7 @@ class TwoLayer(Params):
     normalize: bool = NORMALIZE
     steps: int = param(1000, "steps per epoch", ge=1, le=10_000_000)
     epochs: int = param(100, "passes, of as many steps each", symbol="E", ge=0, le=10_000)
-    looked_at: int = param(10_000, "points on which correlations are measured", ge=2, le=100_000)
+    eval_points: int = param(10_000, "points on which correlations are measured", ge=2, le=100_000)
     dtype: Literal["float64", "float32"] = param("float64", "precision")
 
     @model_validator(mode="after")
@@ -130,7 +130,7 @@ def sample(params: TwoLayer, draws: Draws) -> Problem:
     from smallnets.descent.deep_relu import Form, states
 
     net = teacher(params, draws)
-    X = params.data_std * draws.normal("looked at", params.looked_at, params.d)
+    X = params.data_std * draws.normal("looked at", params.eval_points, params.d)
     return Problem(X, states(net, X, Form(params.slope))[-1], net)
 
 
@@ -251,10 +251,10 @@ TWO_LAYER_SPECIALIZATION = Experiment(
         "tiny": Grid(
             {"decay": [0.0, 1.0], "start": ["random", "against"]}, 2,
             {"d": 10, "m": 3, "node_multi": 2, "outputs": 5, "points": 200, "steps": 50, "epochs": 2,
-                   "looked_at": 200}),
+                   "eval_points": 200}),
         "quick": Grid(
             {"node_multi": [1, 5], "decay": [0.0, 1.0, 2.0]}, 4,
-            {"d": 30, "epochs": 6, "looked_at": 2000}),
+            {"d": 30, "epochs": 6, "eval_points": 2000}),
         "paper": Grid(
             {"epochs": [6, 100], "m": [5, 10, 20], "node_multi": MULTIS, "decay": DECAYS}, 32),
         "early": Grid({"epochs": [6], "m": [5, 10, 20], "node_multi": MULTIS, "decay": DECAYS}, 32, published=2),

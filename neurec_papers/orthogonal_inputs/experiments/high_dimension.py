@@ -31,15 +31,18 @@ class HighDimension(training.GradientDescent):
         geometric=True,
     )  # fmt: skip
     rng: Literal["addressed", "published"] = param("addressed", "where random numbers come from")
-    look: int = param(
+    published_steps: int = param(
         200_000, "published number of steps, after which the network is described, too", ge=1, le=1_000_000_000
     )
     steps: int = param(600_000, "most steps", ge=1, le=1_000_000_000)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.look > self.steps:
-            raise ValueError(f"look (published number of steps) must be at most steps = {self.steps}, got {self.look}")
+        if self.published_steps > self.steps:
+            raise ValueError(
+                "published_steps (published number of steps) must be at most "
+                f"steps = {self.steps}, got {self.published_steps}"
+            )
         if self.rng == "published" and (self.balance, self.variance) != ("balanced", "corrected"):
             raise ValueError("rng (random numbers) = published needs balanced weights and corrected variance")
         return self
@@ -55,7 +58,7 @@ def sample(params: HighDimension, draws: Draws) -> Problem:
 
 def solve(params: HighDimension, problem: Problem, draws: Draws) -> Solution:
     """Gradient descent, trial by trial; the value is the trained weights."""
-    log = np.union1d(engine.marks(params.steps), params.look)
+    log = np.union1d(engine.marks(params.steps), params.published_steps)
     return engine.train(
         params, problem, training.start(params, draws, params.d, _published(params)), described, log=log
     )
@@ -69,7 +72,7 @@ def described(params: HighDimension, path: engine.Trajectory) -> dict[str, float
     """Crossings, the plateau, and the network after the published steps and at the end."""
     X, y, run, full = path.X, path.y, path.run, np.mean(path.y**2)
     found = dict(zip(LEVELS.values(), path.first_below([level * full for level in LEVELS]), strict=True))
-    at = int(np.searchsorted(run.at, params.look))  # a training that ended before is what it was at its end
+    at = int(np.searchsorted(run.at, params.published_steps))  # a training that ended before is what it was at its end
     then = (run.Ws[at], run.As[at]) if at < len(run.at) else (run.W, run.a)
     unit = X / np.linalg.norm(X, axis=1, keepdims=True)
     found |= {
@@ -136,7 +139,7 @@ COLUMNS = {
     "cosine": Column("largest |cosine| between two inputs", "measure"),
     "active": training.ACTIVE,
     "taken": training.TAKEN,
-    "held": training.HELD,
+    "grouped": training.GROUPED,
 }
 
 HIGH_DIMENSION = Experiment(
@@ -146,16 +149,17 @@ HIGH_DIMENSION = Experiment(
     presets={
         "tiny": Grid(
             {"init": [1e-2, 1e-3]}, trials=2,
-            fixed={"n": 5, "d": 12, "m": 20, "step": 0.02, "look": 1000, "steps": 2000},
+            fixed={"n": 5, "d": 12, "m": 20, "step": 0.02, "published_steps": 1000, "steps": 2000},
         ),
         "quick": Grid(
             {"init": [1e-10, 1e-20]}, trials=2,
-            fixed={"n": 15, "d": 60, "m": 50, "step": 0.01, "look": 20_000, "steps": 40_000},
+            fixed={"n": 15, "d": 60, "m": 50, "step": 0.01, "published_steps": 20_000, "steps": 40_000},
         ),
         "paper": Grid({"rng": ["published"]}, trials=1, published=1),
         "paper_dimension": Grid(
             {"d": [10, 20, 40, 80, 160, 320, 640]}, trials=20,
-            fixed={"n": 10, "m": 100, "init": 1e-10, "step": 0.01, "look": 20_000, "steps": 60_000}, published=20,
+            fixed={"n": 10, "m": 100, "init": 1e-10, "step": 0.01, "published_steps": 20_000, "steps": 60_000},
+            published=20,
         ),
         "paper_large": Grid({"rng": ["published"], "init": [1.0]}, trials=1, published=1),
     },

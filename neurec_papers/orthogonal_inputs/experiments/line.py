@@ -91,7 +91,7 @@ COLUMNS = {
     "active": training.ACTIVE,
     "norm": training.NORM,
     "taken": training.TAKEN._replace(replay=training.ROUNDED),
-    "held": training.HELD,
+    "grouped": training.GROUPED,
 }
 
 NON_ORTHOGONAL_TOY = Experiment(

@@ -216,7 +216,7 @@ COLUMNS = {
     **training.crossings(LEVELS),
     "loss": training.LOSS,
     "taken": training.TAKEN._replace(replay=training.ROUNDED),
-    "held": training.HELD,
+    "grouped": training.GROUPED,
 }
 SCALES = [1e-2, 1e-4, 1e-8, 1e-16, 1e-32]
 TOY = {"data": "toy", "n": 2, "d": 2}

@@ -26,7 +26,7 @@ ACTIVE = Column("neurons active on a point at the end", "measure")
 TAKEN = Column("steps taken", "measure", "steps", logarithmic=True)
 ROUNDED = Replay(1e-3)  # steps taken where the last ones go where the loss is a rounding error
 # How the iterations were taken, of `smallnets.descent.relu.Descent.spent`.
-HELD = Column("share of steps taken by groups of neurons", "measure", replay=Replay(1e-3))
+GROUPED = Column("share of steps taken by groups of neurons", "measure", replay=Replay(1e-3))
 
 
 class GradientDescent(Params):

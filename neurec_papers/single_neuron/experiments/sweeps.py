@@ -13,7 +13,7 @@ from .. import engine, published
 from .setup import CITATION, SingleNeuron, sample
 from .training import ENERGY, ITERATIONS, LOSS, MIDDLE, NUCLEAR, data_sets, degrees, solve
 
-LEVELS = {"held": "groups", "leapt": "tail"}
+LEVELS = {"grouped": "groups", "at_once": "tail"}
 # Of hundreds of neurons that slide, rounding decides at times which one leaves a boundary first.
 SLID = Replay(1e-3, floor=1e-4, chaotic=0.05)
 # Whether weights are at rest is checked from time to time, and rounding decides at which check they are.
@@ -36,8 +36,8 @@ COLUMNS = {
     "slid": Column("a neuron slid along a point's boundary", "event"),
     "bundle": Column("active positive neurons", "measure"),
     "iterations": ITERATIONS._replace(replay=REST),
-    "held": Column("share of iterations taken by groups of neurons", "measure", replay=REST),
-    "leapt": Column("share of iterations taken many at a time", "measure"),
+    "grouped": Column("share of iterations taken by groups of neurons", "measure", replay=REST),
+    "at_once": Column("share of iterations taken many at a time", "measure"),
 }
 
 
