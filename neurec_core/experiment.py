@@ -115,7 +115,7 @@ class Experiment:
     figures : what is drawn of its tables, by name; the first is what `neurec plot` draws
     claims : what its published table is to show
     bytes : ``params -> float``, about how much memory one trial takes at its peak; what would not fit into this
-        machine is refused before it is computed. In any case a single array that does not fit is refused when asked for
+        machine is refused before it is computed. In any case arrays that do not fit are refused when asked for
     """
 
     name: str
@@ -221,7 +221,8 @@ class Experiment:
             return [row for part in parts for row in self.rows_together(part, seed)]
         start = time.perf_counter()
         try:
-            ends = self._ends(places, seed)
+            with memory.limited():
+                ends = self._ends(places, seed)
         except BadInput:  # what the user asked for, no trial's failure: whoever asks hears of it
             raise
         except ImportError as error:  # nor is a package that is not there; it would be missing in every trial
@@ -231,7 +232,7 @@ class Experiment:
                 raise BadInput(str(error)) from error
             if len(places) > 1:
                 return [row for place in places for row in self.rows_together([place], seed)]
-            memory.require(f"one array of {self._named(places[0][0])}", memory.asked_for(error))
+            memory.refuse(f"a trial of {self._named(places[0][0])}", error)
             nothing = dict.fromkeys(self.columns)
             ends = [{**nothing, "status": Status.RAISED.value, "detail": f"{type(error).__name__}: {error}"}]
         seconds = (time.perf_counter() - start) / len(places)

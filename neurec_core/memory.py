@@ -6,6 +6,8 @@ import contextlib
 import math
 import os
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from .params import BadInput
@@ -60,7 +62,54 @@ def require(what: str, size: float) -> None:
         raise BadInput(f"{what} would take about {_words(size)} of memory, this machine has {_words(here)}")
 
 
-def asked_for(error: BaseException) -> float:
+def refuse(what: str, error: BaseException) -> None:
+    """Refuse what failed with `error` if that is because it asked for more memory than this machine has.
+
+    Parameters
+    ----------
+    what : the subject of the sentence, with the values that ask for so much
+    error : of NumPy or torch, when they cannot have an array; of any other error nothing is known
+
+    Raises
+    ------
+    BadInput : "a trial of paper.experiment with m = 100000 would take about 74 GiB of memory, this machine has 24 GiB",
+        or "would take more than ..." where every array fits, but not all of them together
+    """
+    if not (one := _asked_for(error)):
+        return
+    require(what, one)
+    if (most := _enforced()) and _text(SYSTEM / "proc/sys/vm/overcommit_memory").strip() != "2":
+        # Under the other rules Linux grants what the limit allows, whatever other processes hold.
+        raise BadInput(f"{what} would take more than the {_words(most)} of memory that this machine has")
+
+
+@contextlib.contextmanager
+def limited() -> Iterator[None]:
+    """Let what exceeds this machine's memory fail when it is asked for (Linux), instead of ending the process later."""
+    if not (most := _enforced()):
+        yield
+        return
+    import resource  # there is none on other systems
+
+    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
+
+
+def _enforced() -> int:
+    """The limit of `limited` in bytes; 0 where the system knows none or a lower one is set already."""
+    if sys.platform != "linux" or not math.isfinite(total()):
+        return 0
+    import resource
+
+    set_already = [limit for limit in resource.getrlimit(resource.RLIMIT_DATA) if limit != resource.RLIM_INFINITY]
+    return int(total()) if min([*set_already, total()]) >= total() else 0
+
+
+def _asked_for(error: BaseException) -> float:
     """Bytes of the one array that could not be had, of NumPy or of torch; 0 for any other error."""
     if isinstance(error, MemoryError) and hasattr(error, "shape") and hasattr(error, "dtype"):
         return float(math.prod(error.shape) * error.dtype.itemsize)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import resource
+import sys
 
 import numpy as np
 import pytest
@@ -119,17 +121,31 @@ def test_more_rows_than_fit_are_refused_before_a_folder_is_made(experiment, grid
     assert not (tmp_path / "out").exists()
 
 
+def of(solve):
+    return Experiment(**{**vars(TOY), "name": "toys.greedy", "solve": solve, "batch": 4})
+
+
+def test_an_array_that_the_machine_cannot_hold_is_refused_wherever_it_is_asked_for():
+    for allocate, size in {np.empty: 728, torch.empty: 364}.items():  # in double and in single precision
+        with pytest.raises(BadInput) as error:
+            of(lambda *_, make=allocate: make((10**7, 10**7))).rows(TOY.params(x=3), 0, [0, 1])
+        assert str(error.value) == (
+            f"a trial of toys.greedy with x = 3 would take about {size} TiB of memory, this machine has 24 GiB"
+        )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell how much a process has asked for")
 @pytest.mark.parametrize("allocate", [np.empty, torch.empty])
-def test_an_array_that_the_machine_cannot_hold_is_refused_wherever_it_is_asked_for(allocate):
-    greedy = Experiment(
-        **{**vars(TOY), "name": "toys.greedy", "solve": lambda *_: allocate((10**7, 10**7)), "batch": 4}
-    )
+def test_arrays_that_fit_one_by_one_but_not_together_are_refused(allocate, monkeypatch):
+    """Nothing is written to the arrays, so that they cost no memory here; the limit counts what is asked for."""
+    monkeypatch.setattr(memory, "total", lambda: 8.0 * GIB)  # more than this process has by now
+    before = resource.getrlimit(resource.RLIMIT_DATA)
     with pytest.raises(BadInput) as error:
-        greedy.rows(TOY.params(x=3), 0, [0, 1])
-    size = {np.empty: 728, torch.empty: 364}[allocate]  # in double and in single precision
+        of(lambda *_: [allocate(2**25) for _ in range(64)]).rows(TOY.params(x=3), 0, [0, 1])
     assert str(error.value) == (
-        f"one array of toys.greedy with x = 3 would take about {size} TiB of memory, this machine has 24 GiB"
+        "a trial of toys.greedy with x = 3 would take more than the 8 GiB of memory that this machine has"
     )
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
 @pytest.mark.parametrize("error", [MemoryError("no room now"), RuntimeError("as asked")])
