@@ -67,7 +67,7 @@ def neurons(
         now = [cloud(plane, positions[i][signs == sign], sign) for sign in SIGNS]
         mark = {"size": 11, "color": COLORS[2]}
         here = [max(float(losses[i]), SMALLEST)]
-        now.append(panel_trace(loss, steps[i : i + 1], here, "now", "markers", marker=mark, showlegend=False))
+        now.append(panel_trace(loss, steps[i : i + 1], here, "now", mode="markers", marker=mark, showlegend=False))
         if curve:
             now.append(panel_trace(2, curve.x, curve.f[i], "network", line={"color": COLORS[2]}))
         return now
@@ -90,13 +90,13 @@ def cloud(panel: int, where: np.ndarray, sign: int) -> dict[str, Any]:
     """Neurons at ``where (m, 2)`` in a panel, coloured by the sign of their output weight."""
     name, color = SIGNS[sign]
     marker = {"size": 8, "color": color, "opacity": 0.7, "symbol": "circle" if sign > 0 else "diamond"}
-    return panel_trace(panel, where[:, 0], where[:, 1], name, "markers", marker=marker)
+    return panel_trace(panel, where[:, 0], where[:, 1], name, mode="markers", marker=marker)
 
 
 def training_points(curve: Curve) -> dict[str, Any]:
     """The points that a curve was trained on, in panel 2."""
     marker = {"size": 9, "color": "black"}
-    return panel_trace(2, curve.points, curve.labels, "training points", "markers", marker=marker)
+    return panel_trace(2, curve.points, curve.labels, "training points", mode="markers", marker=marker)
 
 
 def span(values: np.ndarray) -> list[float]:
@@ -124,4 +124,4 @@ def layout_of(axes: tuple[str, str], curve: bool) -> dict[str, Any]:
     fig.update_xaxes(title="step", col=len(titles))
     fig.update_yaxes(title="mean squared error", rangemode="tozero", col=len(titles))
     narrow = stacked(fig, height=380 * len(titles))
-    return style(fig, "", "", height=500, narrow=narrow).to_plotly_json()["layout"]
+    return style(fig, "", alt="", height=500, narrow=narrow).to_plotly_json()["layout"]

@@ -39,11 +39,13 @@ def draw(table: pd.DataFrame, experiment: Experiment, name: str | None = None) -
         raise BadInput(f"figure {name} of {experiment.name} {wrong}")
     figure, rows = experiment.figures[name], matching(table, experiment.figures[name].where)
     if isinstance(figure, PhaseDiagram):
-        return plots.phase_diagram(rows, experiment, figure.x, figure.y, figure.column, figure.panels, figure.limits)
+        return plots.phase_diagram(
+            rows, experiment, figure.x, figure.y, column=figure.column, panels=figure.panels, limits=figure.limits
+        )
     if isinstance(figure.column, list):
-        fig = plots.measures(rows, experiment, figure.x, figure.column, figure.title)
+        fig = plots.measures(rows, experiment, figure.x, figure.column, title=figure.title)
     else:
-        fig = plots.curves(rows, experiment, figure.x, figure.column, figure.lines, figure.average)
+        fig = plots.curves(rows, experiment, figure.x, figure.column, lines=figure.lines, average=figure.average)
     _predict(fig, rows, experiment, figure)
     for mark in figure.marks:
         place = np.log10(mark.at) if "x" in figure.logarithmic else mark.at  # as plotly has it for words, not for lines

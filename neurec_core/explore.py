@@ -70,8 +70,8 @@ def explore(
         axes = dict(zip(names, cube.values(), strict=True))
         alone = {name: values[0] for name, values in axes.items() if len(values) == 1}
         moving = {name: values for name, values in axes.items() if name not in alone}
-        return Cube(experiment, view, moving, {**(fixed or {}), **alone}, seed)
-    return Explorer(experiment, view, names, dict(fixed or {}), seed)
+        return Cube(experiment, view, axes=moving, fixed={**(fixed or {}), **alone}, seed=seed)
+    return Explorer(experiment, view, names=names, fixed=dict(fixed or {}), seed=seed)
 
 
 # ------------------------------------------------------------------------------------------- the page
@@ -81,7 +81,7 @@ class Cube:
     """Figures over a grid of parameters, of which all but the first hold only what changes."""
 
     def __init__(
-        self, experiment: Experiment, view: View, axes: dict[str, Sequence[Any]], fixed: dict[str, Any], seed: int
+        self, experiment: Experiment, view: View, *, axes: dict[str, Sequence[Any]], fixed: dict[str, Any], seed: int
     ) -> None:
         declared = experiment.params.declared()
         self.axes = [
@@ -153,7 +153,7 @@ class Explorer(widgets.VBox):
     """
 
     def __init__(
-        self, experiment: Experiment, view: View, names: Sequence[str], fixed: dict[str, Any], seed: int
+        self, experiment: Experiment, view: View, *, names: Sequence[str], fixed: dict[str, Any], seed: int
     ) -> None:
         self.experiment, self.view, self.fixed, self.seed = experiment, view, fixed, seed
         first = experiment.params(**fixed)

@@ -44,7 +44,7 @@ def plot(table: pd.DataFrame, experiment: Experiment, column: str | None = None)
         )
     split = rest[0] if rest else None
     if len(numeric) >= 2:
-        return phase_diagram(table, experiment, numeric[0], numeric[1], column, panels=split)
+        return phase_diagram(table, experiment, numeric[0], numeric[1], column=column, panels=split)
     if numeric:
         return curves(table, experiment, numeric[0], column, lines=split)
     return bars(table, experiment, split or next(iter(declared)), column)
@@ -56,7 +56,7 @@ def headline(experiment: Experiment) -> str:
 
 
 def summarise(
-    table: pd.DataFrame, experiment: Experiment, column: str, by: Sequence[str], average: bool = False
+    table: pd.DataFrame, experiment: Experiment, column: str, by: Sequence[str], *, average: bool = False
 ) -> pd.DataFrame:
     """A rate with its Wilson band, or a median with its 80 % band, as ``value``, ``low``, ``high``.
 
@@ -84,6 +84,7 @@ def phase_diagram(
     experiment: Experiment,
     x: str,
     y: str,
+    *,
     column: str | None = None,
     panels: str | None = None,
     limits: tuple[float, float] | None = None,
@@ -107,7 +108,7 @@ def phase_diagram(
     titles = [title.removeprefix(f"{panels} = ") if words_alone else title for title, _ in parts]
     fig = make_subplots(1, len(parts), shared_yaxes=True, subplot_titles=titles)
     for i, (_, part) in enumerate(parts, start=1):
-        fig.add_trace(_heatmap(part, experiment, x, y, column), 1, i)
+        fig.add_trace(_heatmap(part, experiment, x=x, y=y, column=column), 1, i)
         for curve in _guides(part, experiment, x, y):
             fig.add_trace(curve.update(showlegend=i == 1), 1, i)
         if experiment.columns[column].kind == "event":
@@ -137,7 +138,7 @@ def phase_diagram(
     return _finish(fig, experiment, column, table, alt=words)
 
 
-def _heatmap(table: pd.DataFrame, experiment: Experiment, x: str, y: str, column: str) -> go.Heatmap:
+def _heatmap(table: pd.DataFrame, experiment: Experiment, *, x: str, y: str, column: str) -> go.Heatmap:
     cells = summarise(table, experiment, column, [x, y])
     grids = [cells.pivot(index=y, columns=x, values=v) for v in ("value", "low", "high", "trials", "failed")]
     z = grids[0].to_numpy(float)
@@ -194,6 +195,7 @@ def curves(
     experiment: Experiment,
     x: str,
     column: str | None = None,
+    *,
     lines: str | None = None,
     average: bool = False,
 ) -> go.Figure:
@@ -202,8 +204,8 @@ def curves(
     fig = go.Figure()
     parts = parts_of(table, lines)
     for i, (name, part) in enumerate(parts):
-        cells = summarise(part, experiment, column, [x], average)
-        _line(fig, cells, x, name or "measured", COLORS[i % len(COLORS)], lines is not None)
+        cells = summarise(part, experiment, column, [x], average=average)
+        _line(fig, cells, x, name=name or "measured", color=COLORS[i % len(COLORS)], named=lines is not None)
     declared = experiment.params.axes()[x]
     fig.update_layout(hovermode="x unified", xaxis_title=declared.axis)
     fig.update_yaxes(title=_value_axis(experiment, column, average))
@@ -212,19 +214,19 @@ def curves(
     return _finish(fig, experiment, column, table, alt=f"{experiment.columns[column].label}, against {declared.label}")
 
 
-def measures(table: pd.DataFrame, experiment: Experiment, x: str, columns: Sequence[str], title: str) -> go.Figure:
+def measures(table: pd.DataFrame, experiment: Experiment, x: str, columns: Sequence[str], *, title: str) -> go.Figure:
     """Medians of several measures in one unit along one parameter, with their bands, a line each."""
     fig, table = go.Figure(), tables.with_axis(table, experiment, x)
     for i, column in enumerate(columns):
         cells = summarise(table, experiment, column, [x])
-        _line(fig, cells, x, experiment.columns[column].label, COLORS[i % len(COLORS)], True)
+        _line(fig, cells, x, name=experiment.columns[column].label, color=COLORS[i % len(COLORS)], named=True)
     declared = experiment.params.axes()[x]
     fig.update_layout(hovermode="x unified", xaxis_title=declared.axis)
     fig.update_yaxes(title=_value_axis(experiment, columns[0]))
     return style(fig, title, alt=f"{title}, against {declared.label}")
 
 
-def _line(fig: go.Figure, cells: pd.DataFrame, x: str, name: str, color: str, named: bool) -> None:
+def _line(fig: go.Figure, cells: pd.DataFrame, x: str, *, name: str, color: str, named: bool) -> None:
     cells = cells.dropna(subset="value")
     band = {"x": [*cells[x], *cells[x][::-1]], "y": [*cells["high"], *cells["low"][::-1]]}
     shade = {"fill": "toself", "fillcolor": color, "opacity": 0.2, "line": {"width": 0}}
@@ -268,7 +270,7 @@ def bars(table: pd.DataFrame, experiment: Experiment, x: str, column: str | None
     return _finish(fig, experiment, column, table, alt=f"{experiment.columns[column].label}, for each {declared.label}")
 
 
-def grouped(cells: pd.DataFrame, x: str, y: str, lines: str, title: str) -> go.Figure:
+def grouped(cells: pd.DataFrame, x: str, y: str, lines: str, *, title: str) -> go.Figure:
     """A number ``y`` of each value of ``x`` as dots, one colour for each value of ``lines``; logarithmic."""
     fig = go.Figure()
     for i, (name, part) in enumerate(cells.groupby(lines)):
@@ -288,7 +290,7 @@ def _value_axis(experiment: Experiment, column: str, average: bool = False) -> s
     return words + (f" ({declared.unit})" if declared.unit else "")
 
 
-def _finish(fig: go.Figure, experiment: Experiment, column: str, table: pd.DataFrame, alt: str) -> go.Figure:
+def _finish(fig: go.Figure, experiment: Experiment, column: str, table: pd.DataFrame, *, alt: str) -> go.Figure:
     trials = tables.usable(table)
     failed = len(table) - len(trials)
     note = f"{len(table)} trials" + (f", {failed} failed" if failed else "")

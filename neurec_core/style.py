@@ -36,7 +36,9 @@ def stacked(fig: go.Figure, height: int) -> dict[str, Any]:
     return layout
 
 
-def style(fig: go.Figure, title: str, alt: str, height: int = 460, narrow: dict[str, Any] | None = None) -> go.Figure:
+def style(
+    fig: go.Figure, title: str, *, alt: str, height: int = 460, narrow: dict[str, Any] | None = None
+) -> go.Figure:
     """Give a figure its title, description, colours and layout.
 
     Parameters
@@ -55,7 +57,7 @@ def style(fig: go.Figure, title: str, alt: str, height: int = 460, narrow: dict[
     return fig
 
 
-def panel_trace(panel: int, x: Any, y: Any, name: str, mode: str = "lines", **look: Any) -> dict[str, Any]:
+def panel_trace(panel: int, x: Any, y: Any, name: str, *, mode: str = "lines", **look: Any) -> dict[str, Any]:
     """A line or points in a panel, counted from 1; a plain dictionary, which plotly takes faster than its own."""
     axes = {"xaxis": f"x{panel}", "yaxis": f"y{panel}"} if panel > 1 else {}
     return {"type": "scatter", "mode": mode, "x": x, "y": y, "name": name} | axes | look

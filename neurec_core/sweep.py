@@ -99,7 +99,7 @@ def sweep(
         raise SweepFailed(str(error)) from None
     shards = list(missing(store, points, seed, grid.trials))
     with contextlib.closing(run_all(experiment, shards, jobs, scheduler)) as results:
-        collect(store, results, shards, len(points) * grid.trials, progress)
+        collect(store, results, shards, len(points) * grid.trials, progress=progress)
     return store.table([(p, seed, t) for p in points for t in range(grid.trials)])
 
 
@@ -115,7 +115,7 @@ def missing(store: Store, points: Sequence[Params], seed: int, trials: int) -> I
             yield Shard(tuple(places[first : first + batch]), seed)
 
 
-def collect(store: Store, results: Iterator[Done], shards: Sequence[Shard], total: int, progress: bool) -> None:
+def collect(store: Store, results: Iterator[Done], shards: Sequence[Shard], total: int, *, progress: bool) -> None:
     """Store each finished shard and move the bar."""
     from tqdm.auto import tqdm
 

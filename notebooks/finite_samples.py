@@ -208,7 +208,7 @@ small = sweep(
 enough = small["points"] >= 2 * (small["m"] + 1)
 assert (small["recovered"] == enough).all()
 assert (small["identified"] == enough).all()
-plots.phase_diagram(small, relu, "points", "m", "recovered")
+plots.phase_diagram(small, relu, "points", "m", column="recovered")
 
 # %% [markdown]
 # With $2(m+1)$ samples the network is recovered in every trial. With fewer, a method that certifies its answers returns none.
@@ -302,7 +302,7 @@ open_share.round(2)
 shown = line[(line["placement"] == "pieces") & (line["arithmetic"] == "float")]
 shown = shown[shown["bias"] & shown["m"].isin([1, 2, 4, 6])]
 off = shown["error"].fillna(shown["rival"]).clip(lower=1e-17)
-fig = plots.curves(shown.assign(error=off), relu, "points", "error", "m")
+fig = plots.curves(shown.assign(error=off), relu, "points", "error", lines="m")
 fig.update_layout(title_text="Error of the networks found that fit the samples")
 plots.logarithmic(fig, "y")
 view.marked(fig, {"2(m + 1)": [4, 6, 10, 14]}, span=(1e-17, 10))

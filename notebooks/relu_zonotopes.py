@@ -352,7 +352,7 @@ moves["points"] = moves["case"] + moves["d"].map(
     {2: ", on a line", 3: ", in a plane"}
 )
 fig = plots.curves(
-    moves, paper.SENSITIVITY, "moved", "change", "points", average=True
+    moves, paper.SENSITIVITY, "moved", "change", lines="points", average=True
 )
 plots.logarithmic(fig)
 

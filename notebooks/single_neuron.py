@@ -106,7 +106,7 @@ small = sweep(
 
 
 # %%
-fig = plots.curves(small, aligning, "scale", "max_angle", "data")
+fig = plots.curves(small, aligning, "scale", "max_angle", lines="data")
 plots.logarithmic(fig)
 
 # %% [markdown]

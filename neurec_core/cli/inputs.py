@@ -134,7 +134,7 @@ def axis(text: str, experiment: Experiment) -> tuple[str, list[Any]]:
 
 
 def grid_from(
-    experiment: Experiment, preset: str | None, over: Sequence[str], fixed: dict[str, Any], trials: int | None
+    experiment: Experiment, preset: str | None, over: Sequence[str], fixed: dict[str, Any], *, trials: int | None
 ) -> Grid:
     """The grid that a preset, axes and fixed values ask for together; the more particular wins.
 

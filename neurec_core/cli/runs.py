@@ -108,7 +108,9 @@ def build_sweep(experiment: Experiment) -> click.Command:
     def sweep(**values: Any) -> None:
         from .. import cluster
 
-        grid = grid_from(experiment, values["preset"], values["over"], _given(values, experiment), values["trials"])
+        grid = grid_from(
+            experiment, values["preset"], values["over"], _given(values, experiment), trials=values["trials"]
+        )
         jobs = values["jobs"] or (1 if values["scheduler"] else cluster.default_jobs())
         if values["jobs"] and values["scheduler"] not in (None, "slurm"):
             raise BadInput("--jobs (processes to start) does not go with the address of a running scheduler")

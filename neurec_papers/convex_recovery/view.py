@@ -106,7 +106,7 @@ def _frame() -> dict[str, Any]:
     fig.update_yaxes(title="norm", rangemode="tozero", col=2)
     fig.update_xaxes(title="training points n", col=3)
     fig.update_yaxes(title="input dimension d", col=3)
-    return style(fig, "", "", height=480, narrow=stacked(fig, height=1080)).to_plotly_json()["layout"]
+    return style(fig, "", alt="", height=480, narrow=stacked(fig, height=1080)).to_plotly_json()["layout"]
 
 
 def _dots(panel: int, x: Any, y: Any, name: str, **options: Any) -> dict[str, Any]:

@@ -43,10 +43,10 @@ def samples(params: Params, problem: Problem, solution: Solution, scores: Scores
         panel_trace(1, x, f, "network", line={"color": COLORS[0], "width": 3}),
         panel_trace(1, x, trace["rival"], "another network that fits", line={"color": COLORS[1], "dash": "dash"}),
         panel_trace(1, x, trace["back"], "recovered from the samples", line={"color": COLORS[4], "dash": "dot"}),
-        panel_trace(1, kinks, height, "kinks", "markers", marker=_mark("diamond", COLORS[0], 9)),
-        panel_trace(1, [place], [np.interp(place, x, f)], "kink that is moved", "markers",
+        panel_trace(1, kinks, height, "kinks", mode="markers", marker=_mark("diamond", COLORS[0], 9)),
+        panel_trace(1, [place], [np.interp(place, x, f)], "kink that is moved", mode="markers",
                     marker=_mark("diamond-open", COLORS[3], 17)),
-        panel_trace(1, problem.X[0, :, 0], problem.y[0], "samples", "markers", marker=_mark("circle", "black", 6)),
+        panel_trace(1, problem.X[0, :, 0], problem.y[0], "samples", mode="markers", marker=_mark("circle", "black", 6)),
         _pieces(ends, held, held >= ENOUGH, name="pieces that are seen", color=COLORS[2]),
         _pieces(ends, held, held < ENOUGH, name="pieces that are not", color=COLORS[1]),
         panel_trace(2, [ends[0], ends[-1]], [ENOUGH] * 2, "enough", line={"color": "gray", "dash": "dash", "width": 1}),
@@ -77,11 +77,11 @@ def compared(points: np.ndarray, places: np.ndarray, curves: Mapping[str, np.nda
     low = min(float(values.min()) for values in curves.values())
     room = 0.08 * (max(float(values.max()) for values in curves.values()) - low)
     marks = {"symbol": "line-ns-open", "color": "black", "size": 9}
-    data.append(panel_trace(1, points, np.full(len(points), low - room), "points", "markers", marker=marks))
+    data.append(panel_trace(1, points, np.full(len(points), low - room), "points", mode="markers", marker=marks))
     fig = go.Figure(data)
     fig.update_xaxes(title="input x")
     fig.update_yaxes(title="output f(x)")
-    return style(fig, title, f"{title}: {', '.join(curves)} on a line, and {len(points)} points")
+    return style(fig, title, alt=f"{title}: {', '.join(curves)} on a line, and {len(points)} points")
 
 
 def marked(fig: go.Figure, counts: Mapping[str, Sequence[float]], span: tuple[float, float] = (0.0, 1.0)) -> go.Figure:
@@ -130,7 +130,7 @@ def _layout() -> dict[str, Any]:
     fig.update_xaxes(title="input x")
     fig.update_yaxes(title="output f(x)", col=1)
     fig.update_yaxes(title="number of samples", rangemode="tozero", dtick=1, col=2)
-    return style(fig, "", "", height=500, narrow=stacked(fig, height=860)).to_plotly_json()["layout"]
+    return style(fig, "", alt="", height=500, narrow=stacked(fig, height=860)).to_plotly_json()["layout"]
 
 
 PLACES = 301  # at which functions are drawn

@@ -205,7 +205,7 @@ def _layout(kind: str) -> dict[str, Any]:
         fig.update_yaxes(title="position x", range=[-1.1, 1.1], col=2)
         fig.update_xaxes(title="hidden neurons m", type="log", dtick=1, exponentformat="power", col=3)
         fig.update_yaxes(title="probability, 95 % band", type="log", dtick=1, exponentformat="power", col=3)
-    return style(fig, "", "", height=500, narrow=stacked(fig, height=1120)).to_plotly_json()["layout"]
+    return style(fig, "", alt="", height=500, narrow=stacked(fig, height=1120)).to_plotly_json()["layout"]
 
 
 def crowd(params: NetworkInCrowd, problem: Problem, solution: Solution, scores: Scores) -> go.Figure:

@@ -153,4 +153,4 @@ def _way(trace: Mapping[str, np.ndarray], error: str, name: str, line: dict[str,
 
 
 def _styled(fig: go.Figure, title: str, alt: str) -> go.Figure:
-    return style(fig, title, alt, narrow=stacked(fig, height=800))
+    return style(fig, title, alt=alt, narrow=stacked(fig, height=800))

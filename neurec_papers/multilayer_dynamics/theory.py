@@ -112,12 +112,14 @@ def orthant(a: torch.Tensor, b: torch.Tensor, rho: torch.Tensor) -> torch.Tensor
     if not (rho.abs() > 0.9).any():
         return middle
     other = torch.where(rho < 0, -b, b)
-    near = torch.special.ndtr(torch.minimum(a, other)) - _missing(a, other, rho, points, weights) / (2 * math.pi)
+    near = torch.special.ndtr(torch.minimum(a, other)) - _missing(a, other, rho, points=points, weights=weights) / (
+        2 * math.pi
+    )
     return torch.where(rho.abs() > 0.9, torch.where(rho < 0, below - near, near), middle)
 
 
 def _missing(
-    a: torch.Tensor, b: torch.Tensor, rho: torch.Tensor, points: list[float], weights: list[float]
+    a: torch.Tensor, b: torch.Tensor, rho: torch.Tensor, *, points: list[float], weights: list[float]
 ) -> torch.Tensor:
     """The integral from 0 to R; that of exp(-(a - b)^2 / (2 x^2)) x^k in closed form for k = 0, 2, 4."""
     # Below -60 the gap, whose square is at least -4 p, leaves nothing of what exp(-p / 2) would overflow with.

@@ -200,7 +200,13 @@ def in_training(params: Params, problem: Problem, solution: Solution, scores: Sc
     else:
         words += solution.status[0]
     narrow = stacked(fig, height=160 + 300 * (len(found) + 2))
-    return style(fig, f"A student in training<br><sup>{words}</sup>", f"A student in training: {words}", 720, narrow)
+    return style(
+        fig,
+        f"A student in training<br><sup>{words}</sup>",
+        alt=f"A student in training: {words}",
+        height=720,
+        narrow=narrow,
+    )
 
 
 def training(solution: Solution) -> go.Figure:
@@ -214,7 +220,7 @@ def training(solution: Solution) -> go.Figure:
         for i, found in zip(trace["shown"], trace["correlations"], strict=True)
     ]
     words = f"correlations of student with teacher neurons over {trace['at'][-1]} steps of training, layer by layer"
-    style(fig, "", words, 460, stacked(fig, height=160 + 300 * len(orders)))
+    style(fig, "", alt=words, height=460, narrow=stacked(fig, height=160 + 300 * len(orders)))
     return player(fig, "Best match of each teacher neuron", words)
 
 

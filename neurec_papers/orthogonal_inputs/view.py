@@ -94,7 +94,7 @@ def paths(params: Params, problem: Problem, solution: Solution, scores: dict[str
     data += [cloud(1, where[-1][signs == sign], sign) for sign in SIGNS]
     data += [
         training_points(curve),
-        panel_trace(2, curve.x, curve.f[-1], "network", "lines" if len(curve.x) == PLACES else "markers",
+        panel_trace(2, curve.x, curve.f[-1], "network", mode="lines" if len(curve.x) == PLACES else "markers",
                     line={"color": COLORS[2]}, marker={"color": COLORS[2]}),
         panel_trace(3, steps, np.maximum(trace["losses"], SMALLEST), "loss", line={"color": "black"}, showlegend=False),
     ]  # fmt: skip

@@ -21,4 +21,6 @@ def fit(params: Params, problem: Problem, solution: Solution, scores: dict[str, 
     fig.update_xaxes(title="output of the teacher")
     fig.update_yaxes(title="output of the network")
     words = f"test error {scores['test'][0]:.3g}, training error {scores['train'][0]:.1e}, norm {scores['norm'][0]:.3g}"
-    return style(fig, f"What the network has learnt<br><sup>{words}</sup>", f"outputs against the teacher's; {words}")
+    return style(
+        fig, f"What the network has learnt<br><sup>{words}</sup>", alt=f"outputs against the teacher's; {words}"
+    )

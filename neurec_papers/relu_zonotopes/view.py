@@ -53,7 +53,7 @@ def walk(params: Params, problem: Problem, solution: Solution, scores: dict[str,
     fig.add_traces(data)
     _frame(fig, t)
     alt = f"A zonotope and its normal fan: {words}"
-    return style(fig, f"A greedy walk<br><sup>{words}</sup>", alt, 500, stacked(fig, 1000))
+    return style(fig, f"A greedy walk<br><sup>{words}</sup>", alt=alt, height=500, narrow=stacked(fig, 1000))
 
 
 def training(params: Params, problem: Problem, solution: Solution) -> go.Figure:
@@ -76,7 +76,7 @@ def training(params: Params, problem: Problem, solution: Solution) -> go.Figure:
             lit = t["cells"][i, j : j + 1]
             traces += [_lit(1, flat[lit], j), _path(moving[:, j], j), _lit(2, moving[i : i + 1, j], j, False)]
         now = {"size": 11, "color": COLORS[0]}
-        traces.append(panel_trace(3, t["at"][i : i + 1] + 1, t["loss"][i : i + 1], "now", "markers", marker=now))
+        traces.append(panel_trace(3, t["at"][i : i + 1] + 1, t["loss"][i : i + 1], "now", mode="markers", marker=now))
         return [*traces, panel_trace(3, t["at"] + 1, t["loss"], "loss", line={"color": "gray"})]
 
     first = picture(0)
@@ -89,7 +89,7 @@ def training(params: Params, problem: Problem, solution: Solution) -> go.Figure:
     fig.update_yaxes(rangemode="tozero", row=2, col=1)
     fig.update_traces(showlegend=False, selector={"xaxis": "x3"})
     words = f"{units} neurons, {len(X)} points of the plane and a bias"
-    style(fig, "", "", 560, stacked(fig, height=1320))
+    style(fig, "", alt="", height=560, narrow=stacked(fig, height=1320))
     alt = f"A zonotope that turns while a network is trained: {words}"
     return player(fig, f"Training walks over vertices<br><sup>{words}</sup>", alt).update_layout(height=740)
 
@@ -137,9 +137,9 @@ def _dots(panel: int, xy: np.ndarray, t: dict[str, Any], part: np.ndarray, *, co
     x, y = xy[part].astype(np.float32).T
     if not coloured:
         look = {"size": 5, "color": "gray"}
-        return panel_trace(panel, x, y, "patterns", "markers", showlegend=False, hoverinfo="skip", marker=look)
+        return panel_trace(panel, x, y, "patterns", mode="markers", showlegend=False, hoverinfo="skip", marker=look)
     return panel_trace(
-        panel, x, y, "patterns", "markers", showlegend=False, text=_patterns(t["D"][part]),
+        panel, x, y, "patterns", mode="markers", showlegend=False, text=_patterns(t["D"][part]),
         hovertemplate="active: %{text}<extra></extra>",
         marker={"size": 9, "color": t["losses"][part], "coloraxis": "coloraxis"},
     )  # fmt: skip
@@ -172,7 +172,7 @@ def _trail(panel: int, path: np.ndarray, j: int) -> list[dict[str, Any]]:
     color = UNITS[j]
     hollow = {"size": 20, "color": color, "symbol": f"{SIGNS[j % 2][0]}-open", "line": {"width": 3}}
     line = panel_trace(panel, path[:, 0], path[:, 1], "walk", line={"color": color, "width": 4})
-    begin = panel_trace(panel, path[:1, 0], path[:1, 1], "start", "markers", marker=hollow)
+    begin = panel_trace(panel, path[:1, 0], path[:1, 1], "start", mode="markers", marker=hollow)
     silent = {"showlegend": False, "hoverinfo": "skip"}
     return [line | silent, begin | silent, _lit(panel, path[-1:], j, panel == 1 and len(path) > 0)]
 
@@ -180,7 +180,9 @@ def _trail(panel: int, path: np.ndarray, j: int) -> list[dict[str, Any]]:
 def _lit(panel: int, at: np.ndarray, j: int, named: bool = True) -> dict[str, Any]:
     symbol, does = SIGNS[j % 2]
     look = {"size": 18, "color": UNITS[j], "symbol": symbol, "line": {"color": "black", "width": 1.5}}
-    return panel_trace(panel, at[:, 0], at[:, 1], f"neuron {j + 1} {does}", "markers", marker=look, showlegend=named)
+    return panel_trace(
+        panel, at[:, 0], at[:, 1], f"neuron {j + 1} {does}", mode="markers", marker=look, showlegend=named
+    )
 
 
 def _path(path: np.ndarray, j: int) -> dict[str, Any]:

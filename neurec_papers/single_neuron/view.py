@@ -70,7 +70,7 @@ def paths(params: Params, problem: Problem, solution: Solution, scores: dict[str
         data += [
             panel_trace(1, along[:, 0], along[:, 1], "path", line={"color": color, "width": 1}, opacity=0.4,
                         showlegend=False),
-            panel_trace(1, where[-1, group, 0], where[-1, group, 1], f"{name} neurons", "markers",
+            panel_trace(1, where[-1, group, 0], where[-1, group, 1], f"{name} neurons", mode="markers",
                         marker={"color": color, "size": 8}),
         ]  # fmt: skip
     data.append(panel_trace(2, steps, _drawn(logged["loss"]), "loss", line={"color": "black"}, showlegend=False))
@@ -87,7 +87,13 @@ def paths(params: Params, problem: Problem, solution: Solution, scores: dict[str
     fig.add_traces(data)
     fig.update_xaxes(title=AXES[0], range=[-1.1, 1.1], col=1)
     fig.update_yaxes(title=AXES[1], range=[-1.1, 1.1], col=1)
-    return style(fig, f"One training<br><sup>{words}</sup>", f"A training: {words}", 500, stacked(fig, height=1140))
+    return style(
+        fig,
+        f"One training<br><sup>{words}</sup>",
+        alt=f"A training: {words}",
+        height=500,
+        narrow=stacked(fig, height=1140),
+    )
 
 
 def phases(solution: Solution, title: str) -> go.Figure:
@@ -120,8 +126,8 @@ def phases(solution: Solution, title: str) -> go.Figure:
         dash = "solid" if name == "loss" else "dot"
         fig.add_trace(panel_trace(3, steps, _drawn(logged[name]), label, line={"color": color, "dash": dash}))
     fig.update_yaxes(type="linear", exponentformat="none", col=2)
-    return style(fig, title, f"coordinates, sizes, loss and angles against iterations; {title}", 500,
-                 stacked(fig, height=1140))  # fmt: skip
+    return style(fig, title, alt=f"coordinates, sizes, loss and angles against iterations; {title}", height=500,
+                 narrow=stacked(fig, height=1140))  # fmt: skip
 
 
 def _first(solution: Solution) -> dict[str, Any]:

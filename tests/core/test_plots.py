@@ -134,7 +134,7 @@ def test_several_measures_share_one_figure():
     other = {**TOY.columns, "double": Column("twice the size", "measure", "m")}
     toy = Experiment(**{**vars(TOY), "columns": other})
     data = table(Grid({"x": [0, 5, 9]}, trials=5)).assign(double=lambda rows: 2 * rows["size"])
-    fig = plots.measures(data, toy, "x", ["size", "double"], "two sizes")
+    fig = plots.measures(data, toy, "x", ["size", "double"], title="two sizes")
     lines = [trace for trace in fig.data if trace.mode == "lines+markers"]
     assert [trace.name for trace in lines] == ["size", "twice the size"]
     medians = tables.spread(data, "size", ["x"])["median"]

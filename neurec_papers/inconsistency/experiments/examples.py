@@ -100,7 +100,7 @@ def solve(params: TrainingExamples, problem: Problem, draws: Draws) -> Solution:
     stats = {"kink": run.kink, "reached": run.reached, "reach": reach, "best": half_affine_loss(x, y)}
     stats["reference"] = np.full(B, np.nan)
     if params.reference_steps:
-        reference = _reference(params, neurons, x, y, draws)
+        reference = _reference(params, neurons, x, y=y, draws=draws)
         stats["reference"] = _loss(neurons, reference, x, y)
         trace |= {f"reference_{name}": part for name, part in reference._asdict().items()}
     status = [Status.DIVERGED if d >= 0 else Status.SOLVED for d in run.diverged]
@@ -128,7 +128,7 @@ def _loss(neurons: Any, net: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return ((neurons.outputs(net, x) - y) ** 2).mean(1) / 2
 
 
-def _reference(params: TrainingExamples, neurons: Any, x: np.ndarray, y: np.ndarray, draws: Draws) -> Any:
+def _reference(params: TrainingExamples, neurons: Any, x: np.ndarray, *, y: np.ndarray, draws: Draws) -> Any:
     """A network that fits well: trained by Adam, its kinks spread over the data during the first steps."""
     run = neurons.begin(_start(params, draws, "reference", PUBLISHED_REFERENCE))
     left = np.where(x < 0, x, -np.inf).max(1), x.min(1)
