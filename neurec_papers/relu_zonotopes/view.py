@@ -40,8 +40,7 @@ def walk(params: Params, problem: Problem, solution: Solution, scores: dict[str,
     t = {name: part[0] for name, part in solution.trace.items()}
     eye = _eye(float(t["turn"]))
     data = [*_still(t, eye), *_map(t, problem.X[0], eye)]
-    center = t["V"].mean(axis=0)
-    flat, directions = (t["V"] - center) @ eye[:2].T, _disc(t["H"], eye)
+    flat, directions = (t["V"] - t["V"].mean(axis=0)) @ eye[:2].T, _disc(t["H"], eye)
     for j in range(len(UNITS)):
         path = t["path"][:, j] if j < t["path"].shape[1] else np.zeros(0, int)
         begin = _disc(t["W"][0, j : j + 1], eye)
@@ -180,9 +179,8 @@ def _trail(panel: int, path: np.ndarray, j: int) -> list[dict[str, Any]]:
 def _lit(panel: int, at: np.ndarray, j: int, named: bool = True) -> dict[str, Any]:
     symbol, does = SIGNS[j % 2]
     look = {"size": 18, "color": UNITS[j], "symbol": symbol, "line": {"color": "black", "width": 1.5}}
-    return panel_trace(
-        panel, at[:, 0], at[:, 1], f"neuron {j + 1} {does}", mode="markers", marker=look, showlegend=named
-    )
+    name = f"neuron {j + 1} {does}"
+    return panel_trace(panel, at[:, 0], at[:, 1], name, mode="markers", marker=look, showlegend=named)
 
 
 def _path(path: np.ndarray, j: int) -> dict[str, Any]:
