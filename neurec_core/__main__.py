@@ -75,7 +75,16 @@ def show(experiment: str) -> None:
     click.echo(f"\n{shown.citation}")
 
 
-for command in (runs.run, runs.sweep, runs.publish, results.plot, results.export, studies.new, studies.check):
+for command in (
+    runs.run,
+    runs.sweep,
+    runs.publish,
+    results.plot,
+    results.export,
+    results.details,
+    studies.new,
+    studies.check,
+):
     cli.add_command(command)
 
 

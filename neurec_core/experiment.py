@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import memory
+from . import details, memory
 from .columns import Claim as Claim
 from .columns import Column as Column
 from .columns import Replay as Replay
@@ -200,7 +200,9 @@ class Experiment:
         """One plain row per trial: parameters, seed, trial, scores, status, detail, seconds."""
         return self.rows_together([(params, trial) for trial in trials], seed)
 
-    def rows_together(self, places: Sequence[tuple[Params, int]], seed: int) -> list[dict[str, Any]]:
+    def rows_together(
+        self, places: Sequence[tuple[Params, int]], seed: int, *, detailed: bool = False
+    ) -> list[dict[str, Any]]:
         """The rows of trials of points that differ in `sampled` only.
 
         At most `batch` trials are computed together. A trial that raises, or that its solver gives up, is a
@@ -215,14 +217,15 @@ class Experiment:
         ----------
         places : (point, trial) pairs, the trials of a point one after another
         seed : the seed of every draw
+        detailed : whether a row also holds, as `details`, what its trial was given and found (`details.of_trial`)
         """
         if len(places) > self.batch:
             parts = (places[i : i + self.batch] for i in range(0, len(places), self.batch))
-            return [row for part in parts for row in self.rows_together(part, seed)]
+            return [row for part in parts for row in self.rows_together(part, seed, detailed=detailed)]
         start = time.perf_counter()
         try:
             with memory.limited():
-                ends = self._ends(places, seed)
+                ends = self._ends(places, seed, detailed)
         except BadInput:  # what the user asked for, no trial's failure: whoever asks hears of it
             raise
         except ImportError as error:  # nor is a package that is not there; it would be missing in every trial
@@ -231,7 +234,7 @@ class Experiment:
             if getattr(error, "refuses_input", False):  # a library's word for bad input
                 raise BadInput(str(error)) from error
             if len(places) > 1:
-                return [row for place in places for row in self.rows_together([place], seed)]
+                return [row for place in places for row in self.rows_together([place], seed, detailed=detailed)]
             memory.refuse(f"a trial of {self._named(places[0][0])}", error)
             nothing = dict.fromkeys(self.columns)
             ends = [{**nothing, "status": Status.RAISED.value, "detail": f"{type(error).__name__}: {error}"}]
@@ -241,17 +244,20 @@ class Experiment:
             for (params, trial), end in zip(places, ends, strict=True)
         ]
 
-    def _ends(self, places: Sequence[tuple[Params, int]], seed: int) -> list[dict[str, Any]]:
+    def _ends(self, places: Sequence[tuple[Params, int]], seed: int, detailed: bool) -> list[dict[str, Any]]:
         points = [(p, [trial for _, trial in own]) for p, own in itertools.groupby(places, key=lambda place: place[0])]
         problems = [self._sampled(params, Draws(seed, trials)) for params, trials in points]
         # Randomness goes by address: a trial's draws are the same whatever point stands beside it.
-        solution = self.solve(points[0][0], _joined(problems), Draws(seed, [trial for _, trial in places]))
+        given = _joined(problems)
+        solution = self.solve(points[0][0], given, Draws(seed, [trial for _, trial in places]))
         ends, first = [], 0
         for (params, trials), problem in zip(points, problems, strict=True):
             own = _cut(solution, slice(first, first + len(trials))) if len(points) > 1 else solution
             scores = self.score(params, problem, own)
             ends += [self._end(status, scores, b) for b, status in enumerate(own.status)]
             first += len(trials)
+        if detailed:
+            ends = [{**end, "details": details.of_trial(given, solution, b)} for b, end in enumerate(ends)]
         return ends
 
     def _sampled(self, params: Params, draws: Draws) -> Problem:

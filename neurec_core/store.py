@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from . import shards, tables
+from . import details, papers, shards, tables
 from .experiment import Experiment, Status
 from .fingerprint import UNKNOWN, fingerprint
 from .params import BadInput, Params
@@ -33,21 +35,32 @@ class Store:
     experiment : whose rows these are
     folder : made if it is not there
     warn : called with a line for each file that is there but not read
+    detailed : whether what each trial was given and found is kept, too; a trial without it is held not to be there
 
     Raises
     ------
-    BadInput : a folder that cannot be written to, or that is another experiment's or other code's; an experiment
-        whose code stands in no file, so that rows of other code could not be distinguished from its own
+    BadInput : details without a folder; a folder that cannot be written to, or that is another experiment's or other
+        code's; an experiment whose code stands in no file, so that rows of other code could not be distinguished from
+        its own
     StoreFailed : a disk that is full
     """
 
-    def __init__(self, experiment: Experiment, folder: str | Path | None, warn: Callable[[str], None]) -> None:
-        self.experiment = experiment
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: str | Path | None,
+        warn: Callable[[str], None],
+        *,
+        detailed: bool = False,
+    ) -> None:
+        self.experiment, self.detailed = experiment, detailed
         self.names = [*experiment.params.model_fields, "seed", "trial"]
         self.schema = tables.schema(experiment)
         self.added = 0
         self.parts: list[Part] = []
         self.addresses: set[tuple[Any, ...]] = set()
+        if detailed and folder is None:
+            raise BadInput("detailed (keep what each trial was given and found) needs out (folder of the sweep)")
         if folder is not None and fingerprint(experiment) == UNKNOWN:
             why = "its functions stand in a script that is run, in a notebook or at a prompt; import them from a module"
             raise BadInput(f"out (folder of the sweep) must be left out for {experiment.name}: {why}")
@@ -64,7 +77,10 @@ class Store:
 
     def __contains__(self, address: Address) -> bool:
         params, seed, trial = address
-        return (*params.model_dump().values(), seed, trial) in self.addresses
+        there = (*params.model_dump().values(), seed, trial) in self.addresses
+        if there and self.detailed and self.folder:
+            return details.path(self.folder, params, seed, trial).is_file()
+        return there
 
     def add(self, rows: Sequence[dict[str, Any]], about: dict[str, Any]) -> None:
         """Keep a finished shard; in a folder, under its final name as soon as it is whole.
@@ -76,6 +92,9 @@ class Store:
         part = Part(tables.arrow(rows, self.experiment), about)
         if self.folder is not None:
             with _writing(self.folder):
+                for row in rows if self.detailed else ():  # before the row, so that none is without
+                    if arrays := row.get("details"):
+                        details.write(self._details(row), arrays)
                 shards.write(self.folder, 0, part)
                 self.added += 1
                 if self.added % shards.FILES_A_LEVEL == 0:
@@ -95,6 +114,11 @@ class Store:
         self.parts.append(part)
         columns = [part.table[name].to_pylist() for name in [*self.names, "status"]]
         self.addresses.update(row[:-1] for row in zip(*columns, strict=True) if row[-1] != Status.RAISED)
+
+    def _details(self, row: dict[str, Any]) -> Path:
+        assert self.folder is not None
+        params = self.experiment.params(**{name: row[name] for name in self.experiment.params.model_fields})
+        return details.path(self.folder, params, row["seed"], row["trial"])
 
     def _check(self, about: dict[str, Any]) -> None:
         here = f"out (folder of the sweep) {str(self.folder)!r} belongs to a sweep"
@@ -124,6 +148,42 @@ def read_table(folder: str | Path, warn: Callable[[str], None]) -> pd.DataFrame:
     data = data.sort_values(columns[: columns.index("trial") + 1], ignore_index=True)
     data.attrs.update(summary([part.about for part in parts]))
     return data
+
+
+def detailed(folder: str | Path, warn: Callable[[str], None] = warnings.warn) -> pd.DataFrame:
+    """The rows of a sweep of which it was kept what the trial was given and found, with the file's path as ``details``.
+
+    Parameters
+    ----------
+    folder : the sweep's, finished or running
+    warn : called with a line for each file of rows that is not read
+
+    Raises
+    ------
+    BadInput : as `read_table`; a sweep without details
+    """
+    table = read_table(folder, warn)
+    model = papers.experiment(str(table.attrs["experiment"])).params
+    points = [{f: None if pd.isna(row[f]) else row[f] for f in model.model_fields} for row in table.to_dict("records")]
+    places = zip(points, table["seed"].tolist(), table["trial"].tolist(), strict=True)
+    files = [details.path(Path(folder), model(**point), seed, trial) for point, seed, trial in places]
+    kept = table.assign(details=[str(file) for file in files])[[file.is_file() for file in files]]
+    if kept.empty:
+        raise BadInput(f"DIR (folder of a sweep) must hold details, {str(folder)!r} holds none: sweep with --details")
+    return kept.reset_index(drop=True)
+
+
+def read_details(
+    folder: str | Path, warn: Callable[[str], None] = warnings.warn
+) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
+    """Row by row, what each trial of a sweep was given and found: `details.of_trial` says which arrays there are.
+
+    Parameters
+    ----------
+    folder, warn : as in `detailed`
+    """
+    for row in detailed(folder, warn).to_dict("records"):
+        yield {str(name): value for name, value in row.items()}, details.read(Path(row["details"]))
 
 
 def summary(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:

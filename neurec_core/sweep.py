@@ -40,6 +40,7 @@ class Shard(NamedTuple):
 
     places: tuple[tuple[Params, int], ...]
     seed: int
+    detailed: bool = False  # whether what each trial was given and found is kept, too
 
 
 class Done(NamedTuple):
@@ -58,6 +59,7 @@ def sweep(
     *,
     seed: int = 0,
     out: str | Path | None = None,
+    detailed: bool = False,
     jobs: int = 1,
     scheduler: str | None = None,
     progress: bool = True,
@@ -70,6 +72,7 @@ def sweep(
     experiment, grid : what to run
     seed : the seed of every draw, >= 0
     out : folder of the shards; None keeps the rows in memory only
+    detailed : whether to keep, in `out`, what each trial was given and found (`store.read_details`)
     jobs : processes; 1 runs in this one. With ``scheduler="slurm"``, Slurm jobs
     scheduler : None, "tcp://host:port" of a running Dask scheduler, or "slurm"
     progress : whether to show a bar with rate and time left
@@ -94,7 +97,7 @@ def sweep(
         for params in points:
             experiment.require_memory(params, at_once)
     try:
-        store = Store(experiment, out, warn)
+        store = Store(experiment, out, warn, detailed=detailed)
     except StoreFailed as error:
         raise SweepFailed(str(error)) from None
     shards = list(missing(store, points, seed, grid.trials))
@@ -112,7 +115,7 @@ def missing(store: Store, points: Sequence[Params], seed: int, trials: int) -> I
     batch = store.experiment.batch
     for places in together.values():
         for first in range(0, len(places), batch):
-            yield Shard(tuple(places[first : first + batch]), seed)
+            yield Shard(tuple(places[first : first + batch]), seed, store.detailed)
 
 
 def collect(store: Store, results: Iterator[Done], shards: Sequence[Shard], total: int, *, progress: bool) -> None:
@@ -162,7 +165,7 @@ def run_shard(experiment: Experiment, shard: Shard) -> Done:
     """Compute one shard on one thread, here or on a worker."""
     wall, cpu = time.perf_counter(), time.process_time()
     with provenance.libraries().limit(limits=1):
-        rows = experiment.rows_together(*shard)
+        rows = experiment.rows_together(shard.places, shard.seed, detailed=shard.detailed)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     return Done(shard, rows, provenance.provenance(experiment), wall, cpu)
 

@@ -1,4 +1,4 @@
-"""`neurec plot` and `neurec export`: what a sweep's folder, or a published table, holds."""
+"""`neurec plot`, `export` and `details`: what a folder of a sweep, or a published table, holds."""
 
 from __future__ import annotations
 
@@ -119,6 +119,21 @@ def _save(path: Path, content: bytes) -> None:
     except OSError as error:
         raise BadInput(f"FILE (where the figure goes) cannot be written, got {str(path)!r}: {error.strerror}") from None
     click.echo(path)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=DIR)
+def details(folder: Path) -> None:
+    """List the trials of a sweep with --details, and the NumPy file of what each was given and found.
+
+    `neurec_core.store.read_details(DIR)` reads them one after another.
+    """
+    from .. import store, tables
+
+    table = store.detailed(folder, say)
+    names = [str(name) for name in list(table)[: list(table).index("trial")]]
+    shown = table[[*tables.varying(table, names), "trial", "status", "details"]]
+    click.echo(shown.to_string(index=False))
 
 
 @click.command()

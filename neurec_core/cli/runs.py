@@ -114,7 +114,8 @@ def build_sweep(experiment: Experiment) -> click.Command:
         jobs = values["jobs"] or (1 if values["scheduler"] else cluster.default_jobs())
         if values["jobs"] and values["scheduler"] not in (None, "slurm"):
             raise BadInput("--jobs (processes to start) does not go with the address of a running scheduler")
-        _swept(experiment, grid, values["out"], seed=values["seed"], jobs=jobs, scheduler=values["scheduler"])
+        given = {name: values[name] for name in ("seed", "scheduler", "detailed")}
+        _swept(experiment, grid, values["out"], jobs=jobs, **given)
 
     named = f"a named grid: {', '.join(experiment.presets)}"
     axis = "an axis of the grid: n=10:400:10 or design=gaussian,cubic"
@@ -128,6 +129,7 @@ def build_sweep(experiment: Experiment) -> click.Command:
         click.Option(["--jobs"], type=Whole("processes", 1), help="processes; 1 stays in this one  [default: cores]"),
         click.Option(["--scheduler"], metavar="WHERE", help=WHERE),
         click.Option(["--out"], type=DIR, required=True, metavar="DIR", help="where results are kept; resumes there"),
+        click.Option(["--details", "detailed"], is_flag=True, help="keep data and networks, too; `neurec details DIR`"),
     ]
     params: list[click.Parameter] = [*options, *field_options(experiment)]
     named_elsewhere = {"--json": "is an option of `neurec run`; `neurec export DIR FILE` writes the rows of a sweep"}

@@ -182,7 +182,8 @@ def _norms(X: np.ndarray, whitened: bool, dual: np.ndarray, D: np.ndarray) -> np
 def solve_trials(params: Any, problem: Problem, draws: Draws, method: Method) -> Solution:
     """Pose and solve every trial; the value is a net, the stats are what scores and figures read.
 
-    Stats of a pattern are (B, p) arrays, NaN where a trial has fewer patterns; all others are (B,).
+    Stats of a pattern are (B, p) arrays, NaN where a trial has fewer patterns; ``patterns`` are those offered to the
+    neurons, (B, n, p) booleans; all others are (B,).
     """
 
     def solved(posed: Posed) -> TrialSolution:
@@ -201,7 +202,8 @@ def solve_trials(params: Any, problem: Problem, draws: Draws, method: Method) ->
         for name, value in _measured(*trial).items() if trial else ():
             stats[name][(b, slice(np.size(value))) if name in OF_PATTERNS else b] = value
     status = [trial[1].status if trial else Status.EMPTY for trial in trials]
-    return Solution(_net(problem, params.program == "exact", trials), status, stats)
+    net, stats["patterns"] = _net(problem, params.program == "exact", trials)
+    return Solution(net, status, stats)
 
 
 def _patterns(trials: Trials) -> int:
@@ -209,8 +211,8 @@ def _patterns(trials: Trials) -> int:
     return max((trial[0].D.shape[1] for trial in trials if trial), default=1)
 
 
-def _net(problem: Problem, exact: bool, trials: Trials) -> GatedNet | Net | NormalizedNet:
-    """The nets that were fitted: gated ones for a relaxed program, ReLU nets for an exact one."""
+def _net(problem: Problem, exact: bool, trials: Trials) -> tuple[GatedNet | Net | NormalizedNet, np.ndarray]:
+    """The nets that were fitted, gated ones for a relaxed program and ReLU nets for an exact one, and the patterns."""
     X, model, p = problem.X, model_of(problem.teacher), _patterns(trials)
     (B, n, d), free = X.shape, int(model == "skip")
     D, (H, plus, minus) = np.zeros((B, n, p), bool), np.zeros((3, B, d, p))
@@ -223,11 +225,11 @@ def _net(problem: Problem, exact: bool, trials: Trials) -> GatedNet | Net | Norm
                 minus[b, :, free:q] = -found.W[:, q:]
     skip = plus[:, :, 0] if free else np.zeros((B, d))
     if not exact:
-        return GatedNet(plus[:, :, free:], H[:, :, free:], skip)
+        return GatedNet(plus[:, :, free:], H[:, :, free:], skip), D[:, :, free:]
     if model != "normalized":
-        return decode.balanced(plus[:, :, free:], minus[:, :, free:], skip)
+        return decode.balanced(plus[:, :, free:], minus[:, :, free:], skip), D[:, :, free:]
     back = decode.factors(X, D)
-    return decode.normalized(X, D, back.coordinates(plus), back.coordinates(minus))
+    return decode.normalized(X, D, back.coordinates(plus), back.coordinates(minus)), D
 
 
 def _measured(posed: Posed, found: TrialSolution) -> dict[str, Any]:
