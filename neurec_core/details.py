@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from .files import replacing
 from .params import Params
 
 FOLDER = "details"  # inside the folder of a sweep
@@ -54,13 +53,6 @@ def path(folder: Path, params: Params, seed: int, trial: int) -> Path:
     """The file of one trial of a sweep that is kept in `folder`."""
     address = json.dumps([params.model_dump(), seed, trial], sort_keys=True)
     return folder / FOLDER / f"{hashlib.sha256(address.encode()).hexdigest()[:20]}.npz"
-
-
-def write(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write the arrays of one trial, under the final name only when the file is whole."""
-    file.parent.mkdir(exist_ok=True)
-    with replacing(file) as name, name.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # of numpy's allow_pickle
 
 
 def read(file: Path) -> dict[str, np.ndarray]:

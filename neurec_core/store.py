@@ -14,6 +14,7 @@ import pandas as pd
 
 from . import details, papers, shards, tables
 from .experiment import Experiment, Status
+from .files import replacing
 from .fingerprint import UNKNOWN, fingerprint
 from .params import BadInput, Params
 from .shards import Part, listed
@@ -94,7 +95,7 @@ class Store:
             with _writing(self.folder):
                 for row in rows if self.detailed else ():  # before the row, so that none is without
                     if arrays := row.get("details"):
-                        details.write(self._details(row), arrays)
+                        self._keep(row, arrays)
                 shards.write(self.folder, 0, part)
                 self.added += 1
                 if self.added % shards.FILES_A_LEVEL == 0:
@@ -115,10 +116,14 @@ class Store:
         columns = [part.table[name].to_pylist() for name in [*self.names, "status"]]
         self.addresses.update(row[:-1] for row in zip(*columns, strict=True) if row[-1] != Status.RAISED)
 
-    def _details(self, row: dict[str, Any]) -> Path:
+    def _keep(self, row: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Write what a trial was given and found, under the final name only when the file is whole."""
         assert self.folder is not None
         params = self.experiment.params(**{name: row[name] for name in self.experiment.params.model_fields})
-        return details.path(self.folder, params, row["seed"], row["trial"])
+        file = details.path(self.folder, params, row["seed"], row["trial"])
+        file.parent.mkdir(exist_ok=True)
+        with replacing(file) as name, name.open("wb") as stream:
+            np.savez_compressed(stream, allow_pickle=False, **arrays)
 
     def _check(self, about: dict[str, Any]) -> None:
         here = f"out (folder of the sweep) {str(self.folder)!r} belongs to a sweep"
