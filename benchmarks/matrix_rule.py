@@ -18,8 +18,8 @@ import pandas as pd
 import torch
 
 from neurec_core.draws import Draws
-from neurec_papers.multilayer_dynamics.engine import matrix_ascent as matrix_rule
 from neurec_papers.multilayer_dynamics.engine.batches import batches
+from neurec_papers.multilayer_dynamics.engine.matrix_ascent import Method, ascend
 
 from . import peers
 
@@ -157,42 +157,41 @@ def row(
     teacher, start = nets(B, multi)
     one, other = ([torch.tensor(W[0], dtype=torch.float32) for W in net] for net in (teacher, start))
     accurate, draws = rule == "exact" and batch > 1, Draws(0, range(B))
-    options, chunks = {"rule": rule, "rate": RATE}, batches(draws, D, batch, sampling)
+    chunks = batches(draws, D, batch, sampling)
+
+    def ours(steps: int, dtype: str) -> Sequence[np.ndarray]:
+        inputs = batches(draws, D, batch, sampling)
+        return ascend(teacher, start, inputs, Method(rule, RATE), steps=steps, dtype=dtype).weights
+
     runs = [functools.partial(published, other, one, steps[0], batch, accurate), functools.partial(next, chunks)]
     for dtype in ("float32", "float64"):
-        more = {"batch": batch, "dtype": dtype, "sampling": sampling}
-        runs.append(functools.partial(matrix_rule.ascend, teacher, start, draws, **options, **more, steps=steps[1]))
-        runs[-1](steps=1)  # compiled before time counts
+        runs.append(functools.partial(ours, steps[1], dtype))
+        ours(1, dtype)  # compiled before time counts
     times = timed(runs, 9)
     theirs, drawing = times[0] / steps[0], times[1] / B / next(chunks).shape[1]
-    ours = dict(zip(("float32", "float64"), (t / steps[1] / B for t in times[2:]), strict=True))
+    own = dict(zip(("float32", "float64"), (t / steps[1] / B for t in times[2:]), strict=True))
     few = 20
     peer, loop = by_jax(teacher, start, batch, steps[1], rule == "exact")
     given = next(batches(draws, D, batch, sampling))[:, :few]
-    ended = matrix_rule.ascend(
-        teacher, start, draws, steps=few, **options, batch=batch, dtype="float64", sampling=sampling
-    )
-    apart = max(np.abs(W - net).max() for W, net in zip(ended.weights, loop(given), strict=True))
+    apart = max(np.abs(W - net).max() for W, net in zip(ours(few, "float64"), loop(given), strict=True))
     X = torch.tensor(next(batches(draws, D, batch, sampling))[0, :few], dtype=torch.float32)
-    more = {"batch": batch, "dtype": "float32", "sampling": sampling}
-    end = matrix_rule.ascend(teacher, start, draws, steps=few, **options, **more).weights
     far = max(
         np.abs(W[0] - net.numpy()).max()
-        for W, net in zip(end, published(other, one, few, batch, accurate, X), strict=True)
+        for W, net in zip(ours(few, "float32"), published(other, one, few, batch, accurate, X), strict=True)
     )
     return {
         "": what,
         "node_multi": multi,
         "batch": batch,
         "published, float32 (us)": f"{1e6 * theirs:.0f}",
-        "ours, float32 (us)": f"{1e6 * ours['float32']:.1f}",
-        "ratio": f"{theirs / ours['float32']:.1f}",
-        "ours, float64 (us)": f"{1e6 * ours['float64']:.1f}",
-        "ratio ": f"{theirs / ours['float64']:.1f}",
+        "ours, float32 (us)": f"{1e6 * own['float32']:.1f}",
+        "ratio": f"{theirs / own['float32']:.1f}",
+        "ours, float64 (us)": f"{1e6 * own['float64']:.1f}",
+        "ratio ": f"{theirs / own['float64']:.1f}",
         "of it drawing (us)": f"{1e6 * drawing:.2f}",
         f"weights after {few} steps differ by": f"{far:.0e}",
         "JAX (us)": f"{1e6 * peer:.1f}",
-        "JAX / ours, float64": f"{peer / ours['float64']:.1f}",
+        "JAX / ours, float64": f"{peer / own['float64']:.1f}",
         "differ by": f"{apart:.0e}",
     }
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
-from .engine._fused import filled
+from smallnets.descent.device import padded
 
 NODES = 16  # of the Gauss-Legendre rule for Phi2: errors of 1e-15
 
@@ -152,9 +152,9 @@ def population(
     """
     (W, V), (others, outer) = student, teacher
     # The student's own neurons and the teacher's, whose outer weights count negative: all sums are single products.
-    # They are filled up with neurons of no outer weight, for the reason that `_fused` gives.
+    # Neurons of no outer weight fill up whole vectors of the processor: no sum then depends on what stands beside it.
     every, signed = torch.cat([W, others], dim=2), torch.cat([V[:, :-1], -outer[:, :-1]], dim=1)
-    more, wider = filled(every.shape[2]) - every.shape[2], filled(V.shape[2]) - V.shape[2]
+    more, wider = padded(every.shape[2]) - every.shape[2], padded(V.shape[2]) - V.shape[2]
     every, signed = pad(every, (0, more), value=1.0), pad(signed, (0, wider, 0, more))
     V, offset = pad(V, (0, wider)), pad(V[:, -1:] - outer[:, -1:], (0, wider))
     pairs, own = moments(W, every, biased=biased), single(W)

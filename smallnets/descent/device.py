@@ -12,7 +12,11 @@ import torch
 from ..errors import InvalidInput
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-VECTOR = 16  # single-precision numbers of the widest vector register
+
+
+def padded(n: int) -> int:
+    """The least number >= n that fills the widest vector register: a multiple of 16, in single precision."""
+    return -(-n // 16) * 16
 
 
 def numbers(tensor: torch.Tensor) -> np.ndarray:

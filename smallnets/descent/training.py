@@ -17,12 +17,14 @@ import numpy as np
 import torch
 
 from ..arguments import array, checked, number, whole
-from .device import VECTOR, numbers, one_thread
+from .device import numbers, one_thread, padded
 from .optimizers import Rule
 
 Batch = Sequence[torch.Tensor]  # points first, (B, n, ...)
 # (parameters, *batch) -> a number for each network, (B,).
 Loss = Callable[..., torch.Tensor]
+# (parameters, *batch) -> losses, and for each weight what its step is made of, the loss's gradient or another.
+Slopes = Callable[..., tuple[torch.Tensor, Sequence[torch.Tensor]]]
 # An epoch: any batches, one step on each, and the size of these steps.
 Epochs = Iterable[tuple[Iterable[Batch], float]]
 
@@ -39,7 +41,6 @@ class Progress(NamedTuple):
     ended: np.ndarray
 
 
-@checked(tolerance=number("loss below which a network ends", "[0, inf)"))
 def train(
     loss: Loss,
     parameters: Any,
@@ -70,29 +71,45 @@ def train(
     InvalidInput : "tolerance (loss below which a network ends) must be a number in [0, inf), got -1"
     """
     weights = [part.requires_grad_() for part in (parameters if learning is None else learning)]
-    return _epochs(loss, parameters, epochs, rule, weights, after, tolerance)
+
+    def slopes(parameters: Any, *batch: torch.Tensor) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+        with torch.enable_grad():
+            found = loss(parameters, *batch)
+            total = found.sum()
+        return found.detach(), torch.autograd.grad(total, weights) if weights else ()
+
+    return follow(slopes, parameters, epochs, rule, learning=weights, after=after, tolerance=tolerance)
 
 
-def _epochs(
-    loss: Loss, parameters: Any, epochs: Epochs, rule: Rule, weights: list[torch.Tensor],
-    after: Callable[[Any], None] | None, tolerance: float | None,
-) -> Iterator[Progress]:  # fmt: skip
+@checked(tolerance=number("loss below which a network ends", "[0, inf)"))
+def follow(
+    slopes: Slopes,
+    parameters: Any,
+    epochs: Epochs,
+    rule: Rule,
+    *,
+    learning: Sequence[torch.Tensor] | None = None,
+    after: Callable[[Any], None] | None = None,
+    tolerance: float | None = None,
+) -> Iterator[Progress]:
+    """As `train`, for what need be no gradient: ``slopes(parameters, *batch)`` are losses (B,) and a tensor per weight.
+
+    The other arguments and the error are those of `train`.
+    """
+    weights = parameters if learning is None else learning
     states: list[Any] = [None] * len(weights)
     taken, ended = 0, None
     for batches, rate in epochs:
         losses, points = [], []
         with one_thread(), torch.no_grad():
             for batch in batches:
-                with torch.enable_grad():
-                    found = loss(parameters, *batch)
-                    total = found.sum()
-                gradients = torch.autograd.grad(total, weights) if weights else ()
-                losses.append(found.detach())
+                found, gradients = slopes(parameters, *batch)
+                losses.append(found)
                 points.append(batch[0].shape[1])
                 if ended is None:
-                    ended = torch.full_like(losses[0], -1, dtype=torch.int64)
+                    ended = torch.full_like(found, -1, dtype=torch.int64)
                 if tolerance is not None:
-                    ends = (ended < 0) & ((losses[-1] < tolerance) | ~losses[-1].isfinite())
+                    ends = (ended < 0) & ((found < tolerance) | ~found.isfinite())
                     ended = torch.where(ends, taken, ended)
                 for i, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
                     step, states[i] = rule(weight, gradient, states[i], rate)
@@ -147,4 +164,5 @@ def value(loss: Loss, parameters: Any, *batch: Any) -> np.ndarray:
 @checked(weights=array("weights", "B m | B d m"))
 def filled(weights: np.ndarray) -> np.ndarray:
     """Weights (..., m) of m hidden units, followed by zeros up to whole vectors of the processor."""
-    return np.pad(weights, [(0, 0)] * (weights.ndim - 1) + [(0, -weights.shape[-1] % VECTOR)])
+    m = weights.shape[-1]
+    return np.pad(weights, [(0, 0)] * (weights.ndim - 1) + [(0, padded(m) - m)])

@@ -10,9 +10,8 @@ from scipy.special import ndtr
 from scipy.stats import norm
 from test_matrix_rule import nets, unit
 
-from neurec_core.draws import Draws
 from neurec_papers.multilayer_dynamics import theory
-from neurec_papers.multilayer_dynamics.engine import matrix_ascent as matrix_rule
+from neurec_papers.multilayer_dynamics.engine.matrix_ascent import Method, ascend
 from neurec_papers.multilayer_dynamics.theory import moments, orthant, population, single
 
 
@@ -150,12 +149,12 @@ def test_the_population_gradient_is_that_of_the_expected_loss(bias):
 def test_population_steps_learn_and_do_not_depend_on_those_beside_them(dtype):
     teacher = nets(3, (6, 4, 5), 1)
     start = [unit(W + 0.3 * noise) for W, noise in zip(teacher, nets(3, (6, 4, 5), 2), strict=True)]
-    options = {"rule": "population", "rate": 0.2, "steps": 100, "dtype": dtype}
-    end = matrix_rule.ascend(teacher, start, Draws(0, range(3)), **options)
+    method, options = Method("population", 0.2), {"steps": 100, "dtype": dtype}
+    end = ascend(teacher, start, (), method, **options)
     first, last = (loss([tensor(W) for W in net], [tensor(V) for V in teacher]) for net in (start, end.weights))
     assert 0 < last < first / 10
     for b in range(3):
-        alone = matrix_rule.ascend(*([W[b : b + 1] for W in net] for net in (teacher, start)), Draws(0, [b]), **options)
+        alone = ascend(*([W[b : b + 1] for W in net] for net in (teacher, start)), (), method, **options)
         # To the bit, on one machine.
         assert all(np.array_equal(a[0], w[b]) for a, w in zip(alone.weights, end.weights, strict=True))
 
@@ -165,7 +164,6 @@ def test_population_without_biases_keeps_them_zero():
         [unit(W * (np.arange(W.shape[1]) < W.shape[1] - 1)[:, None]) for W in nets(2, sizes, 3)]
         for sizes in ((6, 4, 3), (6, 8, 3))
     )
-    options = {"rule": "population", "rate": 0.1, "steps": 5}
-    still, moved = (matrix_rule.ascend(teacher, start, Draws(0, range(2)), biases=b, **options) for b in (False, True))
+    still, moved = (ascend(teacher, start, (), Method("population", 0.1, b), steps=5) for b in (False, True))
     assert not any(W[:, -1].any() for W in still.weights)
     assert np.abs(moved.weights[0][:, -1]).max() > 1e-3

@@ -10,10 +10,12 @@ import torch
 
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
-from neurec_papers.multilayer_dynamics.engine import _fused
-from neurec_papers.multilayer_dynamics.engine import matrix_ascent as matrix_rule
+from neurec_papers.multilayer_dynamics.engine import _fused, matrix_ascent
 from neurec_papers.multilayer_dynamics.engine._fused import FusedPair
 from neurec_papers.multilayer_dynamics.engine.batches import batches
+from neurec_papers.multilayer_dynamics.engine.matrix_ascent import Method, ascend
+from neurec_papers.multilayer_dynamics.experiments import matrix_nets
+from neurec_papers.multilayer_dynamics.experiments.matrix_rule import MATRIX_RULE
 from smallnets.errors import InvalidInput
 
 RULES = ["matrix", "exact", "gradient"]
@@ -92,7 +94,7 @@ LOOPS = {"matrix": published, "exact": sample_by_sample, "gradient": on_tape}
 def changes(rule, teacher, start, X):
     """dW of the engine, (B, n + 1, m) a layer."""
     pair = FusedPair(teacher, start, torch.float64, torch.device("cpu"))
-    points = next(matrix_rule._points(iter([X[:, None]]), torch.float64, torch.device("cpu")))
+    (points,) = next(matrix_ascent._points(iter([X[:, None]]), pair.V[0]))
     pulls = _fused.RULES[rule](pair, points)
     return [-p[:, : W.shape[1], : W.shape[2]].numpy() / X.shape[1] for p, W in zip(pulls, start, strict=True)]
 
@@ -113,7 +115,7 @@ def test_a_step_is_that_of_the_plain_loop(rule, shape):
 @each_rule
 def test_many_steps_are_those_of_the_plain_loop(rule):
     teacher, start = pairs()
-    end = matrix_rule.ascend(teacher, start, Draws(4, [7, 1, 3]), rule=rule, rate=0.1, steps=60, batch=8)
+    end = ascend(teacher, start, batches(Draws(4, [7, 1, 3]), 5, 8), Method(rule, 0.1), steps=60)
     X = next(batches(Draws(4, [7, 1, 3]), 5, 8))
     for b in range(3):
         W, V = [w[b] for w in start], [v[b] for v in teacher]
@@ -128,13 +130,14 @@ def test_many_steps_are_those_of_the_plain_loop(rule):
 @each_rule
 @pytest.mark.parametrize("batch", [1, 8, 64, 100])
 def test_the_kernel_for_batches_takes_the_steps_of_torch(rule, batch):
-    teacher, start = nets(2, (5, 7, 6), 1), nets(2, (5, 12, 6), 0)
-    options = {"rule": rule, "rate": 0.1, "steps": 70, "batch": batch, "log": [0, 33]}
-    compiled = matrix_rule.ascend(teacher, start, Draws(0, [0, 5]), **options)
+    teacher, start, draws = nets(2, (5, 7, 6), 1), nets(2, (5, 12, 6), 0), Draws(0, [0, 5])
+    compiled = ascend(teacher, start, batches(draws, 5, batch), Method(rule, 0.1), steps=70, log=[0, 33])
     pair = FusedPair(teacher, start, torch.float64, torch.device("cpu"))
-    points = matrix_rule._points(batches(Draws(0, [0, 5]), 5, batch), torch.float64, torch.device("cpu"))
-    slow = matrix_rule._in_torch(pair, rule, points, 70, 0.1 / batch, True, [0, 33])
-    for ours, theirs in zip([*compiled.weights, *compiled.noted], [*slow.weights, *slow.noted], strict=True):
+    stops = [0, 33, 70]
+    slow = matrix_ascent._in_torch(pair, batches(draws, 5, batch), Method(rule, 0.1), stops)
+    layers = [np.stack(parts, axis=1) for parts in zip(*slow, strict=True)]
+    slow = [*(W[:, -1] for W in layers), *(W[:, :2] for W in layers)]
+    for ours, theirs in zip([*compiled.weights, *compiled.noted], slow, strict=True):
         # 70 steps, each of which rounds at 1e-16.
         assert np.allclose(ours, theirs, rtol=0, atol=1e-12)
 
@@ -186,17 +189,18 @@ def test_batches_are_what_they_say():
 )
 def test_a_network_does_not_depend_on_those_beside_it(rule, dtype, student, teacher, batch):
     V, W = nets(9, teacher, 1), nets(9, student, 0)
-    options = {"rule": rule, "rate": 0.1, "steps": 12, "batch": batch, "dtype": dtype}
-    together = matrix_rule.ascend(V, W, Draws(0, range(9)), **options)
+    method, options = Method(rule, 0.1), {"steps": 12, "dtype": dtype}
+    together = ascend(V, W, batches(Draws(0, range(9)), student[0], batch), method, **options)
     for some in ([0], [8], [3, 4], [7, 0, 2]):
-        alone = matrix_rule.ascend([v[some] for v in V], [w[some] for w in W], Draws(0, some), **options)
+        inputs = batches(Draws(0, some), student[0], batch)
+        alone = ascend([v[some] for v in V], [w[some] for w in W], inputs, method, **options)
         # To the bit, on one machine.
         assert all(np.array_equal(a, b[some]) for a, b in zip(alone.weights, together.weights, strict=True))
 
 
 def test_single_precision_is_near_double():
     ends = [
-        matrix_rule.ascend(*pairs("four"), Draws(0, range(3)), rate=0.1, steps=40, batch=8, dtype=dtype).weights
+        ascend(*pairs("four"), batches(Draws(0, range(3)), 5, 8), Method("matrix", 0.1), steps=40, dtype=dtype).weights
         for dtype in ("float32", "float64")
     ]
     for single, double in zip(*ends, strict=True):
@@ -207,9 +211,11 @@ def test_single_precision_is_near_double():
 
 def test_more_steps_and_a_log_change_no_earlier_step():
     teacher, start = pairs()
-    options = {"rate": 0.1, "batch": 2048}  # two batches drawn at a time
-    short = matrix_rule.ascend(teacher, start, Draws(0, range(3)), steps=5, **options)
-    long = matrix_rule.ascend(teacher, start, Draws(0, range(3)), steps=9, log=[5, 0, 9, 77], **options)
+    short, long = (
+        # Two batches are drawn at a time.
+        ascend(teacher, start, batches(Draws(0, range(3)), 5, 2048), Method("matrix", 0.1), steps=steps, log=log)
+        for steps, log in ((5, ()), (9, [5, 0, 9, 77]))
+    )
     assert long.at.tolist() == [0, 5, 9]
     for first, W, noted, last in zip(start, short.weights, long.noted, long.weights, strict=True):
         assert np.array_equal(noted[:, 0], first)
@@ -224,25 +230,29 @@ def test_one_batch_for_ever_is_the_first():
     W = start
     for _ in range(4):
         W = [unit(w + 0.1 * change) for w, change in zip(W, changes("matrix", teacher, W, X), strict=True)]
-    end = matrix_rule.ascend(teacher, start, Draws(0, range(3)), rate=0.1, steps=4, batch=8, fresh=False)
+    same = batches(Draws(0, range(3)), 5, 8, fresh=False)
+    end = ascend(teacher, start, same, Method("matrix", 0.1), steps=4)
     # A few steps, rounding as above.
     assert all(np.allclose(a, b, rtol=0, atol=1e-14) for a, b in zip(end.weights, W, strict=True))
 
 
 def test_the_published_sums_are_means_with_a_larger_step():
-    ends = [
-        matrix_rule.ascend(*pairs(), Draws(0, range(3)), rule="exact", rate=rate, steps=9, batch=8, summed=summed)
-        for rate, summed in ((0.1, False), (0.1 / 8, True))
-    ]
+    ends = []
+    for rule, rate in (("exact", 0.1), ("exact_summed", 0.1 / 8)):
+        params = MATRIX_RULE.params(rule=rule, rate=rate, d=5, outputs=6, widths="4", batch=8, iterations=9)
+        ends.append(matrix_nets.advance(params, *pairs(), Draws(0, range(3))).weights)
     # 0.1 / 8 is rounded, and so are nine steps.
-    assert all(np.allclose(a, b, rtol=0, atol=1e-13) for a, b in zip(*(e.weights for e in ends), strict=True))
+    assert all(np.allclose(a, b, rtol=0, atol=1e-13) for a, b in zip(*ends, strict=True))
+    assert np.abs(ends[0][0] - pairs()[1][0]).max() > 1e-2
 
 
 def test_a_network_that_is_lost_harms_no_other():
     teacher, start = pairs()
     wild = [V.copy() for V in teacher]
     wild[1][1] *= 1e300
-    calm, mixed = (matrix_rule.ascend(V, start, Draws(0, range(3)), rate=0.1, steps=20) for V in (teacher, wild))
+    calm, mixed = (
+        ascend(V, start, batches(Draws(0, range(3)), 5, 64), Method("matrix", 0.1), steps=20) for V in (teacher, wild)
+    )
     assert mixed.diverged.tolist() == [False, True, False]
     assert not all(np.isfinite(W[1]).all() for W in mixed.weights)
     assert all(np.array_equal(a[[0, 2]], b[[0, 2]]) for a, b in zip(calm.weights, mixed.weights, strict=True))
@@ -251,26 +261,23 @@ def test_a_network_that_is_lost_harms_no_other():
 def test_what_is_given_stays_as_it_is():
     teacher, start = pairs()
     before = [W.copy() for W in (*teacher, *start)]
-    matrix_rule.ascend(teacher, start, Draws(0, range(3)), rate=0.1, steps=3)
+    ascend(teacher, start, batches(Draws(0, range(3)), 5, 64), Method("matrix", 0.1), steps=3)
     assert all(np.array_equal(a, b) for a, b in zip(before, (*teacher, *start), strict=True))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rule": "matrx"}, "unknown rule 'matrx': did you mean matrix"),
-        ({"sampling": "sobol"}, "unknown sampling 'sobol'"),
+        ({"method": Method("matrx")}, "unknown rule 'matrx': did you mean matrix"),
         ({"dtype": "float16"}, "unknown dtype 'float16'"),
-        ({"rate": 0.0}, r"rate \(step size\) must be a number in \(0, inf\), got 0.0"),
-        ({"rate": np.nan}, r"rate \(step size\) must be a number in \(0, inf\), got nan"),
+        ({"method": Method(rate=0.0)}, r"method.rate \(step size\) must be a number in \(0, inf\), got 0.0"),
+        ({"method": Method(rate=np.nan)}, r"method.rate \(step size\) must be a number in \(0, inf\), got nan"),
         ({"steps": -1}, r"steps \(iterations\) must be a whole number in \[0, inf\), got -1"),
-        ({"batch": 0}, r"batch \(inputs per step\) must be a whole number in \[1, inf\), got 0"),
-        ({"batch": 11, "sampling": "antithetic"}, r"batch \(inputs per step\) must be even for antithetic"),
         (
-            {"batch": 8, "sampling": "whitened"},
-            r"batch \(inputs per step\) must be at least 2 d = 10 to be whitened, got 8",
+            {"batches": [np.ones((3, 1, 8, 4))]},
+            r"batches \(inputs of the steps\) must be an array of shape .* = \(3, any, any, 5\), got \(3, 1, 8, 4\)",
         ),
-        ({"summed": True}, r"rule \(of the steps\) must be exact where steps are summed over the batch, got 'matrix'"),
+        ({"batches": []}, r"batches \(inputs of the steps\) must go on for 1 steps, and ended before"),
         ({"start": pairs()[1][:1]}, r"start \(weights of the layers\) must have as many layers as the teacher"),
         ({"start": pairs("four")[1]}, r"must have as many layers as the teacher, at least 2, got 4 beside 2"),
         (
@@ -286,18 +293,36 @@ def test_what_is_given_stays_as_it_is():
             {"teacher": [np.full_like(V, np.nan) for V in pairs()[0]]},
             r"teacher\[0\] \(weights of a layer\) must be fin",
         ),
-        ({"biases": False}, r"start \(weights of layer 0\) must have biases 0 where they are not trained"),
-        ({"device": "abacus"}, r"device \(where torch computes\) must be one that torch can use, got 'abacus'"),
+        (
+            {"method": Method(biases=False)},
+            r"start \(weights of layer 0\) must have biases 0 where they are not trained",
+        ),
     ],
 )
 def test_bad_input_is_refused(change, message):
     teacher, start = pairs()
-    given = {"teacher": teacher, "start": start, "draws": Draws(0, range(3)), "rate": 0.1, "steps": 1, "batch": 10}
+    given = {"teacher": teacher, "start": start, "batches": batches(Draws(0, range(3)), 5, 10), "method": Method()}
     with pytest.raises((BadInput, InvalidInput), match=message):
-        matrix_rule.ascend(**{**given, **change})
+        ascend(**{**given, "steps": 1, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sampling": "sobol"}, "unknown sampling 'sobol'"),
+        ({"batch": 0}, r"batch \(inputs per step\) must be a whole number in \[1, inf\), got 0"),
+        ({"batch": 11, "sampling": "antithetic"}, r"batch \(inputs per step\) must be even for antithetic"),
+        (
+            {"batch": 8, "sampling": "whitened"},
+            r"batch \(inputs per step\) must be at least 2 d = 10 to be whitened, got 8",
+        ),
+    ],
+)
+def test_batches_that_cannot_be_sampled_are_refused(change, message):
+    with pytest.raises((BadInput, InvalidInput), match=message):
+        batches(Draws(0, range(3)), **{"d": 5, "batch": 10, **change})
 
 
 def test_what_is_for_two_layers_says_so():
-    teacher, start = pairs("four")
     with pytest.raises(BadInput, match=r"rule \(of the steps\) must be one of matrix, exact, gradient for 4 layers"):
-        matrix_rule.ascend(teacher, start, Draws(0, range(3)), rule="population", rate=0.1, steps=1)
+        ascend(*pairs("four"), (), Method("population"), steps=1)

@@ -93,6 +93,21 @@ def test_only_what_learns_moves_and_what_comes_after_is_done_after_every_step():
     assert torch.equal(seen[-1], line.intercept)
 
 
+def test_what_is_no_gradient_is_followed_all_the_same():
+    line, X, y = instance()
+    start = Line(*(part.clone() for part in line))
+
+    def towards_zero(line, X, y):
+        return (X[:, :, 0] * y).sum(1), [part / X.shape[1] for part in line]
+
+    batches = [(X[:, :5], y[:, :5]), (X[:, 5:], y[:, 5:])]
+    (progress,) = training.follow(towards_zero, line, [(batches, RATE)], gd())
+    sums = [(X[:, some, 0] * y[:, some]).sum(1) for some in (slice(5), slice(5, N))]
+    assert np.array_equal(progress.losses, torch.stack(sums, 1).numpy())
+    for part, before in zip(line, start, strict=True):
+        assert torch.allclose(part, before * (1 - RATE / 5) * (1 - RATE / 3), rtol=1e-14, atol=0)
+
+
 @pytest.mark.parametrize("rule", [gd(0.9, 0.1), adam(0.1), adamw(0.1)])
 def test_a_network_that_has_ended_stays_as_it_is_and_harms_no_other(rule):
     start, X, y = instance()

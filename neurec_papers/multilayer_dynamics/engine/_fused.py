@@ -2,8 +2,8 @@
 
 With the constant 1 behind every layer's neurons, the states of layer l are S_l = (f, 1, f*, 1), those of the inputs
 (x, 1), and S_{l+1} = relu(S_l G_l), where G_l holds the student's and the teacher's weights as blocks and hands the
-ones on. The last one holds (V; -V*), so that S_{L-1} G_{L-1} = y - y*. Rows are filled up with zeros to a multiple of
-VECTOR: then every matrix begins where whole vectors of a processor do, and no sum depends on what stands beside it.
+ones on. The last one holds (V; -V*), so that S_{L-1} G_{L-1} = y - y*. Rows are filled up with zeros (`padded`):
+then every matrix begins where whole vectors of a processor do, and no sum depends on what stands beside it.
 
 A pull is what a step subtracts, times the step size; ``pull[:, :n + 1]`` belongs to the weights and biases.
 """
@@ -15,14 +15,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from smallnets.descent.device import VECTOR
+from smallnets.descent.device import padded
 
 Pulls = list[torch.Tensor]
-
-
-def filled(n: int) -> int:
-    """The next multiple of VECTOR."""
-    return -(-n // VECTOR) * VECTOR
 
 
 class FusedPair:
@@ -51,19 +46,16 @@ class FusedPair:
             states.append(torch.bmm(states[-1], G).relu_())
         return states, torch.bmm(states[-1], self.G[-1])
 
-    def step(self, pulls: Pulls, rate: float, biases: bool = True) -> None:
-        """Subtract, from the biases too or not, then bring every column, its bias with it, to norm 1."""
-        for W, pull in zip(self.W, pulls, strict=True):
-            if not biases:
-                pull[:, W.shape[1] - 1] = 0
-            W.sub_(pull[:, : W.shape[1], : W.shape[2]], alpha=rate)
+    def normalize(self) -> None:
+        """Bring every column, its bias with it, to norm 1."""
+        for W in self.W:
             W.div_((W * W).sum(1, keepdim=True).sqrt_())
 
 
 def _fused(W: np.ndarray, V: np.ndarray, first: bool, last: bool) -> np.ndarray:
     (B, rows, n), (_, others, m) = W.shape, V.shape
     below, beside = (0, n + 1) if first else (rows, 0 if last else n + 1)
-    G = np.zeros((B, filled(below + others), filled(n if last else n + m + 2)))
+    G = np.zeros((B, padded(below + others), padded(n if last else n + m + 2)))
     G[:, :rows, :n] = W
     G[:, below : below + others, beside : beside + m] = -V if last else V
     if not last:
@@ -90,8 +82,8 @@ def _backward(pair: FusedPair, states: Pulls, r: torch.Tensor, lowest: int) -> P
         pulls.append(torch.bmm(states[layer][:, :, : n + 1].mT, r))
         if layer > lowest:
             # Zeros where a student's neuron does not reach: the columns filled up pull on nothing.
-            r = torch.bmm(r, pair.G[layer][:, : filled(n), : r.shape[2]].mT).mul_(
-                states[layer][:, :, : filled(n)].sign()
+            r = torch.bmm(r, pair.G[layer][:, : padded(n), : r.shape[2]].mT).mul_(
+                states[layer][:, :, : padded(n)].sign()
             )
     return pulls
 

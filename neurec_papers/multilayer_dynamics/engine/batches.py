@@ -24,7 +24,7 @@ POINTS = 4096  # inputs drawn at a time; fixed, so that a batch does not depend 
     batch=whole("inputs per step", "[1, inf)"),
     sampling=choice("sampling", SAMPLINGS),
 )
-def batches(draws: Draws, d: int, batch: int, sampling: str = "iid") -> Iterator[np.ndarray]:
+def batches(draws: Draws, d: int, batch: int, sampling: str = "iid", *, fresh: bool = True) -> Iterator[np.ndarray]:
     """Arrays ``(B, several, batch, d)``: batch after batch, so many at a time, without end.
 
     Every input is standard normal, or nearly so when whitened.
@@ -35,13 +35,18 @@ def batches(draws: Draws, d: int, batch: int, sampling: str = "iid") -> Iterator
     d : inputs of a network
     batch : inputs in a batch
     sampling : "iid"; "antithetic": the second half is minus the first; "whitened": also X^T X / batch = I
+    fresh : False repeats the first batch
 
     Raises
     ------
     BadInput : "batch (inputs per step) must be even for antithetic sampling, got 5", or at least 2 d to be whitened
     """
     check_batch(d, batch, sampling)
-    return _chunks(draws, d, batch, sampling)
+    chunks = _chunks(draws, d, batch, sampling)
+    if fresh:
+        return chunks
+    chunk = next(chunks)
+    return itertools.repeat(np.repeat(chunk[:, :1], chunk.shape[1], axis=1))
 
 
 def check_batch(d: int, batch: int, sampling: str) -> None:

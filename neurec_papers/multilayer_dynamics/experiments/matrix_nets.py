@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from neurec_core.draws import Draws
 from neurec_core.experiment import Problem, Solution
 from neurec_core.params import BadInput, Params, param
 
-from ..engine.batches import check_batch
+from ..engine.batches import batches, check_batch
 from ..engine.measures import states
 from ..engine.outcome import statuses
 from ..engine.teachers import VALUES, enough, separated, widths
@@ -145,19 +146,12 @@ def advance(
     params: MatrixNets, teacher: list[np.ndarray], start: list[np.ndarray], draws: Draws, *, log: tuple[int, ...] = ()
 ) -> Ascended:
     """The student from `start` on, noted at the iterations `log`."""
-    from ..engine import matrix_ascent as matrix_rule
+    from ..engine.matrix_ascent import Method, ascend
 
-    return matrix_rule.ascend(
-        teacher,
-        start,
-        draws,
-        rule=params.rule.removesuffix("_summed"),
-        rate=params.rate,
-        steps=params.iterations,
-        biases=params.biases,
-        log=log,
-        batch=params.batch,
-        sampling=params.sampling,
-        fresh=params.inputs == "fresh",
-        summed=params.rule == "exact_summed",
-    )
+    # What is published as a sum over the batch is its mean with a larger step.
+    rate = params.rate * (params.batch if params.rule == "exact_summed" else 1)
+    method = Method(params.rule.removesuffix("_summed"), rate, params.biases)
+    inputs: Iterable[np.ndarray] = ()
+    if params.rule != "population":
+        inputs = batches(draws, params.d, params.batch, params.sampling, fresh=params.inputs == "fresh")
+    return ascend(teacher, start, inputs, method, steps=params.iterations, log=log)
