@@ -70,12 +70,13 @@ def many_points(optimizer: str, bias: float) -> dict[str, object]:
     """One row: 256 points, 512 hidden units."""
     nets, rng = start(NETS, WIDTH, bias), np.random.default_rng(1)
     x, y = rng.standard_normal((NETS, N)), rng.standard_normal((NETS, N))
-    options = {"rate": 0.004, "optimizer": optimizer, "loss_scale": 1.0}
+    options = {"rate": 0.004, "optimizer": optimizer}
     few, many, some = 4, 500, 10
+    points = neurons.Points(x, y, np.full_like(x, 2 / N))  # the mean squared error without 1/2
     published, theirs = timed(lambda: with_tape(nets, x, y, 0.004, few, optimizer))
-    part = Neurons(*(p[:some] for p in nets))
-    ours, _ = timed(lambda: neurons.advance(neurons.begin(part), x[:some], y[:some], steps=many, **options).theta)
-    run = neurons.advance(neurons.begin(nets), x, y, steps=few, **options)
+    part, own = Neurons(*(p[:some] for p in nets)), neurons.Points(*(p[:some] for p in points))
+    ours, _ = timed(lambda: neurons.advance(neurons.begin(part), own, steps=many, **options).theta)
+    run = neurons.advance(neurons.begin(nets), points, steps=few, **options)
     loss = ((neurons.outputs(run.neurons, x) - y) ** 2).mean(1)
     trained = {"gd": peers.descend, "adam": peers.adam}[optimizer]
     start_of_all, rates = nets._asdict(), np.full(NETS, 0.004)
@@ -129,9 +130,10 @@ def with_arrays(nets: Neurons, rate: float, steps: int) -> np.ndarray:
 def few_points(m: int, B: int) -> dict[str, object]:
     """One row: the six points of the Monte-Carlo experiment."""
     nets, few, rate = start(B, m, 0.0), 40, 0.1 / m
+    points = neurons.Points(SIX, LABELS)
     published, theirs = timed(lambda: with_arrays(nets, rate, few))
-    ours, _ = timed(lambda: neurons.advance(neurons.begin(nets), SIX, LABELS, rate=rate, steps=5 * few).theta)
-    theta = neurons.advance(neurons.begin(nets), SIX, LABELS, rate=rate, steps=few).theta
+    ours, _ = timed(lambda: neurons.advance(neurons.begin(nets), points, rate=rate, steps=5 * few).theta)
+    theta = neurons.advance(neurons.begin(nets), points, rate=rate, steps=few).theta
     begin, data = nets._asdict(), (np.tile(SIX, (B, 1)), np.tile(LABELS, (B, 1)), np.full((B, len(SIX)), 1 / len(SIX)))
 
     def jax(steps: int) -> peers.Net:
@@ -156,7 +158,8 @@ def few_points(m: int, B: int) -> dict[str, object]:
 def main() -> None:
     """Print both tables."""
     torch.set_num_threads(1)
-    neurons.advance(neurons.begin(start(1, 2, 0.0)), SIX, LABELS, steps=1, rate=0.1)  # compiled before time counts
+    # Compiled before time counts.
+    neurons.advance(neurons.begin(start(1, 2, 0.0)), neurons.Points(SIX, LABELS), steps=1, rate=0.1)
     neurons.outputs(start(1, 2, 0.0), SIX)
     print(
         f"Training on {N} points, m = {WIDTH}: CPU time for a step of a net, one thread; ours float64, theirs float32"

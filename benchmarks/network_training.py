@@ -54,7 +54,7 @@ def compare(n: int, d: int, trials: int) -> dict[str, object]:
     y = data.linear_teacher("random", X, draws)(X)
     weights = descent.start("skip", draws, d, n + 1)
     begin = time.process_time()
-    ours = descent.descend("skip", X, y, weights, epochs=EPOCHS).losses[:, -1]
+    ours = descent.descend(X, y, weights, epochs=EPOCHS).losses[:, -1]
     middle = time.process_time()
     few = min(trials, 4)
     published = [one_by_one(X[b], y[b], weights[0][b], weights[1][b]) for b in range(few)]

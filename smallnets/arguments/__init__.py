@@ -123,6 +123,8 @@ def pattern(meaning: str, shape: str, *, empty: bool = True) -> Check:
 def record(**parts: Check) -> Check:
     """A named tuple some of whose entries are checked, such as a network of arrays ``W`` and ``a``.
 
+    An entry whose default is None may be None.
+
     Raises
     ------
     InvalidInput : "start.W (hidden weights) must be an array of shape (m, d), got (3,)", or no such tuple
@@ -131,7 +133,10 @@ def record(**parts: Check) -> Check:
     def check(name: str, got: Any, sizes: Sizes) -> Any:
         if not parts.keys() <= set(getattr(got, "_fields", ())):
             raise InvalidInput(f"{name} must be a named tuple with entries {', '.join(parts)}, got {received(got)}")
-        new = {part: one(f"{name}.{part}", getattr(got, part), sizes) for part, one in parts.items()}
+        new, optional = got._asdict(), [part for part, default in got._field_defaults.items() if default is None]
+        for part, one in parts.items():
+            if not (part in optional and new[part] is None):
+                new[part] = one(f"{name}.{part}", new[part], sizes)
         return got._replace(**new)
 
     return Check("named tuple", check)

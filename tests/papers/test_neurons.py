@@ -7,11 +7,12 @@ import pytest
 
 from neurec_core.params import BadInput
 from neurec_papers.inconsistency.engine import neurons
-from neurec_papers.inconsistency.engine.neurons import Neurons
+from neurec_papers.inconsistency.engine.neurons import Neurons, Points
 from smallnets.errors import InvalidInput
 
 SIX = np.array([-1.0, -2.0, -3.0, 1.0, 2.0, 3.0])
 LABELS = np.array([-1.0, 2.0, -1.0, 1.0, -2.0, 1.0])
+DATA = Points(SIX, LABELS)
 OPTIMIZERS = list(neurons.OPTIMIZERS)
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
@@ -80,7 +81,7 @@ def test_hundreds_of_neurons_change_the_points_they_are_active_on():
     """The published step for 2000 steps, random biases and shares, in dimensions of the paper's comparison."""
     nets, (x, y, nu) = start(1, 300), points(128, 1)
     steps = 2000
-    run = neurons.advance(neurons.begin(nets), x, y, steps=steps, rate=0.02, weights=nu)
+    run = neurons.advance(neurons.begin(nets), Points(x, y, nu), steps=steps, rate=0.02)
     history, _ = published(net_of(nets, 0), x[0], y[0], np.broadcast_to(nu[0], (steps, 128)), 0.02)
     patterns = [net[0] * x[0][:, None] + net[1] >= 0 for net in (history[0], history[-1])]
     assert (patterns[0] != patterns[1]).any(axis=0).sum() > 100, "the case is a hard one"
@@ -91,10 +92,10 @@ def test_hundreds_of_neurons_change_the_points_they_are_active_on():
 def test_every_optimiser_is_the_plain_one(optimizer):
     nets, (x, y, _) = start(), points(17)
     nus = np.random.default_rng(5).dirichlet(np.ones(17), (3, 300))
-    options = {"optimizer": optimizer, "loss_scale": 1.0, "scales": (1.3, 0.4)}
-    run = neurons.advance(neurons.begin(nets), x, y, steps=300, rate=0.01, weights=nus, **options)
+    begun, options = neurons.begin(nets, scales=(1.3, 0.4)), {"optimizer": optimizer, "scales": (1.3, 0.4)}
+    run = neurons.advance(begun, Points(x, y, 2 * nus), steps=300, rate=0.01, optimizer=optimizer)
     for b in range(3):
-        history, kinks = published(net_of(nets, b), x[b], y[b], nus[b], 0.01, **options)
+        history, kinks = published(net_of(nets, b), x[b], y[b], nus[b], 0.01, loss_scale=1.0, **options)
         assert close(net_of(run.neurons, b), history[-1], 1e-11)
         # The largest kink has the smallest slope, whose relative error is the largest.
         assert run.kink[b] == pytest.approx(kinks[-1], rel=1e-9)
@@ -103,19 +104,19 @@ def test_every_optimiser_is_the_plain_one(optimizer):
 @each_optimizer
 def test_blocks_are_one_run(optimizer):
     nets, (x, y, nu) = start(), points(8)
-    options = {"rate": 0.02, "weights": nu, "optimizer": optimizer, "reach": 2.0}
-    whole = neurons.advance(neurons.begin(nets), x, y, steps=97, **options)
+    given, options = Points(x, y, nu), {"rate": 0.02, "optimizer": optimizer, "reach": 2.0}
+    whole = neurons.advance(neurons.begin(nets), given, steps=97, **options)
     run = neurons.begin(nets)
     for steps in (1, 0, 50, 46):
-        run = neurons.advance(run, x, y, steps=steps, **options)
+        run = neurons.advance(run, given, steps=steps, **options)
     # To the bit: moments, bias corrections and records are carried; shots are those of the last call.
-    assert all(np.array_equal(p, q) for p, q in zip(run[:-1], whole[:-1], strict=True))
+    assert all(np.array_equal(p, q) for p, q in zip(run[:-2], whole[:-2], strict=True))
 
 
 def test_what_is_advanced_is_not_changed():
     run = neurons.begin(start())
     before = run.theta.copy()
-    neurons.advance(run, SIX, LABELS, steps=5, rate=0.1, optimizer="adam", reach=0.0)
+    neurons.advance(run, DATA, steps=5, rate=0.1, optimizer="adam", reach=0.0)
     assert np.array_equal(run.theta, before)
     assert not run.first.any()
     assert (run.reached == -1).all()
@@ -127,15 +128,13 @@ def test_a_net_does_not_depend_on_those_beside_it(optimizer, m):
     nets, (x, y, nu) = start(5, m), points(10, 5)
     options = {"steps": 60, "optimizer": optimizer, "snapshots": [0, 7]}
     rates = np.linspace(0.01, 0.05, 5)
-    together = neurons.advance(neurons.begin(nets), x, y, rate=rates, weights=nu, **options)
+    together = neurons.advance(neurons.begin(nets), Points(x, y, nu), rate=rates, **options)
     for b in range(5):
         one = np.array([b])
         alone = neurons.advance(
             neurons.begin(Neurons(*(part[one] for part in nets))),
-            x[one],
-            y[one],
+            Points(x[one], y[one], nu[one]),
             rate=rates[b],
-            weights=nu[one],
             **options,
         )
         # To the bit: the order of the sums is fixed by m and n.
@@ -144,9 +143,9 @@ def test_a_net_does_not_depend_on_those_beside_it(optimizer, m):
 
 def test_snapshots_are_the_weights_at_their_steps():
     nets = start(bias=0.0)
-    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=10, rate=0.05)
+    run = neurons.advance(neurons.begin(nets), DATA, steps=10, rate=0.05)
     at = [10, 11, 40, 60]
-    run = neurons.advance(run, SIX, LABELS, steps=50, rate=0.05, snapshots=at)
+    run = neurons.advance(run, DATA, steps=50, rate=0.05, snapshots=at)
     for b in range(3):
         history, _ = published(net_of(nets, b), SIX, LABELS, np.full((60, 6), 1 / 6), 0.05)
         for s, step in enumerate(at):
@@ -158,7 +157,7 @@ def test_snapshots_are_the_weights_at_their_steps():
 def test_the_step_at_which_a_kink_first_reached_is_noted():
     nets = start(bias=0.0, B=6)
     reach = 0.3
-    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=400, rate=0.02, reach=reach)
+    run = neurons.advance(neurons.begin(nets), DATA, steps=400, rate=0.02, reach=reach)
     noted = []
     for b in range(6):
         _, kinks = published(net_of(nets, b), SIX, LABELS, np.full((400, 6), 1 / 6), 0.02)
@@ -169,34 +168,34 @@ def test_the_step_at_which_a_kink_first_reached_is_noted():
 
 def test_a_neuron_without_slope_is_active_everywhere_or_nowhere():
     nets = Neurons(np.array([[0.0, -0.0, 0.0, 1.0]]), np.array([[0.5, -0.5, 0.0, 0.2]]), np.ones((1, 4)), np.ones(1))
-    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=1, rate=0.1)
+    run = neurons.advance(neurons.begin(nets), DATA, steps=1, rate=0.1)
     history, _ = published(net_of(nets, 0), SIX, LABELS, np.full((1, 6), 1 / 6), 0.1)
     assert close(net_of(run.neurons, 0), history[-1], 1e-13)
     assert run.neurons.a[0, 1] == 0
     stays = Neurons(*(part[:, :1] if part.ndim == 2 else part for part in nets))
-    assert neurons.advance(neurons.begin(stays), SIX, LABELS, steps=1, rate=0.0).kink[0] == np.inf
+    assert neurons.advance(neurons.begin(stays), DATA, steps=1, rate=0.0).kink[0] == np.inf
 
 
 def test_a_pre_activation_of_zero_counts_as_active():
     """A point at 0 and no bias: the neuron sees the residual there; torch's does not."""
     nets = Neurons(np.ones((1, 1)), np.zeros((1, 1)), np.ones((1, 1)), np.zeros(1))
-    run = neurons.advance(neurons.begin(nets), np.zeros(1), np.ones(1), steps=1, rate=0.5)
+    run = neurons.advance(neurons.begin(nets), Points(np.zeros(1), np.ones(1)), steps=1, rate=0.5)
     assert run.neurons.b[0, 0] == 0.5
 
 
 def test_a_net_that_diverges_is_reported_and_harms_no_other():
     nets = start(bias=0.0)
     rates = np.array([0.02, 50.0, 0.02])
-    run = neurons.advance(neurons.begin(nets), SIX, LABELS, steps=500, rate=rates, snapshots=[0, 500])
+    run = neurons.advance(neurons.begin(nets), DATA, steps=500, rate=rates, snapshots=[0, 500])
     assert run.diverged[[0, 2]].tolist() == [-1, -1]
     assert 0 < run.diverged[1] < 500
     assert np.isnan(run.snapshots.a[1, 1]).all()
     assert np.isfinite(run.snapshots.a[1, 0]).all()
-    again = neurons.advance(run, SIX, LABELS, steps=10, rate=rates)
+    again = neurons.advance(run, DATA, steps=10, rate=rates)
     assert again.diverged[1] == run.diverged[1]
     assert np.array_equal(again.theta[1], run.theta[1])
     assert np.isfinite(neurons.outputs(run.neurons, SIX)).all(axis=1)[[0, 2]].all()
-    alone = neurons.advance(run.pick(np.array([0, 2])), SIX, LABELS, steps=10, rate=0.02)
+    alone = neurons.advance(run.pick(np.array([0, 2])), DATA, steps=10, rate=0.02)
     assert np.array_equal(again.theta[[0, 2]], alone.theta)
 
 
@@ -218,14 +217,20 @@ def test_outputs_are_those_of_the_net():
         ({"optimizer": "sgd"}, "unknown optimizer 'sgd'"),
         ({"steps": -1}, r"steps \(how many to take\) must be a whole number in \[0, inf\), got -1"),
         (
-            {"x": np.ones((2, 6))},
-            r"x \(points\) must be an array of shape \(n,\) or \(B, n\) = \(3, any\), got \(2,",
+            {"points": Points(np.ones((2, 6)), LABELS)},
+            r"points.x \(points\) must be an array of shape \(n,\) or \(B, n\) = \(3, any\), got \(2,",
         ),
-        ({"y": np.ones(5)}, r"y \(labels\) must be an array of shape \(n,\) or \(B, n\) = \(6,\), got \(5,\)"),
-        ({"y": np.full(6, np.nan)}, r"y \(labels\) must be finite, got 6 of 6 entries that are not"),
         (
-            {"weights": np.ones((3, 2, 6))},
-            r"weights \(shares of the points\) must be .* = \(3, 4, 6\), got \(3, 2, 6\)",
+            {"points": Points(SIX, np.ones(5))},
+            r"points.y \(labels\) must be an array of shape \(n,\) or \(B, n\) = \(6,\), got \(5,\)",
+        ),
+        (
+            {"points": Points(SIX, np.full(6, np.nan))},
+            r"points.y \(labels\) must be finite, got 6 of 6 entries that are not",
+        ),
+        (
+            {"points": Points(SIX, LABELS, np.ones((3, 2, 6)))},
+            r"points.shares \(shares of the points\) must be .* = \(3, 4, 6\), got \(3, 2, 6\)",
         ),
         ({"rate": np.ones(2)}, r"rate \(step size\) must be an array of shape \(\) or \(B,\) = \(3,\), got \(2,\)"),
         ({"reach": np.nan}, r"reach \(x_D\) must hold numbers in \[0, inf\], got entries from nan"),
@@ -237,9 +242,9 @@ def test_outputs_are_those_of_the_net():
     ],
 )
 def test_bad_input_is_refused(change, message):
-    given = {"x": SIX, "y": LABELS, "steps": 4, "rate": 0.1, **change}
+    given = {"points": DATA, "steps": 4, "rate": 0.1, **change}
     with pytest.raises((BadInput, InvalidInput), match=message):
-        neurons.advance(neurons.begin(start()), given.pop("x"), given.pop("y"), **given)
+        neurons.advance(neurons.begin(start()), **given)
 
 
 def test_nets_that_do_not_fit_together_are_refused():

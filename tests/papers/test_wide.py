@@ -9,6 +9,7 @@ import torch
 from neurec_core.draws import Draws
 from neurec_papers.inconsistency.engine import wide
 from neurec_papers.inconsistency.engine.biases import Start
+from neurec_papers.inconsistency.engine.wide import Method, Watched
 
 B, N, D, M, BATCH = 3, 24, 3, 10, 8
 SCALES = (0.8, 0.3)
@@ -35,8 +36,9 @@ def outputs(X, net):
     return SCALES[1] * torch.relu(SCALES[0] * X @ a + b) @ w + c
 
 
-def published(start, train, watched, draws, optimizer, rate, epochs, every, batch):
+def published(start, train, watched, draws, method, epochs, every):
     """One net, a tape and torch's optimiser."""
+    optimizer, rate, batch = method
     net = [torch.tensor(part[0], requires_grad=True) for part in start[:4]]
     X, y = (torch.tensor(part[0]) for part in train)
     made = {
@@ -63,11 +65,11 @@ def published(start, train, watched, draws, optimizer, rate, epochs, every, batc
 @each_optimizer
 def test_training_is_the_published_loop(optimizer, batch):
     start, train, watched = nets(), sample(N), [sample(40, seed=2), sample(40, seed=3)]
-    options = {"optimizer": optimizer, "rate": 0.02, "epochs": 40, "every": 8, "batch": batch}
-    fit = wide.fit(start, train, watched, Draws(0, range(B)), dtype="float64", **options)
+    method = Method(optimizer, 0.02, batch)
+    fit = wide.fit(start, train, Watched(watched, 8), Draws(0, range(B)), method=method, epochs=40, dtype="float64")
     for b in range(B):
         alone = [one(pair, b) for pair in watched]
-        net, loss, looks = published(one(start, b), one(train, b), alone, Draws(0, [b]), **options)
+        net, loss, looks = published(one(start, b), one(train, b), alone, Draws(0, [b]), method, 40, 8)
         for found, wanted in zip(fit.net[:4], net, strict=True):
             # Up to 120 steps in double precision, the sums in another order.
             assert np.allclose(found[b], wanted, rtol=0, atol=1e-11)
@@ -81,10 +83,10 @@ def test_training_is_the_published_loop(optimizer, batch):
 @pytest.mark.parametrize(("d", "m", "batch"), [(2, 5, 8), (4, 64, 16), (7, 33, 48)])
 def test_a_net_does_not_depend_on_those_beside_it(optimizer, dtype, d, m, batch):
     start, train, watched = nets(5, d, m), sample(48, 5, d), [sample(30, 5, d, seed=2)]
-    options = {"optimizer": optimizer, "rate": 0.01, "epochs": 4, "batch": batch, "dtype": dtype}
-    together = wide.fit(start, train, watched, Draws(0, range(5)), **options)
+    options = {"method": Method(optimizer, 0.01, batch), "epochs": 4, "dtype": dtype}
+    together = wide.fit(start, train, Watched(watched), Draws(0, range(5)), **options)
     for b in range(5):
-        alone = wide.fit(one(start, b), one(train, b), [one(watched[0], b)], Draws(0, [b]), **options)
+        alone = wide.fit(one(start, b), one(train, b), Watched([one(watched[0], b)]), Draws(0, [b]), **options)
         # To the bit, on one machine.
         assert np.array_equal(alone.losses[0], together.losses[b])
         assert alone.train_loss[0] == together.train_loss[b]
@@ -92,9 +94,9 @@ def test_a_net_does_not_depend_on_those_beside_it(optimizer, dtype, d, m, batch)
 
 
 def test_a_net_that_diverges_harms_no_other():
-    start, train, watched = nets(), sample(N), [sample(40, seed=2)]
+    start, train, watched = nets(), sample(N), Watched([sample(40, seed=2)])
     wild = start._replace(w=start.w * np.array([1, 1e6, 1])[:, None])
-    options = {"rate": 0.02, "epochs": 30, "batch": BATCH}
+    options = {"method": Method("gd", 0.02, BATCH), "epochs": 30}
     calm, mixed = (wide.fit(s, train, watched, Draws(0, range(B)), **options) for s in (start, wild))
     assert not np.isfinite(mixed.train_loss[1])
     assert np.array_equal(mixed.train_loss[[0, 2]], calm.train_loss[[0, 2]])
@@ -102,5 +104,5 @@ def test_a_net_that_diverges_harms_no_other():
 
 def test_threads_are_left_as_they_were():
     before = torch.get_num_threads()
-    wide.fit(nets(), sample(N), [sample(4, seed=2)], Draws(0, range(B)), rate=0.1, epochs=1, batch=N)
+    wide.fit(nets(), sample(N), Watched([sample(4, seed=2)]), Draws(0, range(B)), method=Method("gd", 0.1, N), epochs=1)
     assert torch.get_num_threads() == before

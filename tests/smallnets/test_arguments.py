@@ -10,6 +10,7 @@ import inspect
 import re
 import warnings
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -330,6 +331,20 @@ def test_entries_of_a_named_tuple_are_checked():
         of(net._replace(a=np.ones((1, 4))))
     with pytest.raises(InvalidInput, match="net must be a named tuple with entries W, a, got 3"):
         of(3)
+
+    class Sample(NamedTuple):
+        y: np.ndarray
+        shares: np.ndarray | None = None
+
+    @checked(sample=record(y=array("labels", "n"), shares=array("shares", "n")))
+    def on(sample):
+        return sample.shares
+
+    assert on(Sample(np.ones(2))) is None
+    with pytest.raises(InvalidInput, match=r"sample\.shares \(shares\) must be an array of shape \(n,\) = \(2,\)"):
+        on(Sample(np.ones(2), np.ones(3)))
+    with pytest.raises(InvalidInput, match=r"sample\.y \(labels\) must be an array"):
+        on(Sample(None))
 
 
 def test_sizes_come_from_an_argument():

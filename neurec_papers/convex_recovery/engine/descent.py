@@ -12,18 +12,31 @@ import numpy as np
 import torch
 
 from neurec_core.draws import Draws
-from smallnets.arguments import array, checked, choice, number, parts, whole
+from smallnets.arguments import array, checked, choice, number, parts, record, whole
 from smallnets.descent import training
 from smallnets.descent.device import DTYPES, numbers, torch_device
 from smallnets.descent.optimizers import adamw
 from smallnets.nets.two_layer import Net, NormalizedNet
 
-# Whether the optimiser is made anew in every epoch, which loses its moments.
-OPTIMIZERS = {"adamw": False, "adamw_recreated": True}
 SMALLEST_NORM = 1e-12
 MODELS = ("skip", "normalized")
 
 Weights = tuple[np.ndarray, ...]
+
+
+class AdamW(NamedTuple):
+    """The optimiser: its step size, and a decay that is decoupled and acts on all weights.
+
+    With ``recreated`` it is made anew in every epoch, so that it has no moments, and a step is
+    learning_rate * g / (|g| + 1e-8).
+    """
+
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-6
+    recreated: bool = False
+
+
+USUAL = AdamW()
 
 
 class TrainedNets(NamedTuple):
@@ -109,46 +122,39 @@ def start(model: str, draws: Draws, d: int, m: int) -> Weights:
 
 
 @checked(
-    model=choice("model", MODELS),
     X=array("inputs", "B n d"),
     y=array("labels", "B n"),
     weights=parts(array("hidden weights to start from", "B d m"), array("outer weights to start from", "B m")),
-    test=parts(array("inputs to test on", "B N d"), array("labels to test on", "B N", finite=False)),
-    optimizer=choice("optimizer", OPTIMIZERS),
+    optimizer=record(
+        learning_rate=number("step size", "(0, inf)"), weight_decay=number("pull towards zero", "[0, inf)")
+    ),
     epochs=whole("steps"),
-    learning_rate=number("step size", "(0, inf)"),
-    weight_decay=number("pull towards zero", "[0, inf)"),
+    test=parts(array("inputs to test on", "B N d"), array("labels to test on", "B N", finite=False)),
     dtype=choice("dtype", DTYPES),
 )
 def descend(
-    model: str,
     X: np.ndarray,
     y: np.ndarray,
     weights: Weights,
+    optimizer: AdamW = USUAL,
     *,
-    test: tuple[np.ndarray, np.ndarray] | None = None,
-    optimizer: str = "adamw",
     epochs: int = 400,
-    learning_rate: float = 2e-3,
-    weight_decay: float = 1e-6,
+    test: tuple[np.ndarray, np.ndarray] | None = None,
     dtype: str = "float32",
-    device: str | None = None,
 ) -> TrainedNets:
     """Minimise ||f(X) - y||^2 by full-batch AdamW, B networks at once.
 
+    torch computes on the device that the environment's NEUREC_DEVICE names, and on the CPU without it.
+
     Parameters
     ----------
-    model : one of `MODELS`
     X, y : (B, n, d) and (B, n) arrays
-    weights : where to start, as from `start`
+    weights : where to start, as from `start`; a third array of them makes the layer a normalised one
+    optimizer : how weights are changed
+    epochs : steps, >= 0
     test : other points and labels, (B, n', d) and (B, n') arrays, on which the loss is computed once, after
         the last epoch; a label NaN gives a loss NaN
-    optimizer : "adamw", or "adamw_recreated": a new one every epoch, which has no moments, so that each
-        step is learning_rate * g / (|g| + 1e-8)
-    epochs : steps, >= 0
-    learning_rate, weight_decay : of AdamW; the decay is decoupled and acts on all weights
     dtype : a key of `DTYPES`
-    device : where torch computes; None reads the environment's NEUREC_DEVICE, and is the CPU without it
 
     Raises
     ------
@@ -156,9 +162,9 @@ def descend(
         finite, or a name that is not known
 
     **Source**: wang2025overparameterized, training code: float32, 400 epochs, both networks; differs:
-    there the optimiser is made anew in every epoch, here that is "adamw_recreated".
+    there the optimiser is always made anew in every epoch.
     """
-    precision, place = DTYPES[dtype], torch_device(device)
+    precision, place = DTYPES[dtype], torch_device(None)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.tensor(array, dtype=precision, device=place)
@@ -167,8 +173,8 @@ def descend(
         return (_outputs(X, *weights) - y).square().sum(1)
 
     trained, points = [tensor(training.filled(part)) for part in weights], (tensor(X), tensor(y))
-    rule = adamw(weight_decay, recreated=OPTIMIZERS[optimizer])
-    progress = training.train(loss, trained, [(itertools.repeat(points, epochs), learning_rate)], rule)
+    rule = adamw(optimizer.weight_decay, recreated=optimizer.recreated)
+    progress = training.train(loss, trained, [(itertools.repeat(points, epochs), optimizer.learning_rate)], rule)
     losses = [epoch.losses for epoch in progress] + [training.value(loss, trained, *points)[:, None]]
     test_losses = training.value(loss, trained, *map(tensor, test)) if test else np.full(len(X), np.nan)
     net = _net(*(numbers(part)[..., : weights[1].shape[1]] for part in trained))

@@ -48,12 +48,10 @@ def solve(params: NetworkTraining, problem: Problem, draws: Draws) -> Solution:
     X, y, teacher, *_ = problem
     planted = np.isfinite(y).all(axis=1)
     X_test = data.design(params.design, draws, params.n, params.d, name="X_test")
-    trained = descent.descend(
-        params.model, X, np.where(planted[:, None], y, 0),
-        descent.start(params.model, draws, params.d, params.width or params.n + 1),
-        test=(X_test, teacher(X_test)), optimizer=params.optimizer, epochs=params.epochs,
-        learning_rate=params.learning_rate, weight_decay=params.weight_decay,
-    )  # fmt: skip
+    start = descent.start(params.model, draws, params.d, params.width or params.n + 1)
+    adamw = descent.AdamW(params.learning_rate, params.weight_decay, params.optimizer == "adamw_recreated")
+    targets, test = np.where(planted[:, None], y, 0), (X_test, teacher(X_test))
+    trained = descent.descend(X, targets, start, adamw, epochs=params.epochs, test=test)
     ended = [Status.SOLVED if np.isfinite(loss) else Status.FAILED for loss in trained.losses[:, -1]]
     status = [end if there else Status.EMPTY for end, there in zip(ended, planted, strict=True)]
     return Solution(trained.net, status, {"test_loss": trained.test_losses}, {"loss": trained.losses})

@@ -13,12 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from neurec_core.params import BadInput, received
-from smallnets.arguments import Check, array, ascending, checked, choice, indices, number, record, shaped, whole
+from smallnets.arguments import Check, array, ascending, checked, choice, indices, record, shaped, whole
 
 from . import neuron_kernels as kernels
 
 SCALES = array("factors of the slopes and of the output weights", "2")
-Points = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, nu
 OPTIMIZERS = {"gd": kernels.GD, "momentum": kernels.MOMENTUM, "adam": kernels.ADAM}
 
 
@@ -32,6 +31,18 @@ class Neurons(NamedTuple):
     b: np.ndarray
     w: np.ndarray
     c: np.ndarray
+
+
+class Points(NamedTuple):
+    """Points ``x``, (n,) or (B, n), in any order; labels ``y`` as well; and their shares nu.
+
+    ``shares`` are (B, n), or (B, steps, n) with one row per step, as for minibatches; None: 1/n each. The loss is
+    1/2 sum_j nu_j (f(x_j) - y_j)^2: shares 2/n make it the mean squared error without 1/2.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    shares: np.ndarray | None = None
 
 
 def _nets(finite: bool) -> Check:
@@ -60,7 +71,8 @@ class LineTraining(NamedTuple):
     ``step`` counts the steps taken; ``kink (B,)`` is the largest |b_i / (alpha_1 a_i)| after any of them;
     ``reached (B,)`` is the step after which it had first come to `reach`, -1 if it has not; ``diverged (B,)`` is
     the step after which the outputs were not finite, -1 if they are: such a net is left as it is.
-    ``shots (B, S, 3m + 1)`` are the weights that the last call was asked to note, NaN after divergence.
+    ``shots (B, S, 3m + 1)`` are the weights that the last call was asked to note, NaN after divergence. ``scales`` are
+    alpha_1 and alpha_2, the same for all nets.
     """
 
     theta: np.ndarray
@@ -71,6 +83,7 @@ class LineTraining(NamedTuple):
     reached: np.ndarray
     diverged: np.ndarray
     shots: np.ndarray
+    scales: tuple[float, float]
 
     @property
     def neurons(self) -> Neurons:
@@ -85,12 +98,12 @@ class LineTraining(NamedTuple):
     @checked(self=record(theta=array("weights", "B _", finite=False)), keep=indices("nets", "_", "B"))
     def pick(self, keep: np.ndarray) -> LineTraining:
         """Some of the nets only; `keep` indexes the trial axis."""
-        return LineTraining._make(part if isinstance(part, int) else part[keep] for part in self)
+        return LineTraining._make(part[keep] if isinstance(part, np.ndarray) else part for part in self)
 
 
-@checked(neurons=_nets(finite=True))
-def begin(neurons: Neurons) -> LineTraining:
-    """A run at step 0, with moments of zero.
+@checked(neurons=_nets(finite=True), scales=SCALES)
+def begin(neurons: Neurons, *, scales: tuple[float, float] = (1.0, 1.0)) -> LineTraining:
+    """A run at step 0, with moments of zero; the scales are alpha_1, alpha_2, > 0.
 
     Raises
     ------
@@ -99,38 +112,33 @@ def begin(neurons: Neurons) -> LineTraining:
     theta = _joined(neurons)
     B = len(theta)
     never = np.full(B, -1)
-    shots = np.empty((B, 0, theta.shape[1]))
-    return LineTraining(theta, np.zeros_like(theta), np.zeros_like(theta), 0, np.zeros(B), never, never.copy(), shots)
+    moments, shots = (np.zeros_like(theta), np.zeros_like(theta)), np.empty((B, 0, theta.shape[1]))
+    inner, outer = map(float, scales)
+    return LineTraining(theta, *moments, 0, np.zeros(B), never, never.copy(), shots, (inner, outer))
 
 
 @checked(
     run=record(theta=array("weights", "B _", finite=False)),
-    x=array("points", "n|B n"),
-    y=array("labels", "n|B n"),
+    points=record(
+        x=array("points", "n|B n"), y=array("labels", "n|B n"), shares=array("shares of the points", "B n|B _ n")
+    ),
     steps=whole("how many to take"),
     rate=array("step size", "|B"),
-    weights=array("shares of the points", "B n|B _ n"),
     optimizer=choice("optimizer", OPTIMIZERS),
-    loss_scale=number("factor of the squares", "(0, inf)"),
-    scales=SCALES,
     reach=array("x_D", "|B", finite=False, interval="[0, inf]"),
     snapshots=ascending("steps to note"),
 )
 def advance(
     run: LineTraining,
-    x: np.ndarray,
-    y: np.ndarray,
+    points: Points,
     *,
     steps: int,
     rate: float | np.ndarray,
-    weights: np.ndarray | None = None,
     optimizer: str = "gd",
-    loss_scale: float = 0.5,
-    scales: tuple[float, float] = (1.0, 1.0),
     reach: float | np.ndarray = np.inf,
     snapshots: Sequence[int] = (),
 ) -> LineTraining:
-    """Take steps on ``loss_scale sum_j nu_j (f(x_j) - y_j)^2``, all weights at once from their old values.
+    """Take steps on ``1/2 sum_j nu_j (f(x_j) - y_j)^2``, all weights at once from their old values.
 
     A neuron is active where a x + b >= 0: at a pre-activation of exactly 0, too, as in the NumPy code of the
     paper's Monte-Carlo experiment; torch counts it as inactive. It matters only to a neuron whose kink is a
@@ -139,14 +147,11 @@ def advance(
     Parameters
     ----------
     run : from `begin` or from the last call; several calls take the same steps as one
-    x, y : (n,) or (B, n) arrays, points in any order
+    points : what the nets are trained on
     steps : how many, >= 0
     rate : step size, one or (B,)
-    weights : nu, an array (B, n), or (B, steps, n) with one row per step, as for minibatches; None: 1/n each
     optimizer : "gd"; "momentum": v <- 0.9 v + g, theta <- theta - rate v; "adam": decays 0.9 and 0.999, corrected
         for their bias, 1e-8 added to the root
-    loss_scale : 1/2, or 1 for a mean squared error without 1/2
-    scales : alpha_1, alpha_2, > 0
     reach : x_D, one or (B,)
     snapshots : steps, counted from `begin`, of the weights to note; ascending, between the first and last here
 
@@ -156,23 +161,23 @@ def advance(
 
     Raises
     ------
-    BadInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", or a name that is not known
+    BadInput : "points.y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", or a name that is not known
 
     **Source**: holzmuller2022training, Section 2 and its code; differs: the sums are ordered by neuron, not by point.
     """
-    B, (inner, outer) = len(run.theta), map(float, scales)
-    x, y, nu = _points(x, y, weights, B, steps)
-    x, y, nu = _sorted(inner * x, y, 2 * loss_scale * nu)
+    B, (inner, outer) = len(run.theta), run.scales
+    x, y, nu = _ascending(points, inner, B, steps)
     powers = np.arange(run.step + 1.0, run.step + steps + 1)
     task = kernels.KernelCall(
         x, y, nu, _each(rate, B), inner * _each(reach, B), outer, OPTIMIZERS[optimizer],
         run.step, steps, 1 / (1 - kernels.KEPT**powers), (1 - kernels.KEPT_SQUARES**powers) ** -0.5,
         _within(snapshots, run.step, run.step + steps),
     )  # fmt: skip
-    return _trained(run, task, inner)
+    return _trained(run, task)
 
 
-def _trained(run: LineTraining, task: kernels.KernelCall, inner: float) -> LineTraining:
+def _trained(run: LineTraining, task: kernels.KernelCall) -> LineTraining:
+    inner, _ = run.scales
     theta, first, second = (part.copy() for part in run[:3])
     shots = np.full((len(theta), len(task.at), theta.shape[1]), np.nan)
     tally = kernels.Tally(inner * run.kink, run.reached.copy(), run.diverged.copy(), shots)
@@ -180,7 +185,9 @@ def _trained(run: LineTraining, task: kernels.KernelCall, inner: float) -> LineT
     step = task.done + task.steps
     tally.diverged[(tally.diverged < 0) & ~np.isfinite(theta).all(axis=1)] = step
     shots[:, task.at == step] = np.where(tally.diverged < 0, theta.T, np.nan).T[:, None]
-    return LineTraining(theta, first, second, step, tally.kink / inner, tally.reached, tally.diverged, shots)
+    return LineTraining(
+        theta, first, second, step, tally.kink / inner, tally.reached, tally.diverged, shots, run.scales
+    )
 
 
 @checked(neurons=_nets(finite=False), x=array("points", "n|B n"), scales=SCALES)
@@ -213,18 +220,16 @@ def _broad(line: np.ndarray, B: int) -> np.ndarray:
     return np.broadcast_to(line, (B, line.shape[-1]))
 
 
-def _points(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, B: int, steps: int) -> Points:
-    n = x.shape[-1]
-    nu = np.full((B, 1, n), 1 / n) if weights is None else weights.reshape(B, -1, n)
+def _ascending(points: Points, inner: float, B: int, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scaled points, labels, and shares (B, 1 or steps, n), for each net in the order of its points."""
+    n = points.x.shape[-1]
+    nu = np.full((B, 1, n), 1 / n) if points.shares is None else points.shares.reshape(B, -1, n)
     if nu.shape[1] != 1:
-        shaped("weights", "shares of the points", "(B, n) or (B, steps, n)", nu, (B, steps, n))
-    return _broad(x, B), _broad(y, B), nu
-
-
-def _sorted(x: np.ndarray, y: np.ndarray, nu: np.ndarray) -> Points:
+        shaped("points.shares", "shares of the points", "(B, n) or (B, steps, n)", nu, (B, steps, n))
+    x, y = inner * _broad(points.x, B), _broad(points.y, B)
     order = np.argsort(x, axis=1, kind="stable")
-    x, y, nu = (np.take_along_axis(*pair, axis=-1) for pair in ((x, order), (y, order), (nu, order[:, None])))
-    return x, y, nu
+    x, y = (np.take_along_axis(part, order, axis=1) for part in (x, y))
+    return x, y, np.take_along_axis(nu, order[:, None], axis=2)
 
 
 def _each(values: float | np.ndarray, B: int) -> np.ndarray:

@@ -92,7 +92,7 @@ def _by_neuron(params: Any, problem: Problem, draws: Draws, h: float, last: int)
         nu = counts(0, before)[None, :steps] / training.BATCH
         inside = at[(at >= before) & ((at < before + steps) | (at == last) & (before + steps == last))]
         run = one_by_one.advance(
-            run, x, y, steps=steps, rate=h, weights=nu, optimizer="adam", snapshots=inside.tolist()
+            run, one_by_one.Points(x, y, nu), steps=steps, rate=h, optimizer="adam", snapshots=inside.tolist()
         )
         kept.append(run.snapshots)
     kinks = np.sort(np.concatenate([-net.b[0] / net.a[0] for net in kept]), axis=1)[:, [0, 1, -2, -1]]

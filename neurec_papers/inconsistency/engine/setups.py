@@ -56,20 +56,17 @@ def _train_line(params: Any, begin: Start, train: Labelled, others: list[Labelle
 
     **Source**: holzmuller2022training, Section 10; differs: float64 where the published code has float32.
     """
-    run = neurons.begin(neurons.Neurons(begin.a[:, 0], *begin[1:4]))
+    run = neurons.begin(neurons.Neurons(begin.a[:, 0], *begin[1:4]), scales=begin.scales)
     (x, y), *watched = [_ascending(X[..., 0], labels) for X, labels in (train, *others)]
 
-    def loss(points: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    def loss(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
-            return ((neurons.outputs(run.neurons, points, scales=begin.scales) - labels) ** 2).mean(1)
+            return ((neurons.outputs(run.neurons, x, scales=begin.scales) - labels) ** 2).mean(1)
 
-    losses = []
+    losses, points = [], neurons.Points(x, y, np.full_like(x, 2 / x.shape[1]))  # the mean squared error without 1/2
     for _ in range(params.iterations // params.every):
-        run = neurons.advance(
-            run, x, y, steps=params.every, rate=params.rate, optimizer=params.optimizer,
-            loss_scale=1.0, scales=begin.scales,
-        )  # fmt: skip
-        losses.append([loss(*points) for points in watched])
+        run = neurons.advance(run, points, steps=params.every, rate=params.rate, optimizer=params.optimizer)
+        losses.append([loss(*sample) for sample in watched])
     last = np.where(run.diverged < 0, loss(x, y), np.nan)
     a, b, w, c = run.neurons
     return Fitted(Start(a[:, None], b, w, c, begin.scales), last, np.transpose(losses, (2, 1, 0)))
@@ -82,7 +79,6 @@ def _ascending(x: np.ndarray, y: np.ndarray) -> Labelled:
 
 def _train_wide(params: Any, begin: Start, train: Labelled, others: list[Labelled], draws: Draws) -> Fitted:
     """d >= 2: minibatches reshuffled in each of the iterations / d epochs, in single precision as published."""
-    return wide.fit(
-        begin, train, others, draws, optimizer=params.optimizer, rate=params.rate,
-        epochs=params.iterations // params.d, every=params.every // params.d, batch=params.points,
-    )  # fmt: skip
+    method = wide.Method(params.optimizer, params.rate, params.points)
+    watched = wide.Watched(others, params.every // params.d)
+    return wide.fit(begin, train, watched, draws, method=method, epochs=params.iterations // params.d)

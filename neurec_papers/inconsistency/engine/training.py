@@ -67,7 +67,7 @@ def _by_neuron(params: Any, problem: Problem, draws: Draws, counts: Counts) -> t
     while len(who):
         nu = np.stack([counts(b, run.step) / BATCH for b in who.tolist()])
         run = neurons_.advance(
-            run, x[who], y[who], steps=params.interval, rate=h[who], weights=nu, optimizer="adam",
+            run, neurons_.Points(x[who], y[who], nu), steps=params.interval, rate=h[who], optimizer="adam",
             reach=np.abs(x[who]).min(1),
         )  # fmt: skip
         ends.steps[who], ends.crossing[who] = run.step, run.reached

@@ -27,6 +27,24 @@ OPTIMIZERS = {"gd": gd(), "momentum": gd(0.9), "adam": adam()}
 POINTS_AT_ONCE = 256  # in evaluations, so that what is in between fits into a cache
 
 
+class Method(NamedTuple):
+    """How nets are trained: ``batch`` points per step, by ``optimizer`` with step size ``rate``.
+
+    The optimiser is "gd", "momentum" (0.9) or "adam" (0.9, 0.999, 1e-8), as in torch.
+    """
+
+    optimizer: str
+    rate: float
+    batch: int = 256
+
+
+class Watched(NamedTuple):
+    """Samples, all of one size, on which errors are computed, and how many epochs pass from once to the next."""
+
+    samples: Sequence[Sample]
+    every: int = 1
+
+
 class Fitted(NamedTuple):
     """What training ends with: the nets, and mean squared errors.
 
@@ -42,14 +60,11 @@ class Fitted(NamedTuple):
 def fit(
     start: Start,
     train: Sample,
-    watched: Sequence[Sample],
+    watched: Watched,
     draws: Draws,
     *,
-    optimizer: str = "gd",
-    rate: float,
+    method: Method,
     epochs: int,
-    every: int = 1,
-    batch: int = 256,
     dtype: str = "float32",
 ) -> Fitted:
     """Minimise the mean squared error, without 1/2, on minibatches reshuffled for each net in each epoch.
@@ -59,34 +74,31 @@ def fit(
     Parameters
     ----------
     start : where to start
-    train : X and y, (B, n, d) and (B, n) arrays, n a multiple of batch
-    watched : other samples, (B, n', d) and (B, n') arrays, all of the same n'
+    train : X and y, (B, n, d) and (B, n) arrays, n a multiple of the batch
+    watched : other samples
     draws : the randomness of the shuffles
-    optimizer : "gd", "momentum" (0.9) or "adam" (0.9, 0.999, 1e-8), as in torch
-    rate : step size
+    method : how weights are changed
     epochs : passes over the points, >= 0
-    every : epochs from one look at the watched samples to the next
-    batch : points per step
     dtype : float32 or float64
 
     **Source**: holzmuller2022training, Section 10 and its code (float32); differs: a net's shuffles and start
     do not depend on the nets beside it.
     """
     precision, place, (inner, outer) = DTYPES[dtype], torch_device(None), start.scales
-    looked = [np.concatenate(parts, axis=1) for parts in zip(*watched, strict=True)]
-    points, watching = (_points(X, y, inner, precision, place) for X, y in (train, looked))
+    looked = [np.concatenate(parts, axis=1) for parts in zip(*watched.samples, strict=True)]
+    points, watching = (_points(sample, inner, precision, place) for sample in (train, looked))
     net, losses = _weights(start, precision, place), []
 
     def loss(net: Net, X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return _squares(X, y, net, outer).mean(1)
 
-    shuffles = ((_shuffled(*points, draws, epoch, batch), rate) for epoch in range(epochs))
-    for epoch, _ in enumerate(training.train(loss, net, shuffles, OPTIMIZERS[optimizer]), start=1):
-        if epoch % every == 0:
+    shuffles = ((_shuffled(points, draws, epoch, method.batch), method.rate) for epoch in range(epochs))
+    for epoch, _ in enumerate(training.train(loss, net, shuffles, OPTIMIZERS[method.optimizer]), start=1):
+        if epoch % watched.every == 0:
             found = training.value(_watch, net, *watching, outer)
-            losses.append(found.reshape(len(found), len(watched), -1).mean(2))
+            losses.append(found.reshape(len(found), len(watched.samples), -1).mean(2))
     train_loss = training.value(_watch, net, *points, outer).mean(1)
-    trace = np.stack(losses, 2) if losses else np.empty((len(train_loss), len(watched), 0))
+    trace = np.stack(losses, 2) if losses else np.empty((len(train_loss), len(watched.samples), 0))
     return Fitted(Start(*_read(net, start.w.shape[1]), start.scales), train_loss, trace)
 
 
@@ -94,7 +106,8 @@ def _watch(net: Net, X: torch.Tensor, y: torch.Tensor, outer: float) -> torch.Te
     return torch.cat([_squares(*some, net, outer) for some in _split(X, y, POINTS_AT_ONCE)], 1)
 
 
-def _points(X: np.ndarray, y: np.ndarray, inner: float, number: torch.dtype, place: torch.device) -> Batch:
+def _points(sample: Sequence[np.ndarray], inner: float, number: torch.dtype, place: torch.device) -> Batch:
+    X, y = sample
     # The bias is the weight of one more input.
     X = np.concatenate([inner * X, np.ones_like(X[..., :1])], axis=2)
     return torch.tensor(X, dtype=number, device=place), torch.tensor(y, dtype=number, device=place)
@@ -111,8 +124,9 @@ def _read(net: Net, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
     return (theta[:, :-1, :m], theta[:, -1, :m], w[:, :m], c[:, 0])
 
 
-def _shuffled(X: torch.Tensor, y: torch.Tensor, draws: Draws, epoch: int, batch: int) -> Iterator[Batch]:
+def _shuffled(points: Batch, draws: Draws, epoch: int, batch: int) -> Iterator[Batch]:
     """Minibatches in an order of their own for each net."""
+    X, y = points
     n = y.shape[1]
     if batch < n:
         order = torch.tensor(np.argsort(draws.uniform(f"order_{epoch}", n), axis=1), device=X.device)

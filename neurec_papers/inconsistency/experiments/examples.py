@@ -93,7 +93,7 @@ def solve(params: TrainingExamples, problem: Problem, draws: Draws) -> Solution:
     run = neurons.begin(_start(params, draws, "theta", PUBLISHED_SEED))
     at = snapshots(params.steps)
     options = {"steps": params.steps, "rate": params.step, "reach": reach, "snapshots": at}
-    run = neurons.advance(run, x, y, **options)
+    run = neurons.advance(run, neurons.Points(x, y), **options)
     way = run.snapshots
     losses = np.stack([_loss(neurons, _at(way, s), x, y) for s in range(len(at))], axis=1)
     trace = {"steps": np.tile(at, (B, 1)), "a": way.a, "b": way.b, "w": way.w, "c": way.c, "loss": losses}
@@ -135,13 +135,13 @@ def _reference(params: TrainingExamples, neurons: Any, x: np.ndarray, *, y: np.n
     right = np.where(x > 0, x, np.inf).min(1), x.max(1)
     share = np.linspace(0, 1, params.m // 2), np.linspace(0, 1, params.m - params.m // 2)
     kinks = np.concatenate([_between(*left, share[0]), _between(*right, share[1])], axis=1)
-    options = {"optimizer": "adam", "rate": 0.01}
+    points, options = neurons.Points(x, y), {"optimizer": "adam", "rate": 0.01}
     guided = min(GUIDED, params.reference_steps)
     for _ in range(guided):
         net = run.neurons
         theta = np.concatenate([net.a, -net.a * kinks, net.w, net.c[:, None]], axis=1)
-        run = neurons.advance(run._replace(theta=theta), x, y, steps=1, **options)
-    return neurons.advance(run, x, y, steps=params.reference_steps - guided, **options).neurons
+        run = neurons.advance(run._replace(theta=theta), points, steps=1, **options)
+    return neurons.advance(run, points, steps=params.reference_steps - guided, **options).neurons
 
 
 def _between(low: np.ndarray, high: np.ndarray, share: np.ndarray) -> np.ndarray:
