@@ -22,6 +22,7 @@ from .columns import Column as Column
 from .columns import Replay as Replay
 from .draws import Draws
 from .figures import Figure
+from .foreign import Form
 from .grids import Grid as Grid
 from .params import BadInput, Params, unknown
 from .values import word
@@ -114,6 +115,7 @@ class Experiment:
         that can be scored, the last of them what `solve` returns; None where only the end is worth a look
     figures : what is drawn of its tables, by name; the first is what `neurec plot` draws
     claims : what its published table is to show
+    form : the files that the published program reads and writes, if `neurec` is to read and write them, too
     bytes : ``params -> float``, about how much memory one trial takes at its peak; what would not fit into this
         machine is refused before it is computed. In any case arrays that do not fit are refused when asked for
     """
@@ -133,6 +135,7 @@ class Experiment:
     follow: Callable[[Any, Problem, Draws], Iterator[Solution]] | None = None
     figures: Mapping[str, Figure] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
+    form: Form | None = None
     bytes: Callable[[Any], float] | None = None
 
     def preset(self, name: str) -> Grid:

@@ -10,7 +10,9 @@ from typing import Any
 import click
 import numpy as np
 
+from .. import foreign
 from ..experiment import Experiment, Grid
+from ..foreign import Asked
 from ..params import BadInput, received, shortened, unknown
 from ..values import location, whole, word
 
@@ -133,16 +135,20 @@ def axis(text: str, experiment: Experiment) -> tuple[str, list[Any]]:
     return field, [int(v) if v.is_integer() else v for v in steps]
 
 
+def configured(experiment: Experiment, path: Path | None) -> Asked:
+    """What a configuration of the published program asks for; nothing where none is named."""
+    return foreign.read(path, experiment.form) if path and experiment.form else Asked({}, {}, 0)
+
+
 def grid_from(
-    experiment: Experiment, preset: str | None, over: Sequence[str], fixed: dict[str, Any], *, trials: int | None
+    experiment: Experiment, base: Grid, over: Sequence[str], fixed: dict[str, Any], *, trials: int | None
 ) -> Grid:
-    """The grid that a preset, axes and fixed values ask for together; the more particular wins.
+    """The grid that a preset or a configuration, axes and fixed values ask for together; the more particular wins.
 
     Raises
     ------
-    BadInput : an unknown preset or field, or a field both fixed and swept
+    BadInput : an unknown field, or a field both fixed and swept
     """
-    base = Grid({}, TRIALS) if preset is None else experiment.preset(preset)
     axes = dict(axis(text, experiment) for text in over)
     for name in axes:
         if name in fixed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,7 +118,7 @@ def _save(path: Path, content: bytes) -> None:
         with replacing(path) as name:
             name.write_bytes(content)
     except OSError as error:
-        raise BadInput(f"FILE (where the figure goes) cannot be written, got {str(path)!r}: {error.strerror}") from None
+        raise BadInput(f"FILE (where the result goes) cannot be written, got {str(path)!r}: {error.strerror}") from None
     click.echo(path)
 
 
@@ -140,12 +141,15 @@ def details(folder: Path) -> None:
 @click.argument("source", metavar="SOURCE")
 @click.argument("file", metavar="FILE", type=DIR)
 def export(source: str, file: Path) -> None:
-    """Write the rows of SOURCE to FILE (.parquet or .csv) with their provenance.
+    """Write the rows of SOURCE to FILE: .parquet or .csv with their provenance, .json in the published program's form.
 
     SOURCE is the DIR of a sweep, the FILE of a table, or PAPER.EXPERIMENT for its published table.
     """
     from .. import tables
 
-    table, _, _ = _table(source)
+    table, experiment, _ = _table(source)
+    if file.suffix == ".json" and experiment.form:
+        _save(file, json.dumps(experiment.form.results(table), indent=1).encode())
+        return
     tables.export(table, file)
     click.echo(f"{len(table)} trials in {file}")

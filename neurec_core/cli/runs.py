@@ -16,10 +16,11 @@ from ..cluster import WHERE
 from ..experiment import Experiment, Grid
 from ..params import BadInput
 from ..values import word
-from .inputs import DIR, Flags, RunFailed, Whole, grid_from, say
+from .inputs import DIR, TRIALS, Flags, RunFailed, Whole, configured, grid_from, say
 
 SWEEPS = "is an option of `neurec sweep`; `neurec run` computes one point"
-SEED = click.Option(["--seed"], type=Whole("seed of every draw", 0), default=0, show_default=True, help="of every draw")
+SEED = click.Option(["--seed"], type=Whole("seed of every draw", 0), help="of every draw  [default: 0]")
+CONFIG = click.Option(["--config"], type=DIR, metavar="FILE", help="a configuration of the published program (YAML)")
 
 
 class PerExperiment(click.Group):
@@ -55,10 +56,12 @@ def _given(values: dict[str, Any], experiment: Experiment) -> dict[str, Any]:
 def build_run(experiment: Experiment) -> click.Command:
     """`neurec run` of one experiment."""
 
-    def run(trials: int, seed: int, as_json: bool, **values: Any) -> None:
+    def run(trials: int, seed: int | None, as_json: bool, config: Path | None = None, **values: Any) -> None:
         from ..sweep import Shard, run_shard
 
-        params = experiment.params(**_given(values, experiment))
+        asked = configured(experiment, config)
+        params = experiment.params(**{**asked.fixed, **_given(values, experiment)})
+        seed = asked.seed if seed is None else seed
         experiment.require_rows(trials)
         experiment.require_memory(params, min(trials, experiment.batch))
         rows = run_shard(experiment, Shard(tuple((params, trial) for trial in range(trials)), seed)).rows
@@ -76,7 +79,7 @@ def build_run(experiment: Experiment) -> click.Command:
         SEED,
         click.Option(["--json", "as_json"], is_flag=True, help="JSON lines, one row each"),
     ]
-    params: list[click.Parameter] = [*field_options(experiment), *options]
+    params: list[click.Parameter] = [*field_options(experiment), *options, *[CONFIG] * bool(experiment.form)]
     named = dict.fromkeys(("--over", "--preset", "--jobs", "--scheduler", "--out"), SWEEPS)
     return Flags(experiment.name, callback=run, params=params, help=experiment.question, elsewhere=named)
 
@@ -108,14 +111,19 @@ def build_sweep(experiment: Experiment) -> click.Command:
     def sweep(**values: Any) -> None:
         from .. import cluster
 
-        grid = grid_from(
-            experiment, values["preset"], values["over"], _given(values, experiment), trials=values["trials"]
-        )
+        if values["preset"] is not None and values.get("config"):
+            raise BadInput("--preset (a named grid) and --config (a file that names one) do not go together")
+        asked = configured(experiment, values.get("config"))
+        base = Grid(asked.axes, TRIALS, asked.fixed)
+        if values["preset"] is not None:
+            base = experiment.preset(values["preset"])
+        grid = grid_from(experiment, base, values["over"], _given(values, experiment), trials=values["trials"])
         jobs = values["jobs"] or (1 if values["scheduler"] else cluster.default_jobs())
         if values["jobs"] and values["scheduler"] not in (None, "slurm"):
             raise BadInput("--jobs (processes to start) does not go with the address of a running scheduler")
-        given = {name: values[name] for name in ("seed", "scheduler", "detailed")}
-        _swept(experiment, grid, values["out"], jobs=jobs, **given)
+        seed = asked.seed if values["seed"] is None else values["seed"]
+        given = {name: values[name] for name in ("scheduler", "detailed")}
+        _swept(experiment, grid, values["out"], jobs=jobs, seed=seed, **given)
 
     named = f"a named grid: {', '.join(experiment.presets)}"
     axis = "an axis of the grid: n=10:400:10 or design=gaussian,cubic"
@@ -131,7 +139,7 @@ def build_sweep(experiment: Experiment) -> click.Command:
         click.Option(["--out"], type=DIR, required=True, metavar="DIR", help="where results are kept; resumes there"),
         click.Option(["--details", "detailed"], is_flag=True, help="keep data and networks, too; `neurec details DIR`"),
     ]
-    params: list[click.Parameter] = [*options, *field_options(experiment)]
+    params: list[click.Parameter] = [*options, *[CONFIG] * bool(experiment.form), *field_options(experiment)]
     named_elsewhere = {"--json": "is an option of `neurec run`; `neurec export DIR FILE` writes the rows of a sweep"}
     return Flags(experiment.name, callback=sweep, params=params, help=experiment.question, elsewhere=named_elsewhere)
 

@@ -89,7 +89,7 @@ def train(
     **Source**: zhang2025local, Section 5; steps, loss and stopping as spelt out here, which the paper leaves open.
     """
     rule, marks = (OPTIMIZERS[optimizer], rate, weight_decay, tolerance, steps), np.asarray(snapshots)
-    elsewhere = (os.environ.get("NEUREC_DEVICE") or "cpu").partition(":")[0] != "cpu"
+    elsewhere = (device or os.environ.get("NEUREC_DEVICE") or "cpu").partition(":")[0] != "cpu"
     chosen = method or ("batched" if elsewhere or dtype != "float64" else "compiled")
     if chosen == "batched":
         from . import _tanh_batched

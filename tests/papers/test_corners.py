@@ -29,8 +29,8 @@ PART = 12  # corners of each experiment that are computed
 MOST = {
     "n": 12, "d": 6, "m": 12, "k": 4, "s": 6, "r": 4, "width": 16, "outputs": 8, "node_multi": 3, "arms": 12,
     "depth": 4, "first": 4, "extra": 6, "factor": 6, "pairs": 4, "flat": 4, "copies": 4, "nulled": 4, "lines": 4,
-    "directions": 40, "points": 200, "held_out": 50, "eval_points": 100, "batch": 70, "patterns": 60, "repeats": 100,
-    "size": 60, "starts": 4, "tries": 5, "steps": 300, "limit": 300, "epochs": 3, "iterations": 64,
+    "directions": 40, "points": 200, "held_out": 50, "test_size": 50, "eval_points": 100, "batch": 70, "patterns": 60,
+    "repeats": 100, "size": 60, "starts": 4, "tries": 5, "steps": 300, "limit": 300, "epochs": 3, "iterations": 64,
     "reference_steps": 50, "published_steps": 300, "every": 64, "interval": 100,
 }  # fmt: skip
 # Numbers of points of which only shares are drawn.
@@ -42,6 +42,7 @@ CHEAP = {
 TEXTS = {
     "solver": ("newton", "CLARABEL", "SCS"),
     "widths": ("1", "3-3", "2-2-2"),
+    "device": ("", "cpu"),
     "rate": ("1e-12", "1000", "0:0.1,1:0.001"),
 }
 STORED = {"mnist", "cifar10"}  # images that have to be fetched first

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import model_validator
 
 from neurec_core.columns import exceptions
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution, Status
 from neurec_core.figures import Curves, PhaseDiagram
-from neurec_core.params import param
+from neurec_core.params import BadInput, param
 from smallnets.nets.tanh_nets import Neurons, outputs
 
+from ..published import HMKT
 from ..theory import optimistic_sample_size
 from .targets import ARCHITECTURES, CITATION, Target, guide, output_bias
 
-TEST = 1000  # points
 STRICT, LOOSE = 1e-12, 1e-4  # test errors that count as recovery
 FITTED = 1e-8  # a training error that no bad minimum has
 STALLED = 0.99  # of the loss a tenth of all steps ago
@@ -41,6 +42,24 @@ class SampleSweep(Target):
     weight_decay: float = param(0.0, "weight decay", ge=0, le=1)
     polish: bool = param(False, "a finish by Levenberg and Marquardt")
     precision: Literal["float64", "float32"] = param("float64", "numbers computed with")
+    test_size: int = param(1000, "points on which the test error is measured", ge=1, le=10_000_000)
+    device: str = param("", "where torch computes, such as cuda:0; without a name where NEUREC_DEVICE says")
+    b1: float = param(0.0, "biases of the target's hidden neurons", ge=-100, le=100)
+    b2: float = param(0.0, "bias of the target's output", ge=-100, le=100)
+
+    @model_validator(mode="after")
+    def _expresses(self) -> SampleSweep:
+        for bias, held in (("b1", "hidden_bias"), ("b2", "output_bias")):
+            if getattr(self, bias) and not getattr(self, held):
+                raise BadInput(
+                    f"{bias} (bias of the target) must be 0 where {held} is false, got {getattr(self, bias)}"
+                )
+        return self
+
+    def teacher(self, draws: Draws) -> Neurons:
+        """The target with its biases."""
+        target = super().teacher(draws)
+        return target._replace(b=target.b + self.b1, c=target.c + self.b2)
 
 
 class HmktSweep(SampleSweep):
@@ -60,8 +79,8 @@ def sample(params: SampleSweep, draws: Draws) -> Problem:
 
 
 def fresh(params: SampleSweep, target: Neurons, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
-    """The target's values at other points, ``(B, 1000, d)`` and ``(B, 1000)``."""
-    X = draws.normal("test", TEST, params.network().d)
+    """The target's values at ``test_size`` other points, ``(B, t, d)`` and ``(B, t)``."""
+    X = draws.normal("test", params.test_size, params.network().d)
     return X, target(X)
 
 
@@ -83,7 +102,8 @@ def trained(
     start = params.init * draws.normal("start", net.size)
     run = tanh.train(
         net, start, problem.X, problem.y, steps=params.steps, rate=params.step, optimizer=params.optimizer,
-        weight_decay=params.weight_decay, tolerance=params.tolerance, snapshots=snapshots, dtype=params.precision
+        weight_decay=params.weight_decay, tolerance=params.tolerance, snapshots=snapshots,
+        dtype=params.precision, device=params.device or None
     )  # fmt: skip
     finite = np.isfinite(run.loss) & np.isfinite(run.theta).all(axis=1)
     theta, loss, polished = run.theta, run.loss, np.zeros(len(draws), int)
@@ -211,4 +231,5 @@ HMKT_SWEEP = Experiment(
     citation=CITATION,
     batch=10,
     figures={"means": Curves("n", "test", "architecture", USUAL, "xy", average=True)},
+    form=HMKT,
 )
