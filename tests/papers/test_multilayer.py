@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-import types
+import gzip
+import struct
 
 import numpy as np
 import pytest
@@ -248,44 +248,78 @@ def test_drawn_images_are_images(kind):
     assert np.array_equal(X[1], images.read(kind, Draws(0, [1]), "points", 20)[0])
 
 
-class Stored:
-    """Stands for torchvision's data sets: three images."""
-
-    def __init__(self, shape, folder, train, download):
-        assert download is False
-        if "nowhere" in folder:
-            raise RuntimeError("Dataset not found")
-        self.data = np.arange(3 * np.prod(shape)).reshape(3, *shape) % 256 + (0 if train else 1)
+def write(folder, kind, training, images, zipped=False):
+    """Images (n, channels, height, width) as the published files hold them, in plain Python."""
+    if kind == "mnist":
+        names = ["train-images-idx3-ubyte" if training else "t10k-images-idx3-ubyte"]
+        contents = [struct.pack(">IIII", 2051, len(images), 28, 28) + images.tobytes()]
+    else:
+        names = [f"data_batch_{i}.bin" for i in range(1, 6)] if training else ["test_batch.bin"]
+        parts = [images[i :: len(names)] for i in range(len(names))]
+        contents = [b"".join(bytes([k % 10]) + one.tobytes() for k, one in enumerate(part)) for part in parts]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in zip(names, contents, strict=True):
+        (folder / f"{name}{'.gz' if zipped else ''}").write_bytes(gzip.compress(content) if zipped else content)
 
 
 @pytest.fixture
-def stored(monkeypatch):
-    names = {"MNIST": (28, 28), "CIFAR10": (32, 32, 3)}
-    made = {name: lambda *a, shape=shape, **k: Stored(shape, *a, **k) for name, shape in names.items()}
-    module = types.SimpleNamespace(datasets=types.SimpleNamespace(**made))
-    monkeypatch.setitem(sys.modules, "torchvision", module)
+def stored(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUREC_DATA", str(tmp_path))
+    rng, made = np.random.default_rng(0), {}
+    for kind, shape in (("mnist", (1, 28, 28)), ("cifar10", (3, 32, 32))):
+        for training, count in ((True, 10), (False, 4)):
+            made[kind, training] = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
+            own = {"mnist": tmp_path, "cifar10": tmp_path / "cifar-10-batches-bin"}[kind]
+            write(own, kind, training, made[kind, training], zipped=kind == "mnist" and training)
+    return made
 
 
-@pytest.mark.parametrize(("kind", "mean", "scale"), [("mnist", 0.5, 0.5), ("cifar10", 0.4822, 0.1994)])
-@pytest.mark.usefixtures("stored")
-def test_stored_images_are_scaled_and_never_downloaded(kind, mean, scale):
-    channels, height, width = images.SHAPES[kind]
-    X = images.read(kind, Draws(0, [4]), "points", 2)
-    assert X.shape == (1, 2, channels * height * width)
-    pixel = 5 * channels + (channels > 1)  # of the second channel where there are three
-    assert X[0, 0, pixel] == pytest.approx((pixel % 256 / 255 - mean) / scale)
-    tested = images.read(kind, Draws(0, [4]), "looked at", 2)
-    assert tested[0, 0, pixel] == pytest.approx(((pixel % 256 + 1) / 255 - mean) / scale)
+SCALES = {"mnist": [(0.5, 0.5)], "cifar10": [(0.4914, 0.2023), (0.4822, 0.1994), (0.4465, 0.2010)]}
 
 
-@pytest.mark.usefixtures("stored")
-def test_images_that_are_not_there_are_asked_for(monkeypatch):
-    monkeypatch.setenv("NEUREC_DATA", "/nowhere")
-    with pytest.raises(BadInput, match=r"data \(points\) 'mnist' is not in the folder '/nowhere', which NEUREC_DATA"):
-        images.read("mnist", Draws(0, [0]), "points", 2)
-    monkeypatch.setitem(sys.modules, "torchvision", None)
-    with pytest.raises(BadInput, match="needs torchvision: pip install torchvision"):
-        images.read("mnist", Draws(0, [0]), "points", 2)
+@pytest.mark.parametrize("kind", ["mnist", "cifar10"])
+@pytest.mark.parametrize("training", [True, False])
+def test_stored_images_are_read_pixel_by_pixel(stored, kind, training):
+    """The files of CIFAR-10 hold every fifth image each: they are read one after another."""
+    pixels, count = stored[kind, training], 4
+    if kind == "cifar10" and training:
+        pixels = np.concatenate([pixels[i::5] for i in range(5)])
+    X = images.read(kind, Draws(0, [4]), "points" if training else "looked at", count)
+    channels = pixels.shape[1]
+    assert X.shape == (1, count, pixels[0].size)
+    for image, x in zip(pixels, X[0], strict=False):
+        for c, (mean, scale) in enumerate(SCALES[kind]):
+            assert np.allclose(x[c::channels], (image[c].ravel() / 255 - mean) / scale, rtol=0, atol=1e-12)
+    assert images.number(kind, 1000) == 10
+    assert images.number(kind, 3) == 3
+
+
+@pytest.mark.parametrize("kind", ["mnist", "cifar10"])
+def test_images_that_are_not_there_are_asked_for(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUREC_DATA", str(tmp_path))
+    with pytest.raises(BadInput, match=rf"data \(points\) '{kind}' needs the file .* downloads nothing"):
+        images.read(kind, Draws(0, [0]), "points", 2)
+
+
+@pytest.mark.parametrize("kind", ["mnist", "cifar10"])
+@pytest.mark.parametrize("change", [lambda c: c[:-1], lambda c: c + b"x", lambda c: b"", lambda c: b"\xff" + c[1:]])
+def test_files_that_hold_something_else_are_refused(kind, change, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUREC_DATA", str(tmp_path))
+    shape = images.SHAPES[kind]
+    write(tmp_path, kind, False, np.zeros((2, *shape), np.uint8))
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(change(file.read_bytes()))
+    with pytest.raises(BadInput, match=r"must be images in the published binary format, .* is not"):
+        images.read(kind, Draws(0, [0]), "looked at", 2)
+
+
+def test_a_compressed_file_that_is_cut_short_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUREC_DATA", str(tmp_path))
+    write(tmp_path, "mnist", False, np.zeros((2, 1, 28, 28), np.uint8), zipped=True)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(BadInput, match="cannot be read from"):
+        images.read("mnist", Draws(0, [0]), "looked at", 2)
 
 
 @pytest.mark.usefixtures("stored")

@@ -5,8 +5,12 @@ An image is a row of numbers, pixel after pixel, the channels of a pixel side by
 
 from __future__ import annotations
 
+import gzip
+import math
 import os
-from typing import Any
+import zlib
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -14,19 +18,25 @@ from neurec_core.draws import Draws
 from neurec_core.params import BadInput
 
 SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32), "mnist_like": (1, 28, 28), "cifar10_like": (3, 32, 32)}
-STORED = {"mnist": ("MNIST", 60_000), "cifar10": ("CIFAR10", 50_000)}
+# Files for training and for tests; where they lie in a folder of their own, its name.
+STORED = {
+    "mnist": ("MNIST/raw", ["train-images-idx3-ubyte"], ["t10k-images-idx3-ubyte"]),
+    "cifar10": ("cifar-10-batches-bin", [f"data_batch_{i}.bin" for i in range(1, 6)], ["test_batch.bin"]),
+}
+IDX = b"\x00\x00\x08\x03"  # how a file of bytes with three dimensions begins
 # Mean and standard deviation of the channels, as the papers' code takes them.
 SCALES = {
     "mnist": ([0.5], [0.5]),
     "cifar10": ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]),
 }
+CLASSES = 10  # labels of CIFAR-10
 COARSE = 7  # places per side at which a drawn image is independent
 BORDER = 4  # by which a CIFAR-10 image is moved at most
 
 
 def number(kind: str, points: int) -> int:
     """How many training points there are: those asked for, or as many as are stored."""
-    return min(points, STORED[kind][1]) if kind in STORED else points
+    return min(points, len(_stored(kind, _folder(), True))) if kind in STORED else points
 
 
 def read(kind: str, draws: Draws, name: str, points: int) -> np.ndarray:
@@ -36,32 +46,58 @@ def read(kind: str, draws: Draws, name: str, points: int) -> np.ndarray:
 
     Raises
     ------
-    BadInput : torchvision is not there, or the images are not in the folder that NEUREC_DATA names
+    BadInput : the files are not in the folder that NEUREC_DATA names, or they hold something else
     """
     if kind not in STORED:
         return _drawn(kind, draws, name, points)
     channels, height, width = SHAPES[kind]
-    pixels = _stored(kind, name != "looked at")[:points] / 255
+    pixels = _stored(kind, _folder(), name != "looked at")[:points] / 255
     mean, scale = (np.array(part) for part in SCALES[kind])
-    return ((pixels.reshape(-1, height, width, channels) - mean) / scale).reshape(1, -1, channels * height * width)
+    return ((pixels - mean) / scale).reshape(1, -1, channels * height * width)
 
 
-def _stored(kind: str, training: bool) -> np.ndarray:
-    """Pixels from 0 to 255, (n, height, width) or (n, height, width, 3)."""
-    folder = os.environ.get("NEUREC_DATA", "data")
-    known = STORED[kind][0]
-    try:
-        from torchvision import datasets  # type: ignore[import-not-found,import-untyped,unused-ignore]
-    except ImportError:
-        raise BadInput(f"data (points) {kind!r} needs torchvision: pip install torchvision") from None
-    try:
-        found: Any = getattr(datasets, known)(folder, train=training, download=False)
-    except RuntimeError:
-        raise BadInput(
-            f"data (points) {kind!r} is not in the folder {folder!r}, which NEUREC_DATA names; neurec downloads "
-            f"nothing, torchvision.datasets.{known}({folder!r}, download=True) does"
-        ) from None
-    return np.asarray(found.data, dtype=float)
+def _folder() -> Path:
+    return Path(os.environ.get("NEUREC_DATA") or "data")
+
+
+@lru_cache(maxsize=4)
+def _stored(kind: str, folder: Path, training: bool) -> np.ndarray:
+    """Pixels from 0 to 255, (n, height, width, channels)."""
+    shape, (own, *files) = SHAPES[kind], STORED[kind]
+    parts = []
+    for name in files[0 if training else 1]:
+        places = [at / f"{name}{end}" for at in (folder, folder / own) for end in ("", ".gz")]
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            raise BadInput(
+                f"data (points) {kind!r} needs the file {name} (or {name}.gz) in the folder {str(folder)!r}, which "
+                f"NEUREC_DATA names, or in its {own}; neurec downloads nothing"
+            )
+        try:
+            content = gzip.decompress(found.read_bytes()) if found.suffix == ".gz" else found.read_bytes()
+        except (OSError, EOFError, zlib.error) as error:
+            raise BadInput(f"data (points) {kind!r} cannot be read from {found}: {error}") from None
+        maps = _idx(content, shape) if kind == "mnist" else _records(content, shape)
+        if maps is None:
+            raise BadInput(f"data (points) {kind!r} must be images in the published binary format, {found} is not")
+        parts.append(maps)
+    return np.concatenate(parts).transpose(0, 2, 3, 1)
+
+
+def _idx(content: bytes, shape: tuple[int, int, int]) -> np.ndarray | None:
+    """Images (n, 1, height, width) of a file of MNIST: four bytes of kind, three sizes, then bytes row by row."""
+    sizes = np.frombuffer(content, ">u4", 4).tolist() if len(content) >= 16 else []
+    whole = content[:4] == IDX and sizes[2:] == [*shape[1:]] and len(content) == 16 + sizes[1] * math.prod(shape)
+    return np.frombuffer(content, np.uint8, offset=16).reshape(-1, *shape) if whole else None
+
+
+def _records(content: bytes, shape: tuple[int, int, int]) -> np.ndarray | None:
+    """Images (n, 3, height, width) of a file of CIFAR-10: records of a label, and bytes channel after channel."""
+    size = 1 + math.prod(shape)
+    if not content or len(content) % size:
+        return None
+    records = np.frombuffer(content, np.uint8).reshape(-1, size)
+    return records[:, 1:].reshape(-1, *shape) if records[:, 0].max() < CLASSES else None
 
 
 def _drawn(kind: str, draws: Draws, name: str, points: int) -> np.ndarray:
