@@ -63,7 +63,7 @@ def published(net, x, y, keep, rate, output_bias):
 def test_it_is_torch(p, output_bias):
     net, (X, y), steps, trials = start(), points(), 330, [4, 1]
     options = {"dropout": p, "rate": 2e-3, "steps": steps, "output_bias": output_bias}
-    fit = dropout.train(net, X, y, Draws(7, trials), **options)
+    fit = dropout.train(net, (X, y), Draws(7, trials), **options)
     for b, trial in enumerate(trials):
         keep = masks(trial, p, N, M, steps)
         own = [part[b] for part in net]
@@ -113,7 +113,7 @@ def plain_step(theta, moments, t, x, y, keep, rate):
 def test_every_operation_is_rounded_by_itself():
     """To the bit, so no processor may fuse or reorder any: Adam would show it."""
     net, (X, y), steps = start(), points(), 150
-    fit = dropout.train(net, X, y, Draws(7, [0, 1]), dropout=0.3, rate=1e-2, steps=steps)
+    fit = dropout.train(net, (X, y), Draws(7, [0, 1]), dropout=0.3, rate=1e-2, steps=steps)
     for b in range(B):
         theta, moments = np.concatenate([net.W[b, 0], net.b[b], net.a[b], net.c[b : b + 1]]), np.zeros((2, 3 * M + 1))
         for t, keep in enumerate(masks(b, 0.3, N, M, steps), start=1):
@@ -155,9 +155,9 @@ def test_tanh_is_accurate_at_every_size():
 def test_more_steps_go_on_where_fewer_end_and_a_net_does_not_see_its_neighbours():
     net, (X, y) = start(), points()
     options = {"dropout": 0.2, "rate": 1e-2}
-    few, many = (dropout.train(net, X, y, Draws(0, [0, 1]), steps=k, **options) for k in (48, 100))
+    few, many = (dropout.train(net, (X, y), Draws(0, [0, 1]), steps=k, **options) for k in (48, 100))
     assert np.array_equal(few.losses, many.losses[:, :3])
-    alone = dropout.train(Neurons(*(p[1:] for p in net)), X[1:], y[1:], Draws(0, [1]), steps=100, **options)
+    alone = dropout.train(Neurons(*(p[1:] for p in net)), (X[1:], y[1:]), Draws(0, [1]), steps=100, **options)
     for together, own in zip(many.net, alone.net, strict=True):
         assert np.array_equal(together[1:], own)
 
@@ -191,9 +191,12 @@ def test_the_target_is_its_neurons_and_they_are_three_directions():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"X": np.ones((B, N, 2))}, r"X \(inputs\) must be an array of shape \(B, n, 1\)"),
-        ({"y": np.ones((B, N + 1))}, r"y \(labels\) must be an array of shape \(B, n\) = \(2, 6\), got \(2, 7\)"),
-        ({"y": np.full((B, N), np.inf)}, r"y \(labels\) must be finite"),
+        ({"X": np.ones((B, N, 2))}, r"points\[0\] \(inputs\) must be an array of shape \(B, n, 1\)"),
+        (
+            {"y": np.ones((B, N + 1))},
+            r"points\[1\] \(labels\) must be an array of shape \(B, n\) = \(2, 6\), got \(2, 7\)",
+        ),
+        ({"y": np.full((B, N), np.inf)}, r"points\[1\] \(labels\) must be finite"),
         ({"start": start()._replace(b=np.ones((B, 3)))}, r"b \(hidden biases\) must be an array of shape"),
         ({"dropout": 1.0}, r"dropout \(probability\) must be a number in \[0, 1\), got 1.0"),
         ({"rate": np.nan}, r"rate \(step size\) must be a number in \(0, inf\), got nan"),
@@ -205,7 +208,7 @@ def test_bad_input_is_refused(change, message):
     given = {"start": start(), "X": X, "y": y, "dropout": 0.1, "rate": 0.1, "steps": 1, **change}
     net, X, y = given.pop("start"), given.pop("X"), given.pop("y")
     with pytest.raises(InvalidInput, match=message):
-        dropout.train(net, X, y, Draws(0, range(B)), **given)
+        dropout.train(net, (X, y), Draws(0, range(B)), **given)
 
 
 def test_a_width_that_does_not_fit_is_refused_with_its_size(monkeypatch):

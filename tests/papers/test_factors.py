@@ -152,7 +152,7 @@ def test_a_trial_beside_one_that_diverges_is_not_touched():
     Phi, y = np.tile(np.eye(4), (2, 1, 1)), np.array([[1.0, 0, 0, 1], [1e3, 0, 0, 1e3]])
     start = np.random.default_rng(0).standard_normal((2, 8))
     options = {"rate": 0.05, "tolerance": 1e-9, "steps": 10_000}
-    both, one = (factors.descend(model, start[:k], Phi[:k], y[:k], **options) for k in (2, 1))
+    both, one = (factors.descend(model, start[:k], (Phi[:k], y[:k]), **options) for k in (2, 1))
     assert both.diverged.tolist() == [False, True]
     assert np.array_equal(both.theta[0], one.theta[0])
 
@@ -174,9 +174,12 @@ def test_points_that_make_no_sense_are_refused(values, message):
     ("change", "message"),
     [
         ({"start": np.ones((2, 3))}, r"start \(parameters at the start\) must be an array of shape \(B, M\)"),
-        ({"Phi": np.ones((2, 3, 5))}, r"Phi \(what samples see\) must be an array of shape \(B, n, p\)"),
-        ({"y": np.ones((2, 4))}, r"y \(labels\) must be an array of shape \(B, n\) = \(2, 3\), got \(2, 4\)"),
-        ({"y": np.full((2, 3), np.nan)}, r"y \(labels\) must be finite, got 6 of 6"),
+        ({"Phi": np.ones((2, 3, 5))}, r"samples\[0\] \(what samples see\) must be an array of shape \(B, n, p\)"),
+        (
+            {"y": np.ones((2, 4))},
+            r"samples\[1\] \(labels\) must be an array of shape \(B, n\) = \(2, 3\), got \(2, 4\)",
+        ),
+        ({"y": np.full((2, 3), np.nan)}, r"samples\[1\] \(labels\) must be finite, got 6 of 6"),
         ({"rate": 0.0}, r"rate \(step size\) must be a number in \(0, inf\), got 0.0"),
         ({"tolerance": np.nan}, r"tolerance \(of the loss\) must be a number in \[0, inf\), got nan"),
         ({"steps": -1}, r"steps \(at most so many\) must be a whole number in \[0, inf\), got -1"),
@@ -187,4 +190,4 @@ def test_bad_input_is_refused(change, message):
     given = {"start": np.ones((2, 8)), "Phi": np.ones((2, 3, 4)), "y": np.ones((2, 3)), "rate": 0.1, "tolerance": 0.0}
     given = {**given, "steps": 1, **change}
     with pytest.raises(InvalidInput, match=message):
-        factors.descend(factors.matrix(2), given.pop("start"), given.pop("Phi"), given.pop("y"), **given)
+        factors.descend(factors.matrix(2), given.pop("start"), (given.pop("Phi"), given.pop("y")), **given)

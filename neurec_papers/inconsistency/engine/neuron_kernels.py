@@ -42,6 +42,15 @@ class KernelCall(NamedTuple):
     at: Row  # steps of snapshots
 
 
+class Line(NamedTuple):
+    """What one net is trained on: ``x, y (n,)``, ``nu (1 or steps, n)``, and the factor of its outputs."""
+
+    x: Row
+    y: Row
+    nu: np.ndarray
+    outer: float
+
+
 class Tally(NamedTuple):
     """What is noted on the way, (B,) each: largest kink, step at which it reached, step of divergence; snapshots."""
 
@@ -139,10 +148,9 @@ def _change(net: Parts, x: Row, edges: Row, slope: Row, level: Row) -> tuple[flo
 
 
 @njit(fastmath={"contract"})
-def _gradient(
-    net: Parts, c: float, x: Row, y: Row, nu: np.ndarray, k: int, outer: float, edges: Row, work: Parts, gradient: Parts
-) -> float:
+def _gradient(net: Parts, c: float, line: Line, k: int, edges: Row, work: Parts, gradient: Parts) -> float:
     """The gradient, its last entry returned. R[j] and Q[j] are the sums of r and r x over the points before j."""
+    x, y, nu, outer = line
     n, (slope, level, R, Q) = len(x), work
     s, e = _change(net, x, edges, slope, level)
     total = moment = 0.0
@@ -174,19 +182,19 @@ def train(theta: np.ndarray, first: np.ndarray, second: np.ndarray, task: Kernel
 
 @njit()
 def _train(theta: Row, first: Row, second: Row, net: int, task: KernelCall, tally: Tally) -> None:
-    x, y, nu, rate, reach = task.x[net], task.y[net], task.nu[net], task.rate[net], task.reach[net]
-    outer, optimizer, done, steps = task.outer, task.optimizer, task.done, task.steps
+    line = Line(task.x[net], task.y[net], task.nu[net], task.outer)
+    rate, reach, optimizer, done, steps = task.rate[net], task.reach[net], task.optimizer, task.done, task.steps
     at, first_scale, root_scale, shots = task.at, task.first_scale, task.root_scale, tally.shots[net]
-    kink, reached, noted, last = tally.kink[net], tally.reached[net], 0, len(nu) - 1
+    kink, reached, noted, last, n = tally.kink[net], tally.reached[net], 0, len(line.nu) - 1, len(line.x)
     g, edges = np.zeros(len(theta)), np.empty(len(theta) // 3, np.int64)
-    work = (np.zeros(len(x) + 1), np.zeros(len(x) + 1), np.empty(len(x) + 1), np.empty(len(x) + 1))
+    work = (np.zeros(n + 1), np.zeros(n + 1), np.empty(n + 1), np.empty(n + 1))
     parts, gradient = _parts(theta), _parts(g)
-    _find_edges(parts, x, edges)
+    _find_edges(parts, line.x, edges)
     for k in range(steps):
         if noted < len(at) and at[noted] == done + k:
             assign(shots[noted], theta)
             noted += 1
-        total = _gradient(parts, theta[-1], x, y, nu, min(k, last), outer, edges, work, gradient)
+        total = _gradient(parts, theta[-1], line, min(k, last), edges, work, gradient)
         if not np.isfinite(total):
             tally.diverged[net] = done + k
             break

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurec_core.draws import Draws
-from smallnets.arguments import array, checked, number, record, whole
+from smallnets.arguments import array, checked, number, parts, record, whole
 from smallnets.descent.compiled import njit
 from smallnets.nets.tanh_nets import Neurons
 
@@ -29,6 +29,22 @@ FIRST, SECOND, SMALL = 0.9, 0.999, 1e-8  # Adam's, as in torch
 # Quotients by zero are not checked for, or loops would not be vectorised. Nothing is fused or reordered, so the faster
 # tanh and sums of gradient descent elsewhere are not for Adam.
 exact = njit(error_model="numpy")
+
+
+class Units(NamedTuple):
+    """Input weights, biases and output weights of one network, (m,) each, or a gradient at them."""
+
+    w: np.ndarray
+    b: np.ndarray
+    a: np.ndarray
+
+
+class Adam(NamedTuple):
+    """Moments (2, 3m + 1) of a gradient, FIRST and SECOND to the number of steps, (2,), and the step size."""
+
+    moments: np.ndarray
+    powers: np.ndarray
+    rate: float
 
 
 class DropoutFit(NamedTuple):
@@ -46,16 +62,14 @@ class DropoutFit(NamedTuple):
         b=array("hidden biases", "B m"),
         c=array("output bias", "B"),
     ),
-    X=array("inputs", "B n 1"),
-    y=array("labels", "B n"),
+    points=parts(array("inputs", "B n 1"), array("labels", "B n")),
     dropout=number("probability", "[0, 1)"),
     rate=number("step size", "(0, inf)"),
     steps=whole("how many"),
 )
 def train(
     start: Neurons,
-    X: np.ndarray,
-    y: np.ndarray,
+    points: tuple[np.ndarray, np.ndarray],
     draws: Draws,
     *,
     dropout: float,
@@ -68,7 +82,7 @@ def train(
     Parameters
     ----------
     start : networks with ``W (B, 1, m)``
-    X, y : (B, n, 1) and (B, n) arrays
+    points : inputs and labels, (B, n, 1) and (B, n) arrays
     draws : the randomness of the dropped units
     dropout : p, in [0, 1)
     rate : step size, > 0
@@ -81,23 +95,21 @@ def train(
 
     Raises
     ------
-    InvalidInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", and the like
+    InvalidInput : "points[1] (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", and the like
 
     **Source**: zhang2025local, Figure 4.
     """
-    B, m = len(start.a), start.a.shape[1]
+    (X, y), (B, m) = points, start.a.shape
     n, chunks = y.shape[1], -(-steps // CHUNK)
     theta = np.concatenate([start.W[:, 0], start.b, start.a, start.c[:, None]], axis=1)
     losses = np.zeros((B, chunks))
     for b, trial in enumerate(draws.trials):
-        own, moments, powers = Draws(draws.seed, [trial]), np.zeros((2, 3 * m + 1)), np.ones(2)
+        own, adam = Draws(draws.seed, [trial]), Adam(np.zeros((2, 3 * m + 1)), np.ones(2), float(rate))
         keep = np.full(n * m, 1 / (1 - dropout))
         for chunk in range(chunks):
             here = min(CHUNK, steps - chunk * CHUNK)
             places = dropped(own, chunk, n * m, dropout)[0] if 1 - dropout < 1 else np.empty(0, np.int64)
-            losses[b, chunk] = _advance(
-                theta[b], moments, powers, X[b, :, 0], y[b], keep, places, rate, here, output_bias
-            )
+            losses[b, chunk] = _advance(theta[b], adam, (X[b, :, 0], y[b]), keep, places, here, output_bias)
     W, b_, a, c = np.split(theta, [m, 2 * m, 3 * m], axis=1)
     return DropoutFit(Neurons(W[:, None], b_, a, c[:, 0]), losses, ~np.isfinite(theta).all(axis=1))
 
@@ -212,10 +224,10 @@ def _output(a: np.ndarray, c: float, keep: np.ndarray, first: int, t: np.ndarray
 
 @exact
 def _pull(
-    a: np.ndarray, x: float, keep: np.ndarray, first: int, t: np.ndarray, e: float,
-    w_: np.ndarray, b_: np.ndarray, a_: np.ndarray
+    a: np.ndarray, keep: np.ndarray, first: int, t: np.ndarray, x: float, e: float, gradient: Units
 ) -> None:  # fmt: skip
-    """Add e times the output's derivative at that point to the gradient w_, b_, a_."""
+    """Add e times the output's derivative at the point x to the gradient."""
+    w_, b_, a_ = gradient
     for j in range(len(t)):
         k = e * keep[first + j]
         pull = (k * a[j]) * (1.0 - t[j] * t[j])
@@ -225,8 +237,9 @@ def _pull(
 
 
 @exact
-def _adam(theta: np.ndarray, gradient: np.ndarray, moments: np.ndarray, powers: np.ndarray, rate: float) -> None:
-    """One step; `powers` holds FIRST and SECOND to the number of steps."""
+def _adam(theta: np.ndarray, gradient: np.ndarray, adam: Adam) -> None:
+    """One step."""
+    moments, powers, rate = adam
     powers[0] *= FIRST
     powers[1] *= SECOND
     size, root = rate / (1.0 - powers[0]), np.sqrt(1.0 - powers[1])
@@ -239,16 +252,17 @@ def _adam(theta: np.ndarray, gradient: np.ndarray, moments: np.ndarray, powers: 
 
 @exact
 def _advance(
-    theta: np.ndarray, moments: np.ndarray, powers: np.ndarray, x: np.ndarray, y: np.ndarray, keep: np.ndarray,
-    dropped: np.ndarray, rate: float, steps: int, output_bias: bool
+    theta: np.ndarray, adam: Adam, points: tuple[np.ndarray, np.ndarray], keep: np.ndarray, dropped: np.ndarray,
+    steps: int, output_bias: bool
 ) -> float:  # fmt: skip
     """Train one network in place; the mean loss. `keep` holds 1 / (1 - p) everywhere, before and after."""
+    x, y = points
     n, m = len(x), len(theta) // 3
     t, parts, gradient = np.empty(m), np.zeros(-(-m // PARTS) * PARTS), np.empty(len(theta))
     scale, next_, total = keep[0], 0, 0.0
     # Views are made once: each costs a count of references.
     w, b, a = theta[:m], theta[m : 2 * m], theta[2 * m : 3 * m]
-    w_, b_, a_ = gradient[:m], gradient[m : 2 * m], gradient[2 * m : 3 * m]
+    pulled = Units(gradient[:m], gradient[m : 2 * m], gradient[2 * m : 3 * m])
     for step in range(steps):
         begin = next_
         while next_ < len(dropped) and dropped[next_] < (step + 1) * n * m:
@@ -260,11 +274,11 @@ def _advance(
             _units(w, b, x[i], t)
             e = _output(a, theta[3 * m], keep, i * m, t, parts) - y[i]
             loss += e * e
-            _pull(a, x[i], keep, i * m, t, 2.0 * e / n, w_, b_, a_)
+            _pull(a, keep, i * m, t, x[i], 2.0 * e / n, pulled)
             gradient[3 * m] += 2.0 * e / n
         if not output_bias:
             gradient[3 * m] = 0.0
-        _adam(theta, gradient, moments, powers, rate)
+        _adam(theta, gradient, adam)
         for d in range(begin, next_):
             keep[dropped[d] - step * n * m] = scale
         total += loss / n

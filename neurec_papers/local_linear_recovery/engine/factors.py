@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from smallnets.arguments import array, checked, choice, number, sizes_of, whole
+from smallnets.arguments import array, checked, choice, number, parts, sizes_of, whole
 from smallnets.descent.compiled import njit
 
+Arrays = tuple[np.ndarray, ...]
 LOSSES = {"mean": lambda n: 1 / n, "sum": lambda n: 1.0}
 
 
@@ -30,6 +31,15 @@ class FactoredModel(NamedTuple):
     owner: np.ndarray
     size: int
     p: int
+
+
+class Descent(NamedTuple):
+    """Step size, factor of the squares in the loss, the loss below which descent ends, and at most so many steps."""
+
+    rate: float
+    scale: float
+    tolerance: float
+    steps: int
 
 
 class FactorFit(NamedTuple):
@@ -94,8 +104,7 @@ def _padded(theta: np.ndarray) -> np.ndarray:
 @checked(
     model=sizes_of(M="size", p="p"),
     start=array("parameters at the start", "B M"),
-    Phi=array("what samples see", "B n p"),
-    y=array("labels", "B n"),
+    samples=parts(array("what samples see", "B n p"), array("labels", "B n")),
     rate=number("step size", "(0, inf)"),
     tolerance=number("of the loss", "[0, inf)"),
     steps=whole("at most so many"),
@@ -104,8 +113,7 @@ def _padded(theta: np.ndarray) -> np.ndarray:
 def descend(
     model: FactoredModel,
     start: np.ndarray,
-    Phi: np.ndarray,
-    y: np.ndarray,
+    samples: tuple[np.ndarray, np.ndarray],
     *,
     rate: float,
     tolerance: float,
@@ -120,8 +128,7 @@ def descend(
     ----------
     model : how coefficients come from parameters
     start : (B, M) array, parameters at the start
-    Phi : (B, n, p) array, what each sample sees of the coefficients
-    y : (B, n) array, labels
+    samples : Phi, what each sample sees of the coefficients, and labels y, (B, n, p) and (B, n) arrays
     rate : step size, > 0
     tolerance : of the loss, >= 0
     steps : at most so many, >= 0
@@ -133,22 +140,22 @@ def descend(
 
     Raises
     ------
-    InvalidInput : "y (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", or a name that is not known
+    InvalidInput : "samples[1] (labels) must be an array of shape (B, n) = (3, 10), got (3, 9)", or a name that is not
+        known
 
     **Source**: zhang2023optimistic, Figures 1 to 3.
     """
     theta, made, losses = _padded(start), np.zeros(len(start), np.int64), np.empty(len(start))
-    pairs = (model.left, model.right, model.owner)
-    _descend(*pairs, theta, Phi, y, LOSSES[loss](y.shape[1]), rate, tolerance, steps, made, losses)
+    how = Descent(float(rate), LOSSES[loss](samples[1].shape[1]), float(tolerance), steps)
+    _descend((model.left, model.right, model.owner), theta, samples, how, (made, losses))
     return FactorFit(theta[:, :-1].copy(), made, losses, ~np.isfinite(losses))
 
 
 @njit()
-def _descend(
-    left: np.ndarray, right: np.ndarray, owner: np.ndarray, theta: np.ndarray, Phi: np.ndarray, y: np.ndarray,
-    scale: float, rate: float, tolerance: float, steps: int, made: np.ndarray, losses: np.ndarray
-) -> None:  # fmt: skip
-    """Fill in the parameters, with the 1 behind them, the steps made and the losses."""
+def _descend(pairs: Arrays, theta: np.ndarray, samples: Arrays, how: Descent, ends: Arrays) -> None:
+    """Fill in the parameters, with the 1 behind them, and the ends: the steps made and the losses."""
+    (left, right, owner), (Phi, y), (made, losses) = pairs, samples, ends
+    rate, scale, tolerance, steps = how
     n, p = Phi.shape[1:]
     M = theta.shape[1] - 1
     c, pull, gradient = np.empty(p), np.empty(p), np.empty(M + 1)

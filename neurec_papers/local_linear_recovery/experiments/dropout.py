@@ -74,7 +74,7 @@ def solve(params: Dropout, problem: Problem, draws: Draws) -> Solution:
     from ..engine import dropout
 
     fit = dropout.train(
-        start(params, draws), problem.X, problem.y, draws,
+        start(params, draws), (problem.X, problem.y), draws,
         dropout=params.dropout, rate=params.step, steps=params.steps, output_bias=params.output_bias
     )  # fmt: skip
     status = [Status.DIVERGED if diverged else Status.SOLVED for diverged in fit.diverged]

@@ -119,7 +119,7 @@ def solve(params: MatrixAndToy, problem: Problem, draws: Draws) -> Solution:
     model = form(params)
     start = params.variance**0.5 * draws.normal("theta", model.size)
     fit = factors.descend(
-        model, start, seen(params, problem.X), problem.y,
+        model, start, (seen(params, problem.X), problem.y),
         rate=params.step, tolerance=params.tolerance, steps=params.limit, loss=params.loss
     )  # fmt: skip
     status = [Status.DIVERGED if diverged else Status.SOLVED for diverged in fit.diverged]

@@ -112,7 +112,7 @@ def ascend(
     stops = np.unique([0, steps, *(t for t in log if t <= steps)])
     place, chunks = torch_device(None), iter(batches)
     if len(start) == 2 and method.rule in RULES and place.type == "cpu":
-        course = _compiled((*teacher, *start), chunks, method, stops, np.dtype(dtype))
+        course = _compiled((teacher, start), chunks, method, stops=stops, number=np.dtype(dtype).type)
     else:
         course = _in_torch(FusedPair(teacher, start, DTYPES[dtype], place), chunks, method, stops)
     with threadpool_limits(1):  # products are too small to share
@@ -123,18 +123,23 @@ def ascend(
 
 
 def _compiled(
-    pair: Weights, chunks: Iterator[np.ndarray], method: Method, stops: np.ndarray, number: np.dtype[np.floating]
+    pair: tuple[Sequence[np.ndarray], Sequence[np.ndarray]],
+    chunks: Iterator[np.ndarray],
+    method: Method,
+    *,
+    stops: np.ndarray,
+    number: type[np.floating],
 ) -> Iterator[Weights]:
     """The student at each stop, by the kernel."""
-    pair = tuple(part.astype(number) for part in pair)
-    code, shape = matrix_kernels.CODES[method.rule], (len(pair[2]), pair[2].shape[1] - 1)
-    yield tuple(part.copy() for part in pair[2:])
-    for pieces in _cut(chunks, stops, shape):
+    teacher, student = (tuple(part.astype(number) for part in net) for net in pair)
+    B, rows, _ = student[0].shape
+    yield tuple(part.copy() for part in student)
+    for pieces in _cut(chunks, stops, (B, rows - 1)):
         for X in pieces:
-            # Pulls of batches are sums over them.
-            rate = number.type(method.rate / X.shape[2])
-            matrix_kernels.advance(*pair, X.astype(number, copy=False), rate, code, method.biases)
-        yield tuple(part.copy() for part in pair[2:])
+            rate = number(method.rate / X.shape[2])  # pulls are sums over the batch
+            code = matrix_kernels.CODES[method.rule]
+            matrix_kernels.advance(teacher, student, X.astype(number, copy=False), rate, code, method.biases)
+        yield tuple(part.copy() for part in student)
 
 
 def _in_torch(pair: FusedPair, chunks: Iterator[np.ndarray], method: Method, stops: np.ndarray) -> Iterator[Weights]:

@@ -11,20 +11,17 @@ import numpy as np
 
 from smallnets.descent.compiled import njit
 
-Room = tuple[np.ndarray, ...]
+Arrays = tuple[np.ndarray, ...]
 CODES = {"matrix": 0, "exact": 1, "gradient": 2}
 
 
 @njit(error_model="numpy", fastmath={"contract"})
-def advance(
-    hidden: np.ndarray, outer: np.ndarray, start: np.ndarray, top: np.ndarray, X: np.ndarray, rate: float, code: int,
-    biases: bool,
-) -> None:  # fmt: skip
-    """Change the student, `start` (B, d + 1, n) and `top` (B, n + 1, o), by a step on each batch of X (B, T, N, d).
+def advance(teacher: Arrays, student: Arrays, X: np.ndarray, rate: float, code: int, biases: bool) -> None:
+    """Change the student, (B, d + 1, n) and (B, n + 1, o) arrays, by a step on each batch of X (B, T, N, d).
 
-    `hidden` and `outer` are the teacher's; the code is one of `CODES`; the rate is for sums over a batch, and of the
-    same type as all arrays.
+    The code is one of `CODES`; the rate is for sums over a batch, and of the same type as all arrays.
     """
+    (hidden, outer), (start, top) = teacher, student
     B, T, N, d = X.shape
     n, m, o = start.shape[2], hidden.shape[2], top.shape[2]
     kind, none = start.dtype, rate - rate  # 0 of the same type
@@ -55,7 +52,7 @@ def advance(
                     R[i, k] += gap[k]
                     means[k] += R[i, k]
             if code == 0:
-                _products(x, S, S_star, W, W_star, V, V_star, below, room)
+                _products(x, (S, W, V), (S_star, W_star, V_star), below, room)
             else:
                 if code == 2:
                     np.dot(R, V.T, g)
@@ -76,7 +73,7 @@ def advance(
 
 
 @njit()
-def _room(N: int, d: int, n: int, m: int, kind: np.dtype[Any]) -> Room:
+def _room(N: int, d: int, n: int, m: int, kind: np.dtype[Any]) -> Arrays:
     """Arrays for the products; the last entry is the share of a batch of each number of inputs."""
     words = (N + 63) // 64
     H, H_star, L = np.empty((n, n), kind), np.empty((n, m), kind), np.empty((d + 1, d + 1), kind)
@@ -86,11 +83,12 @@ def _room(N: int, d: int, n: int, m: int, kind: np.dtype[Any]) -> Room:
 
 
 @njit()
-def _products(
-    x: np.ndarray, S: np.ndarray, S_star: np.ndarray, W: np.ndarray, W_star: np.ndarray, V: np.ndarray,
-    V_star: np.ndarray, below: np.ndarray, room: Room,
-) -> None:  # fmt: skip
-    """Put the matrix rule's pull on the hidden layer into `below`: L W H^T - L W* H*^T."""
+def _products(x: np.ndarray, student: Arrays, teacher: Arrays, below: np.ndarray, room: Arrays) -> None:
+    """Put the matrix rule's pull on the hidden layer into `below`: L W H^T - L W* H*^T.
+
+    Student and teacher are states S (N, n) and both layers' weights W (d + 1, n) and V (n, o).
+    """
+    (S, W, V), (S_star, W_star, V_star) = student, teacher
     H, H_star, L, Q, Q_star, rest, bits, bits_star, share = room
     np.dot(x.T, x, L)
     np.dot(V, V.T, H)
