@@ -22,7 +22,7 @@ from neurec_core.experiment import Problem
 from neurec_papers.multilayer_dynamics.experiments import students, two_layer
 from neurec_papers.multilayer_dynamics.experiments.reconstruction import RECONSTRUCTION
 from smallnets.descent import deep_relu, deep_training
-from smallnets.descent.deep_training import Method
+from smallnets.descent.deep_training import Method, Schedule
 
 from . import peers
 
@@ -123,10 +123,8 @@ def row(what: str, start: deep_relu.DeepNet, wise: deep_relu.DeepNet, X: np.ndar
     picked = np.random.default_rng(0).integers(0, X.shape[1], (REPEATS + 1, B, EPOCH * batch))
     loop = Published(start, wise, X[0], rate, batch, getattr(torch, dtype), normalize, half)
     method = Method("half" if half else "mean", normalize=normalize)
-    ours = deep_training.train(
-        start, wise, lambda _: X, lambda epoch: picked[epoch], [rate] * (REPEATS + 1), batch=batch, method=method,
-        dtype=dtype,
-    )  # fmt: skip
+    schedule = Schedule(lambda _: X, lambda epoch: picked[epoch], [rate] * (REPEATS + 1), batch)
+    ours = deep_training.train(start, wise, schedule, method=method, dtype=dtype)
     times: list[list[float]] = [[], []]
     for epoch in range(REPEATS + 1):
         begin = clock()

@@ -23,22 +23,24 @@ GLANCE = 100  # steps from one look at whether any network goes on to the next: 
 def train(
     net: Architecture,
     theta: np.ndarray,
-    X: np.ndarray,
-    y: np.ndarray,
+    sample: tuple[np.ndarray, np.ndarray],
     rule: tuple[bool, float, float, float, int],
+    *,
     marks: np.ndarray,
     dtype: str,
     device: str | None,
 ) -> tuple[np.ndarray, ...]:
     """As `smallnets.descent.tanh.train`, whose entrance this is behind."""
     by_adam, rate, decay, tolerance, steps = rule
-    weights, *points = (torch.tensor(part, dtype=DTYPES[dtype], device=torch_device(device)) for part in (theta, X, y))
+    weights, *points = (
+        torch.tensor(part, dtype=DTYPES[dtype], device=torch_device(device)) for part in (theta, *sample)
+    )
     loss, late = _loss(net, weights.device), steps - steps // 10
     stops = sorted({steps, late, *range(0, steps, GLANCE), *marks[marks <= steps].tolist()})
     pieces = ((itertools.repeat(points, b - a), rate) for a, b in itertools.pairwise(stops))
     course = training.train(loss, [weights], pieces, (adam if by_adam else gd)(weight_decay=decay), tolerance=tolerance)
-    ended, earlier = np.full(len(y), -1), np.full(len(y), np.nan)
-    shots = np.full((len(y), len(marks), net.size), np.nan)
+    ended, earlier = np.full(len(theta), -1), np.full(len(theta), np.nan)
+    shots = np.full((len(theta), len(marks), net.size), np.nan)
     for t in stops:
         going = ended < 0
         if len(at := np.flatnonzero(marks == t)):

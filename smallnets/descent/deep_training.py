@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..arguments import array, checked, choice, whole
+from ..arguments import array, checked, choice, record, whole
 from ..errors import InvalidInput
 from . import training
 from .deep_relu import PLAIN, DeepNet, Form, Network, forward, network
@@ -69,22 +69,35 @@ class Method(NamedTuple):
     biases: bool = True
 
 
+class Schedule(NamedTuple):
+    """What networks are trained on, epoch by epoch, in what order and with what step size.
+
+    ``points`` are ``epoch -> X``, (B, N, d), or (1, N, d) for all networks; the same array again is not loaded again.
+    ``order`` is ``epoch -> (B, n) of whole numbers``, the points in the order in which they come, ``batch`` per step;
+    the last step of an epoch takes those that are left. ``rates`` are the step sizes of the epochs.
+    """
+
+    points: Source
+    order: Source
+    rates: Sequence[float] | np.ndarray
+    batch: int = 64
+
+
 USUAL = Method()
 
 
 @checked(
-    rates=array("step size of every epoch", "E", empty=True, interval="[0, inf)"),
-    batch=whole("points per step", "[1, inf)"),
+    schedule=record(
+        rates=array("step size of every epoch", "E", empty=True, interval="[0, inf)"),
+        batch=whole("points per step", "[1, inf)"),
+    ),
     dtype=choice("dtype", DTYPES),
 )
 def train(
     student: DeepNet,
     teacher: DeepNet,
-    points: Source,
-    order: Source,
-    rates: Sequence[float] | np.ndarray,
+    schedule: Schedule,
     *,
-    batch: int = 64,
     form: Form = PLAIN,
     method: Method = USUAL,
     dtype: str = "float64",
@@ -99,10 +112,7 @@ def train(
     ----------
     student : where to start
     teacher : whose outputs are learnt; no batch norm, the same slope
-    points : ``epoch -> X``, (B, N, d), or (1, N, d) for all networks; the same array again is not loaded again
-    order : ``epoch -> (B, n) of whole numbers``, the points in the order in which they come
-    rates : the step size of every epoch
-    batch : points per step; the last step of an epoch takes those that are left
+    schedule : points, their order and step sizes
     form : what the student's hidden layers do
     method : how weights are changed
     dtype : float32 or float64
@@ -110,7 +120,8 @@ def train(
 
     Raises
     ------
-    InvalidInput : "batch (points per step) must be a whole number in (0, inf), got 0", layers that do not fit, or names
+    InvalidInput : "schedule.batch (points per step) must be a whole number in [1, inf), got 0", layers that do not fit,
+        or names
 
     **Source**: tian2019luck and tian2020student, their code (float32); differs: a network's points and start do not
     depend on the networks beside it, and teachers are asked about many batches at once.
@@ -121,7 +132,7 @@ def train(
             f"teacher (networks to learn from) must have the student's B, inputs and outputs, got layers of "
             f"{[tuple(W.shape) for W in wise.W]} for {[tuple(W.shape) for W in net.W]}"
         )
-    return _reports(net, _course(net, method, _epochs(net, wise, points, order, np.asarray(rates), batch)))
+    return _reports(net, _course(net, method, _epochs(net, wise, schedule)))
 
 
 def _course(net: Network, method: Method, epochs: training.Epochs) -> Iterator[training.Progress]:
@@ -157,10 +168,9 @@ def _reports(net: Network, course: Iterator[training.Progress]) -> Iterator[Epoc
             return
 
 
-def _epochs(
-    net: Network, teacher: Network, points: Source, order: Source, rates: np.ndarray, batch: int
-) -> Iterator[tuple[Iterator[training.Batch], float]]:
+def _epochs(net: Network, teacher: Network, schedule: Schedule) -> Iterator[tuple[Iterator[training.Batch], float]]:
     """The batches of each epoch, and its step size."""
+    points, order, rates, batch = schedule
     B = len(net.W[0])
     given: np.ndarray | None = None
     for epoch, rate in enumerate(rates):

@@ -94,7 +94,7 @@ def train(
     if chosen == "batched":
         from . import _tanh_batched
 
-        return Run(*_tanh_batched.train(net, theta, X, y, rule, marks, dtype, device))
+        return Run(*_tanh_batched.train(net, theta, (X, y), rule, marks=marks, dtype=dtype, device=device))
     if dtype != "float64":
         raise InvalidInput(f"dtype (numbers computed with) must be float64 for method compiled, got {dtype!r}")
     return _one_by_one(net, theta.copy(), X, y, rule, marks)

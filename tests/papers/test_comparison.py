@@ -123,7 +123,7 @@ def test_shares_on_the_simplex_are_uniform():
 def test_negative_kinks_at_points_open_away_from_the_origin():
     X = Draws(0, [0, 1]).normal("X", 40, 3)
     for parameterization in ("he", "ntk"):
-        begin = start(parameterization, "kink_point_negative", 300, X, Draws(0, [0, 1]))
+        begin = start(X, Draws(0, [0, 1]), 300, parameterization=parameterization, bias="kink_point_negative")
         z = begin.scales[0] * np.einsum("bnd,bdm->bnm", X, begin.a) + begin.b[:, None]
         # Some point lies on each kink, and there the slope points away from the origin.
         assert np.abs(z).min(1).max() < 1e-12
@@ -134,7 +134,7 @@ def test_negative_kinks_at_points_open_away_from_the_origin():
 @pytest.mark.parametrize("bias", BIASES)
 def test_both_parametrisations_start_as_the_same_function(bias):
     X = Draws(0, [0]).normal("X", 30, 4)
-    he, ntk = (start(name, bias, 100, X, Draws(0, [0])) for name in ("he", "ntk"))
+    he, ntk = (start(X, Draws(0, [0]), 100, parameterization=name, bias=bias) for name in ("he", "ntk"))
     assert np.allclose(he.b, ntk.b)
     assert np.allclose(he.a, ntk.scales[0] * ntk.a)
     assert np.allclose(he.w, ntk.scales[1] * ntk.w)
@@ -167,7 +167,8 @@ def published(params, trial):
     mean, std, y_mean, y_std = X.mean(0), X.std(0), y.mean(), y.std()
     data = {name: ((P - mean) / std, (q - y_mean) / y_std) for name, (P, q) in data.items()}
     X, y = data["train"]
-    net = Published(start(params.parameterization, params.bias, params.width, X.numpy()[None], draws))
+    laws = {"parameterization": params.parameterization, "bias": params.bias}
+    net = Published(start(X.numpy()[None], draws, params.width, **laws))
     optimizer = {
         "gd": lambda w: torch.optim.SGD(w, lr=params.rate),
         "momentum": lambda w: torch.optim.SGD(w, lr=params.rate, momentum=0.9),

@@ -9,7 +9,7 @@ import torch
 from neurec_core.draws import Draws
 from smallnets.descent import deep_relu, deep_training
 from smallnets.descent.deep_relu import PLAIN, DeepNet, Form
-from smallnets.descent.deep_training import Method
+from smallnets.descent.deep_training import Method, Schedule
 from smallnets.errors import InvalidInput
 from smallnets.nets.deep_nets import Layer, fan_ins
 
@@ -160,7 +160,7 @@ def test_it_is_what_torch_does(options):
     form = options.get("form", PLAIN)
     student, teacher, X, order = problem(form=form)
     rates = [0.1, 0.1, 0.05, 0.02]
-    epochs = list(deep_training.train(student, teacher, lambda _: X, order, rates, batch=BATCH, **choice(options)))
+    epochs = list(deep_training.train(student, teacher, Schedule(lambda _: X, order, rates, BATCH), **choice(options)))
     made = epochs[-1].net.read()
     Z = Draws(9, [0, 1, 2]).normal("Z", 30, X.shape[2])
     outputs = deep_relu.states(made, Z, form)[-1]
@@ -182,7 +182,7 @@ def test_a_network_does_not_depend_on_those_beside_it(name, dtype):
     def trained(trials):
         student, teacher, X, order = problem(trials, CASES[name].get("form", PLAIN))
         *_, last = deep_training.train(
-            student, teacher, lambda _: X, order, [0.1] * 3, batch=BATCH, dtype=dtype, **choice(CASES[name])
+            student, teacher, Schedule(lambda _: X, order, [0.1] * 3, BATCH), dtype=dtype, **choice(CASES[name])
         )
         return last.net.read().layers
 
@@ -198,7 +198,7 @@ def test_points_may_be_shared_or_new_in_every_epoch():
     one = np.broadcast_to(X[:1], X.shape).copy()
 
     def end(points):
-        *_, last = deep_training.train(student, teacher, points, order, [0.1] * 3, batch=BATCH)
+        *_, last = deep_training.train(student, teacher, Schedule(points, order, [0.1] * 3, BATCH))
         return last.net.read().layers[0].W
 
     assert np.array_equal(end(lambda _: X[:1]), end(lambda _: one))
@@ -207,7 +207,7 @@ def test_points_may_be_shared_or_new_in_every_epoch():
     model = student
     for epoch in range(3):  # by hand, an epoch at a time
         *_, last = deep_training.train(
-            model, teacher, lambda _, e=epoch: X + e, lambda _, e=epoch: order(e), [0.1], batch=BATCH
+            model, teacher, Schedule(lambda _, e=epoch: X + e, lambda _, e=epoch: order(e), [0.1], BATCH)
         )
         model = last.net.read()
     assert np.array_equal(moved, model.layers[0].W)
@@ -215,14 +215,14 @@ def test_points_may_be_shared_or_new_in_every_epoch():
 
 def test_a_network_that_diverges_touches_no_other_and_all_of_them_end_training():
     student, teacher, X, order = problem()
-    calm = list(deep_training.train(student, teacher, lambda _: X, order, [0.1] * 4, batch=BATCH))
+    calm = list(deep_training.train(student, teacher, Schedule(lambda _: X, order, [0.1] * 4, BATCH)))
     wild = X.copy()
     wild[1] *= 1e200
-    epochs = list(deep_training.train(student, teacher, lambda _: wild, order, [0.1] * 4, batch=BATCH))
+    epochs = list(deep_training.train(student, teacher, Schedule(lambda _: wild, order, [0.1] * 4, BATCH)))
     assert [epoch.finite.tolist() for epoch in epochs] == [[True, False, True]] * 4
     for whole, part in zip(epochs[-1].net.read().layers, calm[-1].net.read().layers, strict=True):
         assert np.array_equal(whole.W[[0, 2]], part.W[[0, 2]])
-    none = list(deep_training.train(student, teacher, lambda _: 1e200 * X, order, [0.1] * 4, batch=BATCH))
+    none = list(deep_training.train(student, teacher, Schedule(lambda _: 1e200 * X, order, [0.1] * 4, BATCH)))
     assert len(none) == 1
     assert not none[0].finite.any()
 
@@ -237,7 +237,7 @@ def test_a_neuron_that_overflows_below_zero_is_off():
 def test_single_precision_is_near():
     student, teacher, X, order = problem()
     ends = [
-        list(deep_training.train(student, teacher, lambda _: X, order, [0.1] * 4, batch=BATCH, dtype=dtype))[-1]
+        list(deep_training.train(student, teacher, Schedule(lambda _: X, order, [0.1] * 4, BATCH), dtype=dtype))[-1]
         for dtype in ("float32", "float64")
     ]
     a, b = (end.net.read().layers[0].W for end in ends)
@@ -245,7 +245,6 @@ def test_single_precision_is_near():
 
 
 BAD = {
-    "batch": ({"batch": 0}, r"batch \(points per step\) must be a whole number in \[1, inf\), got 0"),
     "momentum": ({"momentum": 1.5}, r"momentum \(share of the last step\) must be a number in \[0, 1\), got 1.5"),
     "decay": ({"weight_decay": -1.0}, r"weight_decay \(pull to zero\) must be"),
     "loss": ({"loss": "men"}, "unknown loss 'men': did you mean mean?"),
@@ -259,26 +258,29 @@ BAD = {
 def test_bad_options_are_refused_at_the_entrance(options, message):
     student, teacher, X, order = problem()
     with pytest.raises(InvalidInput, match=message):
-        deep_training.train(student, teacher, lambda _: X, order, [0.1], **choice(options))
+        deep_training.train(student, teacher, Schedule(lambda _: X, order, [0.1]), **choice(options))
 
 
 def test_layers_and_points_that_do_not_fit_are_refused():
     student, teacher, X, order = problem()
+    schedule = Schedule(lambda _: X, order, [0.1])
+    with pytest.raises(InvalidInput, match=r"schedule.batch \(points per step\) must be a whole number in \[1, inf\)"):
+        deep_training.train(student, teacher, schedule._replace(batch=0))
     with pytest.raises(InvalidInput, match=r"slope \(slope below zero\) must be a number in \[0, inf\), got -0\.5"):
-        deep_training.train(student, teacher, lambda _: X, order, [0.1], form=Form(slope=-0.5))
+        deep_training.train(student, teacher, schedule, form=Form(slope=-0.5))
     with pytest.raises(InvalidInput, match=r"trained \(which layers learn\) must name 3 layers, got \(True,\)"):
-        deep_training.train(student, teacher, lambda _: X, order, [0.1], method=Method(trained=(True,)))
+        deep_training.train(student, teacher, schedule, method=Method(trained=(True,)))
     with pytest.raises(InvalidInput, match=r"order \(points of an epoch\) must hold at least one, got none in epoch 0"):
-        list(deep_training.train(student, teacher, lambda _: X, lambda epoch: order(epoch)[:, :0], [0.1]))
+        list(deep_training.train(student, teacher, schedule._replace(order=lambda epoch: order(epoch)[:, :0])))
     left = student._replace(norms=deep_relu.fresh_norms(student.layers))  # of a time with batch norm: not used
-    assert list(deep_training.train(left, teacher, lambda _: X, order, [0.1], form=Form(affine=True)))
+    assert list(deep_training.train(left, teacher, schedule, form=Form(affine=True)))
     with pytest.raises(InvalidInput, match=r"teacher \(.*\) must have the student's B, inputs and out"):
-        deep_training.train(student, DeepNet(teacher.layers[:-1]), lambda _: X, order, [0.1])
+        deep_training.train(student, DeepNet(teacher.layers[:-1]), schedule)
     with pytest.raises(InvalidInput, match=r"image \(channels, height, width\) must have sides above 4"):
         deep_relu.states(student, X, Form(image=(1, 4, 9)))
     with pytest.raises(InvalidInput, match=r"W_2 \(weights of a layer\) must be an array of shape"):
-        deep_training.train(DeepNet(student.layers[::2]), teacher, lambda _: X, order, [0.1])
+        deep_training.train(DeepNet(student.layers[::2]), teacher, schedule)
     with pytest.raises(InvalidInput, match=r"X \(points\) must be an array of shape"):
-        list(deep_training.train(student, teacher, lambda _: X[:, :, 1:], order, [0.1]))
+        list(deep_training.train(student, teacher, schedule._replace(points=lambda _: X[:, :, 1:])))
     with pytest.raises(InvalidInput, match=r"X \(points\) must be an array of shape"):
         deep_relu.states(student, X[:2])

@@ -89,7 +89,7 @@ BIASES: dict[str, Callable[[Given], np.ndarray]] = {
 """The laws. "kink_point_negative" also turns the slope about where it falls towards its point."""
 
 
-def start(parameterization: str, bias: str, width: int, X: np.ndarray, draws: Draws) -> Start:
+def start(X: np.ndarray, draws: Draws, width: int, *, parameterization: str, bias: str) -> Start:
     """Initial weights.
 
     "he": alpha_1 = alpha_2 = 1, a ~ N(0, 2/d), w ~ N(0, 2/m). "ntk": alpha_1 = sqrt(2/d), alpha_2 = sqrt(2/m),
@@ -97,11 +97,11 @@ def start(parameterization: str, bias: str, width: int, X: np.ndarray, draws: Dr
 
     Parameters
     ----------
-    parameterization : "he" or "ntk"
-    bias : a key of `BIASES`
-    width : m
     X : inputs as they are trained on, normalised, (B, n, d)
     draws : the randomness
+    width : m
+    parameterization : "he" or "ntk"
+    bias : a key of `BIASES`
 
     **Source**: holzmuller2022training, Section 10 and its code: pytorch U(+-1/sqrt(d)), uniform U(+-sqrt(6)), narrow
     U(+-sqrt(3)), he5 is He+5, kink_uniform_negative U_k-, kink_point_negative X_k-; differs: there the settings

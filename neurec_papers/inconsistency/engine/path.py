@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def followed(params: Any, crowd: Draws) -> dict[str, Any]:
     ends, h = training.train(params, problem, crowd)
     affine = np.isin(ends.outcome, [Outcome.CONVERGED, Outcome.STOPPED])
     last = min(int(ends.crossing[0] if ends.crossing[0] > 0 else ends.steps[0]), LONGEST)
-    way = (_by_neuron if params.optimizer == "adam" else _by_side)(params, problem, crowd, float(h[0]), last)
+    way = (_by_neuron if params.optimizer == "adam" else _by_side)(params, problem, crowd, h=float(h[0]), last=last)
     return {
         "networks": len(crowd), "not_affine": int((~affine).sum()), "outcome": int(ends.outcome[0]),
         "left": int(ends.crossing[0]), **way,
@@ -39,7 +40,7 @@ def stops(last: int) -> np.ndarray:
     return np.unique(np.concatenate([[0], at[at < last], [last]]))
 
 
-def _by_side(params: Any, problem: Problem, draws: Draws, h: float, last: int) -> dict[str, Any]:
+def _by_side(params: Any, problem: Problem, draws: Draws, *, h: float, last: int) -> dict[str, Any]:
     points = split(problem.X[:, :, 0], problem.y, training.shares(problem))
     one = LineNetwork.start(initial.neurons(params, draws), 0)
     listed = one.coordinates
@@ -50,18 +51,20 @@ def _by_side(params: Any, problem: Problem, draws: Draws, h: float, last: int) -
         if params.optimizer == "gd":
             one.advance(points.rows[:1], h, reach, step - before)
         else:
-            _minibatches(one, batches, h, reach, before, step, params.interval)
+            for rows in _blocks(batches, before, step, params.interval):
+                one.advance(rows, h, reach, len(rows))
         theta = one.neurons()
         ends = [-b / a for a, b in (theta[one.side == s][[0, -1], :2].T for s in (0, 1) if (one.side == s).any())]
         kinks.append(np.resize(np.concatenate(ends), 4))
     return {"steps": at, "kinks": np.array(kinks), "x": GRID, "f": _outputs(params, draws, one, listed)}
 
 
-def _minibatches(one: LineNetwork, batches: Any, h: float, reach: float, before: int, step: int, interval: int) -> None:
+def _blocks(batches: Any, before: int, step: int, interval: int) -> Iterator[np.ndarray]:
+    """The minibatches of the steps from one to the other, as many at a time as are drawn together."""
     while before < step:
         block, offset = divmod(before, interval)
         steps = min(step - before, interval - offset)
-        one.advance(batches(0, block * interval)[offset : offset + steps], h, reach, steps)
+        yield batches(0, block * interval)[offset : offset + steps]
         before += steps
 
 
@@ -81,7 +84,7 @@ def _outputs(params: Any, draws: Draws, one: LineNetwork, listed: np.ndarray) ->
     return one_by_one.outputs(one_by_one.Neurons(a, b, w, one.state.c), GRID)[0]
 
 
-def _by_neuron(params: Any, problem: Problem, draws: Draws, h: float, last: int) -> dict[str, Any]:
+def _by_neuron(params: Any, problem: Problem, draws: Draws, *, h: float, last: int) -> dict[str, Any]:
     a, w = (part[:1] for part in initial.weights(params, draws))
     run = one_by_one.begin(one_by_one.Neurons(a, np.zeros_like(a), w, np.zeros(1)))
     x, y = problem.X[:1, :, 0], problem.y[:1]

@@ -46,18 +46,18 @@ class Predictor(NamedTuple):
         return self.scaling.y_mean + self.scaling.y_std * f
 
 
-def train(params: Any, begin: Start, points: Labelled, others: list[Labelled], draws: Draws) -> Fitted:
-    """Train nets of `experiments.comparison.Comparison` on points, and look at the errors on two other samples."""
-    return (_train_line if params.d == 1 else _train_wide)(params, begin, points, others, draws)
+def train(params: Any, begin: Start, samples: list[Labelled], draws: Draws) -> Fitted:
+    """Train nets of `experiments.comparison.Comparison` on the first sample; errors on the others are computed, too."""
+    return (_train_line if params.d == 1 else _train_wide)(params, begin, samples, draws)
 
 
-def _train_line(params: Any, begin: Start, train: Labelled, others: list[Labelled], draws: Draws) -> Fitted:
+def _train_line(params: Any, begin: Start, samples: list[Labelled], draws: Draws) -> Fitted:
     """d = 1: full batch, in double precision, every neuron by itself; one step per epoch.
 
     **Source**: holzmuller2022training, Section 10; differs: float64 where the published code has float32.
     """
     run = neurons.begin(neurons.Neurons(begin.a[:, 0], *begin[1:4]), scales=begin.scales)
-    (x, y), *watched = [_ascending(X[..., 0], labels) for X, labels in (train, *others)]
+    (x, y), *watched = [_ascending(X[..., 0], labels) for X, labels in samples]
 
     def loss(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -77,8 +77,8 @@ def _ascending(x: np.ndarray, y: np.ndarray) -> Labelled:
     return np.take_along_axis(x, order, 1), np.take_along_axis(y, order, 1)
 
 
-def _train_wide(params: Any, begin: Start, train: Labelled, others: list[Labelled], draws: Draws) -> Fitted:
+def _train_wide(params: Any, begin: Start, samples: list[Labelled], draws: Draws) -> Fitted:
     """d >= 2: minibatches reshuffled in each of the iterations / d epochs, in single precision as published."""
     method = wide.Method(params.optimizer, params.rate, params.points)
-    watched = wide.Watched(others, params.every // params.d)
-    return wide.fit(begin, train, watched, draws, method=method, epochs=params.iterations // params.d)
+    watched = wide.Watched(samples[1:], params.every // params.d)
+    return wide.fit(begin, samples[0], watched, draws, method=method, epochs=params.iterations // params.d)

@@ -79,8 +79,8 @@ def solve(params: Comparison, problem: Problem, draws: Draws) -> Solution:
     draw = DISTRIBUTIONS[params.distribution]
     others = [scaling.of(*draw(draws, params.held_out, params.d, name)) for name in ("valid", "test")]
     X, y = scaling.of(X, y)
-    begin = start(params.parameterization, params.bias, params.width, X, draws)
-    fitted = setups.train(params, begin, (X, y), others, draws)
+    begin = start(X, draws, params.width, parameterization=params.parameterization, bias=params.bias)
+    fitted = setups.train(params, begin, [(X, y), *others], draws)
     a, b, w, c, (inner, outer) = fitted.net
     value = setups.Predictor(inner * a, b, outer * w, c, scaling)
     status = [Status.SOLVED if np.isfinite(loss) else Status.DIVERGED for loss in fitted.train_loss]

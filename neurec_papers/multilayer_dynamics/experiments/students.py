@@ -216,7 +216,7 @@ def cloud(params: DeepStudents, draws: Draws, name: str, number: int) -> np.ndar
 
 def training(params: DeepStudents, problem: Problem, start: DeepNet, draws: Draws) -> Iterator[Epoch]:
     """The students' epochs."""
-    from smallnets.descent.deep_training import Method, train
+    from smallnets.descent.deep_training import Method, Schedule, train
 
     own = of_pairs(params, draws)
 
@@ -234,7 +234,5 @@ def training(params: DeepStudents, problem: Problem, start: DeepNet, draws: Draw
         params.loss, params.optimizer, params.momentum, params.weight_decay, params.normalize,
         biases=params.biases,
     )  # fmt: skip
-    return train(
-        start, problem.teacher, points, order, rates(params.rate, params.epochs), batch=params.batch,
-        form=params.form(), method=method, dtype=params.dtype,
-    )  # fmt: skip
+    schedule = Schedule(points, order, rates(params.rate, params.epochs), params.batch)
+    return train(start, problem.teacher, schedule, form=params.form(), method=method, dtype=params.dtype)

@@ -137,7 +137,7 @@ def sample(params: TwoLayer, draws: Draws) -> Problem:
 def training(params: TwoLayer, problem: Problem, start: DeepNet, draws: Draws) -> Iterator[Epoch]:
     """The students' epochs."""
     from smallnets.descent.deep_relu import Form
-    from smallnets.descent.deep_training import Method, train
+    from smallnets.descent.deep_training import Method, Schedule, train
 
     batch = params.batch if params.method == "sgd" else params.points
 
@@ -157,10 +157,8 @@ def training(params: TwoLayer, problem: Problem, start: DeepNet, draws: Draws) -
     method = Method("half", normalize=params.normalize, trained=learns, biases=params.biases)
     # Gradient descent has a single step in what `train` calls an epoch: its points need not be copied many times.
     times = params.steps if params.method == "gd" else 1
-    return train(
-        start, problem.teacher, points, order, np.repeat(params.rates, times),
-        batch=batch, form=Form(params.slope), method=method, dtype=params.dtype,
-    )  # fmt: skip
+    schedule = Schedule(points, order, np.repeat(params.rates, times), batch)
+    return train(start, problem.teacher, schedule, form=Form(params.slope), method=method, dtype=params.dtype)
 
 
 def solve(params: TwoLayer, problem: Problem, draws: Draws) -> Solution:
