@@ -33,10 +33,12 @@ book: site  ## run the notebooks and build the site
 	@echo "The book is in $(CURDIR)/$(SITE)/index.html; 'make serve' shows it at http://127.0.0.1:$(PORT)"
 
 # The notebook cache sees a notebook's cells only; the stamp covers what they call, the tables and the versions.
+# Sphinx would execute what the cache lacks, too, but one notebook after another.
 # A page is read again every time (--all), since its notebook may be unchanged while its outputs are not.
 site: $(READY) sync
 	@$(BIN)/python book/stamp.py _build || rm -rf _build/.jupyter_cache
 	@$(BIN)/python book/contents.py _build/toc.yml
+	NEUREC_STATIC=1 $(BIN)/python book/execute.py _build
 	NEUREC_STATIC=1 $(BIN)/jupyter-book build . --toc _build/toc.yml --all -W -n --keep-going --quiet
 	@$(BIN)/python book/stamp.py _build --write
 

@@ -8,8 +8,13 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import execute
+import nbformat
 import pandas as pd
 import pytest
+from jupyter_cache import get_cache
+from myst_nb.core.config import NbParserConfig
+from myst_nb.core.execute import create_client
 
 from neurec_core import tables
 from neurec_core.experiment import Status
@@ -105,6 +110,29 @@ def test_the_stamp_changes_with_what_it_watches(tmp_path, monkeypatch):
         stamp.main(build, "--write")
     (tmp_path / "README.md").write_text("changed")
     assert stamp.main(build) == 0
+
+
+def test_notebooks_are_executed_once_and_found_by_sphinx(tmp_path, capsys, monkeypatch):
+    for name, word in (("good", "len('abc')"), ("bad", "1 / 0"), ("other", "len('ab')")):
+        nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(f"open('{name}.log', 'a').write('x')\n{word}")])
+        nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(nb, tmp_path / f"{name}.ipynb")
+    paths, folder = sorted(tmp_path.glob("*.ipynb")), tmp_path / "build/.jupyter_cache"
+    assert execute.run(paths, get_cache(folder)) == 1
+    said = capsys.readouterr()
+    assert {line.partition(" in ")[0] for line in said.out.splitlines()} == {
+        f"{name}.ipynb: executed" for name in ("good", "other")
+    }
+    assert "bad.ipynb: a cell raises" in said.err
+    assert "ZeroDivisionError" in said.err, "its traceback"
+    assert execute.run(paths, get_cache(folder)) == 1, "what raised is not kept"
+    assert [len((tmp_path / f"{name}.log").read_text()) for name in ("bad", "good", "other")] == [2, 1, 1]
+    monkeypatch.setattr("myst_nb.core.execute.cache.single_nb_execution", pytest.fail)
+    config = NbParserConfig(execution_mode="cache", execution_cache_path=str(folder))
+    for path, shown in ((tmp_path / "good.ipynb", "3"), (tmp_path / "other.ipynb", "2")):
+        with create_client(execute.read(path), str(path), config, site.logger) as client:
+            assert client.exec_metadata["succeeded"]
+            assert client.notebook.cells[0].outputs[0]["data"]["text/plain"] == shown
 
 
 def test_the_page_on_the_architecture_draws_the_imports():
