@@ -234,6 +234,12 @@ assert (least.loc[2:, 3:] == 12 + 2 - least.columns[3:]).all(axis=None)
 least.astype(int)
 
 # %% [markdown]
+# The same in three dimensions, beside the least width that all orientations one by one give:
+
+# %%
+drawing.draw(irr, paper.IRREDUCIBILITY, "widths")
+
+# %% [markdown]
 # None or one pair: irreducible. Two pairs: irreducible unless $d = 1$, where up to a constant every affine function is a multiple of every other. From three pairs on, only two neurons are needed for
 # all of the affine part.
 

@@ -169,6 +169,12 @@ left = sampled[sampled["directions"] == 1_000_000]["missed"]
 print(f"missed by a million directions: {left.mean():.1f} of 92")
 
 # %% [markdown]
+# The counts beside the formula, for normal points:
+
+# %%
+drawing.draw(counts, paper.VERTEX_COUNTS, "cells")
+
+# %% [markdown]
 # So a search over sampled patterns is not exhaustive, and `zonotopes.sampled` says so in a warning. The exact enumeration takes every ray on which $d - 1$ hyperplanes meet, with all signs around it.
 #
 # ### Random vertices
@@ -258,6 +264,12 @@ held.round(2)
 # %%
 selected = load(published(paper.VERTEX_SELECTION))
 drawing.draw(selected, paper.VERTEX_SELECTION)
+
+# %% [markdown]
+# How many hidden weights the vertex needs for each label, at five dimensions. More than two are needed only where $n$ is no multiple of $d$, since the last block is then not full:
+
+# %%
+drawing.draw(selected, paper.VERTEX_SELECTION, "weights")
 
 # %% [markdown]
 # What is left is rounding. Where points lie close at a cut, the two neurons of a pair are large and cancel, which costs digits again where neurons are added one after another. It takes hundreds of

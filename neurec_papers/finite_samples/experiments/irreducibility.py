@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import model_validator
 
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Status
+from neurec_core.figures import Curves
 from neurec_core.params import Params, param
 from neurec_core.trials import Draw, each_trial
 
@@ -129,6 +130,8 @@ def planted(table: Any) -> Any:
     return table["as_planted"].mean()
 
 
+TWELVE = {"m": 12, "d": 3, "relation": "generic", "flat": 0, "copies": 0, "bias": True}
+
 IRREDUCIBILITY = Experiment(
     name="finite_samples.irreducibility",
     question="Which ReLU networks can do with fewer neurons?",
@@ -153,6 +156,7 @@ IRREDUCIBILITY = Experiment(
         ),
     },
     citation=CITATION,
+    figures={"widths": Curves("pairs", ["width", "enumerated"], None, TWELVE, title="Least width of twelve neurons")},
     claims=(Claim(enumeration, 1, 0, "derived here"), Claim(planted, 1, 0, "derived here")),
     batch=10,
 )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import model_validator
 
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay
-from neurec_core.figures import matching
+from neurec_core.figures import Curves, matching
 from neurec_core.params import Params, param
 from neurec_core.trials import Draw, each_trial
 from smallnets.arguments import array, checked, whole
@@ -128,5 +128,9 @@ SENSITIVITY = Experiment(
         ),
     },
     citation=CITATION,
+    figures={
+        "line": Curves("moved", "change", "case", {"d": 2}, "xy", average=True),
+        "plane": Curves("moved", "change", None, {"d": 3}, "xy", average=True),
+    },
     claims=(Claim(jumps, 0, 1e-8, "derived here"), Claim(continuous, 0, 5, "measured here")),
 )  # fmt: skip

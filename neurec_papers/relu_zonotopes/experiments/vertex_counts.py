@@ -7,9 +7,10 @@ from typing import Any, Self
 
 import numpy as np
 from pydantic import model_validator
+from scipy.special import comb
 
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem
-from neurec_core.figures import Curves
+from neurec_core.figures import Curves, Theory
 from neurec_core.params import Params, param
 from neurec_core.trials import Draw, each_trial
 from smallnets.geometry import arrangements, zonotopes
@@ -102,6 +103,14 @@ def supported(table: Any) -> Any:
 
 
 MISSED = "Missed vertices, of 92"
+FORMULA = "2 Σ<sub>k&lt;d</sub> C(n − 1, k)"
+
+
+def predicted(n: np.ndarray, at: Any) -> np.ndarray:
+    """The number of vertices in general position, as a polynomial of n."""
+    return 2 * sum(comb(n - 1, k) for k in range(at["d"]))
+
+
 VERTEX_COUNTS = Experiment(
     name="relu_zonotopes.vertex_counts",
     question="How many activation patterns are there, and how many does sampling find?",
@@ -119,7 +128,10 @@ VERTEX_COUNTS = Experiment(
     },
     citation=CITATION,
     figures={
-        "sampling": Curves("directions", ["missed", "missed_expected"], None, {"n": 10, "d": 3}, "x", title=MISSED)
+        "sampling": Curves("directions", ["missed", "missed_expected"], None, {"n": 10, "d": 3}, "x", title=MISSED),
+        "cells": Curves(
+            "n", "cells", "d", {"inputs": "normal", "directions": 200_000}, "y", theory=Theory(FORMULA, predicted)
+        ),
     },
     claims=(Claim(counted, 1, 0, "derived here"), Claim(supported, 1, 0, "derived here")),
     batch=5,

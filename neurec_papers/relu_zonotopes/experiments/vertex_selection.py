@@ -87,7 +87,10 @@ VERTEX_SELECTION = Experiment(
         "line": Grid({"n": [20, 50, 100, 200, 500, 1000, 2000]}, trials=20, fixed={"d": 2}, published=20),
     },
     citation=CITATION,
-    figures={"error": Curves("n", "error", "d", {"tries": 1, "d": [4, 10, 20]}, "xy")},
+    figures={
+        "error": Curves("n", "error", "d", {"tries": 1, "d": [4, 10, 20]}, "xy"),
+        "weights": Curves("n", "overparameterized", "d", {"tries": 1}, "x"),
+    },
     claims=(Claim(fits, 1, 0, SOURCE), Claim(weights, 2, 0.2, SOURCE)),
     batch=5,
 )  # fmt: skip
