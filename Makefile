@@ -45,9 +45,10 @@ site: $(READY) sync
 serve: book  ## show the site in a browser
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 
-# The site runs every notebook, once, and is not built where a cell raises.
+# The site runs every notebook, once, and is not built where a cell raises. A file's tests stay in one process, which reads
+# a table or compiles a kernel once; files come in the order of their names, in which none that takes long is among the last.
 test: site  ## all tests: the notebooks' claims, units, faults, the built site and JupyterLab in a browser (TESTERS=1 for one process)
-	$(BIN)/python -m pytest tests --numprocesses $(TESTERS) --dist loadfile
+	$(BIN)/python -m pytest tests --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 notebooks: $(READY) sync  ## run every notebook again, cell by cell (nbval), whether or not the site has it
 	$(BIN)/python -m pytest notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 1200 \

@@ -23,7 +23,12 @@ from neurec_papers import random_features as study
 
 STUDY = study.RANDOM_FEATURES
 EXPERIMENTS = papers.experiments()
-CLAIMS = [(e, claim) for e in EXPERIMENTS.values() for claim in e.claims]
+
+
+@pytest.fixture(params=EXPERIMENTS.values(), ids=EXPERIMENTS, scope="module")
+def published(request):
+    """An experiment and its published table; the tests of one follow one another, so that it is read once."""
+    return request.param, tables.load(tables.published(request.param))
 
 
 # -------------------------------------------------------------------------------------------------- one trial at a time
@@ -101,9 +106,8 @@ def test_a_derived_axis_is_a_number_of_a_point_and_a_column_of_a_table():
         tables.with_axis(table, STUDY, "ratoi")
 
 
-@pytest.mark.parametrize("experiment", [e for e in EXPERIMENTS.values() if e.figures], ids=lambda e: e.name)
-def test_declared_figures_are_drawn_from_the_published_table(experiment):
-    table = tables.load(tables.published(experiment))
+def test_declared_figures_are_drawn_from_the_published_table(published):
+    experiment, table = published
     for name, declared in experiment.figures.items():
         fig = drawing.draw(table, experiment, name)
         assert fig.layout.meta["alt"]
@@ -164,11 +168,12 @@ def test_a_figure_takes_no_rows_together_that_differ_in_what_it_does_not_show():
 # --------------------------------------------------------------------------------------------------------------- claims
 
 
-@pytest.mark.parametrize(("experiment", "claim"), CLAIMS, ids=[f"{e.name}-{c.measured.__name__}" for e, c in CLAIMS])
-def test_claims_hold_on_the_published_table(experiment, claim):
-    assert claim.text.endswith(".")
-    found = claims.decided(tables.load(tables.published(experiment)), experiment).set_index("claim").loc[claim.text]
-    assert found["holds"], found
+def test_claims_hold_on_the_published_table(published):
+    experiment, table = published
+    found = claims.decided(table, experiment)
+    assert found["claim"].tolist() == [claim.text for claim in experiment.claims]
+    assert found["claim"].str.endswith(".").all()
+    assert found["holds"].all(), found[~found["holds"]]
 
 
 def nothing(table):
@@ -189,10 +194,9 @@ def test_a_claim_that_is_off_or_undecided_does_not_hold():
     assert found["claim"][1] == "The ratio is at most one half."
 
 
-@pytest.mark.parametrize("experiment", [e for e in EXPERIMENTS.values() if e.claims], ids=lambda e: e.name)
-def test_no_claim_holds_where_no_trial_counts(experiment):
-    table = tables.load(tables.published(experiment)).assign(status=Status.RAISED.value)
-    found = claims.decided(table, experiment)
+def test_no_claim_holds_where_no_trial_counts(published):
+    experiment, table = published
+    found = claims.decided(table.assign(status=Status.RAISED.value), experiment)
     assert not found["holds"].any(), found.loc[found["holds"], "claim"].tolist()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import json
 import pickle
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from toys import TOGETHER, TOY, WALK
 from neurec_core import papers, tables
 from neurec_core.draws import Draws
 from neurec_core.experiment import Experiment, Status
-from neurec_core.params import BadInput
+from neurec_core.params import BadInput, Params
 
 EXPERIMENTS = [TOY, TOGETHER, WALK, *papers.experiments().values()]
 # Parameters that change what is solved or seen, never what is drawn.
@@ -29,6 +30,16 @@ def points(experiment: Experiment):
 
 def content(row):
     return {name: value for name, value in row.items() if name != "seconds"}
+
+
+KEPT: dict[tuple[str, Params], list[dict[str, Any]]] = {}
+
+
+def rows_of(experiment, params):
+    """Three trials of a point, computed together and once."""
+    if (key := (experiment.name, params)) not in KEPT:
+        KEPT[key] = experiment.rows(params, 0, [0, 1, 2])
+    return KEPT[key]
 
 
 @each
@@ -70,7 +81,7 @@ def test_shapes(experiment):
 @each
 def test_rows_do_not_depend_on_batch_or_order(experiment):
     for params in points(experiment):
-        together = experiment.rows(params, 0, [0, 1, 2])
+        together = rows_of(experiment, params)
         alone = [row for trial in (2, 0, 1) for row in experiment.rows(params, 0, [trial])]
         # To the bit: the same arithmetic on the same numbers, whatever stands beside them.
         assert sorted(map(repr, map(content, together))) == sorted(map(repr, map(content, alone)))
@@ -85,8 +96,8 @@ def test_rows_do_not_depend_on_the_points_solved_beside_them(experiment):
     assert not experiment.sampled or any(len(group) > 1 for group in together.values()), "tiny shows it"
     for group in together.values():
         rows = experiment.rows_together([(params, trial) for params in group for trial in (1, 0)], 0)
-        alone = [row for params in group for trial in (1, 0) for row in experiment.rows(params, 0, [trial])]
-        # To the bit, as above.
+        alone = [rows_of(experiment, params)[trial] for params in group for trial in (1, 0)]
+        # To the bit, as above, and with other trials beside them.
         assert list(map(repr, map(content, rows))) == list(map(repr, map(content, alone)))
 
 
@@ -110,13 +121,6 @@ def test_what_cannot_be_followed_has_one_state():
 
 
 @each
-def test_more_trials_change_no_earlier_row(experiment):
-    for params in points(experiment):
-        two, three = experiment.rows(params, 0, range(2)), experiment.rows(params, 0, range(3))
-        assert list(map(repr, map(content, two))) == list(map(repr, map(content, three[:2])))
-
-
-@each
 def test_another_seed_is_another_draw(experiment):
     (params, *_) = points(experiment)
     one, other = (experiment.sample(params, Draws(seed, [0])) for seed in (0, 1))
@@ -135,20 +139,12 @@ def test_solver_and_noise_see_the_same_data(experiment):
 
 
 @each
-def test_statuses_and_types_are_those_of_the_table(experiment):
-    for params in points(experiment):
-        rows = experiment.rows(params, 0, range(2))
-        assert {row["status"] for row in rows} <= {status.value for status in Status}
-        table = tables.arrow(rows, experiment)
-        assert table.to_pylist() == rows or repr(table.to_pylist()) == repr(rows)
-
-
-@each
-def test_points_and_rows_survive_json(experiment):
+def test_points_and_rows_survive_tables_and_json(experiment):
     for params in points(experiment):
         assert experiment.params(**json.loads(params.model_dump_json())) == params
-        for row in experiment.rows(params, 0, [0]):
-            assert repr(json.loads(json.dumps(row))) == repr(row)
+        rows = rows_of(experiment, params)
+        assert {row["status"] for row in rows} <= {status.value for status in Status}
+        assert repr(tables.arrow(rows, experiment).to_pylist()) == repr(rows) == repr(json.loads(json.dumps(rows)))
 
 
 @each
@@ -229,19 +225,23 @@ def test_a_measure_that_is_not_finite_is_no_answer(value, optional, status):
         assert rows[0]["detail"] == "not finite: size"
 
 
-published = pytest.mark.parametrize("experiment", papers.experiments().values(), ids=lambda e: e.name)
+@pytest.fixture(params=papers.experiments().values(), ids=lambda e: e.name, scope="module")
+def published(request):
+    """An experiment and its published table; the tests of one follow one another, so that it is read once."""
+    return request.param, tables.load(tables.published(request.param))
+
+
 # Tables that hold more than is declared: a second stage depends on the first.
 MORE = {"inconsistency.comparison"}
 
 
-@published
-def test_a_published_table_holds_the_points_and_trials_that_are_declared(experiment):
+def test_a_published_table_holds_the_points_and_trials_that_are_declared(published):
+    experiment, table = published
     fields = list(experiment.params.model_fields)
     declared = collections.Counter()
     for grid in experiment.presets.values():
         if grid.published:  # points that several grids share are computed once
             declared |= collections.Counter(dict.fromkeys(grid.points(experiment.params), grid.published))
-    table = tables.load(tables.published(experiment))
     held = {}
     for values, rows in table.groupby(fields, dropna=False, sort=False):
         point = {name: None if pd.isna(value) else value for name, value in zip(fields, values, strict=True)}
@@ -254,9 +254,9 @@ def test_a_published_table_holds_the_points_and_trials_that_are_declared(experim
     assert held == declared
 
 
-@published
-def test_published_measures_are_finite_or_declared_optional(experiment):
-    table = tables.usable(tables.load(tables.published(experiment)))
+def test_published_measures_are_finite_or_declared_optional(published):
+    experiment, table = published
+    table = tables.usable(table)
     assert len(table)
     for name, column in experiment.columns.items():
         if column.kind == "measure":

@@ -16,7 +16,7 @@ from neurec_core.experiment import Column, Experiment, Replay
 EXPERIMENTS = [experiment for name in papers.names() for experiment in papers.paper(name).EXPERIMENTS]
 
 
-@pytest.fixture(params=EXPERIMENTS, ids=lambda experiment: experiment.name)
+@pytest.fixture(params=EXPERIMENTS, ids=lambda experiment: experiment.name, scope="module")  # each table is read once
 def published(request) -> tuple[Experiment, pd.DataFrame]:
     return request.param, tables.load(tables.published(request.param))
 
