@@ -96,16 +96,6 @@ def test_training_is_the_published_loop(model, optimizer):
     assert np.array_equal(trained.test_losses, trained.losses[:, -1]), "tested on the training points"
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_the_net_returned_is_the_one_that_was_trained(model):
-    _, X, y = instance()
-    trained = train(model)
-    assert all(part.dtype == np.float64 for part in trained.net)
-    outputs = trained.net(X)
-    # Single precision: 2^-24 relative, some dozens of sums deep.
-    assert np.allclose(np.sum((outputs - y) ** 2, axis=1), trained.losses[:, -1], rtol=1e-4)
-
-
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(("n", "d"), [(12, 4), (25, 7), (40, 20)])
@@ -144,17 +134,6 @@ def test_a_unit_that_is_active_on_no_point_stays_and_adds_nothing():
     assert trained.net.W[0, 0, 0] == 1
     assert trained.net.a[0, 0] == 1
     assert trained.losses[0, 0] == pytest.approx(3 * (1 - 3**-0.5) ** 2)
-
-
-def test_a_planted_neuron_that_is_active_on_no_point_is_a_status():
-    params = NetworkTraining(model="normalized", n=1, d=2, epochs=2)
-    problem, solution, _ = NETWORK_TRAINING.run(params, Draws(0, range(8)))
-    dead = np.isnan(problem.y).any(axis=1)
-    assert dead.any()
-    assert not dead.all()
-    assert [status == "a planted neuron is active on no point" for status in solution.status] == dead.tolist()
-    rows = NETWORK_TRAINING.rows(params, 0, range(8))
-    assert [row["train_loss"] is None for row in rows] == dead.tolist()
 
 
 def test_test_distance_is_that_of_the_net_on_fresh_points():

@@ -59,14 +59,6 @@ def test_order_and_repetition_of_units_change_nothing():
     assert land.solves == 1, "each set is solved once"
 
 
-def test_more_units_never_do_worse():
-    land = landscape(8, 3)
-    for seed in range(10):
-        units = random_units(land, 4, seed)
-        losses = [land.loss(units[:k]) for k in range(1, 5)]
-        assert (np.diff(losses) < 1e-12).all()
-
-
 def test_labels_that_are_not_numbers_are_refused():
     X = landscape(6, 2).X
     with pytest.raises(InvalidInput, match="y \\(labels\\) must be finite, got 6 of 6"):
@@ -279,25 +271,6 @@ def test_a_bias_independent_blocks_and_pairs_of_signs_are_each_needed(X, y, sign
 # ------------------------------------------------------------------------------------------------------ the experiments
 
 
-@pytest.mark.parametrize("moved", [1e-1, 1e-3, 1e-5])
-def test_the_least_loss_jumps_where_two_points_part(moved):
-    rows = paper.SENSITIVITY.rows(paper.SENSITIVITY.params(moved=moved), 0, range(2))
-    for row in rows:
-        assert row["before"] == pytest.approx(0.5, abs=1e-9)
-        assert row["after"] == pytest.approx(0, abs=1e-9)
-
-
-def test_the_least_loss_is_continuous_in_general_position():
-    experiment = paper.SENSITIVITY
-    changes = [
-        max(row["change"] for row in experiment.rows(experiment.params(case="general", n=6, m=2, moved=e), 0, range(3)))
-        for e in (1e-2, 1e-4, 1e-6)
-    ]
-    # Of the first order in the move, up to a factor.
-    assert changes[1] < 0.1 * changes[0] + 1e-9
-    assert changes[2] < 0.1 * changes[1] + 1e-9
-
-
 def test_the_least_loss_of_coincident_points_is_that_of_their_mean():
     X = np.column_stack([[-1.0, 0, 0, 1, 2], np.ones(5)])
     y = np.array([0.3, 1, -1, 0.2, 0.1])
@@ -317,17 +290,6 @@ def test_the_convex_optimum_of_a_trained_networks_vertex_is_never_worse(steps):
     fitted = cell.fit(X, y, D, np.sign(run.a))
     assert own.loss == pytest.approx(fitted.loss, abs=1e-8)
     assert np.allclose(y - np.maximum(X @ own.W.T, 0) @ np.sign(run.a), own.residual, atol=1e-9)
-
-
-def test_two_units_of_one_pattern_share_its_rays():
-    draws = Draws(1, [0])
-    X, y = setting.points(draws, 10, 3, "normal")[0], setting.labels(draws, 10)[0]
-    w = draws.normal("W", 3)[0]
-    pair = descent.own_vertex(X, y, np.stack([w, 2 * w]), np.array([1.0, -1]))
-    active = X @ w > 0
-    left = y.copy()
-    left[active] -= X[active] @ np.linalg.lstsq(X[active], y[active])[0]
-    assert pair.loss == pytest.approx(np.mean(left**2), abs=1e-12)
 
 
 def test_all_methods_begin_at_the_same_vertices():

@@ -166,30 +166,6 @@ def test_the_order_of_crossings_is_read_from_first_signs():
     assert theory.crossed_in_order(falls[:, ::-1]) == (False, 2)
 
 
-def test_small_starts_learn_the_neuron_as_the_theorems_say():
-    rows = [one(paper.TRAJECTORIES, scale=scale, **ACUTE) for scale in (1e-3, 1e-4, 1e-5)]
-    for row in rows:
-        assert row["status"] == Status.SOLVED
-        assert row["widest"] < 45
-        assert row["ordered"]
-        assert row["negative_dead"]
-        assert row["gathered"]
-        assert row["gradient_share"] > 1
-        assert row["energy"] == pytest.approx(2, abs=0.02)  # the step is finite, and so is the target
-        assert row["imbalance"] < 0.02
-    for name, much in (("angle_rate", 0.03), ("rank_rate", 0.03), ("half_excess", 0.01)):
-        values = [row[name] for row in rows]
-        assert max(values) - min(values) < much * abs(values[-1]) + 0.01, name
-    sizes = np.array([row["size_deviation"] for row in rows])
-    assert np.allclose(sizes[:-1] / sizes[1:], 10, rtol=0.05)
-
-
-def test_large_starts_do_not():
-    row = one(paper.ALIGNMENT_VS_SCALE, scale=4.0, d=4, m=30, steps=10**5)
-    assert row["max_angle"] > 45
-    assert row["nuclear"] > 2
-
-
 @pytest.mark.parametrize("step", [1e-3, 1e-9, 1e-300])
 def test_sizes_of_yardsticks_are_those_of_the_flow(step):
     """Propositions 13 and 14: while it keeps its points, |w| of a balanced neuron tends to (|w| + p) e^{Gt} / 2."""
@@ -256,23 +232,6 @@ def test_one_training_is_drawn_and_played():
     params = paper.TRAJECTORIES.params(scale=0.01, d=3, m=8, steps=5000)
     _, way, _ = paper.TRAJECTORIES.run(params, Draws(0, [0]))
     assert len(view.phases(way, "one").data) == 3 + 4 + 4
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"d": 6, "m": 1, "steps": 1},
-        {"d": 2, "spread": 0.0},
-        {"m": 1},
-        {"scale": 1e4, "n": 12},
-        {"step": 10, "scale": 16},
-    ],
-)
-def test_no_corner_of_the_parameters_raises_or_warns(values):
-    base = {"d": 3, "m": 8, "steps": 300}
-    for experiment in (paper.TRAJECTORIES, paper.ALIGNMENT_VS_SCALE):
-        for row in experiment.rows(experiment.params(**base | values), 0, range(4)):
-            assert row["status"] != Status.RAISED, row["detail"]
 
 
 @pytest.mark.parametrize("experiment", [paper.ALIGNMENT_VS_SCALE, paper.WIDTH_STUDY])

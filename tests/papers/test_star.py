@@ -177,13 +177,6 @@ def test_rows_are_those_of_the_published_loop(options, epochs):
         assert row["step"] == pytest.approx(h * params.m)
 
 
-def test_the_loss_falls_below_only_once_a_kink_has_crossed():
-    rows = [row for m in (16, 64, 256) for row in STAR.rows(Star(m=m, epochs=20_000), 0, range(6))]
-    below = [row for row in rows if row["mse_below"]]
-    assert 3 < len(below) < len(rows)
-    assert all(row["kink_crossed"] and row["crossing_epoch"] <= row["below_epoch"] for row in below)
-
-
 def test_the_trace_is_the_loss_over_the_threshold():
     params = Star(m=64, epochs=10_000, step_rule="published")
     _, solution, scores = STAR.run(params, Draws(0, range(3)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import cvxpy as cp
 import numpy as np
 import pytest
-from scipy.optimize import nnls
 
 from neurec_core.draws import Draws
 from smallnets.convex import cell
@@ -82,22 +81,6 @@ def test_the_two_routes_agree_on_random_vertices():
     # Proximal steps stop at a gradient of 1e-12; a thin cell may say that it is too thin for that.
     assert worst < 1e-8
     assert unsure < 10
-
-
-@pytest.mark.parametrize("trial", range(3))
-def test_projected_gradients_come_to_the_same_loss(trial):
-    X, y, fan, cells, signs = problem(6, 2, 2, trial)
-    D = fan.D[:, cells]
-    F, W = signs * D, np.zeros((2, 2))
-    rate = 1 / np.linalg.norm(np.hstack([D[:, [j]] * X for j in range(2)]), 2) ** 2
-    for _ in range(20_000):
-        residual = y - np.sum(F * (X @ W), axis=1)
-        W = W + rate * X.T @ (F * residual[:, None])
-        for j in range(2):  # the nearest point of the cell, by its polar cone
-            A = np.where(D[:, [j]], -X, X).T
-            W[:, j] -= A @ nnls(A, W[:, j])[0]
-    # Gradient steps converge linearly; 20,000 leave less than this for six points of the plane.
-    assert np.mean((y - np.sum(F * (X @ W), axis=1)) ** 2) == pytest.approx(cell.fit(X, y, D, signs).loss, abs=1e-7)
 
 
 def test_both_signs_on_one_pattern_are_a_free_linear_map():

@@ -221,17 +221,6 @@ def test_the_step_size_is_the_reciprocal_of_the_largest_eigenvalue():
         assert 1 / h[b] == pytest.approx(np.linalg.eigvals(A @ M).real.max(), rel=1e-8)
 
 
-def test_the_linear_system_is_the_networks():
-    """Prop. K.1: K = X A X^T for the tangent kernel, so that K diag(nu) has the eigenvalues of A M."""
-    _, _, _, _, nets, _ = networks(1, 10, 8)
-    M, _, A, _ = full_hessian(nets, 0)
-    z = nets.x[:, None] * nets.a[0] + nets.b[0]
-    on = z > 0
-    J = np.concatenate([on * nets.w[0] * nets.x[:, None], on * nets.w[0], on * z, np.ones((6, 1))], axis=1)
-    kernel = np.linalg.eigvals(J @ J.T * nets.nu[0]).real
-    assert np.sort(kernel)[-4:] == pytest.approx(np.sort(np.linalg.eigvals(A @ M).real), rel=1e-8)
-
-
 @pytest.mark.parametrize("sharp", [True, False])
 def test_the_certificate_is_the_published_condition(sharp):
     points, _, neurons, h, nets, _ = networks(30, 48, 9)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
@@ -73,31 +72,6 @@ def test_images_and_single_points_are_trained_alike():
             np.testing.assert_allclose(end, w, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("optimizer", ["gd", "adam"])
-@pytest.mark.parametrize("method", tanh.METHODS)
-def test_a_torch_module_ends_at_the_same_weights(optimizer, method):
-    net = architecture("ws", 5, 3, 4, output_bias=True)
-    theta, X, y = instance(net, B=1)
-    module = torch.nn.Sequential(
-        torch.nn.Conv1d(1, 4, 3), torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.Linear(12, 1)
-    ).double()  # fmt: skip
-    start = torch.tensor(theta[0])
-    with torch.no_grad():
-        for part, own in zip(module.parameters(), start.split([12, 4, 12, 1]), strict=True):
-            part.copy_(own.view_as(part))
-    made = {"gd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer](module.parameters(), lr=0.02, weight_decay=1e-3)
-    points, labels = torch.tensor(X[0])[:, None], torch.tensor(y[0])[:, None]
-    for _ in range(200):
-        made.zero_grad()
-        torch.nn.functional.mse_loss(module(points), labels).backward()
-        made.step()
-    theirs = torch.cat([part.detach().ravel() for part in module.parameters()]).numpy()
-    run = tanh.train(
-        net, theta, X, y, steps=200, rate=0.02, optimizer=optimizer, weight_decay=1e-3, method=method
-    )  # fmt: skip
-    np.testing.assert_allclose(run.theta[0], theirs, rtol=0, atol=1e-10)
-
-
 def test_the_compiled_tanh_is_one_to_rounding_and_relative_at_zero():
     z = np.concatenate([np.geomspace(1e-30, 1e3, 4001), -np.geomspace(1e-30, 1e3, 4001)])
     u = z.copy()
@@ -146,20 +120,6 @@ def test_divergence_is_seen(method):
     assert (run.steps < 50).all()
 
 
-def test_a_network_grows_out_of_the_saddle_at_the_predicted_rate():
-    # Close to zero the network is linear: a and w grow by 1 + 2 rate |gamma| a step, gamma = mean of y (x, 1).
-    net = architecture("fc", 5, 3, 1)
-    params = SampleSweep(architecture="fc", n=50)
-    problem = paper.SAMPLE_SWEEP.sample(params, Draws(0, range(4)))
-    theta = 1e-10 * Draws(0, range(4)).normal("start", net.size)
-    run = tanh.train(net, theta, problem.X, problem.y, steps=40, rate=0.1, snapshots=(30, 40))
-    inputs = np.concatenate([problem.X, np.ones((4, 50, 1))], axis=2)
-    gamma = np.linalg.norm(np.einsum("bn,bnd->bd", problem.y, inputs) / 50, axis=1)
-    grown = np.linalg.norm(run.shots[:, 1], axis=1) / np.linalg.norm(run.shots[:, 0], axis=1)
-    # After 30 steps the other, decaying or slower, directions are 1e-3 of the growing one.
-    np.testing.assert_allclose(grown ** (1 / 10), 1 + 0.2 * gamma, rtol=2e-3)
-
-
 # ------------------------------------------------------------------------------------------------------------ finish
 
 
@@ -190,19 +150,6 @@ def test_the_finish_never_makes_the_loss_worse_and_gives_up_in_a_minimum():
 # ----------------------------------------------------------------------------------------------------- what it reports
 
 
-def test_recovery_begins_at_the_rank_and_never_below():
-    # The convolution has rank 7; 20 trials each. Below, interpolants form a curve through the target.
-    found = {}
-    for n in (6, 7):
-        params = SampleSweep(n=n, steps=5000, polish=True)
-        rows = paper.SAMPLE_SWEEP.rows(params, 0, range(20))
-        found[n] = sum(bool(row["recovered"]) for row in rows)
-        fitted = [row["train"] < 1e-18 for row in rows if row["status"] == "solved"]
-        assert np.mean(fitted) > 0.5
-    assert found[6] == 0
-    assert found[7] >= 8
-
-
 def test_a_bad_minimum_is_called_stuck_and_a_slow_tail_is_not():
     rows = paper.SAMPLE_SWEEP.rows(SampleSweep(architecture="fc", n=40, steps=100_000), 0, range(12))
     stuck = [row for row in rows if row["stuck"]]
@@ -222,12 +169,15 @@ def test_a_step_too_long_is_a_status():
 
 
 def test_float32_ends_at_its_own_floor():
-    ends = {}
-    for precision in ("float32", "float64"):
-        params = paper.HMKT_SWEEP.params(architecture="ws", n=20, precision=precision, tolerance=0.0)
-        ends[precision] = min(row["train"] for row in paper.HMKT_SWEEP.rows(params, 0, range(3)))
-    assert 1e-15 < ends["float32"] < 1e-9
-    assert ends["float64"] < 1e-3 * ends["float32"]
+    params = SampleSweep(n=20)
+    problem, net = paper.SAMPLE_SWEEP.sample(params, Draws(0, range(3))), params.network()
+    theta = placed(net, problem.teacher) + 0.01 * np.random.default_rng(0).standard_normal((3, net.size))
+    single, double = (
+        tanh.train(net, theta, problem.X, problem.y, steps=2000, rate=0.2, dtype=dtype).loss.max()
+        for dtype in ("float32", "float64")
+    )
+    assert 1e-15 < single < 1e-9
+    assert double < 1e-3 * single
 
 
 # --------------------------------------------------------------------------------------------------------- bad input

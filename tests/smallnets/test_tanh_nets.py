@@ -10,7 +10,6 @@ import torch
 
 from neurec_core.draws import Draws
 from smallnets.errors import InvalidInput
-from smallnets.nets import tanh_nets
 from smallnets.nets.tanh_nets import architecture, jacobian, neurons, outputs, placed
 
 B, N = 2, 7
@@ -73,17 +72,6 @@ def test_outputs_are_those_of_a_loop_over_positions_and_kernels(name, hidden, ou
 
 
 @each
-def test_jacobian_is_that_of_central_differences(name, hidden, output, shape):
-    net = made(name, hidden, output, shape)
-    theta, X = instance(net)
-    h = 1e-5
-    steps = h * np.eye(net.size)
-    differences = [(outputs(net, theta + e, X) - outputs(net, theta - e, X)) / (2 * h) for e in steps]
-    # h^2 f'''/6 with f''' up to about 100, and rounding 1e-16/h.
-    assert np.allclose(jacobian(net, theta, X), np.stack(differences, axis=2), atol=2e-8)
-
-
-@each
 def test_jacobian_is_that_of_automatic_differentiation(name, hidden, output, shape):
     net = made(name, hidden, output, shape)
     theta, X = instance(net)
@@ -114,15 +102,6 @@ def test_an_embedded_network_is_the_same_function(kind, wide, output, shape):
     assert np.allclose(outputs(net, embedded, X), expected, rtol=1e-11, atol=1e-12)
     used = np.count_nonzero(neurons(net, embedded).a[0])
     assert used == (narrow.m if kind == "null" else copies * narrow.m)
-
-
-def test_numbers_of_parameters_of_the_papers_networks():
-    sizes = {name: [architecture(name, 5, 3, N).size for N in (1, 3, 10, 34, 100)] for name in tanh_nets.NAMES}
-    assert sizes == {
-        "fc": [21, 63, 210, 714, 2100],
-        "ws": [7, 21, 70, 238, 700],
-        "ns": [15, 45, 150, 510, 1500],
-    }
 
 
 @pytest.mark.parametrize("name", ["fc", "ns", "ws"])

@@ -70,20 +70,6 @@ def test_a_rule_is_what_torch_does(name):
             assert torch.allclose(part[b], own[0], rtol=0, atol=1e-12)
 
 
-def test_an_epoch_has_its_batches_and_its_step_size():
-    line, X, y = instance()
-    by_hand = Line(*(part.clone() for part in line))
-    found = course(line, X, y)
-    for rate in (RATE, RATE, RATE / 2):
-        for some in (slice(5), slice(5, N)):
-            free = Line(*(part.detach().requires_grad_() for part in by_hand))
-            gradients = torch.autograd.grad(loss(free, X[:, some], y[:, some]).sum(), free)
-            by_hand = Line(*(part.detach() - rate * g for part, g in zip(free, gradients, strict=True)))
-    assert all(torch.allclose(p, q, rtol=0, atol=1e-15) for p, q in zip(line, by_hand, strict=True))
-    assert [progress.points.tolist() for progress in found] == [[5, 3]] * 3
-    assert all((progress.ended == -1).all() for progress in found)
-
-
 def test_only_what_learns_moves_and_what_comes_after_is_done_after_every_step():
     line, X, y = instance()
     slope, seen = line.slope.clone(), []
@@ -122,20 +108,6 @@ def test_a_network_that_has_ended_stays_as_it_is_and_harms_no_other(rule):
     assert (ends.losses[0, 7:] == least).all()
     assert all(torch.equal(part[1], before[1]) for part, before in zip(stopped, start, strict=True))
     assert all(torch.equal(part[2], other[2]) for part, other in zip(stopped, calm, strict=True))
-
-
-@pytest.mark.parametrize("linear", [0, 2])
-def test_sums_of_units_have_the_gradient_that_torch_finds(linear):
-    rng = np.random.default_rng(1)
-    X, W, a, r = (torch.tensor(rng.standard_normal(shape)) for shape in ((B, N, D), (B, D, 6), (B, 6), (B, N)))
-    W.requires_grad_()
-    a.requires_grad_()
-    units = torch.einsum("bnd,bdm->bnm", X, W)
-    plain = (torch.cat([units[..., :linear], units[..., linear:].relu()], 2) * a[:, None]).sum(2)
-    ours = training.weighted_relu(X, W, a, linear)
-    assert torch.allclose(ours, plain, rtol=0, atol=1e-14)
-    for own, theirs in zip(*(torch.autograd.grad((r * f).sum(), (W, a)) for f in (ours, plain)), strict=True):
-        assert torch.allclose(own, theirs, rtol=0, atol=1e-13)
 
 
 def test_units_are_filled_up_to_whole_vectors():

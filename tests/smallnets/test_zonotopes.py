@@ -37,31 +37,12 @@ def test_counts_are_those_of_general_position(n, d, cells):
     assert (fan.beyond >= 0).sum(axis=1).min() >= d, "a pointed cone has at least d walls"
 
 
-def test_six_points_of_the_plane_with_a_bias_have_32_patterns():
-    X = np.column_stack([normal(6, 2), np.ones(6)])
-    assert zonotopes.fan(X).D.shape[1] == 32
-
-
 @each_size
 def test_vertices_are_those_of_the_hull_of_all_subset_sums(n, d):
     X = normal(n, d)
     subsets = np.array(list(product([False, True], repeat=n)))
     hull = ConvexHull(subsets @ X)
     assert names(zonotopes.fan(X).D) == names(subsets[hull.vertices].T)
-
-
-@each_size
-def test_walking_from_wall_to_wall_finds_the_same_cells(n, d):
-    X = normal(n, d, 1)
-    fan = zonotopes.fan(X)
-    seen, todo = {fan.D[:, 0].tobytes()}, [fan.H[:, 0]]
-    while todo:
-        D, H = arrangements.neighbours(X, todo.pop())
-        for pattern, h in zip(D.T, H.T, strict=True):
-            if pattern.tobytes() not in seen:
-                seen.add(pattern.tobytes())
-                todo.append(h)
-    assert seen == names(fan.D)
 
 
 @each_size
@@ -125,23 +106,7 @@ def test_one_cell_does_not_depend_on_where_in_it_one_looks_from():
         assert np.allclose(np.sort(middle, axis=0), np.sort(near, axis=0), atol=1e-10)
 
 
-def test_a_network_has_a_vertex_of_the_product():
-    X = normal(3, 2)
-    V = zonotopes.vertices(X, zonotopes.fan(X).D)
-    subsets = np.array(list(product([0.0, 1.0], repeat=3))) @ X
-    pairs = np.array([np.append(a, b) for a in subsets for b in subsets])
-    hull = pairs[ConvexHull(pairs).vertices]
-    expected = {tuple(np.append(a, b).round(9)) for a in V for b in V}
-    assert {tuple(v.round(9)) for v in hull} == expected
-    assert len(expected) == 36
-
-
 # ------------------------------------------------------------------------------------------------- the law of a vertex
-
-
-def test_solid_angles_of_orthogonal_points_are_equal():
-    X = np.linalg.qr(normal(3, 3))[0]
-    assert np.allclose(zonotopes.solid_angles(X, zonotopes.fan(X)), 1 / 8, atol=1e-14)
 
 
 def test_solid_angles_of_a_plane_are_angles():
