@@ -56,12 +56,6 @@ def test_early_stopping_ends_as_in_the_repository():
     assert np.bincount(ends.value, minlength=6).tolist() == [0, 0, 0, 3621, 5160, 1219]
 
 
-def test_the_mean_step_size_is_the_papers():
-    ends, *_ = solved(2000, m=64, rng="published", limit=1000, interval=1000, criterion="limit")
-    # The mean over all 10,000 is 0.375 with a deviation of 0.03.
-    assert 64 * ends.stats["step"].mean() == pytest.approx(0.375, abs=0.003)
-
-
 def test_published_minibatches_come_from_one_stream_in_turn(monkeypatch):
     monkeypatch.setattr(published, "tasks", lambda: {16: [(5, 0, 6), (6, 6, 6)]})
     published.task.cache_clear()

@@ -12,8 +12,6 @@ from neurec_papers import single_neuron as paper
 from neurec_papers.single_neuron import engine, published, theory, view
 from neurec_papers.single_neuron.experiments import setup, training
 
-ACUTE = {"d": 3, "m": 15, "data": "uncentred", "spread": 0.3, "step": 0.05, "steps": 10**6}
-
 
 def one(experiment, trial=0, **values):
     """The row of one trial."""

@@ -124,28 +124,6 @@ def test_the_published_step_is_a_kernel_of_weights_applied_twice():
     assert star.STEPS["published"](problem.X[0], problem.weights[0], weights) == pytest.approx(2 / eigenvalue)
 
 
-def limit_eigenvalue(X):
-    """lim lambda_max / m for a ~ N(0, I): E (z)_+ (z')_+ is the arc-cosine kernel; output weights add O(1)."""
-    r = np.linalg.norm(X, axis=1)
-    cosine = np.clip(X @ X.T / np.outer(r, r), -1, 1)
-    angle = np.arccos(cosine)
-    kernel = np.outer(r, r) * (np.sqrt(1 - cosine**2) + (np.pi - angle) * cosine) / (2 * np.pi)
-    return np.linalg.eigvalsh(kernel)[-1] / len(X)
-
-
-def test_sizes_for_wide_nets():
-    m, trials = 8192, 4
-    _, _, scores = STAR.run(Star(m=m, epochs=0), Draws(0, range(trials)))
-    limit = limit_eigenvalue(star.star(Star()).X)
-    # ||a||^2 = 2m (1 +- 1/sqrt(m)): single nets differ by 1 %, and a is what counts.
-    assert scores["kernel"] == pytest.approx(np.full(trials, limit), rel=0.06)
-    assert scores["kernel"].mean() == pytest.approx(0.204, rel=0.03)
-    assert np.allclose(scores["step"] * scores["kernel"], 1)
-    norms = [star.square_norm(weights) for weights in nets(Star(m=m), trials)]
-    assert norms == pytest.approx(np.full(trials, 2 * m + 2), rel=0.05)
-    assert np.mean([2 * m / norm for norm in norms]) == pytest.approx(1, rel=0.03)
-
-
 # ------------------------------------------------------------------------------------------------------- events
 
 

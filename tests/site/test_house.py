@@ -162,7 +162,7 @@ for module in {modules}:
 
 
 # Lines of .py files, blank ones and docstrings included: none grows. The aims are 3000, 6000, 13,000 and 10,000.
-MOST_LINES = {"neurec_core": 5019, "smallnets": 8620, "neurec_papers": 17_175, "tests": 18_394}
+MOST_LINES = {"neurec_core": 5019, "smallnets": 8620, "neurec_papers": 17_175, "tests": 18_364}
 
 
 # Functions with more than seven parameters, or with four that are positional; compiled kernels among them.
