@@ -6,15 +6,13 @@ import contextlib
 import importlib.metadata
 import platform
 import subprocess
-import sys
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import ThreadpoolController
-
 from .experiment import Experiment
 from .fingerprint import fingerprint
+from .threads import libraries
 
 PACKAGES = ("neurec", "numpy", "scipy", "cvxpy", "clarabel", "scs", "torch", "numba", "pandas", "pyarrow")
 
@@ -43,17 +41,6 @@ def machine() -> dict[str, Any]:
     found = (info for info in libraries().info() if info["user_api"] == "blas")
     names = {" ".join(filter(None, map(info.get, ("internal_api", "version", "architecture")))) for info in found}
     return {"processor": _processor(), "blas": sorted(names)}
-
-
-def libraries() -> ThreadpoolController:
-    """The libraries with threads that are loaded now."""
-    return _libraries(len(sys.modules))
-
-
-@lru_cache(maxsize=1)
-def _libraries(modules: int) -> ThreadpoolController:
-    # Finding the libraries takes longer than many a trial; only an import can have brought another one.
-    return ThreadpoolController()
 
 
 def _processor() -> str:

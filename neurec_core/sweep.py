@@ -24,6 +24,7 @@ from .experiment import Experiment, Grid, Status
 from .fingerprint import fingerprint
 from .params import BadInput, Params
 from .store import Store, StoreFailed
+from .threads import one_thread
 from .values import whole
 
 # Shards handed to a cluster at a time: enough to keep a big one busy, few enough to let go of at once.
@@ -164,7 +165,7 @@ def about(experiment: Experiment, done: Done) -> dict[str, Any]:
 def run_shard(experiment: Experiment, shard: Shard) -> Done:
     """Compute one shard on one thread, here or on a worker."""
     wall, cpu = time.perf_counter(), time.process_time()
-    with provenance.libraries().limit(limits=1):
+    with one_thread():
         rows = experiment.rows_together(shard.places, shard.seed, detailed=shard.detailed)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     return Done(shard, rows, provenance.provenance(experiment), wall, cpu)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,8 @@ import pyarrow as pa
 from . import papers
 from .experiment import Experiment, Status
 from .files import packed, replacing, unpacked
+from .intervals import wilson
 from .params import BadInput, unknown
-
-CONFIDENCE = 0.95
 
 # ------------------------------------------------------------------------------------ store and load
 
@@ -184,21 +182,6 @@ def deviations(rates: pd.DataFrame, expected: Sequence[float], trials: float = n
     p, n = np.asarray(expected, float), rates["trials"].to_numpy(float)
     p = np.clip(p, 0.5 / n, 1 - 0.5 / n)
     return (rates["rate"].to_numpy() - p) / np.sqrt(p * (1 - p) * (1 / n + 1 / trials))
-
-
-def wilson(hits: Any, trials: Any) -> tuple[Any, Any]:
-    """The ends of the 95 % bands of rates; NaN without trials.
-
-    The centre is (k + z^2/2) / (n + z^2) and the half-width z / (n + z^2) sqrt(k (n - k) / n + z^2/4) for k hits of n.
-
-    **Source**: wilson1927probable.
-    """
-    k, n, z = np.asarray(hits, float), np.asarray(trials, float), NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    with np.errstate(invalid="ignore"):
-        half = z / (n + z**2) * np.sqrt(k * (n - k) / n + z**2 / 4)
-    centre = (k + z**2 / 2) / (n + z**2)
-    # Without rounding the band of no hits begins at 0, and that of nothing but hits ends at 1.
-    return np.where(k > 0, centre - half, 0 * half), np.where(k < n, centre + half, 1 + 0 * half)
 
 
 def spread(table: pd.DataFrame, measure: str, by: Sequence[str]) -> pd.DataFrame:

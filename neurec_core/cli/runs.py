@@ -14,7 +14,9 @@ import click
 from .. import papers
 from ..cluster import WHERE
 from ..experiment import Experiment, Grid
+from ..intervals import wilson
 from ..params import BadInput
+from ..threads import one_thread
 from ..values import word
 from .inputs import DIR, TRIALS, Flags, RunFailed, Whole, configured, grid_from, say
 
@@ -57,14 +59,13 @@ def build_run(experiment: Experiment) -> click.Command:
     """`neurec run` of one experiment."""
 
     def run(trials: int, seed: int | None, as_json: bool, config: Path | None = None, **values: Any) -> None:
-        from ..sweep import Shard, run_shard
-
         asked = configured(experiment, config)
         params = experiment.params(**{**asked.fixed, **_given(values, experiment)})
         seed = asked.seed if seed is None else seed
         experiment.require_rows(trials)
         experiment.require_memory(params, min(trials, experiment.batch))
-        rows = run_shard(experiment, Shard(tuple((params, trial) for trial in range(trials)), seed)).rows
+        with one_thread():
+            rows = experiment.rows_together([(params, trial) for trial in range(trials)], seed)
         if as_json:
             for row in rows:
                 click.echo(json.dumps({name: _plain(value) for name, value in row.items()}, allow_nan=False))
@@ -90,19 +91,31 @@ def _plain(value: Any) -> Any:
 
 
 def _print_rows(experiment: Experiment, rows: list[dict[str, Any]]) -> None:
-    from .. import tables
-
-    table = tables.frame(tables.arrow(rows, experiment))
-    shown = table[["trial", *experiment.columns, "status", "seconds"]]
-    click.echo(shown.to_string(index=False, float_format=lambda v: f"{v:.3g}", na_rep="-"))
+    # Not by pandas, which takes longer to load than many a run takes.
+    columns = {name: [_cell(experiment, name, row[name]) for row in rows] for name in _shown(experiment)}
+    widths = {name: max(map(len, (name, *cells))) for name, cells in columns.items()}
+    for line in zip(*([name, *cells] for name, cells in columns.items()), strict=True):
+        click.echo("  ".join(cell.rjust(width) for cell, width in zip(line, widths.values(), strict=True)))
     for detail in sorted({row["detail"] for row in rows} - {""}):
         click.echo(f"  {detail}")
     for name, column in experiment.columns.items():
         if column.kind == "event":
-            r = tables.rate(table, name, []).iloc[0]
-            band = f"{r['rate']:.2f}  [{r['low']:.2f}, {r['high']:.2f}] (95 %)" if r["trials"] else "-"
-            failed = f", {r['failed']:.0f} failed" if r["failed"] else ""
-            click.echo(f"rate of {name}: {band}  of {r['trials']:.0f} trials{failed}")
+            happened = [row[name] for row in rows if row[name] is not None]
+            low, high = wilson(sum(happened), len(happened))
+            band = f"{sum(happened) / len(happened):.2f}  [{low:.2f}, {high:.2f}] (95 %)" if happened else "-"
+            failed = f", {len(rows) - len(happened)} failed" if len(happened) < len(rows) else ""
+            click.echo(f"rate of {name}: {band}  of {len(happened)} trials{failed}")
+
+
+def _shown(experiment: Experiment) -> list[str]:
+    return ["trial", *experiment.columns, "status", "seconds"]
+
+
+def _cell(experiment: Experiment, name: str, value: Any) -> str:
+    measured = name == "seconds" or (name in experiment.columns and experiment.columns[name].kind == "measure")
+    if value is None or value != value:
+        return "-"
+    return f"{value:.3g}" if measured else str(value)
 
 
 def build_sweep(experiment: Experiment) -> click.Command:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import log_ndtr
+import scipy
 
 from smallnets.arguments import array, checked, choice, whole
 
@@ -66,7 +66,7 @@ def separation_probability(a: np.ndarray, s: np.ndarray | float, size: int) -> n
 
     **Source**: derived here: the points' signed distances are independent normals.
     """
-    return np.exp(size * log_ndtr(np.asarray(s)[..., None] * a).sum(axis=-1))
+    return np.exp(size * scipy.special.log_ndtr(np.asarray(s)[..., None] * a).sum(axis=-1))
 
 
 @checked(k=whole("neurons", "[1, inf)"))

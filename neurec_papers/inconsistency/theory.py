@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import erf
-from scipy.stats import multivariate_normal, norm, qmc
+import scipy
 
 from smallnets.arguments import checked, number, whole
 
@@ -50,8 +49,8 @@ def crossing_probability(m: float, shift: float = 0.0, continuous: bool = False,
     sides = np.array([1.0, -1.0])
     found = []
     for scramble in range(SCRAMBLES):
-        uniform = qmc.Sobol(4, rng=np.random.default_rng((seed, scramble))).random(POINTS)
-        g = norm.ppf(np.clip(uniform, INSIDE, 1 - INSIDE))
+        uniform = scipy.stats.qmc.Sobol(4, rng=np.random.default_rng((seed, scramble))).random(POINTS)
+        g = scipy.stats.norm.ppf(np.clip(uniform, INSIDE, 1 - INSIDE))
         slope, target = 2**0.5 * g[:, :2], m * shift + 4 * g[:, 2:]
         end = np.linalg.solve(np.array([[2.0, 1.0], [1.0, 2.0]]), target.T).T
         drift = largest_drift(-3 / 7 * sides * slope, end)
@@ -76,10 +75,10 @@ def event_probabilities(m: float, gamma: float, epsilon: float, factor: float = 
     **Source**: derived here from holzmuller2022training, App. E.
     """
     bound = factor * m**epsilon
-    inside = erf(bound / 2)
-    line = multivariate_normal([0, 0], [[3, -6], [-6, 16]])
+    inside = scipy.special.erf(bound / 2)
+    line = scipy.stats.multivariate_normal([0, 0], [[3, -6], [-6, 16]])
     one_side = line.cdf([bound, bound], lower_limit=[-bound, -bound])
-    small = erf(m ** (-1 - gamma) / (2 * factor))
+    small = scipy.special.erf(m ** (-1 - gamma) / (2 * factor))
     return {
         "W2": inside**m,
         "W3": inside**m,

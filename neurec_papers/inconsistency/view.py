@@ -13,9 +13,9 @@ from pydantic import model_validator
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, Status
+from neurec_core.intervals import wilson
 from neurec_core.params import param
 from neurec_core.style import COLORS, SCALE, panel_trace, player, stacked, style
-from neurec_core.tables import wilson
 
 from .experiments.claims import law
 from .experiments.shared import CITATION, CrossingProbability

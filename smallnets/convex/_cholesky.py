@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor
+import scipy
 
 
 def positive_factor(H: np.ndarray, added: float) -> tuple[np.ndarray, bool]:
@@ -14,8 +14,8 @@ def positive_factor(H: np.ndarray, added: float) -> tuple[np.ndarray, bool]:
     while True:
         H.flat[:: len(H) + 1] += added
         try:
-            return cho_factor(H, lower=True, check_finite=False)
-        except LinAlgError:
+            return scipy.linalg.cho_factor(H, lower=True, check_finite=False)
+        except scipy.linalg.LinAlgError:
             if not added <= np.trace(H):  # far from positive semidefinite, or not finite
                 raise
             added *= 100

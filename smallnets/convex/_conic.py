@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
-from scipy.optimize import linprog, nnls
+import scipy
 
 from ._newton import Iterate
 from ._points import EPS, RANK_TOLERANCE, nearest_power
@@ -70,9 +69,9 @@ class _Program(NamedTuple):
     units : of the weights, the dual vector and the multipliers
     """
 
-    P: sparse.csc_matrix
+    P: scipy.sparse.csc_matrix
     q: np.ndarray
-    A: sparse.csc_matrix
+    A: scipy.sparse.csc_matrix
     b: np.ndarray
     cones: list[Any]
     confined: tuple[np.ndarray, np.ndarray]
@@ -87,7 +86,7 @@ def _stated(
 
     (n, d), p, even = blocks.X.shape, blocks.D.shape[1], blocks.even
     rows, each, points, owners = _limits(even, walls)
-    lifts = sparse.block_diag(each, format="coo") if each else sparse.coo_matrix((len(rows), 0))
+    lifts = scipy.sparse.block_diag(each, format="coo") if each else scipy.sparse.coo_matrix((len(rows), 0))
     (k, moves), m, least = lifts.shape, p * (d + 1), float(blocks.units.min())
     weights, dual = np.arange(m).reshape(p, d + 1)[:, 1:], np.arange(n if ridge else 0)
     last, ridge = m + moves + dual, ridge * size / least
@@ -115,12 +114,12 @@ def _limits(
     return blocks.X[:0], [], np.zeros(0, int), np.zeros(0, int)
 
 
-def _sparse(shape: tuple[int, int], *parts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> sparse.csc_matrix:
+def _sparse(shape: tuple[int, int], *parts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> scipy.sparse.csc_matrix:
     """A matrix of parts: rows, columns and entries."""
     flat = [[np.ravel(each) for each in np.broadcast_arrays(*part)] for part in parts]
     i, j, entries = (np.concatenate(each) for each in zip(*flat, strict=True))
     kept = entries != 0
-    return sparse.csc_matrix((entries[kept], (i[kept], j[kept])), shape=shape)
+    return scipy.sparse.csc_matrix((entries[kept], (i[kept], j[kept])), shape=shape)
 
 
 def _solved(blocks: Blocks, program: _Program, *attempt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
@@ -170,13 +169,15 @@ def _by_planes(blocks: Blocks, y: np.ndarray, cost: np.ndarray, dual: np.ndarray
         sizes = np.linalg.norm(planes, axis=0)
         room = (cost[owners] - dual @ planes - rounding) / sizes
         step = float(np.abs(room[np.abs(room * sizes) < AT]).max(initial=0.0)) or 1.0
-        found = linprog(-y, (planes / sizes).T, room / step, bounds=FARTHEST, method="highs-ds", options=EXACT)
+        limits = {"A_ub": (planes / sizes).T, "b_ub": room / step, "bounds": FARTHEST}
+        found = scipy.optimize.linprog(-y, **limits, method="highs-ds", options=EXACT)
         if found.status:
             return
         W, used = np.zeros((len(units), len(cost))), np.flatnonzero(found.ineqlin.marginals)
         if not len(used):  # no plane is in the way; nor does `nnls` survive a matrix without columns
             return
-        np.add.at(W.T, owners[used], (units[:, used] * (nnls(planes[:, used] / sizes[used], y)[0] / sizes[used])).T)
+        shares = scipy.optimize.nnls(planes[:, used] / sizes[used], y)[0] / sizes[used]
+        np.add.at(W.T, owners[used], (units[:, used] * shares).T)
         yield Iterate(W, dual, blocks.adjoint(dual), steps)
         dual = dual + step * found.x
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import lapack
-from scipy.optimize import nnls
+import scipy
 
 from ..geometry.patterns import all_ones
 from ._points import RANK_TOLERANCE
@@ -54,7 +53,7 @@ class Limits(NamedTuple):
         found = _from_face(self.rows, sides, g, guess, units)
         if found is None:
             rows = self.rows if units is None else units * self.rows
-            m = nnls(rows.T * sides, -g)[0]
+            m = scipy.optimize.nnls(rows.T * sides, -g)[0]
             face = np.flatnonzero(m)
             found = _from_face(self.rows, sides, g, face, units) or (g + (m * sides) @ rows, m, face)
         return *found, self.rows[found[2]]
@@ -101,7 +100,7 @@ def _lifted(S: np.ndarray, C: np.ndarray, g: np.ndarray) -> Nearest:
     """The point of {w : S w + C z >= 0 for some z} nearest to g: its multipliers are m >= 0 with C^T m = 0."""
     size = float(np.linalg.norm(g))
     for weight in LIFTING:
-        m = nnls(np.vstack([S.T, weight * C.T]), np.append(-g, np.zeros(C.shape[1])))[0]
+        m = scipy.optimize.nnls(np.vstack([S.T, weight * C.T]), np.append(-g, np.zeros(C.shape[1])))[0]
         z, face = weight**2 * (C.T @ m), np.flatnonzero(m)
         # The equations exactly, on the active rows: m = M t.
         U, values, _ = np.linalg.svd(C[face])
@@ -168,10 +167,10 @@ def _foot(A: np.ndarray, g: np.ndarray, units: np.ndarray | None) -> tuple[np.nd
     if not len(A):
         return g, np.zeros(0), g if units is None else units * g
     if units is None:
-        L, failed = lapack.dpotrf(A @ A.T, lower=1)
+        L, failed = scipy.linalg.lapack.dpotrf(A @ A.T, lower=1)
         if failed:
             return None
-        own = -lapack.dpotrs(L, A @ g, lower=1)[0]
+        own = -scipy.linalg.lapack.dpotrs(L, A @ g, lower=1)[0]
         p = g + own @ A
         return p, own, p
     _, values, V = np.linalg.svd(A)

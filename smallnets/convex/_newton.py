@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_solve
+import scipy
 
 from ._cholesky import positive_factor
 from .blocks import Blocks, Faces
@@ -117,7 +117,7 @@ class _Subproblem:
             H *= self.step
             # Flat directions get a little curvature, never less than what rounding needs.
             factor = positive_factor(H, self.ridge + max(1e-3 * min(1.0, size), 1e-14 * np.trace(H)))
-            direction = cho_solve(factor, gradient, check_finite=False)
+            direction = scipy.linalg.cho_solve(factor, gradient, check_finite=False)
             toward = self.blocks.adjoint(direction)
             steps, t = steps + 1, 1.0
             for _ in range(HALVINGS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import lapack
+import scipy
 
 EPS = float(np.finfo(float).eps)
 
@@ -73,12 +73,12 @@ def nearest_power(sizes: np.ndarray) -> np.ndarray:
 
 def _inverse_factor(gram: np.ndarray, out: np.ndarray) -> bool:
     """Write L^-1, where L L^T is the Gram matrix; False if it is too near to singular."""
-    factor, failed = lapack.dpotrf(gram, lower=1, clean=1)
+    factor, failed = scipy.linalg.lapack.dpotrf(gram, lower=1, clean=1)
     diagonal = factor.diagonal()
     # Orthonormality is lost by about eps * cond^2, and the diagonal's ratio is close to cond.
     if failed or diagonal.min() < 1e-3 * diagonal.max():
         return False
-    out[:], failed = lapack.dtrtri(factor, lower=1)
+    out[:], failed = scipy.linalg.lapack.dtrtri(factor, lower=1)
     return not failed
 
 

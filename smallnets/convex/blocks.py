@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import cho_solve
+import scipy
 
 from ..arguments import array, checked, pattern, sizes_of
 from ._cholesky import positive_factor
@@ -207,7 +207,7 @@ class Blocks:
 
     def least_squares_dual(self, y: np.ndarray) -> np.ndarray:
         """l with sum_j A_j A_j^T l = y over blocks that span the labels, (n,)."""
-        return cho_solve(self._spanning[1], y, check_finite=False)
+        return scipy.linalg.cho_solve(self._spanning[1], y, check_finite=False)
 
     def correction(self, residual: np.ndarray) -> np.ndarray:
         """Small weights with sum_j A_j w_j = residual, (d, p)."""

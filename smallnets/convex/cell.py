@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
-from scipy.optimize import nnls
+import scipy
 
 from ..arguments import array, ascending, checked, indices, number, parts, pattern
 from ..errors import InvalidInput
@@ -127,11 +126,11 @@ def _proximal(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Steps of one proximal weight: the weights, their multipliers, and the gradient that the last step left."""
     Q, R = np.linalg.qr(np.vstack([F, near * np.eye(F.shape[1])]))
-    rows = solve_triangular(R, C.T, trans="T")  # the cell's constraints in the coordinates R w
+    rows = scipy.linalg.solve_triangular(R, C.T, trans="T")  # the cell's constraints in the coordinates R w
     for _ in range(STEPS):
         b = Q.T @ np.concatenate([y, near * w])
-        multipliers = nnls(rows, -b)[0]
-        before, w = w, solve_triangular(R, b + rows @ multipliers)
+        multipliers = scipy.optimize.nnls(rows, -b)[0]
+        before, w = w, scipy.linalg.solve_triangular(R, b + rows @ multipliers)
         moved = near**2 * np.abs(w - before).max()
         if moved < enough:
             break
@@ -217,12 +216,12 @@ def _nonnegative(A: np.ndarray, y: np.ndarray) -> np.ndarray:
     if not A.shape[1]:
         return np.zeros(0)  # the library's method does not survive no columns
     largest = np.linalg.norm(A, axis=0).max()
-    found = nnls(A, y)[0]
+    found = scipy.optimize.nnls(A, y)[0]
     if largest * found.max() < LARGEST * np.abs(y).max() and _optimal(A, y, found, largest):
         return found
     found, near = np.zeros(A.shape[1]), RAYS_NEAR * largest
     for _ in range(STEPS):
-        found = nnls(np.vstack([A, near * np.eye(A.shape[1])]), np.append(y, near * found))[0]
+        found = scipy.optimize.nnls(np.vstack([A, near * np.eye(A.shape[1])]), np.append(y, near * found))[0]
         if _optimal(A, y, found, largest):
             break
     return found
@@ -242,7 +241,7 @@ def multipliers(X: np.ndarray, D: np.ndarray, signs: np.ndarray, residual: np.nd
     sides, found, off = np.where(D, 1.0, -1.0), np.zeros(D.shape), 0.0
     size = max(np.linalg.norm(X, 2) * np.linalg.norm(residual), np.finfo(float).tiny)
     for j, sign in enumerate(signs):
-        found[:, j], left = nnls((sides[:, [j]] * X).T, -sign * (D[:, j] * residual) @ X)
+        found[:, j], left = scipy.optimize.nnls((sides[:, [j]] * X).T, -sign * (D[:, j] * residual) @ X)
         off = max(off, left / size)
     return found, float(off)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import lapack
+import scipy
 
 from ..arguments import array, checked, indices, record, whole
 from ._points import RANK_TOLERANCE
@@ -66,7 +66,7 @@ class Planted:
         # Zero rows, of short ranks and of inputs that are zero, say nothing of l, but their targets must be 0 as well.
         self._nonzero = self.At.any(axis=1)
         self._rows = self.At[self._nonzero]
-        self._factor, failed = lapack.dpotrf(self._rows @ self._rows.T, lower=0)
+        self._factor, failed = scipy.linalg.lapack.dpotrf(self._rows @ self._rows.T, lower=0)
         diagonal = np.abs(self._factor.diagonal())
         self._regular = not failed and bool(len(diagonal) and diagonal.min() > 1e-6 * diagonal.max())
         self._part = part
@@ -77,9 +77,9 @@ class Planted:
         values = values[self._nonzero]
         if not self._regular:
             return np.linalg.lstsq(self._rows, values, rcond=1e-12)[0]
-        dual = self._rows.T @ lapack.dpotrs(self._factor, values, lower=0)[0]
+        dual = self._rows.T @ scipy.linalg.lapack.dpotrs(self._factor, values, lower=0)[0]
         # One step of refinement: normal equations alone lose the square of the condition number.
-        return dual + self._rows.T @ lapack.dpotrs(self._factor, values - self._rows @ dual, lower=0)[0]
+        return dual + self._rows.T @ scipy.linalg.lapack.dpotrs(self._factor, values - self._rows @ dual, lower=0)[0]
 
     def corrected(self, dual: np.ndarray) -> np.ndarray:
         """The dual vector nearest to `dual` with A_s^T l = u_s for every planted s."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
+import scipy
 
 from ..arguments import array, checked, number, pattern
 from ..nets.two_layer import GatedNet, Net, NormalizedNet
@@ -196,7 +196,7 @@ def into_cones(X: np.ndarray, D: np.ndarray, U: np.ndarray) -> np.ndarray:
         rows = np.vstack([-(closed @ null).T, closed @ U[:, j] / size - ROUNDING * sizes])
         rows = np.divide(rows, sizes, out=np.zeros_like(rows), where=sizes > 0)
         last = np.append(np.zeros(null.shape[1]), 1.0)
-        left = last - rows @ nnls(rows, last)[0]
+        left = last - rows @ scipy.optimize.nnls(rows, last)[0]
         if left[-1] > FARTHEST**-2:
             moved[:, j] -= size * null @ (left[:-1] / left[-1])
     return moved

@@ -15,7 +15,7 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
+import scipy
 
 from ..arguments import array, checked
 from ..errors import InvalidInput
@@ -171,7 +171,7 @@ def _sparse(blocks: Cones, y: np.ndarray, W: np.ndarray, dual: np.ndarray) -> tu
     cosines = turned @ turned.T
     for able, cosine in product((large, large | (dual @ outputs > NEAR), sizes[used] > 0), (PARALLEL, 1.0)):
         new = np.flatnonzero([able[k] and not (cosines[k, :k][able[:k]] > cosine).any() for k in range(len(used))])
-        shares, missed = nnls(outputs[:, new], y) if len(new) else (np.zeros(0), np.inf)
+        shares, missed = scipy.optimize.nnls(outputs[:, new], y) if len(new) else (np.zeros(0), np.inf)
         if missed <= FITS:
             break
     some = shares * np.linalg.norm(outputs[:, new], axis=0) > FITS

@@ -16,8 +16,8 @@ import warnings
 
 import cvxpy as cp
 import numpy as np
+import scipy
 from cvxpy.reductions.solvers.defines import SOLVER_MAP_CONIC
-from scipy import sparse
 
 from ..arguments import array, checked, number, pattern
 from .decode import Factors, factors
@@ -251,5 +251,5 @@ def _kept_norms(found: Factors, *blocks: cp.Expression) -> cp.Expression:
 def _whitened_cones(X: np.ndarray, D: np.ndarray, found: Factors, *blocks: cp.Expression) -> list[cp.Constraint]:
     """V_j S_j^-1 w_j in K_j for all j, null-space coordinates included."""
     sides = (2.0 * D - 1).T[:, :, None] * (X @ (found.V / found.S[:, None, :]))
-    limits = sparse.block_diag(sides, format="csr")
+    limits = scipy.sparse.block_diag(sides, format="csr")
     return [limits @ cp.vec(W, order="F") >= 0 for W in blocks]

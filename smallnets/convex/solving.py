@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
+import scipy
 
 from ..arguments import array, checked, number
 from . import _conic
@@ -246,4 +246,4 @@ def _only(outputs: np.ndarray, used: np.ndarray, blocks: Blocks) -> bool:
     Q = np.linalg.qr(units[:, used])[0]
     across = units[:, ~used] - Q @ (Q.T @ units[:, ~used])
     last = np.append(np.zeros(len(across)), 1.0)
-    return bool(nnls(np.vstack([across, np.ones(across.shape[1])]), last)[1] > TIGHT)
+    return bool(scipy.optimize.nnls(np.vstack([across, np.ones(across.shape[1])]), last)[1] > TIGHT)

@@ -202,8 +202,8 @@ def take_steps(
     safe, queue, counts, schedule = state.safe, state.queue, state.counts, run.schedule
     losses, events = record.losses, record.events
     D, n, cells = len(axes), len(points.y), state.member.shape[1]
-    slopes, on_cells, on_points = np.zeros((cells, D)), np.zeros((cells, D)), np.zeros((D, n))
-    others = np.full(n, c)
+    slopes, on_cells, on_points, others = np.empty((cells, D)), np.empty((cells, D)), np.empty((D, n)), np.empty(n)
+    others[:] = c
     path, begin, left, work = 0.0, k, counts[1], 0
     one_step.free_outputs(state, points, 0, others, k, axes)
     while True:

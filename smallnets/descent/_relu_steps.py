@@ -214,10 +214,11 @@ def _record_neurons(neurons: Neurons, record: Record, loss: float) -> None:
     """Fill in the next row of the log."""
     row = record.counts[0]
     record.losses[row] = loss
-    assign(record.H[row], neurons.H)
     assign(record.a[row], neurons.a)
-    assign(record.H_group[row], neurons.H_group)
     assign(record.a_group[row], neurons.a_group)
+    for i in range(len(neurons.H)):
+        assign(record.H[row, i], neurons.H[i])
+        assign(record.H_group[row, i], neurons.H_group[i])
     record.counts[0] += 1
 
 

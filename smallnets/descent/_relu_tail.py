@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import expm
+import scipy
 
 from ._safe_path import TRUSTED, safe_path
 
@@ -123,7 +123,7 @@ def neurons_after(R: np.ndarray, modes: Modes, N: float) -> np.ndarray:
     E[:-1, :-1] = (commutators - squares) / 2
     E[-1, -1] = -np.trace(squares) / 2
     E[:-1, -1] = E[-1, :-1] = q
-    return R @ expm(E).T
+    return R @ scipy.linalg.expm(E).T
 
 
 def _sums(rates: np.ndarray, N: float) -> np.ndarray:

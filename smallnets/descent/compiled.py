@@ -17,12 +17,16 @@ import stat
 import sys
 import uuid
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
+from llvmlite.binding import address_of_symbol
 from numba.core.compiler import CompileResult
+from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
+from numba.core.types import unliteral
 
 HERE = Path(__file__).parent
 KEPT = 20  # folders of kernels, of as many versions of the sources
@@ -72,10 +76,11 @@ class KernelCache:
     ----------
     folder : where the files are
     kernel : without a closure, whose values no name here would distinguish
+    wrapped : whether it can be called from Python
     """
 
-    def __init__(self, folder: Path, kernel: Callable[..., Any]) -> None:
-        self.folder, self.kernel = folder, kernel
+    def __init__(self, folder: Path, kernel: Callable[..., Any], *, wrapped: bool = True) -> None:
+        self.folder, self.kernel, self.wrapped = folder, kernel, wrapped
 
     @property
     def cache_path(self) -> str:
@@ -89,13 +94,17 @@ class KernelCache:
 
     def load_overload(self, signature: Any, context: Any) -> Any:
         """The compiled kernel, or None where there is none that is whole and ours."""
-        context.refresh()
         # What a file of another numba, or of a disk that forgot, makes of itself is not to be foreseen.
         with contextlib.suppress(Exception):
             with self._path(signature, context).open("rb") as file:
                 content = file.read() if _is_ours(os.fstat(file.fileno())) else b""
             if content and content[:DIGEST] == _digest(content[DIGEST:]):
-                return CompileResult._rebuild(context, *pickle.loads(content[DIGEST:]))
+                needed, parts = pickle.loads(content[DIGEST:])
+                rtsys.initialize(context)
+                # To learn all that numba can compile takes longer than many a run; what is compiled needs its symbols.
+                if not all(map(address_of_symbol, needed)):
+                    context.refresh()
+                return CompileResult._rebuild(context, *parts)
         return None
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
@@ -105,7 +114,7 @@ class KernelCache:
         path = self._path(signature, compiled.target_context)
         temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
         with contextlib.suppress(Exception):  # no room, or something in it that cannot be pickled
-            content = dumps(compiled._reduce())
+            content = dumps((_symbols(compiled.library), compiled._reduce()))
             try:
                 with temporary.open("xb") as file:
                     os.fchmod(file.fileno(), 0o600)
@@ -118,8 +127,22 @@ class KernelCache:
         return f"{self.kernel.__module__}.{self.kernel.__qualname__}".replace("<", "").replace(">", "")
 
     def _path(self, signature: Any, context: Any) -> Path:
-        key = repr((signature, context.codegen().magic_tuple(), self.kernel.__code__.co_code))
+        beside = _sources(Path(self.kernel.__code__.co_filename).parent)
+        key = repr((signature, context.codegen().magic_tuple(), self.kernel.__code__.co_code, self.wrapped, beside))
         return self.folder / f"{self._stem()}-{_digest(key.encode()).hex()[:24]}.kernel"
+
+
+@cache
+def _sources(folder: Path) -> bytes:
+    """A digest of the modules in a folder: a kernel outside of this package calls those beside it."""
+    return _digest(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py"))))
+
+
+def _symbols(library: Any) -> list[str]:
+    """The names of what a compiled kernel calls or reads outside of itself."""
+    module = library._final_module
+    outside = [item.name for item in (*module.functions, *module.global_variables) if item.is_declaration]
+    return [name for name in outside if not name.startswith("llvm.")]
 
 
 def _digest(content: bytes) -> bytes:
@@ -130,22 +153,39 @@ FOLDER = _folder()
 
 
 def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """`numba.njit` with that cache; options as there."""
+    """`numba.njit` with that cache; options as there.
+
+    What other kernels call is compiled without the wrapper that Python calls, which takes as long as the kernel where
+    there are many arrays, and once for all whole numbers, not anew for each that is written out.
+    """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        # Where sums may be regrouped, a kernel that stands alone rounds otherwise than inside its caller; and which of
-        # the two runs would hang on whether this process has compiled both or found the caller in the cache.
-        kernel = numba.njit(**options, forceinline=bool(options.get("fastmath")))(function)
-        if FOLDER is not None and function.__closure__ is None:
-            kernel._cache = KernelCache(FOLDER, function)
+        kernel, inner = _kernel(function, options, wrapped=True), _kernel(function, options, wrapped=False)
+        template = inner.get_call_template
+
+        def called_by_a_kernel(args: Any, keywords: Any) -> Any:
+            return template([*map(unliteral, args)], {name: unliteral(kind) for name, kind in keywords.items()})
+
+        kernel.get_call_template, kernel.get_overload, kernel.inner = called_by_a_kernel, inner.get_overload, inner
         return kernel
 
     return decorate
 
 
+def _kernel(function: Callable[..., Any], options: dict[str, Any], *, wrapped: bool) -> Any:
+    # Where sums may be regrouped, a kernel that stands alone rounds otherwise than inside its caller; and which of
+    # the two runs would hang on whether this process has compiled both or found the caller in the cache.
+    inlined = bool(options.get("fastmath"))
+    # No kernel is handed to another one as a function, which is what the wrapper for C is for.
+    wrappers = {"no_cpython_wrapper": not wrapped, "no_cfunc_wrapper": True}
+    kernel = numba.njit(**{**options, **wrappers, "forceinline": inlined})(function)
+    if FOLDER is not None and function.__closure__ is None:
+        kernel._cache = KernelCache(FOLDER, function, wrapped=wrapped)
+    return kernel
+
+
 @njit()
 def assign(target, source):  # type: ignore[no-untyped-def]
-    """As ``target[:] = source`` for arrays of one shape; numba takes 10 s to compile its message about other shapes."""
-    to, values = target.reshape(-1), source.reshape(-1)
-    for i in range(len(to)):
-        to[i] = values[i]
+    """As ``target[:] = source`` for vectors of one length; numba takes 10 s to compile its message about others."""
+    for i in range(len(target)):
+        target[i] = source[i]

@@ -107,7 +107,7 @@ def train(theta, X, y, net, rule, marks, shots):  # type: ignore[no-untyped-def]
     d, n, m = len(X), len(y), len(net[3])
     length = -(-n // VECTOR) * VECTOR
     u = np.zeros(length * (d + 2 + m))
-    g, first, second = np.zeros_like(theta), np.zeros_like(theta), np.zeros_like(theta)
+    g, first, second = np.zeros(len(theta)), np.zeros(len(theta)), np.zeros(len(theta))
     for i in range(d):
         assign(u[i * length : i * length + n], X[i])
     earlier, noted, t = np.nan, 0, 0

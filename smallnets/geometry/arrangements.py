@@ -12,7 +12,7 @@ from itertools import combinations, product
 from math import comb
 
 import numpy as np
-from scipy.optimize import nnls
+import scipy
 
 from ..arguments import array, checked, whole
 from ..errors import InvalidInput
@@ -211,7 +211,7 @@ def _behind(rows: np.ndarray, h: np.ndarray, i: int) -> np.ndarray | None:
     heights = rows @ h
     A = np.sign(heights)[:, None] * rows
     others = np.delete(A, i, axis=0)
-    remainder = others.T @ nnls(others.T, A[i])[0] - A[i] if len(others) else -A[i]
+    remainder = others.T @ scipy.optimize.nnls(others.T, A[i])[0] - A[i] if len(others) else -A[i]
     depth = -A[i] @ remainder
     direction = remainder + depth / 2 / np.abs(heights[i]) * h
     # The signs are the certificate; the depth only distinguishes rounding from a real margin.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
+import scipy
 
 from ..arguments import array, checked, pattern
 
@@ -63,7 +63,7 @@ def all_ones(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if not norms.all():
             continue  # a zero row is active in no open half-space
         unit = X[b] / norms
-        weights, _ = nnls(np.vstack([unit.T, np.ones(n)]), np.append(np.zeros(d), 1.0))
+        weights, _ = scipy.optimize.nnls(np.vstack([unit.T, np.ones(n)]), np.append(np.zeros(d), 1.0))
         direction = unit.T @ weights
         # The certificate is the direction itself; its size only distinguishes rounding from a real margin.
         if np.linalg.norm(direction) > 1e-9 and (X[b] @ direction > 0).all():

@@ -11,7 +11,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import ConvexHull
+import scipy
 
 from ..arguments import array, checked, indices, pattern, sizes_of, whole
 from ..errors import InvalidInput
@@ -191,7 +191,7 @@ def cone(X: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         bounds = np.array([flat.argmin(), flat.argmax()])
         normals, offsets = np.array([[-1.0], [1.0]]), flat[bounds, 0] * (1, -1)
     else:
-        hull = ConvexHull(flat)
+        hull = scipy.spatial.ConvexHull(flat)
         normals, offsets, bounds = hull.equations[:, :-1], hull.equations[:, -1], hull.vertices
     rays = -offsets[:, None] * middle - normals @ basis
     return rays / np.linalg.norm(rays, axis=1, keepdims=True), np.sort(bounds)

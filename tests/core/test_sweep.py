@@ -26,7 +26,7 @@ from calls import LONG, until
 from distributed import Client, LocalCluster
 from toys import TOGETHER, TOY, solve
 
-from neurec_core import provenance, shards, store, tables
+from neurec_core import shards, store, tables, threads
 from neurec_core.cluster import connect
 from neurec_core.experiment import Experiment, Grid, Status
 from neurec_core.params import BadInput
@@ -432,7 +432,7 @@ def test_nothing_is_said_to_be_kept_without_a_folder():
 
 def test_the_libraries_are_looked_for_once(monkeypatch):
     run(Grid({"x": [5]}, trials=1))  # whatever it imports is imported
-    provenance._libraries.cache_clear()
+    threads._libraries.cache_clear()
     searches = []
     begin = threadpoolctl.ThreadpoolController.__init__
 
@@ -443,6 +443,25 @@ def test_the_libraries_are_looked_for_once(monkeypatch):
     monkeypatch.setattr(threadpoolctl.ThreadpoolController, "__init__", counted)
     run(Grid({"x": [5]}, trials=8))
     assert len(searches) == 1
+
+
+LOADED = """
+import os
+from neurec_core.threads import one_thread
+from threadpoolctl import threadpool_info
+
+with one_thread():
+    import scipy.linalg
+
+    print({pool["num_threads"] for pool in threadpool_info()}, os.environ["OPENBLAS_NUM_THREADS"])
+"""
+
+
+def test_a_library_that_a_trial_loads_takes_one_thread_too():
+    environment = os.environ | {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    words = [sys.executable, "-c", f"{LOADED}print(os.environ['OPENBLAS_NUM_THREADS'])"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "{1} 1\n2\n"
 
 
 # -------------------------------------------------------------------------------------------- whole processes

@@ -242,3 +242,41 @@ def test_rows_do_not_depend_on_who_compiled_the_kernels(tmp_path):
     )
     assert list(tmp_path.rglob("*.kernel"))
     assert first == second
+
+
+INNER = "from smallnets.descent.compiled import njit\n\n\n@njit()\ndef inner(x):\n    return {factor} * x\n"
+OUTER = """
+from inner import inner
+from smallnets.descent.compiled import njit
+
+
+@njit()
+def outer(x):
+    return inner(x) + 1.0
+
+
+print(outer(3.0), sum(outer.stats.cache_hits.values()))
+"""
+
+
+def test_a_kernel_is_as_old_as_those_beside_it(tmp_path, root):
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": str(root)}
+    (tmp_path / "outer.py").write_text(OUTER)
+    said = []
+    for factor in (2.0, 2.0, 5.0):
+        (tmp_path / "inner.py").write_text(INNER.format(factor=factor))
+        words = [sys.executable, "-B", tmp_path / "outer.py"]
+        said.append(subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert said == ["7.0 0\n", "7.0 1\n", "16.0 0\n"]
+
+
+def test_a_kernel_is_compiled_for_python_and_for_kernels_apart(folder):
+    inner = compiled.njit()(double)
+
+    def outer(x):
+        return inner(x) + inner(7)
+
+    assert [compiled.njit()(outer)(1) for _ in range(2)] == [16, 16]
+    assert run(double, 1) == (2, False), "what kernels call cannot be called from Python"
+    assert run(double, 1) == (2, True)
+    assert len(inner.inner.overloads) == 1, "a number that is written out is a number as any other"

@@ -12,7 +12,7 @@ from itertools import permutations, product
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from neurec_core.params import BadInput, unknown
 from smallnets import arguments
@@ -32,7 +32,7 @@ def tanh_and_slope(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def logistic_and_slope(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """1 / (1 + e^-z) and its derivative."""
-    s = expit(z)
+    s = scipy.special.expit(z)
     return s, s * (1 - s)
 
 

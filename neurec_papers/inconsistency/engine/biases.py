@@ -24,6 +24,18 @@ class Start(NamedTuple):
     scales: tuple[float, float]
 
 
+class Fitted(NamedTuple):
+    """What training ends with: the nets, and mean squared errors.
+
+    ``train_loss (B,)`` is after the last step, ``losses (B, W, E)`` on the W samples watched, E times. What is
+    not finite has diverged.
+    """
+
+    net: Start
+    train_loss: np.ndarray
+    losses: np.ndarray
+
+
 class Given(NamedTuple):
     """What a law of the biases may read: the slopes scaled, alpha_1 a (B, d, m), the inputs, the randomness."""
 

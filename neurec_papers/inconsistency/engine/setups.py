@@ -8,9 +8,8 @@ import numpy as np
 
 from neurec_core.draws import Draws
 
-from . import neurons, wide
-from .biases import Start
-from .wide import Fitted
+from . import neurons
+from .biases import Fitted, Start
 
 Labelled = tuple[np.ndarray, np.ndarray]
 
@@ -79,6 +78,8 @@ def _ascending(x: np.ndarray, y: np.ndarray) -> Labelled:
 
 def _train_wide(params: Any, begin: Start, samples: list[Labelled], draws: Draws) -> Fitted:
     """d >= 2: minibatches reshuffled in each of the iterations / d epochs, in single precision as published."""
+    from . import wide  # torch, which a line does without
+
     method = wide.Method(params.optimizer, params.rate, params.points)
     watched = wide.Watched(samples[1:], params.every // params.d)
     return wide.fit(begin, samples[0], watched, draws, method=method, epochs=params.iterations // params.d)

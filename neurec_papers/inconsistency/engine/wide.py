@@ -18,7 +18,7 @@ from smallnets.descent import training
 from smallnets.descent.device import DTYPES, numbers, torch_device
 from smallnets.descent.optimizers import adam, gd
 
-from .biases import Start
+from .biases import Fitted, Start
 
 Sample = tuple[np.ndarray, np.ndarray]
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -43,18 +43,6 @@ class Watched(NamedTuple):
 
     samples: Sequence[Sample]
     every: int = 1
-
-
-class Fitted(NamedTuple):
-    """What training ends with: the nets, and mean squared errors.
-
-    ``train_loss (B,)`` is after the last step, ``losses (B, W, E)`` on the W samples watched, E times. What is
-    not finite has diverged.
-    """
-
-    net: Start
-    train_loss: np.ndarray
-    losses: np.ndarray
 
 
 def fit(

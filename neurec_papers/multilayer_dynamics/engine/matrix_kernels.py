@@ -25,10 +25,12 @@ def advance(teacher: Arrays, student: Arrays, X: np.ndarray, rate: float, code: 
     B, T, N, d = X.shape
     n, m, o = start.shape[2], hidden.shape[2], top.shape[2]
     kind, none = start.dtype, rate - rate  # 0 of the same type
-    x, S, S_star = np.ones((N, d + 1), kind), np.empty((N, n), kind), np.empty((N, m), kind)
+    x, S, S_star = np.empty((N, d + 1), kind), np.empty((N, n), kind), np.empty((N, m), kind)
     R, R_star, means, gap = np.empty((N, o), kind), np.empty((N, o), kind), np.empty(o, kind), np.empty(o, kind)
     pull, below, g = np.empty((n, o), kind), np.empty((d + 1, n), kind), np.empty((N, n), kind)
     size, room = np.empty(max(n, o), kind), _room(N, d, n, m, kind)
+    for i in range(N):
+        x[i, d] = 1
     for b in range(B):
         # Copies: where they begin does not depend on the network's place.
         W, V, W_star, V_star = start[b].copy(), top[b, :n].copy(), hidden[b].copy(), outer[b, :m].copy()
@@ -78,8 +80,10 @@ def _room(N: int, d: int, n: int, m: int, kind: np.dtype[Any]) -> Arrays:
     words = (N + 63) // 64
     H, H_star, L = np.empty((n, n), kind), np.empty((n, m), kind), np.empty((d + 1, d + 1), kind)
     Q, Q_star, rest = np.empty((d + 1, n), kind), np.empty((d + 1, m), kind), np.empty((d + 1, n), kind)
-    bits, bits_star = np.empty((words, n), np.uint64), np.empty((words, m), np.uint64)
-    return H, H_star, L, Q, Q_star, rest, bits, bits_star, (np.arange(N + 1) / N).astype(kind)
+    bits, bits_star, share = np.empty((words, n), np.uint64), np.empty((words, m), np.uint64), np.empty(N + 1, kind)
+    for count in range(N + 1):
+        share[count] = count / N
+    return H, H_star, L, Q, Q_star, rest, bits, bits_star, share
 
 
 @njit()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
+import scipy
 
 from neurec_core.params import BadInput
 from smallnets.arguments import array, checked, indices, integers, sizes_of
@@ -126,7 +126,7 @@ class Landscape:
         """As `residual`, in searches."""
         self.solves += 1
         A = np.hstack([self._blocks[u] if u >= 0 else -self._blocks[~u] for u in units.tolist()])
-        found = nnls(A, self.y)[0]
+        found = scipy.optimize.nnls(A, self.y)[0]
         residual = self.y - A @ found
         if found.max() > self._huge or (residual @ A).max() > self._sure:
             residual = self._combined(units)[1]

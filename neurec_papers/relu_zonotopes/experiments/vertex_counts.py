@@ -6,8 +6,8 @@ import warnings
 from typing import Any, Self
 
 import numpy as np
+import scipy
 from pydantic import model_validator
-from scipy.special import comb
 
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem
 from neurec_core.figures import Curves, Theory
@@ -108,7 +108,7 @@ FORMULA = "2 Σ<sub>k&lt;d</sub> C(n − 1, k)"
 
 def predicted(n: np.ndarray, at: Any) -> np.ndarray:
     """The number of vertices in general position, as a polynomial of n."""
-    return 2 * sum(comb(n - 1, k) for k in range(at["d"]))
+    return 2 * sum(scipy.special.comb(n - 1, k) for k in range(at["d"]))
 
 
 VERTEX_COUNTS = Experiment(
