@@ -8,11 +8,12 @@ import numpy as np
 import scipy
 
 from ..geometry.patterns import all_ones
-from ._points import RANK_TOLERANCE
+from ._points import RANK_TOLERANCE, graded_least_squares
 
 GUESSES = 12  # sets of active rows tried from the last one on, before one is computed from nothing
 INSIDE = 1e-12  # how far outside its cone, in shares of the vector projected, a projection may lie
 ZERO = 1e-12  # rows smaller than this share of the largest are rounding
+ROWS = 3  # how many rows, in shares of all, enter a face in turn
 LIFTING = (1e3, 1e5, 1e7)  # weights of the multipliers' equations beside the distance, until the solution is optimal
 LIFTED = 1e-9  # how far off a solution with such equations may be
 Nearest = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]
@@ -51,11 +52,12 @@ class Limits(NamedTuple):
         if guess is None:
             guess = np.flatnonzero(sides * (self.rows @ g) < 0)[: len(g) // 2]
         found = _from_face(self.rows, sides, g, guess, units)
-        if found is None:
-            rows = self.rows if units is None else units * self.rows
-            m = scipy.optimize.nnls(rows.T * sides, -g)[0]
+        if found is None and units is not None:
+            found = _by_rows(self.rows, sides, g, units=units)
+        elif found is None:
+            m = scipy.optimize.nnls(self.rows.T * sides, -g)[0]
             face = np.flatnonzero(m)
-            found = _from_face(self.rows, sides, g, face, units) or (g + (m * sides) @ rows, m, face)
+            found = _from_face(self.rows, sides, g, face, units) or (g + (m * sides) @ self.rows, m, face)
         return *found, self.rows[found[2]]
 
 
@@ -158,6 +160,39 @@ def _from_face(
     return None
 
 
+def _by_rows(
+    rows: np.ndarray, sides: np.ndarray, g: np.ndarray, *, units: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `_from_face` from nothing, one row after another: exact where units differ by many powers of ten.
+
+    **Source**: lawson1995solving, ch. 23.
+    """
+    m, face = np.zeros(len(rows)), np.zeros(0, int)
+    p, even = g, units * g
+    for _ in range(ROWS * len(rows)):
+        out = sides * (rows @ even)
+        out[face] = 0
+        if out.min() >= -INSIDE * np.linalg.norm(even):
+            break
+        face = np.append(face, out.argmin())
+        foot = _foot(rows[face], g, units)
+        if foot is None or foot[1][-1] * sides[face[-1]] <= 0:  # what rounding has left
+            face = face[:-1]
+            break
+        while foot is not None and (found := foot[1] * sides[face]).min(initial=1.0) <= 0:
+            back = np.flatnonzero(found <= 0)  # go no farther than to where the first multiplier is 0
+            shares = m[face[back]] / (m[face[back]] - found[back])
+            m[face] += shares.min() * (found - m[face])
+            m[face[back[shares.argmin()]]] = 0
+            face = face[m[face] > 0]
+            foot = _foot(rows[face], g, units)
+        if foot is None:
+            break
+        p, own, even = foot
+        m[face] = own * sides[face]
+    return p, m, face
+
+
 def _foot(A: np.ndarray, g: np.ndarray, units: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """The point p = g + m * A nearest to g on {p : A p = 0}, m, and p again; None if rows depend on one another.
 
@@ -177,5 +212,6 @@ def _foot(A: np.ndarray, g: np.ndarray, units: np.ndarray | None) -> tuple[np.nd
     if values[-1] <= RANK_TOLERANCE or len(A) > len(g):
         return None
     N = V[len(A) :].T
-    even = N @ np.linalg.lstsq(N / units[:, None], g, rcond=None)[0]
-    return even / units, np.linalg.lstsq((units * A).T, even / units - g, rcond=None)[0], even
+    even = N @ graded_least_squares(N / units[:, None], g)
+    even += N @ graded_least_squares(N / units[:, None], g - even / units)  # what rounding left of small shares
+    return even / units, graded_least_squares((units * A).T, even / units - g), even

@@ -18,7 +18,7 @@ from .blocks import Blocks, Faces
 # Chosen by counting Newton steps on instances of both models, recovered and not, with noise and without:
 # larger steps save proximal points and cost Newton steps within each.
 FIRST_STEP, GROWTH, LAST_STEP = 30.0, 3.0, 1e6
-FIRST_TOLERANCE, LAST_TOLERANCE = 1e-3, 1e-11
+FIRST_TOLERANCE, NEXT_TOLERANCE, LAST_TOLERANCE = 1e-3, 1e-6, 1e-11  # the second one from a point near the solution
 NEWTON_LIMIT, HALVINGS = 60, 30
 ARMIJO = 1e-4  # the share of the slope that a step must bring
 
@@ -33,7 +33,7 @@ class Iterate(NamedTuple):
 
 
 def proximal_points(
-    blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0, start_at: Iterate | None = None
+    blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0, *, start_at: Iterate | None = None
 ) -> Iterator[Iterate]:
     """The iterates, without end; the caller decides when one is good enough.
 
@@ -48,7 +48,7 @@ def proximal_points(
     **Source**: rockafellar1976monotone (the method), li2018highly (Newton steps on its dual subproblems).
     """
     now = start_at or start(blocks, y, cost, ridge)
-    step, tolerance = FIRST_STEP, FIRST_TOLERANCE
+    step, tolerance = FIRST_STEP, NEXT_TOLERANCE if start_at else FIRST_TOLERANCE
     while True:
         now = _Subproblem(blocks, y, cost, ridge, step, now).solve(tolerance)
         yield now
@@ -90,7 +90,7 @@ class _Subproblem:
         norms, points, faces = self.blocks.project(G, self.step * self.cost)
         excess = np.maximum(norms - self.step * self.cost, 0)
         factors = np.divide(excess, norms, out=np.zeros_like(norms), where=excess > 0)
-        value = self.y @ dual - (excess @ excess) / (2 * self.step) - self.ridge * (dual @ dual) / 2
+        value = self.y @ dual - (excess @ excess) / (2 * self.step) - self.ridge * self._squared(dual) / 2
         return _Shrunk(float(value), norms, factors, points, faces)
 
     def most(self, G: np.ndarray, dual: np.ndarray) -> float:
@@ -99,7 +99,10 @@ class _Subproblem:
         if least is None:
             return np.inf
         excess = np.maximum(least - self.step * self.cost, 0)
-        return float(self.y @ dual - (excess @ excess) / (2 * self.step) - self.ridge * (dual @ dual) / 2)
+        return float(self.y @ dual - (excess @ excess) / (2 * self.step) - self.ridge * self._squared(dual) / 2)
+
+    def _squared(self, dual: np.ndarray) -> float:
+        return float(dual @ self.blocks.decay(dual))
 
     def solve(self, tolerance: float) -> Iterate:
         """Newton steps with backtracking until the labels are met to `tolerance`, or no step helps any more."""
@@ -109,14 +112,15 @@ class _Subproblem:
         for _ in range(NEWTON_LIMIT):
             active = np.flatnonzero(now.factors)
             points, factors = now.points[:, active], now.factors[active]
-            gradient = self.y - self.blocks.forward(points * factors, active) - self.ridge * dual
+            gradient = self.y - self.blocks.forward(points * factors, active) - self.ridge * self.blocks.decay(dual)
             size = float(np.linalg.norm(gradient))
             if size <= tolerance:
                 break
             H = self.blocks.curvature(active, factors, 1 - factors, points / now.norms[active], now.faces)
             H *= self.step
             # Flat directions get a little curvature, never less than what rounding needs.
-            factor = positive_factor(H, self.ridge + max(1e-3 * min(1.0, size), 1e-14 * np.trace(H)))
+            little = max(1e-3 * min(1.0, size), 1e-14 * np.trace(H))
+            factor = positive_factor(H, self.blocks.decayed(H, self.ridge) + little)
             direction = scipy.linalg.cho_solve(factor, gradient, check_finite=False)
             toward = self.blocks.adjoint(direction)
             steps, t = steps + 1, 1.0

@@ -71,6 +71,26 @@ def nearest_power(sizes: np.ndarray) -> np.ndarray:
     return np.exp2(np.round(np.log2(np.where(sizes > 0, sizes, 1.0))))
 
 
+def graded_qr(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Q, R and the order of columns, exact to its own size for every row: large rows first, and columns pivoted.
+
+    **Source**: cox1998stability (the order of rows).
+    """
+    order = np.argsort(-np.abs(rows).max(axis=1, initial=0), kind="stable")
+    Q, R, turned = scipy.linalg.qr(rows[order], mode="economic", pivoting=True)
+    back = np.empty_like(Q)
+    back[order] = Q
+    return back, R, turned
+
+
+def graded_least_squares(A: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The z with A z nearest to b, for independent columns and rows of very different sizes."""
+    Q, R, turned = graded_qr(A)
+    z = np.zeros(A.shape[1])
+    z[turned] = scipy.linalg.solve_triangular(R, Q.T @ b)
+    return z
+
+
 def _inverse_factor(gram: np.ndarray, out: np.ndarray) -> bool:
     """Write L^-1, where L L^T is the Gram matrix; False if it is too near to singular."""
     factor, failed = scipy.linalg.lapack.dpotrf(gram, lower=1, clean=1)

@@ -44,6 +44,8 @@ class Blocks:
         and the like
     """
 
+    free = 0  # of blocks with cones, how many have none
+
     @checked(X=POINTS, D=PATTERNS)
     def __init__(self, X: np.ndarray, D: np.ndarray, whitened: bool = False) -> None:
         self._set(X, D, whitened, Points(X))
@@ -217,6 +219,19 @@ class Blocks:
         if self.even is not self:  # what inputs in small units must do may have been lost in rounding
             W += self.even.correction(residual - self.forward(W)) / self.units[:, None]
         return W
+
+    def spanning_units(self) -> tuple[np.ndarray, np.ndarray]:
+        """Blocks (m,) and unit weights (d, m) that each may have, which together put out all that weights can."""
+        d, p = self.X.shape[1], self.D.shape[1]
+        return np.repeat(np.arange(p), d), np.tile(np.eye(d), p)
+
+    def decay(self, dual: np.ndarray) -> np.ndarray:
+        """What weights leave of the labels at a dual vector, over the ridge, (n,)."""
+        return dual
+
+    def decayed(self, H: np.ndarray, ridge: float) -> float:
+        """What decay adds to the diagonal of a curvature H (n, n); what is more than that is added to H in place."""
+        return ridge
 
     def able(self, place: int, unit: np.ndarray) -> np.ndarray:
         """Which other blocks can put out what unit weights in one block do, at the same cost; (p,) bool."""

@@ -47,7 +47,8 @@ class Cones(Blocks):
         self._gated, self.free = gated, free
         self._sides = (2 * self.D - 1) * np.repeat([1.0, -1.0], [p, p - free])
         self._limits_of: dict[int, Limits] = {}
-        self._inside, self._room = self._interior(inside)
+        # Along inputs that are zero everywhere directions are left out: they put out nothing.
+        self._inside, self._room = self._interior(inside * np.any(gated.X, axis=0, keepdims=True).T)
         # What the last projections knew: multipliers in units of the level, active rows, and the direction taken.
         self._multipliers = np.zeros_like(self.D)
         self._guesses: list[np.ndarray | None] = [None] * len(self.pattern)
@@ -144,6 +145,23 @@ class Cones(Blocks):
         while count < len(wide) and not self.gated.part(wide[:count]).spanning:
             count *= 2
         return wide[:count], self.gated.part(wide[:count])
+
+    def spanning_units(self) -> tuple[np.ndarray, np.ndarray]:
+        """As for the blocks without cones; for a cone those nearest to the axes, and some around its middle."""
+        d, p = len(self.units), self._gated.D.shape[1]
+        limits, axes = self.even._limits(0), np.vstack([np.eye(d), -np.eye(d)])
+        owners, units = [np.repeat(np.arange(self.free), d)], [np.tile(np.eye(d), self.free)]
+        for j in range(self.free, p):
+            sides, middle = self._sides[:, j], self.units * self._inside[:, j]
+            middle /= np.linalg.norm(middle)
+            room = (sides * (limits.rows @ middle)).min(where=limits.sizes > 0, initial=np.inf)
+            around = (middle + min(room, 1.0) / 2 * np.vstack([np.zeros(d), axes])) / self.units
+            near = [limits.nearest(sides, axis, None, self.units)[0] for axis in axes]
+            found = np.vstack([around, near])
+            sizes = np.linalg.norm(found, axis=1)
+            units.append((found[sizes > 0] / sizes[sizes > 0, None]).T)
+            owners.append(np.full(units[-1].shape[1], j))
+        return np.concatenate(owners), np.hstack(units)
 
     # ------------------------------------------------------------------------------------ projection
 

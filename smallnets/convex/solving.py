@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import scipy
 
 from ..arguments import array, checked, number
 from . import _conic
+from ._graded import Graded
 from ._newton import Iterate, proximal_points
 from ._points import nearest_power
 from ._rounding import EQUAL, independent
@@ -28,7 +30,8 @@ class Answer(NamedTuple):
     """A solution of minimise sum_j c_j ||w_j|| s.t. sum_j A_j w_j = y (or of the program with ridge).
 
     W : (d, p) weights, exactly feasible up to rounding
-    dual : (n,) feasible dual vector
+    dual : (n,) feasible dual vector, rounded to floats: norms may exceed 1 by 2e-16 sum_i |dual_i| |x_i|, which counts
+        where inputs are in units that differ by seven powers of ten or more
     norms : (p,) ||A_j^T dual||, at most 1
     gap : objective at W minus objective at dual, over the former: bounds the distance from the optimum
     unique : whether W is the only solution, as far as the active blocks tell; None where the gap was not closed
@@ -86,11 +89,25 @@ def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -
     even = blocks.even
     if not ridge and np.linalg.norm(y - even.forward(even.correction(y))) > REACH * size:
         return nothing._replace(gap=np.inf, unique=None, converged=False)
-    W, dual, norms, left = enclosed(blocks, y / size, ridge / size, gap, _points(blocks, y / size, ridge / size))
-    if left > gap:
-        return Answer(W * size, dual, norms, left, None, False)
+    W, dual, norms, left = _solved(blocks, y / size, ridge=ridge / size, gap=gap)
+    if abs(left) > gap:
+        return Answer(W * size, dual, norms, abs(left), None, False)
     W, unique = evenly(blocks, W, dual, norms)
     return Answer(W * size, dual, norms, left, unique, True)
+
+
+def _solved(
+    blocks: Blocks, y: np.ndarray, *, ridge: float, gap: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """As `enclosed`, by whatever closes the gap: for inputs in very different units graded coordinates, at last."""
+    found = enclosed(blocks, y, ridge, gap, _points(blocks, y, ridge))
+    if abs(found[3]) <= gap or blocks.even is blocks:
+        return found
+    graded = Graded(blocks, y, ridge)
+    program = graded, graded.labels, np.ones(len(found[2])), graded.ridge
+    points = chain(_newton(*program, start_at=graded.start(found[0], found[1])), _newton(*program))
+    W, dual, norms, left = enclosed(graded, graded.labels, graded.ridge, gap, points)
+    return (graded.size * W, graded.dual(dual), norms, left) if abs(left) <= gap else found
 
 
 def scaling(blocks: Blocks, rows: bool) -> np.ndarray:
@@ -141,13 +158,14 @@ def enclosed(
     W = np.zeros((blocks.X.shape[1], blocks.D.shape[1]))
     least, most, dual, norms, left = np.inf, -np.inf, np.zeros_like(y), np.zeros(W.shape[1]), np.inf
     for point in points:
-        near, primal, candidate, sizes, bound = _bounds(blocks, y, ridge, point)
+        found = blocks.bounds(point) if isinstance(blocks, Graded) else _bounds(blocks, y, ridge, point)
+        near, primal, candidate, sizes, bound = found
         if primal < least:
             least, W = primal, near
         if bound > most:
             most, dual, norms = bound, candidate, sizes
         left = (least - most) / least if least < np.inf else np.inf
-        if left <= gap:
+        if abs(left) <= gap:
             break
     return W, dual, norms, left
 
@@ -169,9 +187,11 @@ def _points(blocks: Blocks, y: np.ndarray, ridge: float) -> Iterator[Iterate]:
     yield from _conic.optima(blocks, y, cost, ridge)
 
 
-def _newton(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float) -> Iterator[Iterate]:
+def _newton(
+    blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float, *, start_at: Iterate | None = None
+) -> Iterator[Iterate]:
     """Proximal points, as long as they are worth their Newton steps."""
-    for k, point in enumerate(proximal_points(blocks, y, cost, ridge)):
+    for k, point in enumerate(proximal_points(blocks, y, cost, ridge, start_at=start_at)):
         yield point
         if point.steps > STEPS or k == PROXIMAL_LIMIT:
             break
