@@ -121,7 +121,7 @@ def test_run_json_is_one_row_a_line(neurec):
 
 
 def test_json_has_no_word_for_infinity(neurec, monkeypatch):
-    def rows(experiment, places, seed, *, detailed):
+    def rows(experiment, places, seed, *, detailed=False):
         return [{"trial": 0, "recovered": True, "margin": value, "status": "solved"} for value in (INF, -INF, NAN, 1.5)]
 
     monkeypatch.setattr("neurec_core.experiment.Experiment.rows_together", rows)
