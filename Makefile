@@ -36,11 +36,10 @@ book: site  ## run the notebooks and build the site
 # Sphinx would execute what the cache lacks, too, but one notebook after another.
 # A page is read again every time (--all), since its notebook may be unchanged while its outputs are not.
 site: $(READY) sync
-	@$(BIN)/python book/stamp.py _build || rm -rf _build/.jupyter_cache
+	@$(BIN)/python book/stamp.py _build
 	@$(BIN)/python book/contents.py _build/toc.yml
 	NEUREC_STATIC=1 $(BIN)/python book/execute.py _build
 	NEUREC_STATIC=1 $(BIN)/jupyter-book build . --toc _build/toc.yml --all -W -n --keep-going --quiet
-	@$(BIN)/python book/stamp.py _build --write
 
 serve: book  ## show the site in a browser
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)

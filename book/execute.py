@@ -6,7 +6,6 @@ finds it. Prints a line for each, and the traceback of a cell that raises; then 
 
 from __future__ import annotations
 
-import os
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -17,6 +16,8 @@ from contents import ROOT, papers
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
 from jupyter_cache.executors.utils import single_nb_execution
+
+from neurec_core.cluster import cores
 
 
 def execute(path: Path) -> tuple[nbformat.NotebookNode, float, str]:
@@ -43,10 +44,16 @@ def is_kept(cache: JupyterCacheAbstract, path: Path) -> bool:
 def run(paths: list[Path], cache: JupyterCacheAbstract) -> int:
     """Execute what is not kept and keep it; the number of notebooks with a cell that raises."""
     failed = 0
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(cores()) as pool:
         running = {pool.submit(execute, path): path for path in paths if not is_kept(cache, path)}
         for done in as_completed(running):
-            path, (notebook, seconds, raised) = running[done], done.result()
+            path = running[done]
+            try:
+                notebook, seconds, raised = done.result()
+            except Exception as error:  # of a kernel that does not start, or a process that died
+                failed += 1
+                print(f"{path.name}: not executed, {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+                continue
             if raised:
                 failed += 1
                 print(f"{path.name}: a cell raises\n{raised}", file=sys.stderr, flush=True)

@@ -1,13 +1,13 @@
-"""Tell whether what the notebooks call is still what they were run with.
+"""Empty the notebook cache when what the notebooks call is no longer what they were run with.
 
-``python book/stamp.py BUILD`` exits with 1 if the three packages, the tables, the book's own code or the locked
-versions have changed since ``python book/stamp.py BUILD --write``. The notebook cache cannot know:
-it compares the cells only.
+``python book/stamp.py BUILD`` does so if the three packages, the tables, the book's own code or the locked versions
+have changed since. The cache cannot know: it compares the cells only.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
 from pathlib import Path
 
@@ -29,17 +29,19 @@ def stamp() -> str:
     return digest.hexdigest()
 
 
-def main(build: str, *flags: str) -> int:
-    """Compare with the stamp in folder `build`; after the build, ``--write`` keeps the one compared."""
-    kept, begun = Path(build, "stamp"), Path(build, "stamp.begun")
-    if "--write" in flags:
-        begun.replace(kept)
-        return 0
-    # Taken before the build: what changes while the notebooks run was not what they ran with.
-    begun.parent.mkdir(parents=True, exist_ok=True)
-    begun.write_text(stamp(), encoding="utf-8")
-    return 0 if kept.is_file() and kept.read_bytes() == begun.read_bytes() else 1
+def main(build: str) -> bool:
+    """Empty the notebook cache in folder `build` unless all is as it was when the cache was last emptied.
+
+    The stamp is kept before any notebook runs: what changes while they run is not what they ran with.
+    """
+    kept, now = Path(build, "stamp"), stamp()
+    same = kept.is_file() and kept.read_text(encoding="utf-8") == now
+    if not same:
+        shutil.rmtree(Path(build, ".jupyter_cache"), ignore_errors=True)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(now, encoding="utf-8")
+    return same
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    main(sys.argv[1])

@@ -22,7 +22,7 @@ from .columns import Column as Column
 from .columns import Replay as Replay
 from .draws import Draws
 from .figures import Figure
-from .foreign import Form
+from .foreign import FileFormat
 from .grids import Grid as Grid
 from .params import BadInput, Params, unknown
 from .values import word
@@ -135,7 +135,7 @@ class Experiment:
     follow: Callable[[Any, Problem, Draws], Iterator[Solution]] | None = None
     figures: Mapping[str, Figure] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
-    form: Form | None = None
+    form: FileFormat | None = None
     bytes: Callable[[Any], float] | None = None
 
     def preset(self, name: str) -> Grid:
@@ -220,7 +220,7 @@ class Experiment:
         ----------
         places : (point, trial) pairs, the trials of a point one after another
         seed : the seed of every draw
-        detailed : whether a row also holds, as `details`, what its trial was given and found (`details.of_trial`)
+        detailed : whether a row also holds, as `details`, data and solution of its trial (`details.of_trial`)
         """
         if len(places) > self.batch:
             parts = (places[i : i + self.batch] for i in range(0, len(places), self.batch))

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Asked(NamedTuple):
-    """What a configuration asks for: parameters, axes of a grid (none for one point), and the seed of every draw."""
+class Configuration(NamedTuple):
+    """What a published configuration sets: parameters, axes of a grid (none for one point), the seed of every draw."""
 
     fixed: Mapping[str, Any]
     axes: Mapping[str, Sequence[Any]]
     seed: int
 
 
-class Form(NamedTuple):
+class FileFormat(NamedTuple):
     """How a published program writes its configuration and its results.
 
     Parameters
@@ -30,12 +30,12 @@ class Form(NamedTuple):
     results : rows of a sweep as what `json` writes
     """
 
-    asked: Callable[[Mapping[str, Any]], Asked]
+    asked: Callable[[Mapping[str, Any]], Configuration]
     keys: Iterable[str]
     results: Callable[[pd.DataFrame], Any]
 
 
-def read(path: Path, form: Form) -> Asked:
+def read(path: Path, form: FileFormat) -> Configuration:
     """What a YAML file of the published form asks for.
 
     Raises
@@ -47,10 +47,10 @@ def read(path: Path, form: Form) -> Asked:
     what = f"config (a file of the published form) {str(path)!r}"
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        values = dict(_flat(content)) if isinstance(content, Mapping) else {}
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise BadInput(f"{what} cannot be read: {reason}") from None
-    values = dict(_flat(content)) if isinstance(content, Mapping) else {}
     if not values:
         raise BadInput(f"{what} must hold keys and values, got {received(content)}")
     for key in values:

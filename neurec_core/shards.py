@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from filelock import FileLock
 
+from . import details
 from .experiment import Status
 from .files import packed, replacing, temporary, unpacked
 from .params import BadInput
@@ -31,7 +32,7 @@ FILES_A_LEVEL = 64
 STALE_SECONDS = 3600  # a temporary file this old belongs to a process that was killed
 CLAIM = ".sweep.json"  # says whose folder it is while it holds no shard
 NAME = re.compile(r"level-(\d+)-([0-9a-f]{32})\.parquet")
-TEMPORARY = re.compile(rf"\.({NAME.pattern}|{re.escape(CLAIM)}|writable)\.[0-9a-f]{{8}}\.tmp")
+TEMPORARY = re.compile(rf"\.({NAME.pattern}|[0-9a-f]{{20}}\.npz|{re.escape(CLAIM)}|writable)\.[0-9a-f]{{8}}\.tmp")
 
 
 class Part(NamedTuple):
@@ -60,7 +61,7 @@ def prepare(out: str | Path) -> Path:
     except (OSError, ValueError) as error:  # a name with a zero byte
         reason = getattr(error, "strerror", None) or error
         raise BadInput(f"out (folder of the sweep) cannot be written to, got {str(out)!r}: {reason}") from None
-    for old in folder.glob(".*.tmp"):
+    for old in [*folder.glob(".*.tmp"), *folder.glob(f"{details.FOLDER}/.*.tmp")]:
         with contextlib.suppress(FileNotFoundError):
             if TEMPORARY.fullmatch(old.name) and time.time() - old.stat().st_mtime > STALE_SECONDS:
                 old.unlink()

@@ -36,7 +36,7 @@ class Store:
     experiment : whose rows these are
     folder : made if it is not there
     warn : called with a line for each file that is there but not read
-    detailed : whether what each trial was given and found is kept, too; a trial without it is held not to be there
+    detailed : whether data and solution of each trial are kept, too; a trial without them is held not to be there
 
     Raises
     ------
@@ -61,7 +61,7 @@ class Store:
         self.parts: list[Part] = []
         self.addresses: set[tuple[Any, ...]] = set()
         if detailed and folder is None:
-            raise BadInput("detailed (keep what each trial was given and found) needs out (folder of the sweep)")
+            raise BadInput("detailed (keep data and solutions) needs out (folder of the sweep)")
         if folder is not None and fingerprint(experiment) == UNKNOWN:
             why = "its functions stand in a script that is run, in a notebook or at a prompt; import them from a module"
             raise BadInput(f"out (folder of the sweep) must be left out for {experiment.name}: {why}")
@@ -80,7 +80,7 @@ class Store:
         params, seed, trial = address
         there = (*params.model_dump().values(), seed, trial) in self.addresses
         if there and self.detailed and self.folder:
-            return details.path(self.folder, params, seed, trial).is_file()
+            return details.is_whole(details.path(self.folder, params, seed, trial))
         return there
 
     def add(self, rows: Sequence[dict[str, Any]], about: dict[str, Any]) -> None:
@@ -94,7 +94,7 @@ class Store:
         if self.folder is not None:
             with _writing(self.folder):
                 for row in rows if self.detailed else ():  # before the row, so that none is without
-                    if arrays := row.get("details"):
+                    if (arrays := row.get("details")) is not None:
                         self._keep(row, arrays)
                 shards.write(self.folder, 0, part)
                 self.added += 1
@@ -117,13 +117,13 @@ class Store:
         self.addresses.update(row[:-1] for row in zip(*columns, strict=True) if row[-1] != Status.RAISED)
 
     def _keep(self, row: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Write what a trial was given and found, under the final name only when the file is whole."""
+        """Write data and solution of a trial, under the final name only when the file is whole."""
         assert self.folder is not None
         params = self.experiment.params(**{name: row[name] for name in self.experiment.params.model_fields})
         file = details.path(self.folder, params, row["seed"], row["trial"])
         file.parent.mkdir(exist_ok=True)
         with replacing(file) as name, name.open("wb") as stream:
-            np.savez_compressed(stream, allow_pickle=False, **arrays)
+            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
     def _check(self, about: dict[str, Any]) -> None:
         here = f"out (folder of the sweep) {str(self.folder)!r} belongs to a sweep"
@@ -156,7 +156,7 @@ def read_table(folder: str | Path, warn: Callable[[str], None]) -> pd.DataFrame:
 
 
 def detailed(folder: str | Path, warn: Callable[[str], None] = warnings.warn) -> pd.DataFrame:
-    """The rows of a sweep of which it was kept what the trial was given and found, with the file's path as ``details``.
+    """The rows of a sweep whose data and solutions were kept, with the path of the file as ``details``.
 
     Parameters
     ----------
@@ -165,10 +165,12 @@ def detailed(folder: str | Path, warn: Callable[[str], None] = warnings.warn) ->
 
     Raises
     ------
-    BadInput : as `read_table`; a sweep without details
+    BadInput : as `read_table`; a sweep without details, or of parameters that are none any more
     """
     table = read_table(folder, warn)
     model = papers.experiment(str(table.attrs["experiment"])).params
+    if lacking := [name for name in model.model_fields if name not in table]:
+        raise BadInput(f"DIR (folder of a sweep) {str(folder)!r} has no column {', '.join(lacking)}")
     points = [{f: None if pd.isna(row[f]) else row[f] for f in model.model_fields} for row in table.to_dict("records")]
     places = zip(points, table["seed"].tolist(), table["trial"].tolist(), strict=True)
     files = [details.path(Path(folder), model(**point), seed, trial) for point, seed, trial in places]
@@ -181,14 +183,19 @@ def detailed(folder: str | Path, warn: Callable[[str], None] = warnings.warn) ->
 def read_details(
     folder: str | Path, warn: Callable[[str], None] = warnings.warn
 ) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
-    """Row by row, what each trial of a sweep was given and found: `details.of_trial` says which arrays there are.
+    """Row by row, data and solution of each trial of a sweep: `details.of_trial` says which arrays there are.
 
     Parameters
     ----------
-    folder, warn : as in `detailed`
+    folder, warn : as in `detailed`; a damaged file is warned of, too
     """
     for row in detailed(folder, warn).to_dict("records"):
-        yield {str(name): value for name, value in row.items()}, details.read(Path(row["details"]))
+        try:
+            arrays = details.read(Path(row["details"]))
+        except details.Damaged:
+            warn(f"{row['details']} is cut short or damaged: not read; the same sweep computes it again")
+            continue
+        yield {str(name): value for name, value in row.items()}, arrays
 
 
 def summary(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Shard(NamedTuple):
 
     places: tuple[tuple[Params, int], ...]
     seed: int
-    detailed: bool = False  # whether what each trial was given and found is kept, too
+    detailed: bool = False  # whether data and solution of each trial are kept, too
 
 
 class Done(NamedTuple):
@@ -73,7 +73,7 @@ def sweep(
     experiment, grid : what to run
     seed : the seed of every draw, >= 0
     out : folder of the shards; None keeps the rows in memory only
-    detailed : whether to keep, in `out`, what each trial was given and found (`store.read_details`)
+    detailed : whether to keep, in `out`, data and solution of each trial (`store.read_details`)
     jobs : processes; 1 runs in this one. With ``scheduler="slurm"``, Slurm jobs
     scheduler : None, "tcp://host:port" of a running Dask scheduler, or "slurm"
     progress : whether to show a bar with rate and time left

@@ -515,6 +515,6 @@ share_of.round(2)
 # | HMKT code, names | `lr`, `max_steps`, `tol`, `init.std`, `train_size`, `mlp` / `cnn_shared` / `cnn_noshare` | `step`, `steps`, `tolerance`, `init`, `n`, `fc` / `ws` / `ns` |
 # | HMKT code, `config.yaml` | `python train.py --config config.yaml` | `neurec run local_linear_recovery.hmkt_sweep --config config.yaml` |
 # | HMKT code, `results.json` | `run_experiments.py`, where the file enables a sweep | `neurec sweep ... --config config.yaml --out DIR`, `neurec export DIR results.json` |
-# | HMKT code, names in `results.json` | not published | `model`, `train_size`, `seed`, `lr`, `steps`, `train_mse`, `test_mse` |
+# | HMKT code, names in `results.json` | not published | `model`, `train_size`, `seed`, `trial`, `lr`, `steps`, `train_mse`, `test_mse` |
 # | HMKT code | training "never leaves the saddle" | it does, within a hundred steps: see the first figure |
 # | HMKT code, float32 | the tolerance may never be met | `precision`; double by default |

@@ -266,7 +266,7 @@ selected = load(published(paper.VERTEX_SELECTION))
 drawing.draw(selected, paper.VERTEX_SELECTION)
 
 # %% [markdown]
-# How many hidden weights the vertex needs for each label, at five dimensions. More than two are needed only where $n$ is no multiple of $d$, since the last block is then not full:
+# How many hidden weights the vertex needs for each label, for five values of $d$. More than two are needed only where $n$ is no multiple of $d$, since the last block is then not full:
 
 # %%
 drawing.draw(selected, paper.VERTEX_SELECTION, "weights")

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import foreign
 from ..experiment import Experiment, Grid
-from ..foreign import Asked
+from ..foreign import Configuration
 from ..params import BadInput, received, shortened, unknown
 from ..values import location, whole, word
 
@@ -135,9 +135,9 @@ def axis(text: str, experiment: Experiment) -> tuple[str, list[Any]]:
     return field, [int(v) if v.is_integer() else v for v in steps]
 
 
-def configured(experiment: Experiment, path: Path | None) -> Asked:
+def configured(experiment: Experiment, path: Path | None) -> Configuration:
     """What a configuration of the published program asks for; nothing where none is named."""
-    return foreign.read(path, experiment.form) if path and experiment.form else Asked({}, {}, 0)
+    return foreign.read(path, experiment.form) if path and experiment.form else Configuration({}, {}, 0)
 
 
 def grid_from(

@@ -125,7 +125,7 @@ def _save(path: Path, content: bytes) -> None:
 @click.command()
 @click.argument("folder", metavar="DIR", type=DIR)
 def details(folder: Path) -> None:
-    """List the trials of a sweep with --details, and the NumPy file of what each was given and found.
+    """List the trials of a sweep with --details, and the NumPy file of the data and solution of each.
 
     `neurec_core.store.read_details(DIR)` reads them one after another.
     """
@@ -148,7 +148,7 @@ def export(source: str, file: Path) -> None:
     from .. import tables
 
     table, experiment, _ = _table(source)
-    if file.suffix == ".json" and experiment.form:
+    if file.suffix.lower() == ".json" and experiment.form:
         _save(file, json.dumps(experiment.form.results(table), indent=1).encode())
         return
     tables.export(table, file)

@@ -60,6 +60,10 @@ def build_run(experiment: Experiment) -> click.Command:
 
     def run(trials: int, seed: int | None, as_json: bool, config: Path | None = None, **values: Any) -> None:
         asked = configured(experiment, config)
+        if asked.axes:
+            raise BadInput(
+                f"config (a file of the published form) {str(config)!r} asks for a sweep: use `neurec sweep`"
+            )
         params = experiment.params(**{**asked.fixed, **_given(values, experiment)})
         seed = asked.seed if seed is None else seed
         experiment.require_rows(trials)
@@ -81,7 +85,7 @@ def build_run(experiment: Experiment) -> click.Command:
         click.Option(["--json", "as_json"], is_flag=True, help="JSON lines, one row each"),
     ]
     params: list[click.Parameter] = [*field_options(experiment), *options, *[CONFIG] * bool(experiment.form)]
-    named = dict.fromkeys(("--over", "--preset", "--jobs", "--scheduler", "--out"), SWEEPS)
+    named = dict.fromkeys(("--over", "--preset", "--jobs", "--scheduler", "--out", "--details"), SWEEPS)
     return Flags(experiment.name, callback=run, params=params, help=experiment.question, elsewhere=named)
 
 

@@ -29,9 +29,11 @@ TIGHT = 1e-6  # blocks with norms this near to 1 may take part in a solution
 class Answer(NamedTuple):
     """A solution of minimise sum_j c_j ||w_j|| s.t. sum_j A_j w_j = y (or of the program with ridge).
 
+    Its ``dual`` is feasible up to rounding to floats: norms may exceed 1 by 2e-16 sum_i |dual_i| |x_i|, which counts
+    where inputs are in units that differ by seven powers of ten or more.
+
     W : (d, p) weights, exactly feasible up to rounding
-    dual : (n,) feasible dual vector, rounded to floats: norms may exceed 1 by 2e-16 sum_i |dual_i| |x_i|, which counts
-        where inputs are in units that differ by seven powers of ten or more
+    dual : (n,) feasible dual vector
     norms : (p,) ||A_j^T dual||, at most 1
     gap : objective at W minus objective at dual, over the former: bounds the distance from the optimum
     unique : whether W is the only solution, as far as the active blocks tell; None where the gap was not closed

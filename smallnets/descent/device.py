@@ -44,7 +44,9 @@ def torch_device(name: str | None) -> torch.device:
     """
     name = name or os.environ.get("NEUREC_DEVICE") or "cpu"
     try:
-        return torch.empty(0, device=name).device
+        probe = torch.zeros(1, device=name)
+        probe.item()  # which a device that holds no numbers, "meta", refuses
+        return probe.device
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InvalidInput(

@@ -1,6 +1,8 @@
-"""What each trial was given and found is kept beside its row, and read back."""
+"""Data and solution of each trial are kept beside its row, and read back."""
 
 from __future__ import annotations
+
+import os
 
 import numpy as np
 import pytest
@@ -65,6 +67,48 @@ def test_a_trial_without_its_details_is_computed_again(experiment, tmp_path):
     assert again["heads"].equals(first["heads"])
     assert {file for file, written in files(tmp_path).items() if kept[file] != written} >= {gone}
     assert files(tmp_path).keys() == kept.keys()
+
+
+def test_a_damaged_file_is_warned_of_and_its_trial_computed_again(tmp_path):
+    experiment, grid = papers.experiment("random_features.double_descent"), Grid({"m": [3, 4]}, 1, {"n": 4})
+    sweep(experiment, grid, out=tmp_path, detailed=True, progress=False)
+    file = details.path(tmp_path, experiment.params(m=4, n=4), 0, 0)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    said = []
+    assert [row["m"] for row, _ in store.read_details(tmp_path, said.append)] == [3]
+    assert len(said) == 1
+    assert "cut short or damaged" in said[0]
+    sweep(experiment, grid, out=tmp_path, detailed=True, progress=False)
+    assert [row["m"] for row, _ in store.read_details(tmp_path, pytest.fail)] == [3, 4]
+
+
+def test_temporary_files_that_a_killed_sweep_left_are_removed(tmp_path):
+    sweep(TOY, GRID, out=tmp_path, detailed=True, progress=False)
+    left = tmp_path / details.FOLDER / f".{'0' * 20}.npz.deadbeef.tmp"
+    left.touch()
+    os.utime(left, (0, 0))
+    sweep(TOY, GRID, out=tmp_path, detailed=True, progress=False)
+    assert not left.exists()
+
+
+def test_a_file_belongs_to_the_number_and_not_to_the_sign_of_zero(tmp_path):
+    assert len({details.path(tmp_path, TOY.params(z=z), 0, 0) for z in (0.0, -0.0)}) == 1
+
+
+EXPERIMENTS = [experiment for name in papers.names() for experiment in papers.paper(name).EXPERIMENTS]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
+def test_every_experiment_keeps_its_networks(experiment):
+    """Whatever holds arrays is kept: tuples of layers, pairs of networks, lists with an entry per trial."""
+    point = experiment.preset("tiny").points(experiment.params)[0]
+    problem, solution, _ = experiment.run(point, Draws(0, [0]))
+    arrays = details.of_trial(problem, solution, 0)
+    assert np.array_equal(arrays["X"], problem.X[0])
+    for name, whole in (("teacher", problem.teacher), ("found", solution.value)):
+        kept = [key for key in arrays if key.partition(".")[0] == name]
+        assert kept or whole is None or whole == [None]  # where nothing was found
 
 
 def test_a_trial_that_raised_has_no_details_and_the_others_have(tmp_path):

@@ -67,17 +67,18 @@ def test_a_sweep_takes_all_models_at_all_sizes_and_writes_results(neurec, file, 
     out, results = tmp_path / "out", tmp_path / "results.json"
     assert neurec("sweep", NAME, "--config", config, "--trials", 2, "--out", out, "--jobs", 1)[0] == 0
     assert neurec("export", out, results)[0] == 0
+    assert "asks for a sweep: use `neurec sweep`" in neurec("run", NAME, "--config", config)[2]
     found = json.loads(results.read_text())
     assert len(found) == 3 * 2 * 2
-    assert {(one["model"], one["train_size"], one["seed"]) for one in found} == {
-        (model, n, seed) for model in ("mlp", "cnn_shared", "cnn_noshare") for n in (5, 10) for seed in (3, 4)
+    assert {(one["model"], one["train_size"], one["trial"]) for one in found} == {
+        (model, n, trial) for model in ("mlp", "cnn_shared", "cnn_noshare") for n in (5, 10) for trial in (0, 1)
     }
-    one = next(r for r in found if (r["model"], r["train_size"], r["seed"]) == ("cnn_shared", 10, 4))
+    one = next(r for r in found if (r["model"], r["train_size"], r["trial"]) == ("cnn_shared", 10, 1))
     params = HMKT_SWEEP.params(
         architecture="ws", d=4, n=10, test_size=50, step=0.05, steps=300, weight_decay=1e-3, init=1e-3
     )
     row = HMKT_SWEEP.rows(params, 3, [0, 1])[1]
-    assert (one["lr"], one["steps"]) == (0.05, row["taken"])
+    assert (one["seed"], one["lr"], one["steps"]) == (3, 0.05, int(row["taken"]))
     assert np.isclose(one["train_mse"], row["train"], rtol=1e-9)
     assert np.isclose(one["test_mse"], row["test"], rtol=1e-9)
 
@@ -96,6 +97,11 @@ def test_a_sweep_takes_all_models_at_all_sizes_and_writes_results(neurec, file, 
         (("[5, 10]", "[5, few]"), "n (training points) must be"),
         ((CONFIG, "lr"), "must hold keys and values, got 'lr'"),
         ((CONFIG, "a: [1"), "cannot be read"),
+        ((CONFIG, "a: &a {b: *a}"), "cannot be read"),
+        ((CONFIG, "[" * 5000), "cannot be read"),
+        ((CONFIG, "date: 2024-99-01"), "cannot be read"),
+        (("type: cnn_shared", "type: [mlp]"), "unknown model.type"),
+        (("enabled: false", "enabled: 'no'"), "sweep.enabled (whether to sweep) must be true or false, got 'no'"),
     ],
 )
 def test_what_a_configuration_may_not_say_is_one_line(neurec, file, tmp_path, change, says):
@@ -140,8 +146,9 @@ def test_the_test_error_is_the_mean_over_as_many_points_as_are_asked_for():
         assert np.isclose(scores["test"][0], np.mean(y**2), rtol=1e-6)
 
 
-def test_a_device_that_torch_does_not_have_is_refused_in_one_line(neurec):
-    status, _, err = neurec("run", NAME, "--device", "abacus", "--steps", 1)
+@pytest.mark.parametrize("device", ["abacus", "meta"])
+def test_a_device_that_cannot_compute_is_refused_in_one_line(neurec, device):
+    status, _, err = neurec("run", NAME, "--device", device, "--steps", 1)
     assert status == 2
-    assert "device (where torch computes) must be one that torch can use, got 'abacus'" in err
+    assert f"device (where torch computes) must be one that torch can use, got '{device}'" in err
     assert len(err.splitlines()) == 1

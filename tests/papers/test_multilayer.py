@@ -284,7 +284,7 @@ def test_stored_images_are_read_pixel_by_pixel(stored, kind, training):
     pixels, count = stored[kind, training], 4
     if kind == "cifar10" and training:
         pixels = np.concatenate([pixels[i::5] for i in range(5)])
-    X = images.read(kind, Draws(0, [4]), "points" if training else "looked at", count)
+    X = images.read(kind, Draws(0, [4]), "points" if training else images.TEST, count)
     channels = pixels.shape[1]
     assert X.shape == (1, count, pixels[0].size)
     for image, x in zip(pixels, X[0], strict=False):
@@ -302,7 +302,16 @@ def test_images_that_are_not_there_are_asked_for(kind, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["mnist", "cifar10"])
-@pytest.mark.parametrize("change", [lambda c: c[:-1], lambda c: c + b"x", lambda c: b"", lambda c: b"\xff" + c[1:]])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c[:-1],
+        lambda c: c + b"x",
+        lambda c: b"",
+        lambda c: c[:4] + bytes(4) + c[8:16],
+        lambda c: b"\xff" + c[1:],
+    ],
+)
 def test_files_that_hold_something_else_are_refused(kind, change, tmp_path, monkeypatch):
     monkeypatch.setenv("NEUREC_DATA", str(tmp_path))
     shape = images.SHAPES[kind]
@@ -310,7 +319,7 @@ def test_files_that_hold_something_else_are_refused(kind, change, tmp_path, monk
     (file,) = tmp_path.iterdir()
     file.write_bytes(change(file.read_bytes()))
     with pytest.raises(BadInput, match=r"must be images in the published binary format, .* is not"):
-        images.read(kind, Draws(0, [0]), "looked at", 2)
+        images.read(kind, Draws(0, [0]), images.TEST, 2)
 
 
 def test_a_compressed_file_that_is_cut_short_is_refused(tmp_path, monkeypatch):
@@ -319,7 +328,7 @@ def test_a_compressed_file_that_is_cut_short_is_refused(tmp_path, monkeypatch):
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(BadInput, match="cannot be read from"):
-        images.read("mnist", Draws(0, [0]), "looked at", 2)
+        images.read("mnist", Draws(0, [0]), images.TEST, 2)
 
 
 @pytest.mark.usefixtures("stored")

@@ -23,6 +23,7 @@ STORED = {
     "mnist": ("MNIST/raw", ["train-images-idx3-ubyte"], ["t10k-images-idx3-ubyte"]),
     "cifar10": ("cifar-10-batches-bin", [f"data_batch_{i}.bin" for i in range(1, 6)], ["test_batch.bin"]),
 }
+TEST = "looked at"  # the draw of the points on which networks are compared; stored ones are those of the test
 IDX = b"\x00\x00\x08\x03"  # how a file of bytes with three dimensions begins
 # Mean and standard deviation of the channels, as the papers' code takes them.
 SCALES = {
@@ -42,7 +43,7 @@ def number(kind: str, points: int) -> int:
 def read(kind: str, draws: Draws, name: str, points: int) -> np.ndarray:
     """Images drawn by their name, (B, n, numbers), or stored ones, (1, n, numbers): the first of the file for training.
 
-    Points called "looked at" are test images.
+    Those called `TEST` are test images.
 
     Raises
     ------
@@ -51,13 +52,13 @@ def read(kind: str, draws: Draws, name: str, points: int) -> np.ndarray:
     if kind not in STORED:
         return _drawn(kind, draws, name, points)
     channels, height, width = SHAPES[kind]
-    pixels = _stored(kind, _folder(), name != "looked at")[:points] / 255
+    pixels = _stored(kind, _folder(), name != TEST)[:points] / 255
     mean, scale = (np.array(part) for part in SCALES[kind])
     return ((pixels - mean) / scale).reshape(1, -1, channels * height * width)
 
 
 def _folder() -> Path:
-    return Path(os.environ.get("NEUREC_DATA") or "data")
+    return Path(os.environ.get("NEUREC_DATA") or "data").resolve()
 
 
 @lru_cache(maxsize=4)
@@ -87,7 +88,12 @@ def _stored(kind: str, folder: Path, training: bool) -> np.ndarray:
 def _idx(content: bytes, shape: tuple[int, int, int]) -> np.ndarray | None:
     """Images (n, 1, height, width) of a file of MNIST: four bytes of kind, three sizes, then bytes row by row."""
     sizes = np.frombuffer(content, ">u4", 4).tolist() if len(content) >= 16 else []
-    whole = content[:4] == IDX and sizes[2:] == [*shape[1:]] and len(content) == 16 + sizes[1] * math.prod(shape)
+    whole = (
+        content[:4] == IDX
+        and sizes[1] > 0
+        and sizes[2:] == [*shape[1:]]
+        and len(content) == 16 + sizes[1] * math.prod(shape)
+    )
     return np.frombuffer(content, np.uint8, offset=16).reshape(-1, *shape) if whole else None
 
 

@@ -148,7 +148,7 @@ def sample(params: DeepStudents, draws: Draws) -> Problem:
 
     own = of_pairs(params, draws)
     net = teacher(params, own)
-    X = _stretched(cloud(params, own, "looked at", params.eval_points), len(own))
+    X = _stretched(cloud(params, own, images.TEST, params.eval_points), len(own))
     y = states(net, X, params.form().teachers)[-1]
     B = len(draws)
     layers = tuple(Layer(_stretched(W, B), _stretched(b, B)) for W, b in net.layers)
