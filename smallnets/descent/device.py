@@ -9,11 +9,13 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from ..arguments import checked, whole
 from ..errors import InvalidInput
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
+@checked(n=whole("numbers", "[0, inf)"))
 def padded(n: int) -> int:
     """The least number >= n that fills the widest vector register: a multiple of 16, in single precision."""
     return -(-n // 16) * 16

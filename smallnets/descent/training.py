@@ -41,6 +41,7 @@ class Progress(NamedTuple):
     ended: np.ndarray
 
 
+@checked(tolerance=number("loss below which a network ends", "[0, inf)"))
 def train(
     loss: Loss,
     parameters: Any,
