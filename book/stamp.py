@@ -29,18 +29,16 @@ def stamp() -> str:
     return digest.hexdigest()
 
 
-def main(build: str) -> bool:
+def main(build: str) -> None:
     """Empty the notebook cache in folder `build` unless all is as it was when the cache was last emptied.
 
     The stamp is kept before any notebook runs: what changes while they run is not what they ran with.
     """
     kept, now = Path(build, "stamp"), stamp()
-    same = kept.is_file() and kept.read_text(encoding="utf-8") == now
-    if not same:
+    if not kept.is_file() or kept.read_text(encoding="utf-8") != now:
         shutil.rmtree(Path(build, ".jupyter_cache"), ignore_errors=True)
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(now, encoding="utf-8")
-    return same
 
 
 if __name__ == "__main__":

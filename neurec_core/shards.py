@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from filelock import FileLock
 
-from . import details
+from .details import FOLDER, Damaged
 from .experiment import Status
 from .files import packed, replacing, temporary, unpacked
 from .params import BadInput
@@ -42,10 +42,6 @@ class Part(NamedTuple):
     about: dict[str, Any]
 
 
-class Damaged(Exception):
-    """A file that is not what was written."""
-
-
 def prepare(out: str | Path) -> Path:
     """The folder at `out`, made if it is not there; temporary files that killed sweeps left in it are removed.
 
@@ -61,7 +57,7 @@ def prepare(out: str | Path) -> Path:
     except (OSError, ValueError) as error:  # a name with a zero byte
         reason = getattr(error, "strerror", None) or error
         raise BadInput(f"out (folder of the sweep) cannot be written to, got {str(out)!r}: {reason}") from None
-    for old in [*folder.glob(".*.tmp"), *folder.glob(f"{details.FOLDER}/.*.tmp")]:
+    for old in [*folder.glob(".*.tmp"), *folder.glob(f"{FOLDER}/.*.tmp")]:
         with contextlib.suppress(FileNotFoundError):
             if TEMPORARY.fullmatch(old.name) and time.time() - old.stat().st_mtime > STALE_SECONDS:
                 old.unlink()
