@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pkgutil
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from . import plots, tables
 from .experiment import Experiment
-from .figures import Curves, PhaseDiagram, matching
+from .figures import Curves, Drawing, PhaseDiagram, matching
 from .params import BadInput, unknown
 from .style import COLORS
 from .values import word
@@ -38,6 +40,9 @@ def draw(table: pd.DataFrame, experiment: Experiment, name: str | None = None) -
     if wrong := misfit(table, experiment, name):
         raise BadInput(f"figure {name} of {experiment.name} {wrong}")
     figure, rows = experiment.figures[name], matching(table, experiment.figures[name].where)
+    if isinstance(figure, Drawing):
+        drawn: go.Figure = pkgutil.resolve_name(figure.draw)(rows)
+        return drawn
     if isinstance(figure, PhaseDiagram):
         return plots.phase_diagram(
             rows, experiment, figure.x, figure.y, column=figure.column, panels=figure.panels, limits=figure.limits
@@ -66,7 +71,10 @@ def misfit(table: pd.DataFrame, experiment: Experiment, name: str) -> str:
     if rows.empty:
         kept = ", ".join(f"{field} = {_words(value)}" for field, value in figure.where.items())
         return f"shows rows with {kept}, of which there are none"
-    axes = (figure.x, figure.lines) if isinstance(figure, Curves) else (figure.x, figure.y, figure.panels)
+    if isinstance(figure, Drawing):
+        axes: tuple[str | None, ...] = figure.apart
+    else:
+        axes = (figure.x, figure.lines) if isinstance(figure, Curves) else (figure.x, figure.y, figure.panels)
     shown = {field for axis in axes if axis for field in experiment.params.read_by(axis)}
     drawn = rows.groupby(sorted(shown), dropna=False)
     rest = [field for field in experiment.params.declared() if field not in shown]

@@ -72,7 +72,22 @@ class PhaseDiagram(NamedTuple):
     limits: tuple[float, float] | None = None
 
 
-Figure = Curves | PhaseDiagram
+class Drawing(NamedTuple):
+    """A figure that a function of the paper draws from the rows; ``where`` as in `Curves`.
+
+    Parameters
+    ----------
+    draw : ``"module:function"``, the function of a table that returns a plotly figure and raises `BadInput` where it
+        cannot. It is a name, so that neither an experiment nor the hash of its code holds what only draws
+    apart : the parameters that the figure tells apart, one at least; in all others its rows have one value
+    """
+
+    draw: str
+    apart: tuple[str, ...]
+    where: Mapping[str, Any] = {}
+
+
+Figure = Curves | PhaseDiagram | Drawing
 
 
 def matching(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:

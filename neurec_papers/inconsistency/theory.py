@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-from smallnets.arguments import checked, number, whole
+from smallnets.arguments import array, checked, number, whole
 
 POINTS, SCRAMBLES = 2**13, 8
 # By rounding, quasi-random numbers can be 0 or 1, whose normal quantiles are infinite.
@@ -86,3 +86,26 @@ def event_probabilities(m: float, gamma: float, epsilon: float, factor: float = 
         "W7": inside**2,
         "D1": float(one_side) ** 2,
     }
+
+
+@checked(t=array("distances", "_", interval="[0, inf)"), d=whole("input dimension", "[1, inf)"))
+def kink_distance_cdf(t: np.ndarray, d: int) -> np.ndarray:
+    """The probability that a kink lies within t of the origin, with biases from U- and He et al.'s weights.
+
+    The distance is U/R, U uniform on [0, sqrt(6)] and R the length of a neuron's weights, R^2 equal to 2/d times a
+    chi-square with d degrees of freedom. Given R the probability is min(t R/sqrt(6), 1); its mean is a pair of
+    incomplete gamma functions.
+    As d grows it tends to min(t/sqrt(3), 1), the law of U_k-.
+
+    Parameters
+    ----------
+    t : (k,) array, >= 0
+    d : input dimension, >= 1
+
+    **Source**: derived here for holzmuller2022training, Figure 12.
+    """
+    with np.errstate(divide="ignore"):
+        square = d * 3 / (2 * t**2)  # half the chi-square from which on the kink is certain to lie within t
+    ratio = np.exp(scipy.special.gammaln((d + 1) / 2) - scipy.special.gammaln(d / 2))
+    inside = t * ratio * 2 / (6 * d) ** 0.5 * scipy.special.gammainc((d + 1) / 2, square)
+    return np.asarray(inside + scipy.special.gammaincc(d / 2, square))

@@ -11,7 +11,7 @@ from toys import FLIP, TOY
 
 from neurec_core import drawing, plots, tables
 from neurec_core.experiment import Column, Experiment, Grid, Guide
-from neurec_core.figures import Curves
+from neurec_core.figures import Curves, Drawing
 from neurec_core.params import BadInput
 from neurec_core.sweep import sweep
 from neurec_papers.convex_recovery import SKIP_RECOVERY
@@ -116,6 +116,24 @@ def test_a_third_parameter_makes_panels_and_a_fourth_is_refused():
 def test_failed_trials_are_counted():
     data = table(Grid({"x": [0, 5]}, trials=3, fixed={"raises": 1}))
     assert "6 trials, 2 failed" in plots.plot(data, TOY).layout.title.text
+
+
+def counted(rows):
+    return go.Figure(layout={"meta": {"alt": f"{len(rows)} rows, x = {sorted(set(rows['x'].tolist()))}"}})
+
+
+def test_a_figure_of_its_own_is_drawn_by_the_function_that_is_named():
+    data = sweep(FLIP, Grid({"x": [3, 5], "y": [1, 2], "tails": [True, False]}, trials=4), progress=False)
+    drawn = {
+        "own": Drawing(f"{__name__}:counted", ("x", "y"), {"tails": True}),
+        "one": Drawing(f"{__name__}:counted", ("x",), {"tails": True}),
+    }
+    flipped = dataclasses.replace(FLIP, figures=drawn)
+    assert drawing.draw(data, flipped).layout.meta["alt"] == "16 rows, x = [3, 5]"
+    with pytest.raises(BadInput, match=r"figure one of toys.flip would take rows together that differ in y; keep one"):
+        drawing.draw(data, flipped, "one")
+    with pytest.raises(BadInput, match=r"figure own of toys.flip shows rows with tails = true, of which there are none"):
+        drawing.draw(data[~data["tails"]], flipped, "own")
 
 
 def test_every_figure_has_words_for_those_who_do_not_see_it():

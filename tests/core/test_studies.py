@@ -16,7 +16,7 @@ from neurec_core.__main__ import main
 from neurec_core.columns import exceptions
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Status
-from neurec_core.figures import Curves, Mark, PhaseDiagram
+from neurec_core.figures import Curves, Drawing, Mark, PhaseDiagram
 from neurec_core.params import BadInput
 from neurec_core.trials import Draw, each_trial
 from neurec_papers import random_features as study
@@ -111,7 +111,8 @@ def test_declared_figures_are_drawn_from_the_published_table(published):
     for name, declared in experiment.figures.items():
         fig = drawing.draw(table, experiment, name)
         assert fig.layout.meta["alt"]
-        names = [name for name in (declared.x, getattr(declared, "lines", None)) if name]
+        own = isinstance(declared, Drawing)
+        names = declared.apart if own else [name for name in (declared.x, getattr(declared, "lines", None)) if name]
         assert set(names) <= set(experiment.params.axes())
 
 

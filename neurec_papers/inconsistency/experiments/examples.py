@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.figures import Drawing
 from neurec_core.params import Params, param
 
 from .. import published
@@ -49,14 +50,19 @@ def snapshots(steps: int) -> np.ndarray:
 
 def sample(params: TrainingExamples, draws: Draws) -> Problem:
     """Points x (B, n, 1) and labels; on either side the least-squares line's intercept is removed."""
+    x, y = drawn(params, draws)
+    return Problem(x[:, :, None], y if params.points == "six" else y - _intercepts(x, y))
+
+
+def drawn(params: TrainingExamples, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    """Points x (B, n) and labels before intercepts are removed; those of Example 1 have none."""
     B = len(draws)
     if params.points == "six":
-        return Problem(np.tile(X_SIX[:, None], (B, 1, 1)), np.tile(Y_SIX, (B, 1)))
+        return np.tile(X_SIX, (B, 1)), np.tile(Y_SIX, (B, 1))
     if params.rng == "published":
-        x, y = (np.tile(part, (B, 1)) for part in published.example_points(params.n))
-    else:
-        x, y = distributions.ex(draws, params.n, "points")
-    return Problem(x[:, :, None], y - _intercepts(x, y))
+        x, y = published.example_points(params.n)
+        return np.tile(x, (B, 1)), np.tile(y, (B, 1))
+    return distributions.ex(draws, params.n, "points")
 
 
 def _intercepts(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -187,6 +193,7 @@ TRAINING_EXAMPLES = Experiment(
         "paper": Grid({"rng": ["published"]}, trials=1, published=1),
         "paper_repeated": Grid({"m": [16, 32, 64, 128]}, trials=100, published=100),
     },
+    figures={"best_lines": Drawing("neurec_papers.inconsistency.figures:best_lines", ("m", "rng"))},
     citation=CITATION,
     batch=5,
 )

@@ -25,6 +25,6 @@ if __name__ == "__main__":  # FOLDER JOBS
     from neurec_core.sweep import sweep
 
     folder, jobs = sys.argv[1], int(sys.argv[2])
-    (coarse,) = COMPARISON.published.values()
+    coarse = COMPARISON.published["paper_line"]
     for grid in refined(best_rates(sweep(COMPARISON, coarse, out=folder, jobs=jobs)), coarse.trials):
         sweep(COMPARISON, grid, out=folder, jobs=jobs)
