@@ -37,7 +37,7 @@ def neurons(
     still: Sequence[dict[str, Any]] = (),
     ranges: tuple[Sequence[float], Sequence[float]] | None = None,
     logarithmic: bool = False,
-    frames: int = 60,
+    frames: int | np.ndarray = 60,
 ) -> go.Figure:
     """Animate a training: neurons in the plane, coloured by the sign of their output weight, beside the loss.
 
@@ -52,7 +52,7 @@ def neurons(
     still : further traces of the plane (see `style.panel_trace`; the plane is panel 1), behind the neurons
     ranges : of the two coordinates; those of all positions if omitted
     logarithmic : whether steps are drawn on a logarithmic axis
-    frames : snapshots shown at most
+    frames : snapshots shown at most, or the steps that are shown
     """
     plane, loss = 1, 3 if curve else 2
     steps = at + 1 if logarithmic else at
@@ -72,8 +72,7 @@ def neurons(
             now.append(panel_trace(2, curve.x, curve.f[i], "network", line={"color": COLORS[2]}))
         return now
 
-    apart = np.unique(at, return_index=True)[1]
-    shown = apart[np.unique(np.linspace(0, len(apart) - 1, frames).astype(int))].tolist()
+    shown = chosen(at, frames).tolist()
     traces = list(range(len(data), len(data) + len(moving(0))))
     pictures = [go.Frame(name=str(at[i]), data=moving(i), traces=traces) for i in shown]
     fig = go.Figure({"data": [*data, *moving(0)], "layout": layout_of(axes, curve is not None), "frames": pictures})
@@ -84,6 +83,14 @@ def neurons(
     if curve:
         fig.layout.yaxis2.range = span(np.append(curve.f, curve.labels))
     return player(fig, title, "Neurons of a network in training, its loss, and what it computes")
+
+
+def chosen(at: np.ndarray, frames: int | np.ndarray) -> np.ndarray:
+    """Numbers of the snapshots at steps `at` that make a frame: that many at most, or those of certain steps."""
+    apart = np.unique(at, return_index=True)[1]
+    if isinstance(frames, int):
+        return apart[np.unique(np.linspace(0, len(apart) - 1, frames).astype(int))]
+    return apart[np.isin(at[apart], frames)]
 
 
 def cloud(panel: int, where: np.ndarray, sign: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from . import plots, tables
 from .experiment import Experiment
-from .figures import Curves, Drawing, PhaseDiagram, matching
+from .figures import Computed, Curves, Drawing, PhaseDiagram, matching
 from .params import BadInput, unknown
 from .style import COLORS
 from .values import word
@@ -24,7 +24,7 @@ def draw(table: pd.DataFrame, experiment: Experiment, name: str | None = None) -
 
     Parameters
     ----------
-    table : rows of the experiment
+    table : rows of the experiment; a figure that is computed does not look at them
     name : of the figure; the first that can show the table if omitted
 
     Raises
@@ -37,9 +37,13 @@ def draw(table: pd.DataFrame, experiment: Experiment, name: str | None = None) -
         name = fitting(table, experiment) or next(iter(experiment.figures))
     if name not in experiment.figures:
         raise BadInput(unknown("figure", name, experiment.figures))
+    figure = experiment.figures[name]
+    if isinstance(figure, Computed):
+        computed: go.Figure = pkgutil.resolve_name(figure.draw)()
+        return computed
     if wrong := misfit(table, experiment, name):
         raise BadInput(f"figure {name} of {experiment.name} {wrong}")
-    figure, rows = experiment.figures[name], matching(table, experiment.figures[name].where)
+    rows = matching(table, figure.where)
     if isinstance(figure, Drawing):
         drawn: go.Figure = pkgutil.resolve_name(figure.draw)(rows)
         return drawn
@@ -67,6 +71,8 @@ def fitting(table: pd.DataFrame, experiment: Experiment) -> str | None:
 def misfit(table: pd.DataFrame, experiment: Experiment, name: str) -> str:
     """Why a declared figure cannot show a table, in words that follow its name; empty where it can."""
     figure = experiment.figures[name]
+    if isinstance(figure, Computed):
+        return "is computed and shows no rows"
     rows = matching(table, figure.where)
     if rows.empty:
         kept = ", ".join(f"{field} = {_words(value)}" for field, value in figure.where.items())

@@ -87,7 +87,18 @@ class Drawing(NamedTuple):
     where: Mapping[str, Any] = {}
 
 
-Figure = Curves | PhaseDiagram | Drawing
+class Computed(NamedTuple):
+    """A figure of what no table keeps, such as a network on its way: computed whenever it is drawn.
+
+    Parameters
+    ----------
+    draw : ``"module:function"``, the function without arguments that returns a plotly figure
+    """
+
+    draw: str
+
+
+Figure = Curves | PhaseDiagram | Drawing | Computed
 
 
 def matching(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:

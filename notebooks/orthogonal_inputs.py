@@ -384,5 +384,6 @@ claims.style.format(precision=4).hide(axis="index")
 # | toy with five points | 20,000 steps, in which the loss does not move | $3 \cdot 10^6$ |
 # | high dimension | 200,000 steps, which end at a saddle | 600,000, described after 200,000, too |
 # | clipping of weights | an option, by the norm of the whole output layer | left out |
+# | animations: two points; five points, from small and from large weights; 150 dimensions | 153, and 109, frames | figures `training` of `saddle_to_saddle`, `training` and `training_large` of `non_orthogonal_toy`, `training` of `high_dimension` (takes a minute): `neurec plot orthogonal_inputs.saddle_to_saddle --figure training`, `--html`, `--gif` or `--mp4 FILE` |
 # | projection | angle from $\arctan(y/x)$, turned by 180° | the two components |
 # | a neuron of $S_\pm$ | $\langle w, x_k\rangle \ge 0$ | $> 0$, since $\max'(0) = 0$; no difference for random weights |

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from .. import papers
 from ..experiment import Experiment
-from ..params import BadInput, received, shortened, unknown
+from ..figures import Computed
+from ..params import BadInput, received, unknown
 from ..values import location, word
-from .inputs import DIR, RunFailed, axis, normalise, say
+from .inputs import DIR, axis, normalise, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,37 +30,43 @@ SOURCE = "DIR of a sweep, FILE of a table, or PAPER.EXPERIMENT for its published
 @click.option("--where", multiple=True, metavar="FIELD=VALUES", help="draw these rows only: sigma=0 or n=10:100:10")
 @click.option("--html", type=DIR, metavar="FILE", help="an interactive page that needs no network")
 @click.option("--png", type=DIR, metavar="FILE", help="a picture (needs Chrome or Chromium)")
+@click.option("--gif", type=DIR, metavar="FILE", help="a film of a figure that moves (needs Chromium and ffmpeg)")
+@click.option("--mp4", type=DIR, metavar="FILE", help="the same as MP4")
 def plot(
     source: str,
     column: str | None,
     figure: str | None,
     where: tuple[str, ...],
-    html: Path | None,
-    png: Path | None,
+    **files: Path | None,
 ) -> None:
     """Draw SOURCE: DIR of a sweep, finished or running, FILE of a table, or PAPER.EXPERIMENT for its published table.
 
-    Without --html or --png the page goes to DIR/figure.html, beside FILE, or to PAPER.EXPERIMENT.html here.
+    Where no file is named, the page goes to DIR/figure.html, beside FILE, or to PAPER.EXPERIMENT.html here.
     """
-    from .. import drawing, plots, style
+    from .. import drawing, plots
+    from . import pictures
+
+    for kind in ("gif", "mp4"):
+        if files[kind]:
+            pictures.require_ffmpeg(kind)  # before anything is computed
 
     table, experiment, page = _table(source)
     if column is not None and column.replace("-", "_") not in experiment.columns:
         raise BadInput(unknown("column", column, experiment.columns))
     if figure is not None and column is not None:
         raise BadInput("--figure and --column do not go together: a declared figure has its own column")
+    if figure and where and isinstance(experiment.figures.get(figure), Computed):
+        raise BadInput(f"--where (rows to draw) does not go with figure {figure}, which is computed and shows no rows")
     rows = _part(table, experiment, where)
     if column is None and (figure := figure or drawing.fitting(rows, experiment)):
         fig = drawing.draw(rows, experiment, figure)
     else:
         fig = plots.plot(rows, experiment, column and column.replace("-", "_"))
-    if html is None and png is None:
-        html = page
-    if html:
-        content = fig.to_html(include_plotlyjs=True, include_mathjax=False, config=style.CONFIG)
-        _save(html, content.encode())
-    if png:
-        _save(png, _picture(fig))
+    if not any(files.values()):
+        files["html"] = page
+    for kind, path in files.items():
+        if path:
+            _save(path, pictures.content(fig, kind))
 
 
 def _table(source: str) -> tuple[pd.DataFrame, Experiment, Path]:
@@ -97,18 +103,6 @@ def _part(table: pd.DataFrame, experiment: Experiment, where: Sequence[str]) -> 
             raise BadInput(f"where (rows to draw) leaves none, since {field} is {there} here: got {received(text)}")
         table = table[kept]
     return table
-
-
-def _picture(fig: Any) -> bytes:
-    logging.disable(logging.CRITICAL)  # the browser's driver logs what is said here in one line
-    try:
-        picture: bytes = fig.to_image("png", width=1000, height=560, scale=2)
-    except Exception as error:  # kaleido's errors have no common class
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise RunFailed(f"--png needs Chrome or Chromium ({shortened(reason)}); --html needs neither") from None
-    finally:
-        logging.disable(logging.NOTSET)
-    return picture
 
 
 def _save(path: Path, content: bytes) -> None:

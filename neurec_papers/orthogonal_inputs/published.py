@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from smallnets.arguments import checked, whole
+from smallnets.arguments import checked, number, whole
 
 SEED = 4  # of the high-dimensional run
 TEACHER = 6  # its neurons
@@ -23,6 +23,21 @@ HIGH_DIMENSION_RUN = {
     "below_010": 89156, "below_001": 108100, "plateau": 0.4808, "loss_then": 2.2594e-5, "norm_then": 0.32345,
     "first_then": 0.4291, "second_then": 0.3264,
 }  # fmt: skip
+
+
+TOY_FRAMES, HIGH_DIMENSION_FRAMES = 1.05, 1.1  # the factors by which steps of the animations' frames grow
+
+
+@checked(steps=whole("steps", "[1, inf)"), factor=number("factor", "(1, 2]"))
+def frames(steps: int, factor: float) -> np.ndarray:
+    """Steps shown in an animation of the authors: 0, 1, and from each the whole part of its multiple, and one.
+
+    **Source**: boursier2022gradient, its code.
+    """
+    shown = [0, 1]
+    while (after := int(factor * shown[-1]) + 1) < steps:
+        shown.append(after)
+    return np.array(shown[: steps + 1])
 
 
 def toy(trial: int, m: int) -> tuple[np.ndarray, np.ndarray]:

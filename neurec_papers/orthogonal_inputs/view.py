@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -14,8 +15,10 @@ from neurec_core.experiment import Experiment, Grid, Problem, Solution
 from neurec_core.params import Params, param
 from neurec_core.style import COLORS, panel_trace
 
-from . import engine, theory
-from .experiments import points
+from . import engine, published, theory
+from .experiments import line, points, saddles
+from .experiments.high_dimension import HIGH_DIMENSION
+from .experiments.high_dimension import begin as begin_high
 from .experiments.training import ACTIVE, CITATION, LOSS, MINIMUM, NORM, TAKEN, GradientDescent, start
 
 GRAY = {"color": "gray", "dash": "dash", "width": 1}
@@ -47,18 +50,18 @@ def projected(W: np.ndarray) -> Plane:
     return Plane(positions, ("along a singular vector", "along another singular vector"), spans(positions))
 
 
-def training(problem: Problem, solution: Solution, trial: int = 0, frames: int = 60) -> go.Figure:
+def training(problem: Problem, solution: Solution, trial: int = 0, frames: int | np.ndarray = 60) -> go.Figure:
     """One training, animated.
 
     Parameters
     ----------
     problem, solution : of `orthogonal_inputs.instance`
     trial : which network
-    frames : snapshots shown at most
+    frames : snapshots shown at most, or the steps that are shown
     """
     X, y, trace = problem.X[trial], problem.y[trial], {name: part[trial] for name, part in solution.trace.items()}
     plane, curve = _seen(X, y, trace)
-    words = f"{len(y)} points, {trace['a'].shape[1]} neurons; dashed: the losses of the saddles"
+    words = f"{len(y)} points, {trace['a'].shape[1]} neurons; dashed: losses of the saddles for orthogonal inputs"
     levels = [panel_trace(3 if curve else 2, trace["at"][[0, -1]], [level] * 2, "saddle", line=GRAY, showlegend=False)
             for level in trace["saddles"]]  # fmt: skip
     return neurons(
@@ -66,6 +69,45 @@ def training(problem: Problem, solution: Solution, trial: int = 0, frames: int =
         title=f"Gradient descent<br><sup>{words}</sup>", axes=plane.axes, curve=curve, still=levels,
         ranges=plane.ranges, frames=frames,
     )  # fmt: skip
+
+
+def animated(experiment: Experiment, params: Any, begin: Callable[..., Any], factor: float) -> go.Figure:
+    """The training of trial 0 of an experiment, at the steps that the authors' animations show.
+
+    Parameters
+    ----------
+    params : of the experiment
+    begin : ``(params, draws) -> weights`` at the start
+    factor : by which the steps of frames grow, see `published.frames`
+    """
+    draws, shown = Draws(0, [0]), published.frames(params.steps, factor)
+    at, problem = np.union1d(shown, engine.marks(params.steps)), experiment.sample(params, draws)
+    solution = engine.train(params, problem, begin(params, draws), partial(_described, len(at)), log=at)
+    return training(problem, solution._replace(trace=solution.stats), frames=shown)
+
+
+def toy() -> go.Figure:
+    """The authors' first animation: the toy from a start of theirs, in 153 frames."""
+    start_of_theirs = {"rng": "published", "variance": "published", "target": 0.0}
+    params = saddles.SADDLE_TO_SADDLE.params(data="toy", n=2, d=2, **start_of_theirs)
+    return animated(saddles.SADDLE_TO_SADDLE, params, saddles.begin, published.TOY_FRAMES)
+
+
+def high_dimension(steps: int = 200_000) -> go.Figure:
+    """The authors' second animation: their run in 150 dimensions, which takes a minute, in 109 frames."""
+    params = HIGH_DIMENSION.params(rng="published", steps=steps, published_steps=steps)
+    return animated(HIGH_DIMENSION, params, begin_high, published.HIGH_DIMENSION_FRAMES)
+
+
+def five_points(init: float = 1e-6) -> go.Figure:
+    """The toy with five points, from small weights: fifteen times as many steps as the authors' code takes."""
+    params = line.NON_ORTHOGONAL_TOY.params(init=init, steps=300_000)
+    return animated(line.NON_ORTHOGONAL_TOY, params, line.begin, published.TOY_FRAMES)
+
+
+def five_points_large() -> go.Figure:
+    """The same from weights of scale 1."""
+    return five_points(1.0)
 
 
 def _seen(X: np.ndarray, y: np.ndarray, trace: dict[str, np.ndarray]) -> tuple[Plane, Curve | None]:

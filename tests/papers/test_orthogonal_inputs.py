@@ -295,6 +295,36 @@ def test_figures_move_and_rest(data):
     assert f"{scores['norm'][0]:.4f}" in resting.layout.title.text
 
 
+def test_frames_are_those_of_the_authors_animations():
+    """Frames and their steps as counted in the authors' notebooks and the pictures that they keep."""
+    toy = published.frames(20_000, published.TOY_FRAMES)
+    high = published.frames(200_000, published.HIGH_DIMENSION_FRAMES)
+    assert (len(toy), toy[130], toy[140], toy[147]) == (153, 6717, 10947, 15407)
+    assert (len(high), high[108]) == (109, 182914)
+    assert published.frames(1, 2.0).tolist() == [0, 1]
+    figure = view.toy()
+    assert [frame.name for frame in figure.frames] == [str(step) for step in toy]
+    levels = (0.75, 0.51, 0.49, 0.25)
+    for level, step in zip(levels, published.TOY_CROSSINGS[0], strict=True):
+        for frame, at in zip(figure.frames, toy, strict=True):
+            assert (loss(frame) < level) == (at >= step)
+    curve = next(trace for trace in figure.data if trace.name == "loss")
+    assert np.diff(curve.x).max() < 200, "the loss, everywhere, not at these frames only"
+    assert [frame.name for frame in view.high_dimension(steps=20).frames] == [str(step) for step in high[:15]]
+
+
+def loss(frame):
+    return next(trace.y[0] for trace in frame.data if trace.name == "now")
+
+
+def test_five_points_are_fitted_from_large_weights_only():
+    small, large = view.five_points(), view.five_points_large()
+    first, last = loss(small.frames[0]), loss(small.frames[-1])
+    assert first == pytest.approx(0.1740, abs=5e-5)
+    assert last / first == pytest.approx(0.366, abs=0.005), "as measured with the authors' code"
+    assert loss(large.frames[-1]) < 1e-4 * first
+
+
 def test_the_animation_shows_where_kinks_are():
     problem, solution, _ = INSTANCE.run(INSTANCE.params(), Draws(0, [0]))
     figure = view.training(problem, solution)

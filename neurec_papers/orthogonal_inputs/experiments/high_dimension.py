@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Solution
-from neurec_core.figures import matching
+from neurec_core.figures import Computed, matching
 from neurec_core.params import param
 
 from .. import engine, published, theory
@@ -59,9 +59,12 @@ def sample(params: HighDimension, draws: Draws) -> Problem:
 def solve(params: HighDimension, problem: Problem, draws: Draws) -> Solution:
     """Gradient descent, trial by trial; the value is the trained weights."""
     log = np.union1d(engine.marks(params.steps), params.published_steps)
-    return engine.train(
-        params, problem, training.start(params, draws, params.d, _published(params)), described, log=log
-    )
+    return engine.train(params, problem, begin(params, draws), described, log=log)
+
+
+def begin(params: HighDimension, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (B, m, d) and (B, m) at the start."""
+    return training.start(params, draws, params.d, _published(params))
 
 
 def _published(params: HighDimension) -> Any:
@@ -163,6 +166,7 @@ HIGH_DIMENSION = Experiment(
         ),
         "paper_large": Grid({"rng": ["published"], "init": [1.0]}, trials=1, published=1),
     },
+    figures={"training": Computed("neurec_papers.orthogonal_inputs.view:high_dimension")},
     claims=(
         Claim(crossing_error, 0, 5e-4, "the authors' code, in float32"),
         Claim(unfitted_then, 1, 0, "the authors' code"),

@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution
-from neurec_core.figures import matching
+from neurec_core.figures import Computed, matching
 from neurec_core.params import param
 
 from .. import engine
@@ -43,7 +43,12 @@ def sample(params: NonOrthogonalToy, draws: Draws) -> Problem:
 
 def solve(params: NonOrthogonalToy, problem: Problem, draws: Draws) -> Solution:
     """Gradient descent, trial by trial; the value is the trained weights."""
-    return engine.train(params, problem, training.start(params, draws, 2), described)
+    return engine.train(params, problem, begin(params, draws), described)
+
+
+def begin(params: NonOrthogonalToy, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (B, m, 2) and (B, m) at the start."""
+    return training.start(params, draws, 2)
 
 
 def described(params: NonOrthogonalToy, path: engine.Trajectory) -> dict[str, float]:
@@ -106,6 +111,10 @@ NON_ORTHOGONAL_TOY = Experiment(
             {"n": [2, 3, 4, 5, 6], "init": [1e-6, 1.0]}, trials=10,
             fixed={"data": "random", "m": 200, "step": 0.01, "steps": 1_000_000}, published=10,
         ),
+    },
+    figures={
+        "training": Computed("neurec_papers.orthogonal_inputs.view:five_points"),
+        "training_large": Computed("neurec_papers.orthogonal_inputs.view:five_points_large"),
     },
     claims=(Claim(unfitted, 0.366, 5e-4, "derived here"), Claim(fitted, 1, 0, "derived here")),
     citation=training.CITATION,

@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Guide, Problem, Replay, Solution
-from neurec_core.figures import Curves, PhaseDiagram, matching
+from neurec_core.figures import Computed, Curves, PhaseDiagram, matching
 from neurec_core.params import param
 
 from .. import engine, published, theory
@@ -52,8 +52,13 @@ def sample(params: SaddleToSaddle, draws: Draws) -> Problem:
 
 def solve(params: SaddleToSaddle, problem: Problem, draws: Draws) -> Solution:
     """Gradient descent, trial by trial, and what theory predicts for its start; the value is the trained weights."""
+    return engine.train(params, problem, begin(params, draws), described)
+
+
+def begin(params: SaddleToSaddle, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (B, m, d) and (B, m) at the start."""
     stream = partial(published.toy, m=params.m) if params.rng == "published" else None
-    return engine.train(params, problem, training.start(params, draws, params.d, stream), described)
+    return training.start(params, draws, params.d, stream)
 
 
 def described(params: SaddleToSaddle, path: engine.Trajectory) -> dict[str, float]:
@@ -255,6 +260,7 @@ SADDLE_TO_SADDLE = Experiment(
         "escape": Curves("init", "ratio_positive", "n", ORTHOGONAL, "x"),
         "excess": Curves("init", "excess", "n", {**ORTHOGONAL, "n": [4, 6]}, "xy"),
         "extremal": PhaseDiagram("n", "m", "extremal", where={"data": "orthogonal", "d": 12}),
+        "training": Computed("neurec_papers.orthogonal_inputs.view:toy"),
     },
     claims=CLAIMS,
     guides=(Guide("m", "n", HALF_WIDTHS, "S+ and S- with probability 1/2", {"data": ["orthogonal"]}),),
