@@ -63,6 +63,10 @@ def show(experiment: str) -> None:
     for name, column in shown.columns.items():
         unit = f" ({column.unit})" if column.unit else ""
         click.echo(f"  {name:<20} {column.label}{unit} [{column.kind}]")
+    if shown.history:
+        click.echo(f"\nHistory (one line per {shown.history.step})")
+        for name, column in shown.history.columns.items():
+            click.echo(f"  {name:<20} {column.label}")
     click.echo("\nPresets")
     for name, grid in shown.presets.items():
         axes = ", ".join(f"{axis} = {words(values)}" for axis, values in grid.axes.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -80,3 +80,18 @@ class Claim(NamedTuple):
     def text(self) -> str:
         """What is claimed, one line."""
         return " ".join((self.measured.__doc__ or "").split())
+
+
+class History(NamedTuple):
+    """What an experiment records step by step: arrays of `Solution.trace`, (B, steps).
+
+    Parameters
+    ----------
+    step : what is counted, "epoch"; a trace of this name gives the numbers, which are 0, 1, ... without it
+    columns : the traces and what they are
+    solve : the experiment's `solve` where it leaves out what costs time and no row needs; the same otherwise
+    """
+
+    step: str
+    columns: Mapping[str, Column]
+    solve: Callable[..., Any] | None = None

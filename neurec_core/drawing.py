@@ -11,8 +11,9 @@ import plotly.graph_objects as go
 from . import plots, tables
 from .experiment import Experiment
 from .figures import Computed, Curves, Drawing, PhaseDiagram, matching
+from .history import declared as recorded
 from .params import BadInput, unknown
-from .style import COLORS
+from .style import COLORS, style
 from .values import word
 
 GUIDE = {"dash": "dot", "color": "gray"}
@@ -87,6 +88,45 @@ def misfit(table: pd.DataFrame, experiment: Experiment, name: str) -> str:
     if pooled := [field for field in rest if (drawn[field].nunique(dropna=False) > 1).any()]:
         return f"would take rows together that differ in {', '.join(pooled)}; keep one value (neurec plot --where)"
     return ""
+
+
+def draw_history(records: pd.DataFrame, experiment: Experiment) -> go.Figure:
+    """What was recorded against the step: medians over trials with their middle 80 %.
+
+    A line for each column and, where a parameter varies, a colour for each of its values.
+
+    Parameters
+    ----------
+    records : from `history.table` or `history.record`
+
+    Raises
+    ------
+    BadInput : more than one parameter varies
+    """
+    history = recorded(experiment)
+    free = tables.varying(records, experiment.params.model_fields)
+    if len(free) > 1:
+        raise BadInput(
+            f"a history shows one parameter that varies, these trials vary {', '.join(free)}; "
+            "keep some of them only (neurec plot --where FIELD=VALUES)"
+        )
+    fig = go.Figure()
+    parts = plots.parts_of(records, free[0] if free else None)
+    for i, (words, part) in enumerate(parts):
+        for j, (name, column) in enumerate(history.columns.items()):
+            cells = tables.spread(part, name, [history.step])
+            color = COLORS[(i if free else j) % len(COLORS)]
+            label = f"{column.label}, {words}" if words else column.label
+            plots.line(fig, cells, history.step, name=label, color=color, dash=("solid", "dot", "dash")[j % 3])
+    first = next(iter(history.columns.values()))
+    unit = f" ({first.unit})" if first.unit else ""
+    fig.update_layout(hovermode="x unified", xaxis_title=history.step, yaxis_title=f"median, middle 80 %{unit}")
+    if all(column.logarithmic for column in history.columns.values()):
+        plots.logarithmic(fig, "y")
+    words = " and ".join(column.label for column in history.columns.values())
+    trials = len(records.drop_duplicates([*experiment.params.model_fields, "seed", "trial"]))
+    note = f"{trials} trials"
+    return style(fig, f"{words}<br><sup>{note}</sup>", alt=f"{words}, against the {history.step}; {note}")
 
 
 def _words(value: object) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from . import details, memory
 from .columns import Claim as Claim
 from .columns import Column as Column
+from .columns import History as History
 from .columns import Replay as Replay
 from .draws import Draws
 from .figures import Figure
@@ -116,6 +117,7 @@ class Experiment:
     figures : what is drawn of its tables, by name; the first is what `neurec plot` draws
     claims : what its published table is to show
     form : the files that the published program reads and writes, if `neurec` is to read and write them, too
+    history : what a trial records step by step, if `neurec run --history` is to show it
     bytes : ``params -> float``, about how much memory one trial takes at its peak; what would not fit into this
         machine is refused before it is computed. In any case arrays that do not fit are refused when asked for
     """
@@ -136,6 +138,7 @@ class Experiment:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     form: FileFormat | None = None
+    history: History | None = None
     bytes: Callable[[Any], float] | None = None
 
     def preset(self, name: str) -> Grid:
@@ -252,7 +255,8 @@ class Experiment:
         problems = [self._sampled(params, Draws(seed, trials)) for params, trials in points]
         # Randomness goes by address: a trial's draws are the same whatever point stands beside it.
         given = _joined(problems)
-        solution = self.solve(points[0][0], given, Draws(seed, [trial for _, trial in places]))
+        solve = (detailed and self.history and self.history.solve) or self.solve
+        solution = solve(points[0][0], given, Draws(seed, [trial for _, trial in places]))
         ends, first = [], 0
         for (params, trials), problem in zip(points, problems, strict=True):
             own = _cut(solution, slice(first, first + len(trials))) if len(points) > 1 else solution

@@ -21,7 +21,7 @@ def plot(table: pd.DataFrame, experiment: Experiment, column: str | None = None)
     """The figure that fits what varies in a table.
 
     Two numeric parameters make a phase diagram, one makes curves with their band, none makes bars; one
-    further parameter that varies makes panels, lines or bars.
+    further parameter that varies makes panels, lines or bars. A numeric parameter of two values alone makes lines, too.
 
     Parameters
     ----------
@@ -43,6 +43,10 @@ def plot(table: pd.DataFrame, experiment: Experiment, column: str | None = None)
             "keep some rows only (neurec plot --where FIELD=VALUES)"
         )
     split = rest[0] if rest else None
+    mapped = rest or experiment.guides  # predicted curves are drawn over a plane
+    if len(numeric) == 2 and not mapped and (pair := [name for name in numeric if table[name].nunique() == 2]):
+        split = pair[-1]
+        numeric.remove(split)
     if len(numeric) >= 2:
         return phase_diagram(table, experiment, numeric[0], numeric[1], column=column, panels=split)
     if numeric:
@@ -205,7 +209,7 @@ def curves(
     parts = parts_of(table, lines)
     for i, (name, part) in enumerate(parts):
         cells = summarise(part, experiment, column, [x], average=average)
-        _line(fig, cells, x, name=name or "measured", color=COLORS[i % len(COLORS)], named=lines is not None)
+        line(fig, cells, x, name=name or "measured", color=COLORS[i % len(COLORS)], named=lines is not None)
     declared = experiment.params.axes()[x]
     fig.update_layout(hovermode="x unified", xaxis_title=declared.axis)
     fig.update_yaxes(title=_value_axis(experiment, column, average))
@@ -219,21 +223,28 @@ def measures(table: pd.DataFrame, experiment: Experiment, x: str, columns: Seque
     fig, table = go.Figure(), tables.with_axis(table, experiment, x)
     for i, column in enumerate(columns):
         cells = summarise(table, experiment, column, [x])
-        _line(fig, cells, x, name=experiment.columns[column].label, color=COLORS[i % len(COLORS)], named=True)
+        line(fig, cells, x, name=experiment.columns[column].label, color=COLORS[i % len(COLORS)])
     declared = experiment.params.axes()[x]
     fig.update_layout(hovermode="x unified", xaxis_title=declared.axis)
     fig.update_yaxes(title=_value_axis(experiment, columns[0]))
     return style(fig, title, alt=f"{title}, against {declared.label}")
 
 
-def _line(fig: go.Figure, cells: pd.DataFrame, x: str, *, name: str, color: str, named: bool) -> None:
-    cells = cells.dropna(subset="value")
+def line(
+    fig: go.Figure, cells: pd.DataFrame, x: str, *, name: str, color: str, named: bool = True, dash: str | None = None
+) -> None:
+    """Add a line with its band to a figure: columns `x`, ``low``, ``high`` and ``value`` (or ``median``) of `cells`.
+
+    Of more than 60 points the line alone is drawn, without a marker at each.
+    """
+    middle = "value" if "value" in cells else "median"
+    cells = cells.dropna(subset=middle)
     band = {"x": [*cells[x], *cells[x][::-1]], "y": [*cells["high"], *cells["low"][::-1]]}
     shade = {"fill": "toself", "fillcolor": color, "opacity": 0.2, "line": {"width": 0}}
     fig.add_scatter(**band, **shade, mode="lines", hoverinfo="skip", showlegend=False, legendgroup=name)
     fig.add_scatter(
-        x=cells[x], y=cells["value"], name=name, legendgroup=name, mode="lines+markers",
-        line={"color": color}, showlegend=named, customdata=cells[["low", "high", "trials"]],
+        x=cells[x], y=cells[middle], name=name, legendgroup=name, mode="lines" if len(cells) > 60 else "lines+markers",
+        line={"color": color, "dash": dash}, showlegend=named, customdata=cells[["low", "high", "trials"]],
         hovertemplate="%{y:.3g} [%{customdata[0]:.3g}, %{customdata[1]:.3g}], %{customdata[2]} trials",
     )  # fmt: skip
 
@@ -268,18 +279,6 @@ def bars(table: pd.DataFrame, experiment: Experiment, x: str, column: str | None
     fig.update_xaxes(title=declared.axis)
     fig.update_yaxes(title=_value_axis(experiment, column))
     return _finish(fig, experiment, column, table, alt=f"{experiment.columns[column].label}, for each {declared.label}")
-
-
-def grouped(cells: pd.DataFrame, x: str, y: str, lines: str, *, title: str) -> go.Figure:
-    """A number ``y`` of each value of ``x`` as dots, one colour for each value of ``lines``; logarithmic."""
-    fig = go.Figure()
-    for i, (name, part) in enumerate(cells.groupby(lines)):
-        look = {"size": 10, "color": COLORS[i % len(COLORS)]}
-        fig.add_scatter(x=part[x], y=part[y], mode="markers", marker=look, name=str(name))
-    fig.update_yaxes(type="log", title=y, dtick="D2")
-    fig.update_xaxes(title=x, tickangle=30)
-    style(fig, title, alt=f"{title}, for each {x} and {lines}", height=520)
-    return fig.update_layout(legend_y=-0.5)
 
 
 def _value_axis(experiment: Experiment, column: str, average: bool = False) -> str:

@@ -345,7 +345,7 @@ best = best.set_index(setting)[
 # %%
 on_ex = best.loc["ex"].reset_index()
 on_ex["setup"] = on_ex["parameterization"] + ", " + on_ex["optimizer"]
-plots.grouped(
+view.grouped(
     on_ex, "bias", "test_rmse", "setup", title="Error on fresh points of P_ex"
 )
 

@@ -27,6 +27,7 @@ SOURCE = "DIR of a sweep, FILE of a table, or PAPER.EXPERIMENT for its published
 @click.argument("source", metavar="SOURCE")
 @click.option("--column", metavar="NAME", help="the score to draw over whatever varies")
 @click.option("--figure", metavar="NAME", help="a declared figure  [default: the first that shows these rows]")
+@click.option("--history", is_flag=True, help="what the trials of a sweep with --details recorded step by step")
 @click.option("--where", multiple=True, metavar="FIELD=VALUES", help="draw these rows only: sigma=0 or n=10:100:10")
 @click.option("--html", type=DIR, metavar="FILE", help="an interactive page that needs no network")
 @click.option("--png", type=DIR, metavar="FILE", help="a picture (needs Chrome or Chromium)")
@@ -36,6 +37,7 @@ def plot(
     source: str,
     column: str | None,
     figure: str | None,
+    history: bool,
     where: tuple[str, ...],
     **files: Path | None,
 ) -> None:
@@ -53,12 +55,14 @@ def plot(
     table, experiment, page = _table(source)
     if column is not None and column.replace("-", "_") not in experiment.columns:
         raise BadInput(unknown("column", column, experiment.columns))
-    if figure is not None and column is not None:
-        raise BadInput("--figure and --column do not go together: a declared figure has its own column")
+    if (figure is not None) + (column is not None) + history > 1:
+        raise BadInput("--figure, --column and --history do not go together: each says what is drawn")
     if figure and where and isinstance(experiment.figures.get(figure), Computed):
         raise BadInput(f"--where (rows to draw) does not go with figure {figure}, which is computed and shows no rows")
-    rows = _part(table, experiment, where)
-    if column is None and (figure := figure or drawing.fitting(rows, experiment)):
+    rows = table if history else _part(table, experiment, where)
+    if history:
+        fig = _history(source, experiment, where)
+    elif column is None and (figure := figure or drawing.fitting(rows, experiment)):
         fig = drawing.draw(rows, experiment, figure)
     else:
         fig = plots.plot(rows, experiment, column and column.replace("-", "_"))
@@ -103,6 +107,15 @@ def _part(table: pd.DataFrame, experiment: Experiment, where: Sequence[str]) -> 
             raise BadInput(f"where (rows to draw) leaves none, since {field} is {there} here: got {received(text)}")
         table = table[kept]
     return table
+
+
+def _history(source: str, experiment: Experiment, where: Sequence[str]) -> Any:
+    """The figure of what the trials of a sweep recorded step by step."""
+    from .. import drawing, history, store
+
+    history.declared(experiment)
+    records = history.table(experiment, store.read_details(source, say))
+    return drawing.draw_history(_part(records, experiment, where), experiment)
 
 
 def _save(path: Path, content: bytes) -> None:

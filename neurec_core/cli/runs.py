@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,15 @@ def _given(values: dict[str, Any], experiment: Experiment) -> dict[str, Any]:
 def build_run(experiment: Experiment) -> click.Command:
     """`neurec run` of one experiment."""
 
-    def run(trials: int, seed: int | None, as_json: bool, config: Path | None = None, **values: Any) -> None:
+    def run(
+        *,
+        trials: int,
+        seed: int | None,
+        as_json: bool,
+        config: Path | None = None,
+        history: bool = False,
+        **values: Any,
+    ) -> None:
         asked = configured(experiment, config)
         if asked.axes:
             raise BadInput(
@@ -69,10 +77,11 @@ def build_run(experiment: Experiment) -> click.Command:
         experiment.require_rows(trials)
         experiment.require_memory(params, min(trials, experiment.batch))
         with one_thread():
-            rows = experiment.rows_together([(params, trial) for trial in range(trials)], seed)
-        if as_json:
-            for row in rows:
-                click.echo(json.dumps({name: _plain(value) for name, value in row.items()}, allow_nan=False))
+            rows = experiment.rows_together([(params, trial) for trial in range(trials)], seed, detailed=history)
+        if history:
+            _print_history(experiment, rows, as_json)
+        elif as_json:
+            _print_json(rows)
         else:
             _print_rows(experiment, rows)
         if all(row[next(iter(experiment.columns))] is None for row in rows):
@@ -84,9 +93,29 @@ def build_run(experiment: Experiment) -> click.Command:
         SEED,
         click.Option(["--json", "as_json"], is_flag=True, help="JSON lines, one row each"),
     ]
+    if experiment.history:
+        words = f"one line per {experiment.history.step}: {', '.join(experiment.history.columns)}"
+        options.append(click.Option(["--history"], is_flag=True, help=words))
     params: list[click.Parameter] = [*field_options(experiment), *options, *[CONFIG] * bool(experiment.form)]
     named = dict.fromkeys(("--over", "--preset", "--jobs", "--scheduler", "--out", "--details"), SWEEPS)
     return Flags(experiment.name, callback=run, params=params, help=experiment.question, elsewhere=named)
+
+
+def _print_json(rows: Iterable[Mapping[str, Any]]) -> None:
+    for row in rows:
+        click.echo(json.dumps({name: _plain(value) for name, value in row.items()}, allow_nan=False))
+
+
+def _print_history(experiment: Experiment, rows: list[dict[str, Any]], as_json: bool) -> None:
+    from .. import history
+
+    recorded = history.table(experiment, ((row, row["details"]) for row in rows if "details" in row))
+    if as_json:
+        _print_json({str(name): value for name, value in row.items()} for row in recorded.to_dict("records"))
+    else:
+        declared = history.declared(experiment)
+        shown = recorded[["trial", declared.step, *declared.columns]]
+        click.echo(shown.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from pydantic import model_validator
@@ -247,3 +248,15 @@ def star(problem: Problem) -> go.Figure:
     fig.update_yaxes(title="second input", scaleanchor="x")
     fig.update_xaxes(title="first input")
     return style(fig, "Star data set", alt="Points on rays around the origin, coloured by label")
+
+
+def grouped(cells: pd.DataFrame, x: str, y: str, lines: str, *, title: str) -> go.Figure:
+    """A number ``y`` of each value of ``x`` as dots, one colour for each value of ``lines``; logarithmic."""
+    fig = go.Figure()
+    for i, (name, part) in enumerate(cells.groupby(lines)):
+        look = {"size": 10, "color": COLORS[i % len(COLORS)]}
+        fig.add_scatter(x=part[x], y=part[y], mode="markers", marker=look, name=str(name))
+    fig.update_yaxes(type="log", title=y, dtick="D2")
+    fig.update_xaxes(title=x, tickangle=30)
+    style(fig, title, alt=f"{title}, for each {x} and {lines}", height=520)
+    return fig.update_layout(legend_y=-0.5)

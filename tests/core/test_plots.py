@@ -42,6 +42,16 @@ def test_two_numbers_make_a_phase_diagram():
     assert titles(fig) == ["tenths x", "another number y"]
 
 
+def test_two_values_of_a_number_make_two_lines():
+    data = table(Grid({"x": range(0, 11, 2), "y": [1, 2]}, trials=6))
+    fig = plots.plot(data, TOY)
+    lines = [trace for trace in fig.data if trace.showlegend]
+    assert [trace.name for trace in lines] == ["y = 1", "y = 2"]
+    cells = tables.rate(data, "heads", ["y", "x"])
+    assert np.allclose([trace.y for trace in lines], cells["rate"].to_numpy().reshape(2, 6))
+    assert titles(fig)[0] == "tenths x"
+
+
 def test_what_is_true_or_false_makes_lines_panels_and_bars():
     data = sweep(FLIP, Grid({"x": [3, 5], "y": [1, 2], "tails": [True, False]}, trials=4), progress=False)
     names = ["tails = false", "tails = true"]

@@ -12,7 +12,7 @@ import numpy as np
 from calls import wait_for
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Solution, Status
+from neurec_core.experiment import Column, Experiment, Grid, History, Problem, Solution, Status
 from neurec_core.params import Params, param
 
 
@@ -112,6 +112,15 @@ def walk(params: Walk, problem: Problem, draws: Draws) -> Solution:
     return Solution(seen[:, -1], [Status.SOLVED] * len(draws), trace={"seen": seen})
 
 
+def walk_counted(params: Walk, problem: Problem, draws: Draws) -> Solution:
+    """The same walk, which also notes the hour at which each place was seen."""
+    if params.raises >= 0:
+        raise ZeroDivisionError("as asked")
+    solution = walk(params, problem, draws)
+    hours = np.tile(np.arange(1, params.steps + 1) * 0.5, (len(draws), 1))
+    return solution._replace(trace={"seen": solution.trace["seen"], "hour": hours})
+
+
 def follow(params: Walk, problem: Problem, draws: Draws) -> Iterator[Solution]:
     place, seen = np.zeros(len(draws)), []
     for step, stride in enumerate(draws.normal("stride", params.steps).T):
@@ -136,6 +145,7 @@ WALK = Experiment(
     solve=walk,
     score=distance,
     columns={"distance": Column("distance", "measure"), "seen": Column("sum of the places seen", "measure")},
+    history=History("hour", {"seen": Column("place", "measure", "m")}, walk_counted),
     presets={"tiny": Grid({"steps": [1, 7]}, trials=3)},
     citation="none",
     follow=follow,

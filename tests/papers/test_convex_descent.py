@@ -9,7 +9,7 @@ import torch
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
 from neurec_papers.convex_recovery.engine import data, descent
-from neurec_papers.convex_recovery.engine.descent import AdamW
+from neurec_papers.convex_recovery.engine.descent import AdamW, FreshPoints
 from neurec_papers.convex_recovery.experiments.network_training import NETWORK_TRAINING, NetworkTraining
 from smallnets.errors import InvalidInput
 from smallnets.nets.two_layer import NormalizedNet
@@ -81,7 +81,12 @@ def train(model, optimizer="adamw", trials=range(B), **options):
 def test_training_is_the_published_loop(model, optimizer):
     draws, X, y = instance()
     start = descent.start(model, draws, D, N + 1)
-    trained = descent.descend(X, y, start, OPTIMIZERS[optimizer], epochs=EPOCHS, dtype="float64", test=(X, y))
+    trained, every = (
+        descent.descend(
+            X, y, start, OPTIMIZERS[optimizer], epochs=EPOCHS, dtype="float64", test=FreshPoints(X, y, when)
+        )
+        for when in (False, True)
+    )
     for b in range(B):
         module = {"skip": Skip, "normalized": Normalized}[model](*(part[b] for part in start))
         assert trained.losses[b] == pytest.approx(published(module, X[b], y[b], optimizer), rel=1e-9, abs=1e-12)
@@ -93,7 +98,8 @@ def test_training_is_the_published_loop(model, optimizer):
         for ours, theirs in zip(trained.net, found, strict=True):
             assert np.allclose(ours[b], theirs, rtol=0, atol=1e-9)
     assert trained.losses.shape == (B, EPOCHS + 1)
-    assert np.array_equal(trained.test_losses, trained.losses[:, -1]), "tested on the training points"
+    assert np.array_equal(trained.test_losses, trained.losses[:, -1:]), "tested on the training points"
+    assert np.array_equal(every.test_losses, trained.losses)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -181,7 +187,10 @@ def test_plants_that_do_not_fit_the_model_are_refused(values, message):
             {"weights": (np.ones((B, D, 5)), np.ones((B, 4)))},
             r"weights\[1\] \(outer weights to start from\) must be an array",
         ),
-        ({"test": (np.ones((B, 2, D)), np.ones((B, 3)))}, r"test\[1\] \(labels to test on\) must be an array of shape"),
+        (
+            {"test": FreshPoints(np.ones((B, 2, D)), np.ones((B, 3)))},
+            r"test.y \(labels to test on\) must be an array of shape",
+        ),
     ],
 )
 def test_bad_input_is_refused(change, message):

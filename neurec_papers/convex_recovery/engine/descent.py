@@ -39,11 +39,19 @@ class AdamW(NamedTuple):
 USUAL = AdamW()
 
 
+class FreshPoints(NamedTuple):
+    """Points and labels to test on, (B, n', d) and (B, n') arrays, after the last epoch or also before `every` one."""
+
+    X: np.ndarray
+    y: np.ndarray
+    every: bool = False
+
+
 class TrainedNets(NamedTuple):
     """What training ends with: a `Net` or `NormalizedNet`, and squared 2-norms of what is left.
 
     ``losses (B, epochs + 1)`` are on the training points, before each epoch and after the last;
-    ``test_losses (B,)`` on the test points after the last epoch, NaN without any.
+    ``test_losses`` on the test points are as many, or (B, 1), after the last epoch only; NaN without any.
     """
 
     net: Any
@@ -129,7 +137,7 @@ def start(model: str, draws: Draws, d: int, m: int) -> Weights:
         learning_rate=number("step size", "(0, inf)"), weight_decay=number("pull towards zero", "[0, inf)")
     ),
     epochs=whole("steps"),
-    test=parts(array("inputs to test on", "B N d"), array("labels to test on", "B N", finite=False)),
+    test=record(X=array("inputs to test on", "B N d"), y=array("labels to test on", "B N", finite=False)),
     dtype=choice("dtype", DTYPES),
 )
 def descend(
@@ -139,7 +147,7 @@ def descend(
     optimizer: AdamW = USUAL,
     *,
     epochs: int = 400,
-    test: tuple[np.ndarray, np.ndarray] | None = None,
+    test: FreshPoints | None = None,
     dtype: str = "float32",
 ) -> TrainedNets:
     """Minimise ||f(X) - y||^2 by full-batch AdamW, B networks at once.
@@ -152,8 +160,7 @@ def descend(
     weights : where to start, as from `start`; a third array of them makes the layer a normalised one
     optimizer : how weights are changed
     epochs : steps, >= 0
-    test : other points and labels, (B, n', d) and (B, n') arrays, on which the loss is computed once, after
-        the last epoch; a label NaN gives a loss NaN
+    test : other points, on which the loss is computed, too; a label NaN gives a loss NaN
     dtype : a key of `DTYPES`
 
     Raises
@@ -174,8 +181,20 @@ def descend(
 
     trained, points = [tensor(training.filled(part)) for part in weights], (tensor(X), tensor(y))
     rule = adamw(optimizer.weight_decay, recreated=optimizer.recreated)
-    progress = training.train(loss, trained, [(itertools.repeat(points, epochs), optimizer.learning_rate)], rule)
+    fresh = [tensor(part) for part in test[:2]] if test else []
+    test_losses: list[np.ndarray] = []
+
+    def tested(_: Any = None) -> None:
+        found = training.value(loss, trained, *fresh) if test else np.full(len(X), np.nan)
+        test_losses.append(found[:, None])
+
+    every = test is not None and test.every
+    if every:
+        tested()
+    steps = [(itertools.repeat(points, epochs), optimizer.learning_rate)]
+    progress = training.train(loss, trained, steps, rule, after=tested if every else None)
     losses = [epoch.losses for epoch in progress] + [training.value(loss, trained, *points)[:, None]]
-    test_losses = training.value(loss, trained, *map(tensor, test)) if test else np.full(len(X), np.nan)
+    if not every:
+        tested()
     net = _net(*(numbers(part)[..., : weights[1].shape[1]] for part in trained))
-    return TrainedNets(net, np.concatenate(losses, axis=1), test_losses)
+    return TrainedNets(net, np.concatenate(losses, axis=1), np.concatenate(test_losses, axis=1))

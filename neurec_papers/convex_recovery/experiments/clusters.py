@@ -111,6 +111,7 @@ CLUSTER_PATTERNS = Experiment(
         "unit": Curves(
             "s", lines="d", where={"centres": "unit"}, theory=Theory("predicted, centres at right angles", right_angles)
         ),
+        **{centres: Curves("s", lines="d", where={"centres": centres}) for centres in ("gaussian", "signs")},
     },
     claims=(Claim(scatter, 1, 0.15, "derived here"),),
 )

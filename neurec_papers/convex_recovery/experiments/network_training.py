@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from neurec_core.draws import Draws
-from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
+from neurec_core.experiment import Column, Experiment, Grid, History, Problem, Replay, Solution, Status
 from neurec_core.figures import PhaseDiagram
 from neurec_core.params import param
 
@@ -36,12 +37,12 @@ class NetworkTraining(shared.PlantedParams):
     weight_decay: float = param(1e-6, "decoupled weight decay", ge=0, le=10)
 
 
-def solve(params: NetworkTraining, problem: Problem, draws: Draws) -> Solution:
+def solve(params: NetworkTraining, problem: Problem, draws: Draws, *, every: bool = False) -> Solution:
     """Full-batch training from the usual random start; the value is the trained net.
 
     Where a planted neuron is active on no training point there is nothing to learn: zeros stand in for the
     labels, and the status says so. On n fresh points, drawn as the training points were, the trained net and
-    the plant are compared without noise; a normalised net takes its norms over them.
+    the plant are compared without noise, at the end or in `every` epoch; a normalised net takes its norms over them.
     """
     from ..engine import descent
 
@@ -50,11 +51,13 @@ def solve(params: NetworkTraining, problem: Problem, draws: Draws) -> Solution:
     X_test = data.design(params.design, draws, params.n, params.d, name="X_test")
     start = descent.start(params.model, draws, params.d, params.width or params.n + 1)
     adamw = descent.AdamW(params.learning_rate, params.weight_decay, params.optimizer == "adamw_recreated")
-    targets, test = np.where(planted[:, None], y, 0), (X_test, teacher(X_test))
+    targets, test = np.where(planted[:, None], y, 0), descent.FreshPoints(X_test, teacher(X_test), every)
     trained = descent.descend(X, targets, start, adamw, epochs=params.epochs, test=test)
     ended = [Status.SOLVED if np.isfinite(loss) else Status.FAILED for loss in trained.losses[:, -1]]
     status = [end if there else Status.EMPTY for end, there in zip(ended, planted, strict=True)]
-    return Solution(trained.net, status, {"test_loss": trained.test_losses}, {"loss": trained.losses})
+    losses = {"train_loss": trained.losses, "test_loss": trained.test_losses}
+    trace = {"train_distance": np.sqrt(trained.losses), "test_distance": np.sqrt(trained.test_losses)}
+    return Solution(trained.net, status, {name: loss[:, -1] for name, loss in losses.items()}, trace)
 
 
 def score(params: NetworkTraining, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
@@ -63,7 +66,7 @@ def score(params: NetworkTraining, problem: Problem, solution: Solution) -> dict
     As published, ``test_distance`` is the root of the last test loss. Whitened test inputs are whitened by
     themselves, as in the published code: a new draw of the same design, not the training points' map.
     """
-    train_loss = solution.trace["loss"][:, -1]
+    train_loss = solution.stats["train_loss"]
     if params.model == "skip":
         weight_distance = np.linalg.norm(solution.value.skip - problem.teacher.skip, axis=1)
     else:
@@ -95,6 +98,12 @@ COLUMNS = {
     ),
 }
 
+# The published program keeps both losses of every epoch.
+DISTANCES = {
+    "train_distance": Column("distance from the training labels", "measure", "2-norm", logarithmic=True),
+    "test_distance": Column("distance from the plant on n fresh points", "measure", "2-norm", logarithmic=True),
+}
+
 NETWORK_TRAINING = Experiment(
     name="convex_recovery.network_training",
     question="Does a trained network come near the planted neurons?",
@@ -124,6 +133,7 @@ NETWORK_TRAINING = Experiment(
         },
     },
     citation=shared.CITATION,
+    history=History("epoch", DISTANCES, partial(solve, every=True)),
     batch=40,
     sampled=("sigma", "plant"),
     figures={"skip": PhaseDiagram("n", "d", "test_distance", "sigma", {"model": "skip"})}
