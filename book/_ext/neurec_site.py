@@ -34,6 +34,7 @@ from neurec_core import papers
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import contents
+import exhibits
 
 PLOTLY = "application/vnd.plotly.v1+json"
 CUBE = "application/vnd.neurec.cube+json"
@@ -200,6 +201,19 @@ def card(stem: str, paper: ModuleType) -> list[str]:
     return [*head, question[0].upper() + question[1:], cited, *foot]
 
 
+class ExhibitsDirective(SphinxDirective):
+    """What one paper shows and the command that makes it here."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """A list of definitions."""
+        self.env.note_dependency(str(Path(exhibits.__file__).with_name("exhibits.yml")))
+        found = nodes.container()
+        self.state.nested_parse(StringList(exhibits.lines(self.arguments[0]), source="exhibits"), 0, found)
+        return found.children
+
+
 def add_bibliographies(app: Sphinx, config: Any) -> None:
     """Read the bibliographies that stand beside papers, too."""
     root = Path(app.srcdir)
@@ -273,6 +287,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(FigureNode, html=(visit_figure, None))
     app.add_directive("neurec-api", ApiDirective)
     app.add_directive("neurec-papers", PapersDirective)
+    app.add_directive("neurec-exhibits", ExhibitsDirective)
     app.connect("config-inited", add_bibliographies)
     app.add_css_file("neurec.css")
     app.connect("builder-inited", copy_vendor)
