@@ -59,7 +59,7 @@ def compare(m: int, trials: int, epochs: int, ours: int = OURS) -> dict[str, obj
     problem = star.sample(params, draws)
     X, y, nu = problem.X, problem.y, problem.weights
     nets = list(zip(*star.start(params, draws), strict=True))
-    h = np.array([star.STEPS["published"](*args) for args in zip(X, nu, nets, strict=True)])
+    h, _ = star.step_sizes(params, problem, draws)
     begin = time.process_time()
     theirs = published(X, y, nu, nets, h, epochs)
     middle = time.process_time()

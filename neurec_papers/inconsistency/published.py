@@ -89,3 +89,26 @@ def example_weights(m: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """a and w of a network of figures 1 and 2, (m,) each."""
     stream = np.random.RandomState(seed)
     return 2**0.5 * stream.randn(m), (2 / m) ** 0.5 * stream.randn(m)
+
+
+def points_beside_a_line() -> tuple[np.ndarray, np.ndarray]:
+    """The six random points (6, 2) of the set with a line, and their labels (6,), from torch's stream of seed 1."""
+    import torch  # as above
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        X, y = torch.randn(6, 2), torch.randn(6)
+    return X.double().numpy(), y.double().numpy()
+
+
+def points_on_axes(d: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distances from the origin and labels of five points on each of d axes, (d, 5) each.
+
+    The intercept of each axis's least-squares line has been subtracted.
+    """
+    stream = np.random.RandomState(1)
+    x, y = np.empty((d, 5)), np.empty((d, 5))
+    for i in range(d):
+        x[i], y[i] = stream.uniform(1, 2, 5), stream.uniform(-1, 1, 5)
+        y[i] -= np.linalg.lstsq(np.stack([x[i], np.ones(5)], axis=1), y[i], rcond=None)[0][1]
+    return x, y

@@ -53,3 +53,37 @@ def relu_descent(X, y, W, a, step, steps):
         G = 2 * step / len(y) * (on * r)
         W, a = W + a[:, None] * (G @ X), a + (G * H).sum(axis=1)
     return np.array(Ws), np.array(As), np.array(losses), np.reshape(crossings, (-1, 3))
+
+
+def backward(X, layers, r, activation):
+    """Outputs, what the hidden layers put out, and the gradient of sum_j r_j f(x_j): weights and biases by layer.
+
+    ``layers`` are pairs of weights (inputs, outputs) and biases; r may be a function of the outputs.
+    """
+    inside = [X]
+    for W, b in layers[:-1]:
+        z = inside[-1] @ W + b
+        inside.append(np.tanh(z) if activation == "tanh" else np.maximum(z, 0))
+    f = (inside[-1] @ layers[-1][0] + layers[-1][1])[:, 0]
+    back, gradient = np.reshape(r(f) if callable(r) else r, (-1, 1)), []
+    for (W, _), h in zip(reversed(layers), reversed(inside), strict=True):
+        gradient.append((h.T @ back, back.sum(0)))
+        slope = 1 - h**2 if activation == "tanh" else h > 0
+        back = (back @ W.T) * slope
+    return f, inside[1:], gradient[::-1]
+
+
+def layered(X, y, nu, layers, activation, h, steps, threshold):
+    """Gradient descent of a network of any depth; its layers, the losses and the two events as of `full_batch`."""
+    losses, changed, below, first = [], -1, -1, None
+    for k in range(steps + 1):
+        f, hidden, gradient = backward(X, layers, lambda f: nu * (f - y), activation)
+        active = np.concatenate([part > 0 for part in hidden], axis=1)
+        first = active if first is None else first
+        losses.append(0.5 * np.sum(nu * (f - y) ** 2))
+        changed = k if changed < 0 and (active != first).any() else changed
+        below = k if below < 0 and losses[-1] < threshold else below
+        if k == steps or (changed >= 0 and below >= 0):
+            break
+        layers = [(W - h * dW, b - h * db) for (W, b), (dW, db) in zip(layers, gradient, strict=True)]
+    return layers, np.array(losses), changed, below

@@ -9,6 +9,7 @@ from loops import full_batch
 
 from neurec_core.draws import Draws
 from neurec_core.params import BadInput
+from neurec_papers.inconsistency.engine import arms
 from neurec_papers.inconsistency.experiments import star
 from neurec_papers.inconsistency.experiments.star import STAR, Star
 
@@ -35,7 +36,7 @@ def test_the_points_are_those_of_figure_7():
 
 @pytest.mark.parametrize(("points", "n"), [("cross", 12), ("double_cross", 24)])
 def test_crosses_hold_the_six_points_of_example_1_on_each_axis(points, n):
-    X, y, arm = star.POINTS[points](Star(points=points))
+    X, y, arm = arms.POINTS[points](Star(points=points))
     assert X.shape == (n, 2)
     assert np.array_equal(np.bincount(arm), np.full(n // 3, 3))
     for axis in ([0, 1], [1, 0], [1, 1], [1, -1])[: n // 6]:
@@ -54,12 +55,12 @@ def test_shares_are_counts_of_m_squared_draws():
     assert np.array_equal(STAR.sample(Star(weights="uniform"), Draws(0, [0])).weights, np.full((1, 33), 1 / 33))
 
 
-@pytest.mark.parametrize(("arms", "patterns"), [(11, 22), (7, 14)])
-def test_without_biases_neurons_see_arms_only(arms, patterns):
-    X, _, arm = star.star(Star(arms=arms))
+@pytest.mark.parametrize(("k", "patterns"), [(11, 22), (7, 14)])
+def test_without_biases_neurons_see_arms_only(k, patterns):
+    X, _, arm = arms.star(Star(arms=k))
     a, _, _, _ = nets(Star(m=4096), 1)[0]
     active = X @ a.T > 0
-    assert all(len(np.unique(active[arm == k], axis=0)) == 1 for k in range(arms))
+    assert all(len(np.unique(active[arm == j], axis=0)) == 1 for j in range(k))
     # A line through the origin parts 2k rays, the arms and their opposites, in 2k ways for odd k.
     assert len(np.unique(active, axis=1).T) == patterns
 
@@ -67,28 +68,28 @@ def test_without_biases_neurons_see_arms_only(arms, patterns):
 # ---------------------------------------------------------------------------------------------------- threshold
 
 
-@pytest.mark.parametrize("points", list(star.POINTS))
+@pytest.mark.parametrize("points", ["star", "cross", "double_cross", "line"])
 def test_affine_arms_leave_a_loss_of_one_where_all_points_count_the_same(points):
-    arms = star.POINTS[points](Star(points=points))
-    assert star.affine_loss(arms, np.full((1, len(arms.y)), 1 / len(arms.y))) == pytest.approx(1, rel=1e-12)
+    rays = arms.POINTS[points](Star(points=points))
+    assert arms.affine_loss(rays, np.full((1, len(rays.y)), 1 / len(rays.y))) == pytest.approx(1, rel=1e-12)
     (row,) = STAR.rows(Star(m=8, points=points, weights="uniform", epochs=0), 0, [0])
     _, solution, _ = STAR.run(Star(m=8, points=points, weights="uniform", epochs=0), Draws(0, [0]))
     assert row["loss"] == pytest.approx(solution.value[0].loss / 0.999999, rel=1e-12)
 
 
 def test_the_threshold_is_least_squares_on_every_arm():
-    arms, rng = star.star(Star()), np.random.default_rng(0)
+    rays, rng = arms.star(Star()), np.random.default_rng(0)
     nu = rng.dirichlet(np.ones(33), size=20)
     nu[:5] *= rng.random((5, 33)) < 0.7  # arms with two points or fewer are fitted
     expected = np.zeros(20)
     for b in range(20):
         for k in range(11):
-            on = arms.arm == k
-            root, A = np.sqrt(nu[b, on]), np.column_stack([np.linalg.norm(arms.X[on], axis=1), np.ones(3)])
-            line, *_ = np.linalg.lstsq(root[:, None] * A, root * arms.y[on], rcond=None)
-            expected[b] += 0.5 * nu[b, on] @ (A @ line - arms.y[on]) ** 2
+            on = rays.arm == k
+            root, A = np.sqrt(nu[b, on]), np.column_stack([np.linalg.norm(rays.X[on], axis=1), np.ones(3)])
+            line, *_ = np.linalg.lstsq(root[:, None] * A, root * rays.y[on], rcond=None)
+            expected[b] += 0.5 * nu[b, on] @ (A @ line - rays.y[on]) ** 2
     # Weights near zero make the SVD's two columns nearly parallel: some digits are lost in both ways.
-    assert star.affine_loss(arms, nu) == pytest.approx(expected, rel=1e-9, abs=1e-15)
+    assert arms.affine_loss(rays, nu) == pytest.approx(expected, rel=1e-9, abs=1e-15)
 
 
 # ---------------------------------------------------------------------------------------------------- step size
@@ -112,16 +113,16 @@ def test_the_spectral_step_is_one_over_the_tangent_kernels_eigenvalue(bias):
     J = np.sqrt(problem.weights[0])[:, None] * gradients(problem.X[0], weights)
     eigenvalue = np.linalg.norm(J, 2) ** 2
     assert star.tangent_eigenvalue(problem.X[0], problem.weights[0], weights) == pytest.approx(eigenvalue, rel=1e-12)
-    assert star.STEPS["spectral"](problem.X[0], problem.weights[0], weights) == pytest.approx(1 / eigenvalue)
+    assert star.step_sizes(params, problem, Draws(0, [0]))[0] == pytest.approx(1 / eigenvalue)
 
 
 def test_the_published_step_is_a_kernel_of_weights_applied_twice():
-    params = Star(m=20, bias="random")
+    params = Star(m=20, bias="random", step_rule="published")
     problem, weights = STAR.sample(params, Draws(0, [0])), nets(params, 1)[0]
     flat = np.concatenate([np.ravel(part) for part in weights])
     stacked = np.tile(flat, (33, 1)) * np.sqrt(problem.weights[0])[:, None]
     eigenvalue = np.linalg.eigvalsh(stacked @ stacked.T)[-1]
-    assert star.STEPS["published"](problem.X[0], problem.weights[0], weights) == pytest.approx(2 / eigenvalue)
+    assert star.step_sizes(params, problem, Draws(0, [0]))[0] == pytest.approx(2 / eigenvalue)
 
 
 # ------------------------------------------------------------------------------------------------------- events
@@ -141,11 +142,11 @@ def test_rows_are_those_of_the_published_loop(options, epochs):
     params, trials = Star(epochs=epochs, **options), 4
     rows = STAR.rows(params, 0, range(trials))
     problem = STAR.sample(params, Draws(0, range(trials)))
-    threshold = 0.999999 * star.affine_loss(star.POINTS[params.points](params), problem.weights)
-    for row, X, y, nu, least, start in zip(
-        rows, *problem[:2], problem.weights, threshold, nets(params, trials), strict=True
+    threshold = 0.999999 * arms.affine_loss(arms.POINTS[params.points](params), problem.weights)
+    steps, _ = star.step_sizes(params, problem, Draws(0, range(trials)))
+    for row, X, y, nu, least, start, h in zip(
+        rows, *problem[:2], problem.weights, threshold, nets(params, trials), steps, strict=True
     ):
-        h = star.STEPS[params.step_rule](X, nu, start)
         _, losses, changed, below, _ = full_batch(X, y, nu, start, h, epochs, least)
         end = max(changed, below) if min(changed, below) >= 0 else epochs
         assert (row["kink_crossed"], row["mse_below"]) == (changed >= 0, below >= 0)
@@ -158,7 +159,7 @@ def test_rows_are_those_of_the_published_loop(options, epochs):
 def test_the_trace_is_the_loss_over_the_threshold():
     params = Star(m=64, epochs=10_000, step_rule="published")
     _, solution, scores = STAR.run(params, Draws(0, range(3)))
-    epochs, losses = solution.trace["epoch"], solution.trace["loss"]
+    epochs, losses = solution.trace["epoch"][0], solution.trace["loss"]
     assert (epochs[0], epochs[-1], losses.shape) == (0, 10_000, (3, len(epochs)))
     for trace, end, loss in zip(losses, solution.value, scores["loss"], strict=True):
         assert np.array_equal(np.isfinite(trace), epochs <= end.steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Sol
 from neurec_core.figures import Curves
 from neurec_core.params import Params, param
 
+from ..engine.arms import POINTS, affine_loss
 from . import claims
 from .shared import CITATION
 
@@ -23,53 +24,30 @@ NOTED = 200
 class Star(Params):
     """A wide network is trained on few points, on arms from the origin, which its kinks would have to cross."""
 
-    m: int = param(128, "hidden neurons", ge=1, le=1_000_000, slider=(16, 1024, 16))
-    points: Literal["star", "cross", "double_cross"] = param("star", "where the arms point", symbol="X")
+    m: int = param(128, "hidden neurons of a layer", ge=1, le=1_000_000, slider=(16, 1024, 16))
+    layers: int = param(1, "hidden layers", symbol="L", ge=1, le=10, slider=(1, 3, 1))
+    activation: Literal["relu", "tanh"] = param("relu", "activation function")
+    points: Literal["star", "cross", "double_cross", "line", "random_with_line", "multi_axis"] = param(
+        "star", "where the arms point", symbol="X"
+    )
     arms: int = param(11, "arms of the star", ge=1, le=100, slider=(3, 15, 2))
     gap: float = param(0.1, "distance of the points on an arm of the star", gt=0, le=0.9, slider=(0.1, 0.9, 0.1))
+    half_axes: int = param(5, "half-axes of multi_axis, as many as inputs", ge=1, le=100, slider=(2, 10, 1))
     weights: Literal["multinomial", "uniform"] = param(
         "multinomial", "shares of the points: of m² draws, or equal", symbol="ν"
     )
     bias: Literal["zero", "random"] = param("zero", "biases at the start")
-    step_rule: Literal["spectral", "published"] = param(
-        "spectral", "step size 1/λmax of the tangent kernel; 2/‖W₀‖² as the published code has it", symbol="h"
+    step_rule: Literal["spectral", "published", "linear"] = param(
+        "spectral",
+        "step size: 1/λmax of the tangent kernel; 2/‖W₀‖² as the published code has it; the largest that is linear",
+        symbol="h",
     )
     epochs: int = param(1_000_000, "most steps", ge=0, le=1_000_000_000)
 
-
-class Arms(NamedTuple):
-    """Points X (n, 2), labels y (n,) and the arm (n,) of each point."""
-
-    X: np.ndarray
-    y: np.ndarray
-    arm: np.ndarray
-
-
-def _rays(directions: np.ndarray, radii: np.ndarray, labels: np.ndarray) -> Arms:
-    X = directions[:, None, :] * radii[:, None]
-    k, r = X.shape[:2]
-    return Arms(X.reshape(-1, 2), np.broadcast_to(labels, (k, r)).ravel(), np.repeat(np.arange(k), r))
-
-
-def star(params: Star) -> Arms:
-    """Three points on each arm, at radii 1 - gap, 1, 1 + gap, labels 1, -2, 1."""
-    angles = 2 * np.pi * np.arange(params.arms) / params.arms
-    directions = np.column_stack([np.cos(angles), np.sin(angles)])
-    return _rays(directions, 1 + params.gap * np.arange(-1, 2), np.array([1.0, -2.0, 1.0]))
-
-
-def _crossed(axes: list[tuple[int, int]]) -> Arms:
-    """The six points of Example 1 on each axis: labels 1, -2, 1 on one side and -1, 2, -1 on the other."""
-    both = np.array([sign * np.array(axis) for axis in axes for sign in (1, -1)])
-    labels = np.array([[1.0, -2.0, 1.0], [-1.0, 2.0, -1.0]] * len(axes))
-    return _rays(both, np.arange(1.0, 4.0), labels)
-
-
-POINTS: dict[str, Any] = {
-    "star": star,
-    "cross": lambda _: _crossed([(0, 1), (1, 0)]),
-    "double_cross": lambda _: _crossed([(0, 1), (1, 0), (1, 1), (1, -1)]),
-}
+    @property
+    def grouped(self) -> bool:
+        """Whether the network is one whose neurons can be followed in groups: ReLU, with one hidden layer."""
+        return self.layers == 1 and self.activation == "relu"
 
 
 def sample(params: Star, draws: Draws) -> Problem:
@@ -79,41 +57,31 @@ def sample(params: Star, draws: Draws) -> Problem:
     nu = np.full((B, n), 1 / n)
     if params.weights == "multinomial":
         nu = draws.multinomial("weights", params.m**2, nu[0]) / params.m**2
-    return Problem(np.broadcast_to(X, (B, n, 2)), np.broadcast_to(y, (B, n)), weights=nu)
+    return Problem(np.broadcast_to(X, (B, *X.shape)), np.broadcast_to(y, (B, n)), weights=nu)
 
 
-def affine_loss(arms: Arms, nu: np.ndarray) -> np.ndarray:
-    """The least loss 1/2 sum nu_j (f_j - y_j)^2 of functions that are affine in the radius on every arm.
+def start(params: Star, draws: Draws, d: int = 2) -> Any:
+    """Initial weights of one hidden layer, all N(0, 2/fan-in), and biases, zero or of the same law.
 
-    Parameters
-    ----------
-    arms : points
-    nu : (B, n) shares of the points
-
-    Returns
-    -------
-    loss : (B,) array
+    Returns (a, b, w, c), an array each, ``(B, ...)``; there are d inputs.
     """
-    radius, loss = np.linalg.norm(arms.X, axis=1), np.zeros(len(nu))
-    for k in np.unique(arms.arm):
-        on = arms.arm == k
-        root = np.sqrt(nu[:, on])
-        A = root[..., None] * np.stack([radius[on], np.ones(on.sum())], axis=1)
-        Q = np.linalg.svd(A, full_matrices=False)[0]
-        left = root * arms.y[on]
-        left = left - np.einsum("bni,bki,bk->bn", Q, Q, left)
-        # A point that was not drawn leaves an arm of two, which a line fits.
-        loss += 0.5 * np.where((root > 0).sum(axis=1) > 2, (left**2).sum(axis=1), 0)
-    return loss
-
-
-def start(params: Star, draws: Draws) -> Any:
-    """Initial weights, all N(0, 2/fan-in), and biases, zero or of the same law; an array each, (B, ...)."""
     m, B = params.m, len(draws)
-    a, w = draws.normal("a", m, 2), (2 / m) ** 0.5 * draws.normal("w", m)
+    inner, outer = (2 / d) ** 0.5, (2 / m) ** 0.5
+    a, w = inner * draws.normal("a", m, d), outer * draws.normal("w", m)
     if params.bias == "zero":
         return a, np.zeros((B, m)), w, np.zeros(B)
-    return a, draws.normal("b", m), w, (2 / m) ** 0.5 * draws.normal("c")
+    return a, inner * draws.normal("b", m), w, outer * draws.normal("c")
+
+
+def layers(params: Star, draws: Draws, d: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The same for any number of hidden layers: weights (B, inputs, outputs) and biases (B, outputs) of each layer."""
+    m, scale = params.m, (2 / params.m) ** 0.5
+    a, b, w, c = start(params, draws, d)
+    between = []
+    for i in range(1, params.layers):
+        bias = scale * draws.normal(f"b {i}", m) if params.bias == "random" else np.zeros_like(b)
+        between.append((scale * draws.normal(f"a {i}", m, m), bias))
+    return [(a.swapaxes(1, 2), b), *between, (w[:, :, None], c[:, None])]
 
 
 def tangent_eigenvalue(X: np.ndarray, nu: np.ndarray, weights: Any) -> float:
@@ -143,41 +111,62 @@ def square_norm(weights: Any) -> float:
     return float(sum(np.sum(part**2) for part in weights))
 
 
-STEPS: dict[str, Any] = {
-    "spectral": lambda X, nu, weights: 1 / tangent_eigenvalue(X, nu, weights),
-    "published": lambda X, nu, weights: 2 / square_norm(weights),
-}
+def step_sizes(params: Star, problem: Problem, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    """The step of each network by the rule, and the largest eigenvalue of its weighted tangent kernel, (B,) each."""
+    nu, d = np.asarray(problem.weights), problem.X.shape[2]
+    if params.grouped and params.step_rule != "linear":
+        nets = list(zip(*start(params, draws, d), strict=True))
+        kernel = np.array([tangent_eigenvalue(X, n, net) for X, n, net in zip(problem.X, nu, nets, strict=True)])
+        return (1 / kernel if params.step_rule == "spectral" else 2 / np.array(list(map(square_norm, nets)))), kernel
+    from ..engine import layers as torch_layers
+
+    net, data = layers(params, draws, d), torch_layers.Data(problem.X, problem.y, nu)
+    kernel = torch_layers.tangent_eigenvalues(net, data, params.activation)
+    if params.step_rule == "linear":
+        return torch_layers.linear_steps(net, data, params.activation), kernel
+    norms = sum(((part**2).reshape(len(nu), -1).sum(1) for layer in net for part in layer), np.zeros(len(nu)))
+    return 1 / kernel if params.step_rule == "spectral" else 2 / norms, kernel
 
 
 def solve(params: Star, problem: Problem, draws: Draws) -> Solution:
     """Full-batch gradient descent, until a pattern has changed and the loss is below the threshold.
 
-    The value is a `smallnets.descent.grouped.Descent` for each trial; the trace holds the loss over the
-    threshold at some epochs, NaN once training has ended.
+    The value holds where each trial ended, `smallnets.descent.grouped.Descent` or `engine.layers.LayeredDescent`; the
+    trace holds the loss over the threshold at some epochs, NaN once training has ended.
 
     **Source**: holzmuller2022training, Figures 7 and 8 and its code; differs: float64 where the code has float32. With
     ``step_rule="published"`` the step is what that code takes: its kernel matrix is built from the weights where
     the text means their gradients, which makes it ||W_0||^2, and each update is applied twice.
     """
-    from smallnets.descent import grouped
-
     nu = np.asarray(problem.weights)
     threshold = BETTER * affine_loss(POINTS[params.points](params), nu)
     epochs = np.unique(np.linspace(0, params.epochs, NOTED + 1).astype(np.int64))
-    nets = list(zip(*start(params, draws), strict=True))
-    h = np.array([STEPS[params.step_rule](X, n, net) for X, n, net in zip(problem.X, nu, nets, strict=True)])
-    kernel = np.array([tangent_eigenvalue(X, n, net) for X, n, net in zip(problem.X, nu, nets, strict=True)])
-    ends = [
-        grouped.descend(
-            problem.X[i], problem.y[i], nu[i], grouped.Weights(*net),
-            h=h[i], steps=params.epochs, threshold=threshold[i], stop=True, schedule=epochs,
-        )
-        for i, net in enumerate(nets)
-    ]  # fmt: skip
+    h, kernel = step_sizes(params, problem, draws)
+    options = {"h": h, "steps": params.epochs, "threshold": threshold, "schedule": epochs}
+    ends = (_grouped if params.grouped else _layered)(params, problem, draws, options)
     status = [Status.DIVERGED if end.diverged else Status.SOLVED for end in ends]
     losses = _relative(np.stack([end.losses for end in ends]), threshold[:, None])
     stats = {"h": h, "kernel": kernel, "loss": _relative(np.array([end.loss for end in ends]), threshold)}
-    return Solution(ends, status, stats, {"epoch": epochs, "loss": losses})
+    return Solution(ends, status, stats, {"epoch": np.tile(epochs, (len(ends), 1)), "loss": losses})
+
+
+def _grouped(params: Star, problem: Problem, draws: Draws, options: dict[str, Any]) -> list[Any]:
+    from smallnets.descent import grouped
+
+    nets = zip(*start(params, draws, problem.X.shape[2]), strict=True)
+    shared = {"steps": options["steps"], "stop": True, "schedule": options["schedule"]}
+    own = zip(problem.X, problem.y, np.asarray(problem.weights), nets, options["h"], options["threshold"], strict=True)
+    return [
+        grouped.descend(X, y, nu, grouped.Weights(*net), h=h, threshold=threshold, **shared)
+        for X, y, nu, net, h, threshold in own
+    ]
+
+
+def _layered(params: Star, problem: Problem, draws: Draws, options: dict[str, Any]) -> list[Any]:
+    from ..engine import layers as torch_layers
+
+    data = torch_layers.Data(problem.X, problem.y, np.asarray(problem.weights))
+    return torch_layers.descend(layers(params, draws, problem.X.shape[2]), data, params.activation, **options)
 
 
 def _relative(losses: np.ndarray, threshold: np.ndarray) -> np.ndarray:
@@ -228,8 +217,8 @@ STAR = Experiment(
     columns=COLUMNS,
     presets={
         "tiny": Grid(
-            {"m": [16, 64], "step_rule": ["spectral", "published"], "points": list(POINTS)}, trials=2,
-            fixed={"epochs": 300},
+            {"m": [16, 64], "step_rule": ["spectral", "published"], "points": ["star", "cross", "double_cross"]},
+            trials=2, fixed={"epochs": 300},
         ),
         "quick": Grid({"m": [128, 256, 512, 1024, 2048]}, trials=20, fixed={"epochs": 100_000}),
         "paper": Grid(WIDTHS, trials=1000, fixed={"step_rule": "published"}, published=100),
