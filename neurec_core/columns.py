@@ -89,9 +89,7 @@ class History(NamedTuple):
     ----------
     step : what is counted, "epoch"; a trace of this name gives the numbers, which are 0, 1, ... without it
     columns : the traces and what they are
-    solve : the experiment's `solve` where it leaves out what costs time and no row needs; the same otherwise
     """
 
     step: str
     columns: Mapping[str, Column]
-    solve: Callable[..., Any] | None = None

@@ -112,14 +112,14 @@ class Experiment:
     batch : trials solved together, which is also the most that an interrupted sweep loses per worker
     sampled : parameters that only `sample` and `score` read; points that differ in these alone are solved
         together, and everything in a `Problem` and a `Solution` then has a leading trial axis
-    follow : the same solve as it comes along: ``(params, problem, draws)`` yields solutions that grow, each one
-        that can be scored, the last of them what `solve` returns; None where only the end is worth a look
+    follow : `solve` as it comes along: ``(params, problem, draws)`` yields solutions that grow, each one that can be
+        scored, the last what `solve` returns; None where only the end is worth a look
     figures : what is drawn of its tables, by name; the first is what `neurec plot` draws
     claims : what its published table is to show
     form : the files that the published program reads and writes, if `neurec` is to read and write them, too
     history : what a trial records step by step, if `neurec run --history` is to show it
-    bytes : ``params -> float``, about how much memory one trial takes at its peak; what would not fit into this
-        machine is refused before it is computed. In any case arrays that do not fit are refused when asked for
+    detailed : as `solve`, with what costs time and only `--details` and `--history` show; None where it is `solve`
+    bytes : ``params -> float``, about the memory that one trial takes at its peak; what would not fit is refused
     """
 
     name: str
@@ -139,6 +139,7 @@ class Experiment:
     claims: tuple[Claim, ...] = ()
     form: FileFormat | None = None
     history: History | None = None
+    detailed: Callable[[Any, Problem, Draws], Solution] | None = None
     bytes: Callable[[Any], float] | None = None
 
     def preset(self, name: str) -> Grid:
@@ -255,7 +256,7 @@ class Experiment:
         problems = [self._sampled(params, Draws(seed, trials)) for params, trials in points]
         # Randomness goes by address: a trial's draws are the same whatever point stands beside it.
         given = _joined(problems)
-        solve = (detailed and self.history and self.history.solve) or self.solve
+        solve = (detailed and self.detailed) or self.solve
         solution = solve(points[0][0], given, Draws(seed, [trial for _, trial in places]))
         ends, first = [], 0
         for (params, trials), problem in zip(points, problems, strict=True):

@@ -32,8 +32,8 @@ def fingerprint(experiment: Experiment) -> str:
     Twelve hexadecimal digits, or `UNKNOWN` for what is written in a script that is run, in a notebook or at a prompt
     """
     parts: list[Any] = [experiment.params, experiment.sample, experiment.solve, experiment.score]
-    if experiment.history and experiment.history.solve:  # the rows of a sweep with details
-        parts.append(experiment.history.solve)
+    if experiment.detailed:  # the rows of a sweep with details
+        parts.append(experiment.detailed)
     modules = {named.__module__ for part in parts for named in _named(part)}
     return _of_modules(tuple(sorted(modules))) if all(map(_source, modules)) else UNKNOWN
 

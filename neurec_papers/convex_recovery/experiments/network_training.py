@@ -133,7 +133,8 @@ NETWORK_TRAINING = Experiment(
         },
     },
     citation=shared.CITATION,
-    history=History("epoch", DISTANCES, partial(solve, every=True)),
+    history=History("epoch", DISTANCES),
+    detailed=partial(solve, every=True),
     batch=40,
     sampled=("sigma", "plant"),
     figures={"skip": PhaseDiagram("n", "d", "test_distance", "sigma", {"model": "skip"})}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from neurec_core.draws import Draws
@@ -20,18 +22,19 @@ def sample(params: CrossingProbability, draws: Draws) -> Problem:
     return initial.sample(params, draws)
 
 
-def solve(params: CrossingProbability, problem: Problem, draws: Draws) -> Solution:
-    """Train until the criterion is met; the value is the `Outcome` of each network."""
+def solve(params: CrossingProbability, problem: Problem, draws: Draws, weights: bool = False) -> Solution:
+    """Train until the criterion is met; the value is the `Outcome` of each network, the trace its `weights`."""
     from smallnets.descent.line.data import Outcome
 
-    from ..engine import training
+    from ..engine import path, training
 
     ends, step = training.train(params, problem, draws)
+    trained = path.trained(params, problem, draws, ends=ends, h=step) if weights else {}
 
     # The one place where outcomes become statuses: all others are answers to the question.
     kinds = {Outcome.DIVERGED: Status.DIVERGED, Outcome.UNKNOWN: Status.UNDECIDED}
     status = [kinds.get(Outcome(o), Status.SOLVED) for o in ends.outcome]
-    return Solution(ends.outcome, status, {"steps": ends.steps, "left": ends.crossing, "step": step})
+    return Solution(ends.outcome, status, {"steps": ends.steps, "left": ends.crossing, "step": step}, trained)
 
 
 def score(params: CrossingProbability, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
@@ -119,5 +122,6 @@ CROSSING_PROBABILITY = Experiment(
         Claim(claims.law_from_256, 0, 4, "derived here"),
     ),
     citation=CITATION,
+    detailed=partial(solve, weights=True),
     batch=500,
 )
