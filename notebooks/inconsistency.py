@@ -79,6 +79,10 @@ problem, solution, scores = example.run(params, Draws(0, [0]))
 view.training(problem, solution)
 
 # %% [markdown]
+# The authors draw this in three styles: the function at some steps beside the network that fits (figure 1), loss and kinks over the steps (figure 2), and
+# a film. Here they are the three panels of one figure with one slider, since what matters is that the kinks stop while the loss still falls. It goes to a
+# file with `neurec plot inconsistency.training_examples --figure training --html FILE`, or `--gif FILE`.
+#
 # The loss falls fast, then slowly, to that of the best function that is affine on either side (middle: the difference).
 # The kinks move a little and stop, far from the nearest points (right). A network of the same width fits the data well if
 # its kinks are put where they are needed (dotted).

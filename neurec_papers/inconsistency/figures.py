@@ -14,7 +14,7 @@ from neurec_core.draws import Draws
 from neurec_core.params import BadInput
 from neurec_core.style import COLORS, panel_trace, stacked, style
 
-from . import theory
+from . import theory, view
 from .experiments import comparison, examples
 
 NAMES = {"he": "He", "ntk": "NTK", "gd": "SGD", "momentum": "SGDM", "adam": "Adam"}
@@ -68,6 +68,13 @@ def best_lines(rows: pd.DataFrame) -> go.Figure:
     note = f"intercepts {words[0]} and {words[1]}, taken from the labels before training"
     alt = f"Points on a line and the least-squares line of either side; {note}"
     return style(fig, f"Best lines of either side<br><sup>{note}</sup>", alt=alt, narrow=stacked(fig, height=900))
+
+
+def published_training() -> go.Figure:
+    """Figures 1 and 2 as one film: the authors' network, its loss and its kinks from step to step."""
+    params, draws = examples.TrainingExamples(rng="published"), Draws(0, [0])
+    problem, solution, _ = examples.TRAINING_EXAMPLES.run(params, draws)
+    return view.training(problem, solution)
 
 
 def median_nets(rows: pd.DataFrame) -> go.Figure:

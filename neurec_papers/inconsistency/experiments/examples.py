@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Column, Experiment, Grid, Problem, Replay, Solution, Status
-from neurec_core.figures import Drawing
+from neurec_core.figures import Computed, Drawing
 from neurec_core.params import Params, param
 
 from .. import published
@@ -193,7 +193,10 @@ TRAINING_EXAMPLES = Experiment(
         "paper": Grid({"rng": ["published"]}, trials=1, published=1),
         "paper_repeated": Grid({"m": [16, 32, 64, 128]}, trials=100, published=100),
     },
-    figures={"best_lines": Drawing("neurec_papers.inconsistency.figures:best_lines", ("m", "rng"))},
+    figures={
+        "best_lines": Drawing("neurec_papers.inconsistency.figures:best_lines", ("m", "rng")),
+        "training": Computed("neurec_papers.inconsistency.figures:published_training"),
+    },
     citation=CITATION,
     batch=5,
 )
