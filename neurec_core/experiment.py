@@ -112,8 +112,7 @@ class Experiment:
     batch : trials solved together, which is also the most that an interrupted sweep loses per worker
     sampled : parameters that only `sample` and `score` read; points that differ in these alone are solved
         together, and everything in a `Problem` and a `Solution` then has a leading trial axis
-    follow : `solve` as it comes along: ``(params, problem, draws)`` yields solutions that grow, each one that can be
-        scored, the last what `solve` returns; None where only the end is worth a look
+    follow : `solve` as it comes along: yields solutions that grow and can be scored, the last one what `solve` returns
     figures : what is drawn of its tables, by name; the first is what `neurec plot` draws
     claims : what its published table is to show
     form : the files that the published program reads and writes, if `neurec` is to read and write them, too

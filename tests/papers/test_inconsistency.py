@@ -438,7 +438,11 @@ def test_networks_drawn_from_their_law_keep_their_lines(tmp_path):
     for row, arrays in store.read_details(tmp_path):
         assert row["steps"] <= 2000
         x, y, nu = arrays["X"][:, 0], arrays["y"], arrays["weights"]
-        f = np.where(x > 0, arrays["trace.lines"][0, 0] * x + arrays["trace.lines"][0, 1], arrays["trace.lines"][1] @ [x, np.ones(6)])
+        f = np.where(
+            x > 0,
+            arrays["trace.lines"][0, 0] * x + arrays["trace.lines"][0, 1],
+            arrays["trace.lines"][1] @ [x, np.ones(6)],
+        )
         # Slopes are fitted at once and intercepts later: the loss is near that of the best lines already.
         assert 0.5 * nu @ (f - y) ** 2 < 1.05 * examples.half_affine_loss(x[None], y[None])[0] + 0.05
 
