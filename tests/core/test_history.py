@@ -32,7 +32,7 @@ def test_one_row_per_step_of_each_trial():
     for (steps, trial), part in records.groupby(["steps", "trial"]):
         assert part["seen"].tolist() == pytest.approx(places(3, steps)[trial])
         assert part["hour"].tolist() == [0.5 * (k + 1) for k in range(steps)], "the trace's own numbers"
-    counted = dataclasses.replace(WALK, history=WALK.history._replace(step="stride", solve=None))
+    counted = dataclasses.replace(WALK, history=WALK.history._replace(step="stride"), detailed=None)
     records = history.record(counted, Grid({}, 2, {"steps": 4}))
     assert records["stride"].tolist() == [0, 1, 2, 3] * 2, "counted where no trace gives numbers"
 
