@@ -477,3 +477,6 @@ claims.style.format(precision=3).hide(axis="index")
 # table is a Parquet or CSV file with its provenance (`neurec export`), and a figure a page or a PNG file (`neurec plot`). And they compare their NumPy loop
 # with a second implementation in Keras, which draws from another law (Keras truncates He et al.'s normals). Here the tests compare every method with a plain loop or with
 # torch's automatic differentiation from the same weights, which shows an error in a single step.
+#
+# The programs pickle every trained network. `neurec sweep inconsistency.crossing_probability --m 64 --out runs/saved --details` keeps data and weights
+# of each trial as NumPy files, and so do the star and the training examples; `neurec details runs/saved` lists them.
