@@ -229,7 +229,7 @@ def slurm(tmp_path, monkeypatch):
         gc.collect()
 
 
-def test_workers_of_slurm_show_certificates_that_nobody_else_can_read(slurm):
+def test_workers_of_slurm_show_certificates_that_nobody_else_can_read(slurm, monkeypatch):
     with cluster.connect(1, "slurm") as client:
         assert client.scheduler.address.startswith("tls://")
         client.wait_for_workers(1, timeout=LONG)
@@ -239,6 +239,7 @@ def test_workers_of_slurm_show_certificates_that_nobody_else_can_read(slurm):
         keys = sorted(slurm.glob(".dask-jobqueue.worker.*"))
         assert len(keys) == 3
         assert all(f" ~/{key.name}" in words and key.stat().st_mode & 0o077 == 0 for key in keys)
+        monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 2)  # for those who get no answer
         with pytest.raises(BadInput, match="does not answer"):
             run(scheduler=client.scheduler.address)
         with pytest.raises(BadInput, match="does not answer"):

@@ -59,7 +59,7 @@ WATCH = """
 """
 DRAWING = """
     const plot = arguments[0].querySelector(".js-plotly-plot");
-    if (!plot || !plot._fullData) return null;
+    if (!plot || !plot._fullData || !plot.layout.title) return null;  // still being made, or made anew
     return JSON.stringify([plot.layout.title.text, plot._fullData.map((trace) => [...trace.y])]);
 """
 
@@ -117,14 +117,15 @@ def test_the_notebook_is_alive(lab: str, browser: Chrome, capsys: pytest.Capture
     times = []
     for key in (Keys.ARROW_RIGHT, Keys.ARROW_LEFT, Keys.ARROW_RIGHT):
         browser.execute_script(WATCH, box)
-        shown = browser.execute_script(DRAWING, box)
+        shown = wait.until(lambda b: b.execute_script(DRAWING, box))
         handle.send_keys(key)
         wait.until(lambda b: b.execute_script("return window.repainted"))
         # The page says that it is ready until the kernel has heard of the key.
-        wait.until(lambda b, shown=shown: b.execute_script(DRAWING, box) != shown)
+        wait.until(lambda b, shown=shown: b.execute_script(DRAWING, box) not in (None, shown))
         wait.until(lambda b: "ready" in box.text)
         times.append(browser.execute_script("return window.repainted - window.pressed"))
-    assert browser.execute_script(DRAWING, box) != before, "the figure follows the slider"
+    after = wait.until(lambda b: b.execute_script(DRAWING, box))
+    assert after != before, "the figure follows the slider"
     with capsys.disabled():
         print(f"\nJupyterLab, from key to repaint: {', '.join(f'{t:.0f}' for t in times)} ms")
     if "NEUREC_SHOT" in os.environ:
