@@ -36,6 +36,7 @@ SHADE: dict[str, Any] = {
 }
 # More lines than there are colours: those of the second turn are dotted.
 LOOKS = [{"color": color, "dash": dash} for dash in ("solid", "dot") for color in COLORS]
+BANDED = 5  # networks, from which on their standard error says something
 RATIOS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5]  # marked on the axis
 POINT = {"color": "gray", "size": 5}
 
@@ -114,7 +115,8 @@ def median_nets(rows: pd.DataFrame) -> go.Figure:
 def over_dimension(rows: pd.DataFrame) -> go.Figure:
     """Figure 10: for each setup the errors of other biases relative to those of zero biases, over the dimension.
 
-    Bands are two standard errors of the mean, as published; each setting has its own best step size.
+    Bands are two standard errors of the mean, as published, where there are five networks or more; each setting has its
+    own best step size.
 
     Parameters
     ----------
@@ -122,7 +124,7 @@ def over_dimension(rows: pd.DataFrame) -> go.Figure:
     """
     best = _best(rows)
     titles = [f"{NAMES[p]}, {NAMES[o]}" for p, o in SETUPS]
-    options = {"shared_xaxes": True, "shared_yaxes": True, "vertical_spacing": 0.12, "horizontal_spacing": 0.04}
+    options = {"shared_xaxes": True, "shared_yaxes": "all", "vertical_spacing": 0.12, "horizontal_spacing": 0.04}
     fig = make_subplots(2, 3, subplot_titles=titles, **options)
     biases = [bias for bias in BIASES if bias in set(best["bias"])]
     for panel, (parameterization, optimizer) in enumerate(SETUPS, start=1):
@@ -132,7 +134,7 @@ def over_dimension(rows: pd.DataFrame) -> go.Figure:
             look = LOOKS[biases.index(bias)]
             _relative(fig, of[of["bias"] == bias], zero, panel=panel, name=BIASES[bias], line=look, named=panel == 1)
     _dimension_axes(fig, best, "relative error", first=(1, 4), last=range(4, 7))
-    note = f"two standard errors of {_nets(best)}; width {best['width'].iloc[0]}, {best['iterations'].iloc[0]} steps"
+    note = f"{_nets(best)}; width {best['width'].iloc[0]}, {best['iterations'].iloc[0]} steps"
     title = f"Error relative to zero biases<br><sup>{note}</sup>"
     alt = f"Errors of other biases over those of zero biases against the input dimension, six setups; {note}"
     return style(fig, title, alt=alt, height=640, narrow=stacked(fig, height=2000))
@@ -156,7 +158,7 @@ def zero_over_dimension(rows: pd.DataFrame) -> go.Figure:
             name = f"{NAMES[setup[0]]}, {NAMES[setup[1]]}"
             _relative(fig, of.loc[[setup]], reference, panel=1, name=name, line=LOOKS[i], named=True)
     _dimension_axes(fig, best, "error / error of He, SGD", first=(1,), last=(1,))
-    note = f"two standard errors of {_nets(best)}; width {best['width'].iloc[0]}, {best['iterations'].iloc[0]} steps"
+    note = f"{_nets(best)}; width {best['width'].iloc[0]}, {best['iterations'].iloc[0]} steps"
     alt = f"Errors of six setups with zero biases, relative to one of them, against the input dimension; {note}"
     return style(fig, f"Error with zero biases<br><sup>{note}</sup>", alt=alt)
 
@@ -184,9 +186,10 @@ def _relative(
     best = best[best["d"].isin(reference.index)].sort_values("d")
     unit = reference.loc[best["d"]].to_numpy()
     y, band = best["test_rmse"].to_numpy() / unit, 2 * best["test_rmse_error"].fillna(0).to_numpy() / unit
-    low, x = np.maximum(y - band, 1e-3), best["d"].to_numpy()
-    shade = panel_trace(panel, [*x, *x[::-1]], [*(y + band), *low[::-1]], name, fillcolor=line["color"], **SHADE)
-    fig.add_trace({**shade, "legendgroup": name})
+    x, low = best["d"].to_numpy(), np.maximum(y - band, 1e-3)
+    if (best["nets"] >= BANDED).all():
+        shade = panel_trace(panel, [*x, *x[::-1]], [*(y + band), *low[::-1]], name, fillcolor=line["color"], **SHADE)
+        fig.add_trace({**shade, "legendgroup": name})
     fig.add_trace(panel_trace(panel, x, y, name, mode="lines+markers", line=line, showlegend=named, legendgroup=name))
 
 
@@ -205,7 +208,8 @@ def _dimension_axes(
 
 def _nets(best: pd.DataFrame) -> str:
     low, high = best["nets"].min(), best["nets"].max()
-    return f"{low} networks" if low == high else f"{low} to {high} networks"
+    words = f"{low} networks" if low == high else f"{low} to {high} networks"
+    return f"{'two standard errors' if low >= BANDED else 'means'} of {words}"
 
 
 def kink_distances(rows: pd.DataFrame) -> go.Figure:

@@ -14,6 +14,7 @@ from neurec_core.params import BadInput
 from neurec_papers.inconsistency import figures, published, theory
 from neurec_papers.inconsistency.engine import distributions
 from neurec_papers.inconsistency.engine.biases import start
+from neurec_papers.inconsistency.experiments import comparison
 from neurec_papers.inconsistency.experiments.comparison import COMPARISON, Comparison
 from neurec_papers.inconsistency.experiments.examples import TRAINING_EXAMPLES, TrainingExamples
 
@@ -97,9 +98,9 @@ def test_errors_over_the_dimension_are_relative_to_zero_biases_at_the_best_step_
     small = {"width": 32}
     rows = [
         *rows_of({0.0: [0.9, 0.7], 1.0: [0.2, None]}, d=1, **small),  # a step size with which one diverged is out
-        *rows_of({0.0: [0.3, 0.5], 1.0: [0.8, 0.9]}, d=1, bias="uniform", **small),
+        *rows_of({0.0: [0.3, 0.5] * 4, 1.0: [0.8, 0.9] * 4}, d=1, bias="uniform", **small),
         *rows_of({0.0: [0.5, 0.5], 1.0: [0.6, 0.6]}, d=4, **small),
-        *rows_of({0.0: [0.4, 0.6], 1.0: [0.35, 0.45]}, d=4, bias="uniform", **small),
+        *rows_of({0.0: [0.4, 0.6] * 4, 1.0: [0.35, 0.45] * 4}, d=4, bias="uniform", **small),
         *rows_of({0.0: [0.1, 0.1]}, d=1, optimizer="adam", **small),
         *rows_of({0.0: [0.01, 0.01]}, d=1, bias="uniform"),  # of another width, in fewer dimensions
     ]
@@ -109,9 +110,12 @@ def test_errors_over_the_dimension_are_relative_to_zero_biases_at_the_best_step_
         "zero": [1, 1], "U": [pytest.approx(0.4 / 0.8), pytest.approx(0.4 / 0.5)],
     }  # fmt: skip
     assert all(list(trace.x) == [1, 4] for trace in sgd)
-    (band,) = [trace for trace in fig.data if trace.fill and trace.name == "U" and trace.xaxis in (None, "x")]
-    # The error of a mean of 0.3 and 0.5, or of 0.35 and 0.45, is half their difference.
-    assert np.array(band.y) == pytest.approx([0.6 / 0.8, 0.5 / 0.5, 0.3 / 0.5, 0.2 / 0.8])
+    (band,) = [trace for trace in fig.data if trace.fill and trace.xaxis in (None, "x")]
+    assert band.name == "U", "two networks have no band"
+    # Eight values 0.1, or 0.05, away from their mean have an error of this over the root of seven.
+    wide, narrow = 2 * 0.1 / 7**0.5, 2 * 0.05 / 7**0.5
+    edges = [(0.4 + wide) / 0.8, (0.4 + narrow) / 0.5, (0.4 - narrow) / 0.5, (0.4 - wide) / 0.8]
+    assert np.array(band.y) == pytest.approx(edges)
     assert "width 32" in fig.layout.title.text
 
 
@@ -125,6 +129,26 @@ def test_setups_with_zero_biases_are_relative_to_gradient_descent():
     assert {name: list(trace.y) for name, trace in lines(fig).items()} == {
         "He, SGD": [1, 1], "He, Adam": [pytest.approx(0.25), pytest.approx(0.8)],
     }  # fmt: skip
+
+
+def test_claims_over_dimensions_count_what_contradicts_them():
+    def table(zero, kinks):
+        return pd.DataFrame([
+            row for d, *errors in zip((1, 4, 16), zero, kinks, strict=True)
+            for bias, error in zip(("zero", "kink_uniform_negative"), errors, strict=True)
+            for parameterization in ("he", "ntk")
+            for row in rows_of(
+                {0.0: [error, error]}, d=d, bias=bias, parameterization=parameterization, width=128, iterations=2048
+            )
+        ])  # fmt: skip
+
+    good = table([0.9, 0.6, 0.5], [0.3, 0.4, 0.4])
+    assert comparison.kinks_cost_nothing(good) == 0
+    assert comparison.gain_with_one_input(good) == pytest.approx(0.9 / 0.3)
+    assert comparison.gain_with_four_inputs(good) == pytest.approx(0.6 / 0.4)
+    assert comparison.kinks_cost_nothing(table([0.9, 0.3, 0.5], [0.3, 0.4, 0.4])) == 2
+    gone = good[(good["bias"] != "zero") | (good["d"] != 4)]  # what is not there cannot confirm anything
+    assert comparison.kinks_cost_nothing(gone) == 2
 
 
 def test_a_figure_without_a_step_size_that_converged_says_so():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,12 @@ def refined(best: pd.DataFrame, trials: int) -> list[Grid]:
     ]
 
 
-if __name__ == "__main__":  # FOLDER JOBS
+if __name__ == "__main__":  # FOLDER JOBS [PRESET TRIALS]
     from neurec_core.sweep import sweep
 
     folder, jobs = sys.argv[1], int(sys.argv[2])
     coarse = COMPARISON.published["paper_line"]
+    if len(sys.argv) > 3:
+        coarse = dataclasses.replace(COMPARISON.preset(sys.argv[3]), trials=int(sys.argv[4]))
     for grid in refined(best_rates(sweep(COMPARISON, coarse, out=folder, jobs=jobs)), coarse.trials):
         sweep(COMPARISON, grid, out=folder, jobs=jobs)
