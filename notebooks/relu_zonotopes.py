@@ -320,6 +320,9 @@ assert (losses_of["binding"] > losses_of[["greedy", "descent"]].max(axis=1)).all
 # It ends at a higher loss than both *greedy* and gradient descent. *Flipping* may change output signs as well. Next to it, the same with signs by chance: there *greedy* ends above *descent*, whose output weights can pass 0. *Flipping*, which can do the same, ends below.
 
 # %%
+drawing.draw(local, paper.LOCAL_SEARCH, "signs")
+
+# %%
 eight = matching(local, {"n": 8, "m": 2, "optimum": "searched"})
 by_signs = mean(eight, "end", ["outputs", "method"])
 by_signs = by_signs.pivot(index="method", columns="outputs", values="mean")

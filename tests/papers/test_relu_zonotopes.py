@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
+from neurec_core import drawing, tables
 from neurec_core.draws import Draws
 from neurec_core.experiment import Status
 from neurec_core.params import BadInput
@@ -430,3 +431,16 @@ def test_units_of_any_size_are_on_walls_or_not(size):
     X = np.array([[1.0, 0, 1], [0, 1, 1], [2, 1, 1]])
     W = np.array([[1.0, 3, -1], [1, 1, 1], [0, 0, 0]])  # of three neurons the first meets the first point, the last all
     assert polish._on_walls(X, size * W) == polish._on_walls(X, W) == 2 / 3
+
+
+def test_the_figure_of_output_signs_holds_means_and_standard_errors():
+    table = tables.load(tables.published(paper.LOCAL_SEARCH))
+    fig = drawing.draw(table, paper.LOCAL_SEARCH, "signs")
+    assert [bars.name for bars in fig.data] == ["output signs alternating", "output signs random"]
+    for bars, outputs in zip(fig.data, ("alternating", "random"), strict=True):
+        for method, height, error in zip(bars.x, bars.y, bars.error_y.array, strict=True):
+            rows = table[(table["n"] == 8) & (table["m"] == 2) & (table["optimum"] == "searched")]
+            ends = rows.loc[(rows["outputs"] == outputs) & (rows["method"] == method), "end"].to_numpy(float)
+            assert len(ends) == 50
+            assert height == pytest.approx(ends.mean())
+            assert error == pytest.approx(ends.std(ddof=1) / 50**0.5)

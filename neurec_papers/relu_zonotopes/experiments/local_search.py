@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import model_validator
 
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Status
-from neurec_core.figures import Curves, matching
+from neurec_core.figures import Curves, Drawing, matching
 from neurec_core.params import param
 from neurec_core.trials import Draw, each_trial
 
@@ -149,6 +149,8 @@ def signs_by_chance(table: Any) -> Any:
     return gain(table, {"outputs": "random", "n": 8, "m": 2}, "n")["mean"].iloc[0] < 0
 
 
+BY_SIGNS = {"n": 8, "m": 2, "optimum": "searched"}
+
 LOCAL_SEARCH = Experiment(
     name="relu_zonotopes.local_search",
     question="Does a greedy walk over vertices find a lower loss than gradient descent?",
@@ -169,7 +171,10 @@ LOCAL_SEARCH = Experiment(
         ),
     },
     citation=CITATION,
-    figures={"width": Curves("m", "end", "method", WIDTH, average=True)},
+    figures={
+        "width": Curves("m", "end", "method", WIDTH, average=True),
+        "signs": Drawing("neurec_papers.relu_zonotopes.figures:output_signs", ("method", "outputs"), BY_SIGNS),
+    },
     claims=(
         Claim(two_units, 1, 0, "matena2022combinatorial, in our words"),
         Claim(ahead, 1, 0, "matena2022combinatorial, in our words"),
