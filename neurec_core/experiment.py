@@ -1,8 +1,7 @@
 """Core data types: what an experiment is, what it takes and what it returns.
 
-An `Experiment` is three pure functions, ``sample -> solve -> score``, over one point of a `Params`
-model. Everything else (command line, sliders, range checks, table columns, axis labels) is derived
-from what `Params` and `Column` declare.
+An `Experiment` is three pure functions, ``sample -> solve -> score``, over one point of a `Params` model. All else
+(command line, sliders, range checks, table columns, axis labels) is derived from what `Params` and `Column` declare.
 """
 
 from __future__ import annotations
@@ -115,6 +114,7 @@ class Experiment:
     follow : `solve` as it comes along: yields solutions that grow and can be scored, the last one what `solve` returns
     figures : what is drawn of its tables, by name; the first is what `neurec plot` draws
     claims : what its published table is to show
+    log : ``"module:function"`` of the published program's log of a trial, ``(params, draws) -> lines``, if there is one
     form : the files that the published program reads and writes, if `neurec` is to read and write them, too
     history : what a trial records step by step, if `neurec run --history` is to show it
     detailed : as `solve`, with what costs time and only `--details` and `--history` show; None where it is `solve`
@@ -136,6 +136,7 @@ class Experiment:
     follow: Callable[[Any, Problem, Draws], Iterator[Solution]] | None = None
     figures: Mapping[str, Figure] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
+    log: str = ""
     form: FileFormat | None = None
     history: History | None = None
     detailed: Callable[[Any, Problem, Draws], Solution] | None = None
@@ -183,8 +184,7 @@ class Experiment:
             memory.require(f"{count} of {self._named(params)}", trials * self.bytes(params))
 
     def _named(self, params: Params) -> str:
-        defaults = self.params.declared()
-        changed = [f"{name} = {word(value)}" for name, value in params if value != defaults[name].default]
+        changed = [f"{name} = {word(value)}" for name, value in params if value != self.params.declared()[name].default]
         return f"{self.name}{' with ' * bool(changed)}{', '.join(changed)}"
 
     def run(self, params: Params, draws: Draws) -> tuple[Problem, Solution, dict[str, np.ndarray]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import click
 
 from .. import papers
 from ..cluster import WHERE
+from ..draws import Draws
 from ..experiment import Experiment, Grid
 from ..intervals import wilson
 from ..params import BadInput
@@ -23,6 +25,12 @@ from .inputs import DIR, TRIALS, Flags, RunFailed, Whole, configured, grid_from,
 SWEEPS = "is an option of `neurec sweep`; `neurec run` computes one point"
 SEED = click.Option(["--seed"], type=Whole("seed of every draw", 0), help="of every draw  [default: 0]")
 CONFIG = click.Option(["--config"], type=DIR, metavar="FILE", help="a configuration of the published program (YAML)")
+
+# Not --log: a package that plotly loads reads the command line, too, and knows options that begin so.
+LOG = click.Option(
+    ["--published-log", "log"], type=Whole("trial", 0), metavar="TRIAL",
+    help="what the published program prints of a trial, instead of rows",
+)  # fmt: skip
 
 
 class PerExperiment(click.Group):
@@ -65,6 +73,7 @@ def build_run(experiment: Experiment) -> click.Command:
         as_json: bool,
         config: Path | None = None,
         history: bool = False,
+        log: int | None = None,
         **values: Any,
     ) -> None:
         asked = configured(experiment, config)
@@ -74,6 +83,11 @@ def build_run(experiment: Experiment) -> click.Command:
             )
         params = experiment.params(**{**asked.fixed, **_given(values, experiment)})
         seed = asked.seed if seed is None else seed
+        if log is not None:
+            experiment.require_memory(params)
+            with one_thread():
+                _print_log(pkgutil.resolve_name(experiment.log)(params, Draws(seed, [log])))
+            return
         experiment.require_rows(trials)
         experiment.require_memory(params, min(trials, experiment.batch))
         with one_thread():
@@ -96,9 +110,25 @@ def build_run(experiment: Experiment) -> click.Command:
     if experiment.history:
         words = f"one line per {experiment.history.step}: {', '.join(experiment.history.columns)}"
         options.append(click.Option(["--history"], is_flag=True, help=words))
-    params: list[click.Parameter] = [*field_options(experiment), *options, *[CONFIG] * bool(experiment.form)]
+    published = [*[CONFIG] * bool(experiment.form), *[LOG] * bool(experiment.log)]
+    params: list[click.Parameter] = [*field_options(experiment), *options, *published]
     named = dict.fromkeys(("--over", "--preset", "--jobs", "--scheduler", "--out", "--details"), SWEEPS)
     return Flags(experiment.name, callback=run, params=params, help=experiment.question, elsewhere=named)
+
+
+def _print_log(lines: Iterator[str]) -> None:
+    while True:
+        try:
+            line = next(lines, None)
+        except BadInput:
+            raise
+        except Exception as error:  # whatever an experiment raises
+            if getattr(error, "refuses_input", False):
+                raise BadInput(str(error)) from error
+            raise RunFailed(f"the trial failed: {type(error).__name__}: {error}") from error
+        if line is None:
+            return
+        click.echo(line)
 
 
 def _print_json(rows: Iterable[Mapping[str, Any]]) -> None:

@@ -130,6 +130,65 @@ def phases(solution: Solution, title: str) -> go.Figure:
                  narrow=stacked(fig, height=1140))  # fmt: skip
 
 
+def losses(m: int, data: Literal["centred", "uncentred"], title: str) -> go.Figure:
+    """Training loss, and loss on standard normal points, of one example from seven scales of the start.
+
+    Parameters
+    ----------
+    m : neurons; there are 16 inputs
+    data : "centred" or "uncentred"
+    title : of the figure
+    """
+    fig = make_subplots(1, 2, subplot_titles=("training points", "64 standard normal points"), horizontal_spacing=0.12)
+    for i, power in enumerate(range(2, 9)):
+        params = SingleNeuron(d=16, m=m, data=data, scale=4.0**-power, tail=1e-6)
+        draws = Draws(0, [0])
+        trace = _first(descent.solve_noted(params, sample(params, draws), draws))
+        line = {"color": f"hsl({240 - 30 * i},60%,45%)"}
+        name = f"λ = 4<sup>-{power}</sup>"
+        for panel, steps, measure in ((1, trace["at"] + 1, "loss"), (2, trace["at"], "large")):
+            y = _drawn(trace["measures"][measure])
+            fig.add_trace(panel_trace(panel, steps, y, name, line=line, showlegend=panel == 1))
+    fig.update_xaxes(title="iteration + 1", col=1, **POWERS)
+    fig.update_xaxes(title="iteration", col=2)
+    fig.update_yaxes(dtick=1, **POWERS)
+    fig.update_yaxes(title="mean squared error", col=1)
+    words = f"one {data} example, 16 inputs, {m} neurons"
+    return style(fig, f"{title}<br><sup>{words}</sup>", alt=f"{title}: {words}", narrow=stacked(fig, height=800))
+
+
+def losses_centred() -> go.Figure:
+    """Figure 2: centred points, 200 neurons."""
+    return losses(200, "centred", "Loss over iterations, from smaller and smaller weights")
+
+
+def losses_uncentred() -> go.Figure:
+    """Figure 9: uncentred points, 25 neurons."""
+    return losses(25, "uncentred", "Loss over iterations, from smaller and smaller weights")
+
+
+def two_saddles() -> go.Figure:
+    """Figure 11: two teachers; the loss falls twice, each time as the neurons of one sign have come together."""
+    params = SingleNeuron(teachers="two", d=16, m=25, scale=4.0**-7, data="uncentred", steps=1_000_000, tail=1e-6)
+    draws = Draws(0, [0])
+    trace = _first(descent.solve_noted(params, sample(params, draws), draws))
+    fig = make_subplots(1, 2, subplot_titles=("loss", "largest angle of either sign"), horizontal_spacing=0.12)
+    steps, measures = trace["at"] + 1, trace["measures"]
+    loss = _drawn(measures["loss"])
+    fig.add_trace(panel_trace(1, steps, loss, "loss", line={"color": "black"}, showlegend=False))
+    for group, color in (("positive", COLORS[1]), ("negative", COLORS[0])):
+        y = _drawn(measures[f"{group}_max_angle"])
+        fig.add_trace(panel_trace(2, steps, y, f"{group} neurons", line={"color": color}))
+    fig.update_xaxes(title="iteration + 1", **POWERS)
+    fig.update_yaxes(dtick=1, **POWERS)
+    fig.update_yaxes(title="mean squared error", col=1)
+    fig.update_yaxes(title="degrees", col=2)
+    title, words = "Two teachers, two saddles", "uncentred points, 16 inputs, 25 neurons, λ = 4<sup>-7</sup>"
+    alt = f"{title}: the loss and the largest angles between neurons of either sign against iterations"
+    return style(fig, f"{title}<br><sup>{words.replace('<sup>-7</sup>', '^-7')}</sup>", alt=alt,
+                 narrow=stacked(fig, height=800))  # fmt: skip
+
+
 def _first(solution: Solution) -> dict[str, Any]:
     return {name: part[0] for name, part in solution.trace.items()}
 

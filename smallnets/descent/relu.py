@@ -20,9 +20,10 @@ there as here. Both use the bound of `_safe_path` on how far a neuron can move.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +36,8 @@ from ._relu_trajectory import MOST_CROSSINGS, Trajectory
 FIRST_REGROUPING, LAST_REGROUPING, FEWER = 512, 1 << 24, 0.75
 # Iterations after which the tail is tried again.
 RETRY = 8192
+# Multiplications of a step, m n d, from which a device that is not the processor is worth its way.
+MANY = 10_000_000
 
 
 class End(StrEnum):
@@ -103,6 +106,9 @@ def descend(
 ) -> Descent:
     """Minimise 1/n sum_i (h(x_i) - y_i)^2 by full-batch gradient descent; max'(0) = 0.
 
+    Wide networks, of ten million multiplications m n d in a step, are trained by torch where the environment's
+    NEUREC_DEVICE names another device than the CPU; each iteration is taken, and no crossings are noted then.
+
     Parameters
     ----------
     X, y : (n, d) and (n,), the training points and their labels
@@ -121,6 +127,9 @@ def descend(
     **Source**: chistikov2023learning, Section 1, for the network; differs: gradient descent in place of its flow, of
     which an iteration takes time 2 step.
     """
+    elsewhere = (os.environ.get("NEUREC_DEVICE") or "cpu").partition(":")[0] != "cpu"
+    if elsewhere and W.size * len(y) >= MANY:
+        return _in_torch((X, y), (W, a), step=step, steps=steps, target=target, log=np.asarray(log, np.int64))
     run = Trajectory(X, y, W, a, 2 * step / len(y), np.asarray(log, np.int64))
     patience, fewest, k = FIRST_REGROUPING, np.inf, 0
     while True:
@@ -140,6 +149,14 @@ def descend(
 
 
 ENDS = {kernels.TARGET: End.TARGET, kernels.DIVERGED: End.DIVERGED, kernels.STALLED: End.STALLED}
+
+
+def _in_torch(given: tuple[np.ndarray, np.ndarray], start: tuple[np.ndarray, np.ndarray], **rule: Any) -> Descent:
+    from . import _relu_dense
+
+    W, a, k, loss, end, at, losses, Ws, As = _relu_dense.descend(given, start, **rule)
+    spent = {"neurons": k, "groups": 0, "tail": 0}
+    return Descent(W, a, k, loss, End[end], at, losses, Ws, As, spent, np.zeros((0, 3), np.int64))
 
 
 def _result(run: Trajectory, end: End, k: int) -> Descent:

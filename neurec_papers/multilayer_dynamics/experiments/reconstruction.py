@@ -171,6 +171,7 @@ RECONSTRUCTION = Experiment(
     },
     citation=CITATION,
     batch=4,
+    log="neurec_papers.multilayer_dynamics.progress:log",
     figures={
         "layers": Curves("epochs", LIVE, title="Largest correlation with a student neuron, layer by layer"),
     },
@@ -228,6 +229,7 @@ DEEP_SPECIALIZATION = dataclasses.replace(
         "depth": Grid({"widths": ["50", "50-75", "50-75-100"]}, 10, {"node_multi": 2, "epochs": 5}, published=2),
         "readme": Grid({"epochs": [100]}, 1, {"dtype": "float32"}),
     },
+    log="",  # that program prints something else
     figures={},
     claims=(),
 )

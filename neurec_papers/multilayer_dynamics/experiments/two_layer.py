@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from neurec_core.draws import Draws
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution
+from neurec_core.figures import Computed
 from neurec_core.params import Params, param
 from smallnets.nets.deep_nets import Layer
 
@@ -266,5 +267,9 @@ TWO_LAYER_SPECIALIZATION = Experiment(
     citation=CITATION,
     batch=16,
     sampled=("decay",),
+    figures={
+        "convergence": Computed("neurec_papers.multilayer_dynamics.progress:convergence"),
+        "l_shape": Computed("neurec_papers.multilayer_dynamics.progress:l_shape"),
+    },
     claims=(Claim(strong_first, 1, 0.1, README),),
 )  # fmt: skip

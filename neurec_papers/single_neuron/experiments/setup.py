@@ -18,6 +18,7 @@ CITATION = (
     "Chistikov, Englert and Lazic, Learning a Neuron by a Shallow ReLU Network: Dynamics and Implicit Bias for "
     "Correlated Inputs, NeurIPS 2023 (arXiv 2306.06479)"
 )
+LOG = "neurec_papers.single_neuron.log:log"  # of all experiments with these parameters
 # Variance rho of the points around their centre, in all directions together: both put their angles with the teacher
 # near 45 degrees where d is large.
 VARIANCES = {"centred": 1.0, "uncentred": 2**0.5 - 1}

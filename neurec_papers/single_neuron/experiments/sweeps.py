@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Replay, Solution
-from neurec_core.figures import Curves, matching
+from neurec_core.figures import Computed, Curves, matching
 
 from .. import engine, published
-from .setup import CITATION, SingleNeuron, sample
+from .setup import CITATION, LOG, SingleNeuron, sample
 from .training import ENERGY, ITERATIONS, LOSS, MIDDLE, NUCLEAR, data_sets, degrees, solve
 
 LEVELS = {"grouped": "groups", "at_once": "tail"}
@@ -104,11 +104,21 @@ BOTH = {"data": ["centred", "uncentred"]}
 TWO: dict[str, Any] = {"teachers": "two", "d": 16, "m": 25, "scale": 4.0**-7}
 
 
+def _rows_of(lines: str, columns: list[str], where: dict[str, Any]) -> dict[str, Curves]:
+    """Rows of figures 7 and 8: columns over the scale for centred and for uncentred points."""
+    return {
+        f"{column}_{data}": Curves("scale", column, lines, {**where, "data": data}, "xy")
+        for column in columns
+        for data in BOTH["data"]
+    }
+
+
 def _experiment(name: str, question: str, first: list[str], **declared: Any) -> Experiment:
     """One of those that differ in what is varied, with some columns first."""
     return Experiment(
         name=f"single_neuron.{name}", question=question, params=SingleNeuron, sample=sample, solve=solve, score=score,
-        columns={name: COLUMNS[name] for name in dict.fromkeys([*first, *COLUMNS])}, citation=CITATION, **declared,
+        columns={name: COLUMNS[name] for name in dict.fromkeys([*first, *COLUMNS])}, citation=CITATION, log=LOG,
+        **declared,
     )  # fmt: skip
 
 
@@ -137,6 +147,9 @@ ALIGNMENT_VS_SCALE = _experiment(
     figures={
         "centred": Curves("scale", "max_angle", "d", {**WIDE, "data": "centred"}, "xy"),
         "uncentred": Curves("scale", "max_angle", "d", {**WIDE, "data": "uncentred"}, "xy"),
+        **_rows_of("d", ["mean_angle", "nuclear"], WIDE),
+        "losses": Computed("neurec_papers.single_neuron.view:losses_centred"),
+        "losses_uncentred": Computed("neurec_papers.single_neuron.view:losses_uncentred"),
     },
     claims=(
         Claim(angle_growth, 4, 0.1, "derived here"),
@@ -155,7 +168,7 @@ WIDTH_STUDY = _experiment(
         "paper": Grid({"m": [25, 50, 200], **BOTH, "scale": SCALES}, trials=5, fixed={"d": 1024}),
         "part": Grid({"m": [25, 50, 200, 800], **BOTH, "scale": SCALES}, trials=5, fixed={"d": 16}, published=2),
     },
-    figures={"centred": Curves("scale", "mean_angle", "m", {"data": "centred"}, "xy")},
+    figures=_rows_of("m", ["mean_angle", "max_angle", "nuclear"], {}),
 )
 TWO_TEACHERS = _experiment(
     "two_teachers",
@@ -173,6 +186,9 @@ TWO_TEACHERS = _experiment(
             fixed={**TWO, "steps": 1_000_000}, published=5,
         ),
     },
-    figures={"spread": Curves("spread", "max_angle", "data", {}, "y")},
+    figures={
+        "spread": Curves("spread", "max_angle", "data", {}, "y"),
+        "training": Computed("neurec_papers.single_neuron.view:two_saddles"),
+    },
     claims=(Claim(wide_spreads, 0, 0.5, "chistikov2023learning, figure 10"),),
 )  # fmt: skip

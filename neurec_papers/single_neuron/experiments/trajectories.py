@@ -11,7 +11,7 @@ from neurec_core.experiment import Claim, Column, Experiment, Grid, Problem, Rep
 from neurec_core.figures import matching
 
 from .. import engine, theory
-from .setup import CITATION, SingleNeuron, sample, start
+from .setup import CITATION, LOG, SingleNeuron, sample, start
 from .training import ENERGY, ITERATIONS, LOSS, MIDDLE, data_sets, degrees, solve_noted
 
 # Degrees, and shares of the first singular value, below which rounding has a say.
@@ -193,5 +193,5 @@ TRAJECTORIES = Experiment(
         Claim(angle_drift, 0, 0.01, "derived here"),
         Claim(size_drift, 0, 0.05, "chistikov2023learning, Lemma 34"),
     ),
-    citation=CITATION,
+    citation=CITATION, log=LOG,
 )  # fmt: skip
