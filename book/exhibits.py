@@ -6,9 +6,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import yaml
 
 from neurec_core import claims, papers, tables
+from neurec_core.experiment import Experiment, Grid
 
 HERE = Path(__file__).parent
 
@@ -74,3 +76,48 @@ def lines(paper: str) -> list[str]:
 def _plain(words: str) -> str:
     """Words as they are: nothing in them is mathematics or emphasis."""
     return words.replace("*", r"\*").replace("|", r"\|").replace("^", r"\^").replace("<", r"\<")
+
+
+def smaller() -> pd.DataFrame:
+    """The grids of the papers that the published tables hold in part, and what the rest would take.
+
+    Returns
+    -------
+    One row per preset: ``trials`` and ``cells`` that are there and asked for, ``core hours`` of what is not, by the
+    seconds of the rows that are there, and ``cells beyond``, outside the range of these, whose cost is not known
+    """
+    rows = []
+    for name in declared():
+        for experiment in papers.paper(name).EXPERIMENTS:
+            table = tables.load(tables.published(experiment))
+            for preset, grid in experiment.presets.items():
+                if preset.startswith("paper") and (row := _missing(table, experiment, grid)):
+                    rows.append({"experiment": experiment.name, "preset": preset, **row})
+    return pd.DataFrame(rows)
+
+
+def _missing(table: pd.DataFrame, experiment: Experiment, grid: Grid) -> dict[str, object] | None:
+    """What of a grid is not in a table; None where all of it is there."""
+    points = pd.DataFrame([point.model_dump() for point in grid.points(experiment.params)])
+    fields = list(points)
+    there = table.groupby(fields, dropna=False)["seconds"].agg(["size", "mean"])
+    there = there.set_axis(["rows there", "seconds each"], axis=1).reset_index()
+    for part in (points, there):
+        part[fields] = part[fields].astype(object).where(part[fields].notna(), "none").astype(str)
+    cells = points.merge(there, how="left", on=fields)
+    have = cells["rows there"].fillna(0).clip(upper=grid.trials)
+    if (have == grid.trials).all():
+        return None
+    beyond = pd.Series(False, cells.index)
+    for axis in grid.axes:
+        values, reached = cells[axis], cells.loc[have > 0, axis]
+        numbers, span = (pd.to_numeric(part, errors="coerce") for part in (values, reached))
+        beyond |= ~(values.isin(reached) | numbers.between(span.min(), span.max()))
+    seconds = cells["seconds each"].fillna(cells["seconds each"].mean())
+    hours = float(((grid.trials - have) * seconds)[~beyond].sum()) / 3600
+    return {
+        "trials": f"{int(have.max())} of {grid.trials}",
+        "cells": f"{int((have > 0).sum())} of {len(cells)}",
+        "core hours": hours,
+        "cells beyond": int(beyond.sum()),
+    }

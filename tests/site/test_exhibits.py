@@ -73,3 +73,14 @@ def test_every_experiment_and_declared_figure_is_on_the_page(paper):
 def test_every_paper_is_on_the_page():
     chapters = {module.name for module in pkgutil.iter_modules(neurec_papers.__path__)}
     assert PAPERS.keys() == chapters - {"random_features"}, "the smallest example reproduces no paper"
+
+
+def test_what_stays_smaller_is_listed_with_its_cost():
+    listed = exhibits.smaller().set_index(["experiment", "preset"])
+    rows = tables.load(tables.published(papers.experiment("convex_recovery.isometry")))
+    hours = sum(40 * part["seconds"].mean() for _, part in rows[rows["k"] == 2].groupby(["n", "d"])) / 3600
+    found = listed.loc[("convex_recovery.isometry", "paper")]
+    assert (found["trials"], found["cells"], found["cells beyond"]) == ("10 of 50", "400 of 400", 0)
+    assert found["core hours"] == pytest.approx(hours)
+    assert listed.loc[("single_neuron.alignment_vs_scale", "paper"), "cells beyond"] == 96, "of 64 dimensions and more"
+    assert ("convex_recovery.skip_recovery", "paper") not in listed.index, "it is there as a whole"
