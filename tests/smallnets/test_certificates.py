@@ -18,7 +18,7 @@ import pytest
 from scipy.optimize import linprog
 
 from neurec_papers.convex_recovery.engine import instance
-from smallnets.convex import certify, interpolation, recovery
+from smallnets.convex import _newton, certify, interpolation, recovery
 from smallnets.convex.blocks import Blocks
 from smallnets.convex.cones import Cones
 from smallnets.convex.recovery import Outcome
@@ -31,8 +31,9 @@ ROUNDING = 1e-8  # of equations that hold in exact numbers; a thousandth of what
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
-    """Whatever is decided here is by the 22nd proximal point; the rest is given up sooner than in use."""
+    """What is decided here is so by the 22nd proximal point and the tenth step; the rest is given up sooner."""
     monkeypatch.setattr(recovery, "PROXIMAL_LIMIT", 24)
+    monkeypatch.setattr(_newton, "NEWTON_LIMIT", 10)
 
 
 class Posed(NamedTuple):
