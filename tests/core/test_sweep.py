@@ -66,11 +66,6 @@ def test_one_and_two_workers_give_identical_tables_whatever_raises(tmp_path):
     assert set(here.loc[raised, "detail"]) == {"ZeroDivisionError: as asked"}
 
 
-def test_a_running_scheduler_gives_the_same_table():
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
-        same(run(scheduler=cluster.scheduler_address), run())
-
-
 def slurm_is_missing() -> bool:
     return not shutil.which("sinfo") or subprocess.run(["sinfo"], capture_output=True, check=False).returncode != 0
 

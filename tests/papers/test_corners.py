@@ -12,6 +12,7 @@ import json
 import os
 import random
 import re
+from functools import cache
 from itertools import combinations, product
 
 import numpy as np
@@ -71,7 +72,7 @@ def points(experiment: Experiment) -> list[Params | str]:
     single = [
         pointed(base, {name: value}) for base in starts for name, d in declared for value in corners(experiment, d)
     ]
-    return list({str(point): point for point in [*single, *paired(experiment, starts[0])]}.values())
+    return list({str(point): point for point in [*single, *paired(experiment.name)]}.values())
 
 
 def bases(experiment: Experiment) -> list[Params]:
@@ -84,9 +85,11 @@ def bases(experiment: Experiment) -> list[Params]:
     return found
 
 
-def paired(experiment: Experiment, base: Params) -> list[Params | str]:
+@cache
+def paired(name: str) -> list[Params | str]:
     """Points in which every two corners of two parameters meet at least once, unless they are refused by themselves."""
-    draw = random.Random(experiment.name)
+    experiment, draw = papers.experiment(name), random.Random(name)
+    base = bases(experiment)[0]
     each = {name: corners(experiment, d) for name, d in experiment.params.declared().items()}
     left = {
         (a, i, b, j) for a, b in combinations(each, 2) for i, _ in enumerate(each[a]) for j, _ in enumerate(each[b])
@@ -143,7 +146,7 @@ def test_corners_are_answered_or_refused_at_the_entrance(experiment, capsys):
 @pytest.mark.parametrize("experiment", papers.experiments().values(), ids=lambda e: e.name)
 def test_all_pairs_of_corners_meet_unless_they_are_refused(experiment):
     base = bases(experiment)[0]
-    met = [point.model_dump() for point in paired(experiment, base) if isinstance(point, Params)]
+    met = [point.model_dump() for point in paired(experiment.name) if isinstance(point, Params)]
     each = {name: corners(experiment, d) for name, d in experiment.params.declared().items()}
     values = {name: np.array([str(point[name]) for point in met]) for name in each}
     for a, b in combinations(each, 2):
