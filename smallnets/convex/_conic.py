@@ -46,20 +46,40 @@ def optima(
 
     **Source**: goulart2024clarabel (the method).
     """
-    size, units = 1.0, blocks.units[:, None]
+    if blocks.even is not blocks:  # some of these programs are exact enough in the units of the inputs, others are not
+        size = np.linalg.norm(blocks.gated.correction(y), axis=0).sum()
+        yield from _attempted(blocks, blocks, _Stated(y, cost, ridge, walls), float(nearest_power(size)))
+    yield from _attempted(blocks, blocks.even, _Stated(y, cost, ridge, walls), 1.0)
+
+
+class _Stated(NamedTuple):
+    """What `optima` takes besides blocks."""
+
+    y: np.ndarray
+    cost: np.ndarray
+    ridge: float
+    walls: np.ndarray | bool
+
+
+def _attempted(blocks: Blocks, own: Blocks, stated: _Stated, size: float) -> Iterator[Iterate]:
+    """As `optima`, in the units of the blocks `own`, for weights and dual vectors that cost about `size` in these."""
+    even, units = blocks.units[:, None], blocks.units / own.units
     for attempt in ATTEMPTS:
-        W, dual, multipliers, steps = _solved(blocks, _stated(blocks, y, cost, ridge, walls, size), *attempt)
+        program = _program(own, units, stated, size)
+        W, dual, multipliers, steps = _solved(blocks, program, *attempt)
         # The next attempt takes weights and dual vectors in units in which these cost about 1.
-        size = float(nearest_power(np.linalg.norm(units.min() * W / units, axis=0).sum()))
-        back = blocks.adjoint(dual)
+        size = float(nearest_power(np.linalg.norm(units.min() * W / units[:, None], axis=0).sum()))
+        W, back = even / units[:, None] * W, blocks.adjoint(dual)
+        if own is not blocks.even and isinstance(blocks, Cones):
+            multipliers = blocks.of_even(multipliers)
         for _ in range(REFITS + 1):
             W, faces = _inside(blocks.even, W)
             if isinstance(blocks, Cones):
                 blocks.remember(multipliers)
-            yield Iterate(W / units, dual, back, steps)
-            W = _refitted(blocks.even, W, y - ridge * dual, multipliers, faces)
-        if blocks.even is not blocks and not ridge:
-            yield from _by_planes(blocks, y, cost, dual, steps)
+            yield Iterate(W / even, dual, back, steps)
+            W = _refitted(blocks.even, W, stated.y - stated.ridge * dual, multipliers, faces)
+        if own is not blocks and not stated.ridge:
+            yield from _by_planes(blocks, stated.y, stated.cost, dual, steps)
 
 
 class _Program(NamedTuple):
@@ -78,31 +98,30 @@ class _Program(NamedTuple):
     units: tuple[float, float, float]
 
 
-def _stated(
-    blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float, walls: np.ndarray | bool, size: float
-) -> _Program:
-    """Variables: t_j and w_j of each block of `blocks.even`; moves z_j; l where there is ridge; all of about size 1."""
+def _program(own: Blocks, units: np.ndarray, stated: _Stated, size: float) -> _Program:
+    """Variables: t_j and w_j, units * w_j, of each block; moves z_j; l where there is ridge; all of about size 1."""
     import clarabel
 
-    (n, d), p, even = blocks.X.shape, blocks.D.shape[1], blocks.even
-    rows, each, points, owners = _limits(even, walls)
+    (n, d), p, (y, cost, ridge, walls) = own.X.shape, own.D.shape[1], stated
+    rows, each, points, owners = _limits(own, walls)
     lifts = scipy.sparse.block_diag(each, format="coo") if each else scipy.sparse.coo_matrix((len(rows), 0))
-    (k, moves), m, least = lifts.shape, p * (d + 1), float(blocks.units.min())
+    (k, moves), m, least = lifts.shape, p * (d + 1), float(units.min())
     weights, dual = np.arange(m).reshape(p, d + 1)[:, 1:], np.arange(n if ridge else 0)
     last, ridge = m + moves + dual, ridge * size / least
     A = _sparse(
         (n + k + m, m + moves + len(dual)),
-        (np.arange(n), weights.reshape(-1, 1), size * even.rows(np.arange(p))),
+        (np.arange(n), weights.reshape(-1, 1), size * own.rows(np.arange(p))),
         (dual, last, np.full(len(dual), ridge)),
         (n + np.arange(k)[:, None], weights[owners], -rows),
         (n + lifts.row, m + lifts.col, -lifts.data),
-        (n + k + np.arange(m), np.arange(m), -np.tile(np.append(1.0, least / blocks.units), p)),
+        (n + k + np.arange(m), np.arange(m), -np.tile(np.append(1.0, least / units), p)),
     )
     goal = np.append(np.outer(cost, np.eye(d + 1)[0]).ravel(), np.zeros(moves + len(dual)))
     flat = _sparse((len(goal), len(goal)), (last, last, np.full(len(dual), ridge)))
     kinds = [clarabel.ZeroConeT(n), clarabel.NonnegativeConeT(k), *[clarabel.SecondOrderConeT(d + 1)] * p]
-    units = size, size / least, 1 / least
-    return _Program(flat, goal, A, np.append(y, np.zeros(k + m)), kinds, (points, owners), units)
+    return _Program(
+        flat, goal, A, np.append(y, np.zeros(k + m)), kinds, (points, owners), (size, size / least, 1 / least)
+    )
 
 
 def _limits(
@@ -123,7 +142,7 @@ def _sparse(shape: tuple[int, int], *parts: tuple[np.ndarray, np.ndarray, np.nda
 
 
 def _solved(blocks: Blocks, program: _Program, *attempt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Weights (d, p) of `blocks.even`, a dual vector (n,), multipliers (n, p) of the even rows, and the steps taken."""
+    """Weights (d, p) of a program, a dual vector (n,), multipliers (n, p) of its rows, and the steps taken."""
     import clarabel
 
     (n, d), p = blocks.X.shape, blocks.D.shape[1]

@@ -8,11 +8,13 @@ R^-T y of labels, nothing cancels: the weights stay what they are, and every blo
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 import scipy
 
 from ._newton import Iterate
-from ._points import RANK_TOLERANCE, graded_qr
+from ._points import EPS, RANK_TOLERANCE, graded_qr
 from .blocks import Blocks, Faces
 from .cones import Cones
 
@@ -27,14 +29,16 @@ class Graded(Blocks):
     ridge : >= 0, as in `solving.solve`
 
     With decay, sqrt(ridge) l is one more part of the labels, so that G has the rows sqrt(ridge) I besides. Attributes:
-    `labels` of norm 1 and `ridge` that belong to them, and the `size` by which weights were divided for it.
+    `labels` of norm 1 and `ridge` that belong to them, the `size` by which weights were divided for it, and the
+    `program`, blocks and labels.
     """
 
     def __init__(self, blocks: Blocks, y: np.ndarray, ridge: float) -> None:
         self._set(blocks.X, blocks.D, False, blocks.points)
+        self.program = blocks, y
         self._blocks, gated, n = blocks, blocks.gated, blocks.n
-        self.owners, self.units = blocks.spanning_units()
-        outputs = (gated.D[:, self.owners] * (gated.X @ self.units)).T
+        self._owners, self._units = blocks.spanning_units()
+        outputs = (gated.D[:, self._owners] * (gated.X @ self._units)).T
         Q, R, turned = graded_qr(np.vstack([outputs, ridge**0.5 * np.eye(n if ridge else 0, n)]))
         rank = n if ridge else int(np.linalg.matrix_rank(gated.even.rows(np.arange(gated.p)), rtol=RANK_TOLERANCE))
         self.n, self._R, self._turned = rank, R[:rank], turned
@@ -43,7 +47,7 @@ class Graded(Blocks):
         self._maps = np.ascontiguousarray(maps.T).reshape(gated.p, -1, rank)
         self._pattern = blocks.pattern if isinstance(blocks, Cones) else np.arange(gated.p)
         labels = self._shrunk(y)
-        self.size = float(np.linalg.norm(labels))
+        self.size = float(np.linalg.norm(labels)) or 1.0
         self.labels, self.ridge = labels / self.size, 1 / self.size if ridge else 0.0
 
     def _shrunk(self, outputs: np.ndarray) -> np.ndarray:
@@ -63,6 +67,33 @@ class Graded(Blocks):
         dual[self._turned[: self.n]] = scipy.linalg.solve_triangular(self._R[:, : self.n], coordinates)
         return dual
 
+    def part(self, index: np.ndarray) -> Graded:
+        """As `Blocks.part`, in the same coordinates: maps of some of the blocks."""
+        some = copy(self)
+        some.D, some._pattern = self.D[:, index], self._pattern[index]
+        return some
+
+    def rows(self, active: np.ndarray, scales: np.ndarray | float = 1.0) -> np.ndarray:
+        """As `Blocks.rows`."""
+        maps = self._maps[self._pattern[active]] * np.reshape(scales, (-1, 1, 1))
+        return np.asarray(maps.reshape(-1, self.n))
+
+    def rounded(self, dual: np.ndarray) -> np.ndarray:
+        """As `Blocks.rounded`: rows of Q."""
+        return np.full(self.D.shape[1], EPS * self.n * float(np.linalg.norm(dual)))
+
+    def rounded_outputs(self, W: np.ndarray) -> float:
+        """As `Blocks.rounded_outputs`."""
+        return EPS * self.n * float(np.linalg.norm(W, axis=0).sum())
+
+    def correction(self, residual: np.ndarray) -> np.ndarray:
+        """As `Blocks.correction`, shared out among units of all blocks."""
+        W, shares = np.zeros((self.X.shape[1], self.D.shape[1])), self._outputs @ residual
+        # A unit that a confined block would have to take away is one that its minus block gets.
+        minus = self._owners + np.where(self._owners < self._blocks.free, 0, self.D.shape[1] - self._blocks.gated.p)
+        np.add.at(W.T, np.where(shares < 0, minus, self._owners), (self._units * shares).T)
+        return W
+
     def adjoint(self, dual: np.ndarray) -> np.ndarray:
         """As `Blocks.adjoint`."""
         return (self._maps @ dual).T[:, self._pattern]
@@ -79,6 +110,10 @@ class Graded(Blocks):
     def least_support(self, G: np.ndarray) -> np.ndarray | None:
         """As `Blocks.least_support`."""
         return self._blocks.least_support(G)
+
+    def able(self, place: int, unit: np.ndarray) -> np.ndarray:
+        """As `Blocks.able`."""
+        return self._blocks.able(place, unit)
 
     def project(self, G: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, Faces]:
         """As `Blocks.project`."""
@@ -115,12 +150,9 @@ class Graded(Blocks):
         norms = self.support(point.back)
         outside = max(1.0, float(norms.max()))
         dual, norms = point.dual / outside, norms / outside
-        W, left = point.W.copy(), self.ridge * (self._left @ dual)
-        missed = self.labels - self.forward(W) - self._left.T @ left
-        shares, left = self._outputs @ missed, left + self._left @ missed
-        # A unit that a confined block would have to take away is one that its minus block gets.
-        minus = self.owners + np.where(self.owners < self._blocks.free, 0, self.D.shape[1] - self._blocks.gated.p)
-        np.add.at(W.T, np.where(shares < 0, minus, self.owners), (self.units * shares).T)
+        left = self.ridge * (self._left @ dual)
+        missed = self.labels - self.forward(point.W) - self._left.T @ left
+        W, left = point.W + self.correction(missed), left + self._left @ missed
         missed = self.labels - self.forward(W) - self._left.T @ left
         cost, bound = float(np.linalg.norm(W, axis=0).sum()), float(self.labels @ dual)
         cost += float(np.linalg.norm(missed) * np.linalg.norm(dual))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._points import EPS
 from .blocks import Blocks
 
 # Equalities of a certificate, relative: rounding is below 1e-12 for the conditioning met here.
@@ -41,22 +40,6 @@ def independent(outputs: np.ndarray, blocks: Blocks, tolerance: float) -> bool:
     return bool((values > tolerance * values.max(initial=0)).all())
 
 
-def dual_rounding(blocks: Blocks, dual: np.ndarray) -> np.ndarray:
-    """How far off A_j^T l may be in floats, (p,)."""
-    if blocks.whitened:
-        return np.asarray(blocks.rounding * np.linalg.norm(dual))
-    return np.full(blocks.D.shape[1], EPS * float(blocks.points.lengths @ np.abs(dual)))
-
-
-def output_rounding(blocks: Blocks, W: np.ndarray) -> float:
-    """How far off sum_j A_j w_j may be in floats."""
-    sizes = np.linalg.norm(W, axis=0)
-    if not blocks.whitened:
-        return float(EPS * np.linalg.norm(blocks.X) * sizes.sum())
-    used = np.flatnonzero(sizes)
-    return float(blocks.part(used).rounding @ sizes[used])
-
-
 def screened_norms(blocks: Blocks, dual: np.ndarray) -> np.ndarray:
     """||A_j^T l|| for every block, (p,), at most; for whitened blocks ||D_j l|| instead wherever that is below 1.
 
@@ -64,12 +47,12 @@ def screened_norms(blocks: Blocks, dual: np.ndarray) -> np.ndarray:
     the factorisation of their block.
     """
     if blocks.prepared:
-        return np.asarray(blocks.norms(dual) + dual_rounding(blocks, dual))
+        return np.asarray(blocks.norms(dual) + blocks.rounded(dual))
     norms = np.sqrt(blocks.D.T @ dual**2)
     open_ = np.flatnonzero(norms >= 1 - STRICT)
     if len(open_):
         some = blocks.part(open_)
-        norms[open_] = some.norms(dual) + dual_rounding(some, dual)
+        norms[open_] = some.norms(dual) + some.rounded(dual)
     return norms
 
 

@@ -15,7 +15,7 @@ import scipy
 
 from ..arguments import array, checked, pattern, sizes_of
 from ._cholesky import positive_factor
-from ._points import Points, uneven, whitening
+from ._points import EPS, Points, uneven, whitening
 
 POINTS, PATTERNS, BLOCKS = array("points", "n d"), pattern("patterns", "n p"), sizes_of(n="n", d="d", p="p")
 
@@ -200,7 +200,7 @@ class Blocks:
     @property
     def spanning(self) -> bool:
         """Whether the blocks reach every label, and not by a hair."""
-        return bool(self.D.any()) and _regular(self._spanning[1])
+        return bool((self.D.T @ self.points.lengths).any()) and _regular(self._spanning[1])
 
     def _factor(self, some: np.ndarray) -> tuple[np.ndarray, bool]:
         total = self.curvature(some, np.ones(len(some)), np.zeros(len(some)), np.zeros((self.X.shape[1], len(some))))
@@ -233,6 +233,20 @@ class Blocks:
         """What decay adds to the diagonal of a curvature H (n, n); what is more than that is added to H in place."""
         return ridge
 
+    def rounded(self, dual: np.ndarray) -> np.ndarray:
+        """How far off A_j^T l may be in floats, (p,)."""
+        if self.whitened:
+            return np.asarray(self.rounding * np.linalg.norm(dual))
+        return np.full(self.D.shape[1], EPS * float(self.points.lengths @ np.abs(dual)))
+
+    def rounded_outputs(self, W: np.ndarray) -> float:
+        """How far off sum_j A_j w_j may be in floats."""
+        sizes = np.linalg.norm(W, axis=0)
+        if not self.whitened:
+            return float(EPS * np.linalg.norm(self.X) * sizes.sum())
+        used = np.flatnonzero(sizes)
+        return float(self.part(used).rounding @ sizes[used])
+
     def able(self, place: int, unit: np.ndarray) -> np.ndarray:
         """Which other blocks can put out what unit weights in one block do, at the same cost; (p,) bool."""
         if self.whitened:  # weights cost what they put out, so that reaching the output is enough
@@ -244,7 +258,7 @@ class Blocks:
             able[near] = np.linalg.norm(put_out - output[:, None], axis=0) < REACHED
         else:
             # Points on which the unit puts out nothing may be in one pattern and not in the other.
-            seen = np.abs(self.X @ unit) > GRAZED * self.points.lengths
+            seen = np.abs(self.X @ unit) > GRAZED * (np.abs(self.X) @ np.abs(unit))
             D = self.D if seen.all() else self.D[seen]
             able = (D[:, [place]] == D).all(axis=0)
         able[place] = False

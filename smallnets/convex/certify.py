@@ -14,8 +14,8 @@ import numpy as np
 import scipy
 
 from ..arguments import array, checked, indices, record, whole
-from ._points import RANK_TOLERANCE
-from ._rounding import EQUAL, dual_rounding, independent, largest_other, screened_norms, settles
+from ._points import RANK_TOLERANCE, nearest_power
+from ._rounding import EQUAL, independent, largest_other, screened_norms, settles
 from ._rounding import STRICT as STRICT
 from .blocks import BLOCKS, Blocks
 
@@ -63,9 +63,12 @@ class Planted:
     def __init__(self, blocks: Blocks, plant: Plant) -> None:
         part = blocks.part(plant.where)
         self.At, self.target = part.rows(np.arange(len(plant.where))), plant.units.T.ravel()
+        sizes = np.linalg.norm(self.At, axis=1)
+        # Equations for inputs in small units are as good as others.
+        self._sizes = np.ones(len(sizes)) if blocks.even is blocks else nearest_power(sizes)
         # Zero rows, of short ranks and of inputs that are zero, say nothing of l, but their targets must be 0 as well.
         self._nonzero = self.At.any(axis=1)
-        self._rows = self.At[self._nonzero]
+        self._rows = (self.At / self._sizes[:, None])[self._nonzero]
         self._factor, failed = scipy.linalg.lapack.dpotrf(self._rows @ self._rows.T, lower=0)
         diagonal = np.abs(self._factor.diagonal())
         self._regular = not failed and bool(len(diagonal) and diagonal.min() > 1e-6 * diagonal.max())
@@ -74,7 +77,7 @@ class Planted:
 
     def least_norm(self, values: np.ndarray) -> np.ndarray:
         """The shortest l with A^T l = values, (n,); in the least-squares sense where there is none."""
-        values = values[self._nonzero]
+        values = (values / self._sizes)[self._nonzero]
         if not self._regular:
             return np.linalg.lstsq(self._rows, values, rcond=1e-12)[0]
         dual = self._rows.T @ scipy.linalg.lapack.dpotrs(self._factor, values, lower=0)[0]
@@ -88,7 +91,7 @@ class Planted:
     def off(self, dual: np.ndarray) -> float:
         """By how much A_s^T l = u_s may be missed, over every entry of every planted s, rounding included."""
         missed = float(np.abs(self.At @ dual - self.target).max(initial=0))
-        return missed + float(dual_rounding(self._part, dual).max(initial=0))
+        return missed + float(self._part.rounded(dual).max(initial=0))
 
 
 class Isometry(NamedTuple):

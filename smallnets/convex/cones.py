@@ -246,6 +246,11 @@ class Cones(Blocks):
         lifts = [(self._sides[:, [j]] * limits.lifts)[confines[:, j]] for j, limits in enumerate(each)]
         return sides * rows, lifts if any(own.size for own in lifts) else [], points, owners
 
+    def of_even(self, multipliers: np.ndarray) -> np.ndarray:
+        """Multipliers (n, 2p - free) of the rows of these cones as those of the same rows of `even`."""
+        sizes = self._of_even[:, None]
+        return np.divide(multipliers, sizes, out=np.zeros_like(multipliers), where=sizes > 0)
+
     def remember(self, multipliers: np.ndarray) -> None:
         """Take multipliers (n, 2p - free) of the rows of `even`, which prove that a dual vector is feasible."""
         if self.even is not self:

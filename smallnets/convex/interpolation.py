@@ -30,6 +30,7 @@ from .solving import GAP, enclosed
 FAINT = 1e-9  # neurons with a smaller share of the norm may be rounding
 PARALLEL = 1 - 1e-10  # neurons of one sign whose directions have a larger cosine are one, if they fit as one
 FITS = 1e-10  # labels of norm 1 that are missed by less are met
+DEARER = 1e-8  # the share by which a network with fewer neurons may cost more
 NEAR = 0.9  # units that reach this share of their limits may take part in a solution
 RIGHT = 1e-9  # smaller cosines are 0
 
@@ -172,8 +173,15 @@ def _sparse(blocks: Cones, y: np.ndarray, W: np.ndarray, dual: np.ndarray) -> tu
     for able, cosine in product((large, large | (dual @ outputs > NEAR), sizes[used] > 0), (PARALLEL, 1.0)):
         new = np.flatnonzero([able[k] and not (cosines[k, :k][able[:k]] > cosine).any() for k in range(len(used))])
         shares, missed = scipy.optimize.nnls(outputs[:, new], y) if len(new) else (np.zeros(0), np.inf)
-        if missed <= FITS:
+        if missed <= FITS and shares.sum() <= (1 + DEARER) * sizes.sum():
             break
+    else:  # units that are in no solution, but not small: of all sums the least
+        exact = scipy.optimize.linprog(
+            np.ones(len(used)), A_eq=outputs, b_eq=y, method="highs-ds", options=_conic.EXACT
+        )
+        if exact.status == 0:
+            new = np.flatnonzero(exact.x)
+            shares = scipy.optimize.nnls(outputs[:, new], y)[0]
     some = shares * np.linalg.norm(outputs[:, new], axis=0) > FITS
     kept, roots = new[some], np.sqrt(shares[some])
     return units[kept] * roots[:, None], signs[kept] * roots

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
+from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
 
 from ..arguments import array, checked
 from ..errors import InvalidInput
+from ._graded import Graded
 from ._newton import Iterate, proximal_points
-from ._rounding import EQUAL, largest_other, output_rounding, screened_norms, settles
+from ._rounding import EQUAL, largest_other, screened_norms, settles
 from .blocks import BLOCKS, Blocks
 from .certify import PLANT, Isometry, Plant, Planted, isometry
 from .cones import Cones
-from .solving import GAP, PROXIMAL_LIMIT, REACH, scaling
+from .solving import GAP, PROXIMAL_LIMIT, REACH, newton, points, scaling
 
 CHEAPER = 1e-8  # by which share a net must beat the plant to count as cheaper: what fits to `EQUAL` may err by less
 PRICE = 10.0  # of outputs that are rounding, beside their size
@@ -37,7 +40,7 @@ class Decision(NamedTuple):
 
     outcome : `Outcome`
     margin : how clear it is, as defined below
-    dual : (n,) UNIQUE: the dual vector
+    dual : (n,) UNIQUE: the dual vector, rounded to floats as in `solving.Answer`
     W : (d, p) CHEAPER, TIED: the other net's weights
     isometry : the isometry condition, tried first
 
@@ -60,6 +63,9 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     not); the isometry condition, for an exact program with the cones as well; proximal points, each of which is tried
     as a certificate of both kinds; the same with the other blocks discounted. Points that are tiny beside others are
     enlarged with their labels first, and all brought to a size of about 1: the answer is the same in all units.
+
+    In plain and skip programs other units of single inputs make other networks cheap, so that a decision holds in the
+    units given; inputs in very different units are decided in coordinates of the labels that suit them.
 
     UNDECIDED is left where another net costs as much to within 1e-8, and where rounding in the plant's own equations
     hides the margin, as with points or inputs that are tiny or nearly dependent, of conditions near 1e9.
@@ -93,8 +99,10 @@ def _decided(blocks: Blocks, y: np.ndarray, plant: Plant, condition: Isometry, l
     relaxed = _decided(blocks.gated, y, plant, condition, least) if isinstance(blocks, Cones) else None
     if relaxed and relaxed.outcome is Outcome.UNIQUE:
         return relaxed
+    if blocks.even is not blocks and not isinstance(blocks, Graded):
+        return _graded(blocks, y, plant, condition)
     twin = _twin(blocks, plant)
-    if twin is not None and output_rounding(blocks, twin) <= EQUAL:
+    if twin is not None and blocks.rounded_outputs(twin) <= EQUAL:
         saved = _saved(twin, plant)  # by weights that another planted unit takes up, whose own add to them
         if saved > CHEAPER:
             return Decision(Outcome.CHEAPER, saved, None, twin, condition)
@@ -105,13 +113,31 @@ def _decided(blocks: Blocks, y: np.ndarray, plant: Plant, condition: Isometry, l
     return _searched(blocks, y, plant, Planted(blocks, plant), condition)
 
 
+def _graded(blocks: Blocks, y: np.ndarray, plant: Plant, condition: Isometry) -> Decision:
+    """As `_decided`, in coordinates of the labels that suit inputs in very different units."""
+    graded = Graded(blocks, y, 0.0)
+    plant = plant._replace(sizes=plant.sizes / graded.size)
+    own = isometry(graded, plant)
+    found = _decided(graded, graded.labels, plant, own, own.dual)
+    dual = None if found.dual is None else graded.dual(found.dual)
+    return found._replace(dual=dual, W=None if found.W is None else graded.size * found.W, isometry=condition)
+
+
+def _tried(blocks: Blocks, y: np.ndarray, cost: np.ndarray) -> Iterable[Iterate]:
+    """Points nearer and nearer to the optimum of the program with these costs, in the coordinates of the blocks."""
+    if not isinstance(blocks, Graded):
+        return islice(proximal_points(blocks, y, cost), PROXIMAL_LIMIT + 1)
+    once = (blocks.start(point.W, point.dual) for point in points(*blocks.program, cost))
+    return chain(once, newton(blocks, y, cost))
+
+
 def _searched(blocks: Blocks, y: np.ndarray, plant: Plant, planted: Planted, condition: Isometry) -> Decision:
     """The decision by proximal points, each of which is tried as a certificate of both kinds."""
     tie: np.ndarray | None = None
     for discount in (0.0, *DISCOUNTS):
         cost = np.full(blocks.D.shape[1], 1 - discount)
         cost[plant.where] = 1
-        for k, point in enumerate(proximal_points(blocks, y, cost)):
+        for point in _tried(blocks, y, cost):
             dual = planted.corrected(point.dual)
             off = planted.off(dual)
             if planted.independent and off < EQUAL:
@@ -124,9 +150,9 @@ def _searched(blocks: Blocks, y: np.ndarray, plant: Plant, planted: Planted, con
             feasible = np.linalg.norm(rest) <= EQUAL
             if feasible and saved > CHEAPER and saved - _price(blocks, W, rest) / plant.cost > CHEAPER:
                 return Decision(Outcome.CHEAPER, saved, None, W, condition)
-            if k == PROXIMAL_LIMIT or _closed(blocks, point, cost, y, W):
+            if _closed(blocks, point, cost, y, W):
                 break
-        if feasible and abs(saved) + output_rounding(blocks, W) <= EQUAL and _apart(W, plant) > 1e-3:
+        if feasible and abs(saved) + blocks.rounded_outputs(W) <= EQUAL and _apart(W, plant) > 1e-3:
             tie = W
     if tie is not None:
         return Decision(Outcome.TIED, _apart(tie, plant), None, tie, condition)
@@ -135,7 +161,7 @@ def _searched(blocks: Blocks, y: np.ndarray, plant: Plant, planted: Planted, con
 
 def _price(blocks: Blocks, W: np.ndarray, rest: np.ndarray) -> float:
     """What weights may cost that put out what others leave, the rounding of these included."""
-    return float(np.linalg.norm(blocks.correction(rest), axis=0).sum()) + PRICE * output_rounding(blocks, W)
+    return float(np.linalg.norm(blocks.correction(rest), axis=0).sum()) + PRICE * blocks.rounded_outputs(W)
 
 
 def _saved(W: np.ndarray, plant: Plant) -> float:

@@ -23,6 +23,7 @@ REACH = 1e-6  # labels that least squares misses by more than this share are out
 PROXIMAL_LIMIT = 40
 STEPS = 300  # Newton steps after which proximal points are said to have stalled
 TINY, NEAR = 2.0**-16, 8.0  # points this much smaller than the largest are enlarged, and all brought this near to 1
+SHARED = 1e-11  # by which share labels that are shared out evenly may cost more, at least
 TIGHT = 1e-6  # blocks with norms this near to 1 may take part in a solution
 
 
@@ -94,21 +95,25 @@ def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -
     W, dual, norms, left = _solved(blocks, y / size, ridge=ridge / size, gap=gap)
     if abs(left) > gap:
         return Answer(W * size, dual, norms, abs(left), None, False)
-    W, unique = evenly(blocks, W, dual, norms)
-    return Answer(W * size, dual, norms, left, unique, True)
+    shared, unique = evenly(blocks, W, dual, norms)
+    before, after = (_objective(blocks, y / size, ridge / size, each, dual) for each in (W, shared))
+    if after - before > max(gap - abs(left), SHARED) * before:  # where the shares of nearly equal outputs are rounding
+        shared = W
+    return Answer(shared * size, dual, norms, left, unique, True)
 
 
 def _solved(
     blocks: Blocks, y: np.ndarray, *, ridge: float, gap: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """As `enclosed`, by whatever closes the gap: for inputs in very different units graded coordinates, at last."""
-    found = enclosed(blocks, y, ridge, gap, _points(blocks, y, ridge))
+    cost = np.ones(blocks.D.shape[1])
+    found = enclosed(blocks, y, ridge, gap, points(blocks, y, cost, ridge))
     if abs(found[3]) <= gap or blocks.even is blocks:
         return found
     graded = Graded(blocks, y, ridge)
-    program = graded, graded.labels, np.ones(len(found[2])), graded.ridge
-    points = chain(_newton(*program, start_at=graded.start(found[0], found[1])), _newton(*program))
-    W, dual, norms, left = enclosed(graded, graded.labels, graded.ridge, gap, points)
+    program = graded, graded.labels, cost, graded.ridge
+    again = chain(newton(*program, start_at=graded.start(found[0], found[1])), newton(*program))
+    W, dual, norms, left = enclosed(graded, graded.labels, graded.ridge, gap, again)
     return (graded.size * W, graded.dual(dual), norms, left) if abs(left) <= gap else found
 
 
@@ -172,25 +177,24 @@ def enclosed(
     return W, dual, norms, left
 
 
-def _points(blocks: Blocks, y: np.ndarray, ridge: float) -> Iterator[Iterate]:
+def points(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0) -> Iterator[Iterate]:
     """Points nearer and nearer to the optimum, until nothing is left to be tried.
 
     Of an exact program first the relaxed solution, which solves it if it lies in the cones; then proximal points,
     unless columns in very different units make projections on cones inexact; and where these stall, the optimum by an
     interior-point method.
     """
-    cost = np.ones(blocks.D.shape[1])
     if isinstance(blocks, Cones):
         gated = blocks.gated
-        W, dual, *_ = enclosed(gated, y, ridge, GAP, _newton(gated, y, cost[: gated.D.shape[1]], ridge))
+        W, dual, *_ = enclosed(gated, y, ridge, GAP, newton(gated, y, cost[: gated.D.shape[1]], ridge))
         yield Iterate(blocks.signed(W), dual, blocks.adjoint(dual), 0)
     if blocks.even is blocks or blocks.gated is blocks:
-        yield from _newton(blocks, y, cost, ridge)
+        yield from newton(blocks, y, cost, ridge)
     yield from _conic.optima(blocks, y, cost, ridge)
 
 
-def _newton(
-    blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float, *, start_at: Iterate | None = None
+def newton(
+    blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0, *, start_at: Iterate | None = None
 ) -> Iterator[Iterate]:
     """Proximal points, as long as they are worth their Newton steps."""
     for k, point in enumerate(proximal_points(blocks, y, cost, ridge, start_at=start_at)):

@@ -201,20 +201,22 @@ def planted_outputs(one):
 
 def check_dual(one, dual, margin):
     """A_s^T l is the planted unit, norms elsewhere are below 1 by the margin, and planted outputs are independent."""
-    planted, p = planted_outputs(one), one.D.shape[1]
+    planted, p, off = planted_outputs(one), one.D.shape[1], 0.0
+    if one.model != "normalized":  # inputs a billion times smaller than others need dual vectors that are as large
+        off = float(np.finfo(float).eps * np.linalg.norm(one.X, axis=1) @ np.abs(dual))
     for j, (output, w) in planted.items():
         A = base(one, j)
         wanted = A.T @ output / np.linalg.norm(output) if one.model == "normalized" else w / np.linalg.norm(w)
-        assert np.abs(A.T @ dual - wanted).max(initial=0) < ROUNDING
+        assert np.abs(A.T @ dual - wanted).max(initial=0) < ROUNDING + off
     assert rank(np.column_stack([output for output, _ in planted.values()])) == len(planted)
     signs = (1, -1) if one.exact else (1,)
     for j, sign in product(range(p), signs):
         if sign < 0 and j < one.free:
             continue
         if j in planted and sign < 0:  # -u only lies in the cone as well if it puts out nothing, but u does
-            assert norm_of(one, j, sign, dual) <= 1 + ROUNDING
+            assert norm_of(one, j, sign, dual) <= 1 + ROUNDING + off
         elif j not in planted:
-            assert norm_of(one, j, sign, dual) <= 1 - margin + 1e-10
+            assert norm_of(one, j, sign, dual) <= 1 - margin + 1e-10 + off
             if one.model != "normalized" and not one.exact:
                 assert squared_norm(one.X, one.D[:, j], dual) < 1
 
@@ -269,7 +271,7 @@ def check_other(one, proof):
 
 
 def least_cost(one):
-    """The optimum by CLARABEL, points of the plain models divided by their lengths."""
+    """The optimum by CLARABEL, points of plain models divided by their lengths; how far it misses each label."""
     p, d = one.D.shape[1], one.X.shape[1]
     sizes = np.linalg.norm(one.X, axis=1)
     scale = np.where((sizes > 0) & (one.model != "normalized"), sizes, 1)
@@ -295,7 +297,7 @@ def least_cost(one):
                 limits.append(cp.multiply(np.where(one.D[:, j], 1.0, -1.0), X @ u) >= 0)
     problem = cp.Problem(cp.Minimize(cost), [total == one.y / scale, *limits])
     problem.solve(solver="CLARABEL")
-    return problem.value
+    return problem.value, scale * problem.constraints[0].violation()
 
 
 # -------------------------------------------------------------------------------------------------------- the checks
@@ -323,9 +325,10 @@ def check_condition(one, condition):
 
 
 def check_least_cost(one, proof):
-    least, cost = least_cost(one), one.plant.cost
-    if proof.outcome is Outcome.UNIQUE:
-        assert least == pytest.approx(cost, rel=1e-6)
+    (least, missed), cost = least_cost(one), one.plant.cost
+    if proof.outcome is Outcome.UNIQUE:  # inputs a billion times smaller than others make what is missed dear
+        saved = float(np.abs(proof.dual) @ missed)
+        assert -1e-6 * cost - saved <= least - cost <= 1e-6 * cost
     elif proof.outcome is Outcome.TIED:
         assert least <= cost * (1 + 1e-6)
     elif proof.outcome is Outcome.CHEAPER:
