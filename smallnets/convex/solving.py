@@ -55,6 +55,7 @@ PROGRAM = {
     "ridge": number("weight decay", "[0, inf)"),
     "gap": number("relative gap", "(-inf, 1)"),
 }
+WEIGHED = {name: PROGRAM[name] for name in ("blocks", "y", "ridge")} | {"cost": array("costs", "p")}
 
 
 @checked(**PROGRAM)
@@ -177,6 +178,7 @@ def enclosed(
     return W, dual, norms, left
 
 
+@checked(**WEIGHED)
 def points(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0) -> Iterator[Iterate]:
     """Points nearer and nearer to the optimum, until nothing is left to be tried.
 
@@ -193,6 +195,7 @@ def points(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0) 
     yield from _conic.optima(blocks, y, cost, ridge)
 
 
+@checked(**WEIGHED)
 def newton(
     blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0, *, start_at: Iterate | None = None
 ) -> Iterator[Iterate]:
