@@ -54,6 +54,8 @@ def decided(paper: str) -> dict[str, str]:
         if experiment.claims:
             rows = claims.decided(tables.load(tables.published(experiment)), experiment)
             for claim, row in zip(experiment.claims, rows.itertuples(), strict=True):
+                if claim.measured.__name__ in found:
+                    raise ValueError(f"two claims of {paper} are called {claim.measured.__name__}: rename one")
                 near = f" ± {row.tolerance:.3g}" if row.tolerance else ""
                 numbers = f"{row.measured:.4g}, expected {row.expected:.4g}{near}"
                 found[claim.measured.__name__] = f"{row.claim.rstrip('.')}: {numbers}"
@@ -83,8 +85,9 @@ def smaller() -> pd.DataFrame:
 
     Returns
     -------
-    One row per preset: ``trials`` and ``cells`` that are there and asked for, ``core hours`` of what is not, by the
-    seconds of the rows that are there, and ``cells beyond``, outside the range of these, whose cost is not known
+    One row per preset: ``trials`` per cell and ``cells`` that are there and asked for; ``core hours`` of what is not,
+    by the seconds of the cell's own rows or else the mean over the cells that are there; and ``cells beyond`` the
+    range of these, whose cost is not known
     """
     rows = []
     for name in declared():
@@ -114,9 +117,10 @@ def _missing(table: pd.DataFrame, experiment: Experiment, grid: Grid) -> dict[st
         numbers, span = (pd.to_numeric(part, errors="coerce") for part in (values, reached))
         beyond |= ~(values.isin(reached) | numbers.between(span.min(), span.max()))
     seconds = cells["seconds each"].fillna(cells["seconds each"].mean())
-    hours = float(((grid.trials - have) * seconds)[~beyond].sum()) / 3600
+    hours = float(((grid.trials - have) * seconds)[~beyond].sum()) / 3600 if (~beyond).any() else float("nan")
+    few, many = int(have[have > 0].min()) if (have > 0).any() else 0, int(have.max())
     return {
-        "trials": f"{int(have.max())} of {grid.trials}",
+        "trials": f"{few if few == many else f'{few} to {many}'} of {grid.trials}",
         "cells": f"{int((have > 0).sum())} of {len(cells)}",
         "core hours": hours,
         "cells beyond": int(beyond.sum()),

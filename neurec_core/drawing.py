@@ -101,9 +101,11 @@ def draw_history(records: pd.DataFrame, experiment: Experiment) -> go.Figure:
 
     Raises
     ------
-    BadInput : more than one parameter varies
+    BadInput : more than one parameter varies, or there is nothing to draw
     """
     history = recorded(experiment)
+    if records.empty:
+        raise BadInput(f"no trial of {experiment.name} recorded a history here")
     free = tables.varying(records, experiment.params.model_fields)
     if len(free) > 1:
         raise BadInput(

@@ -31,6 +31,8 @@ def declared(experiment: Experiment) -> History:
 def table(experiment: Experiment, trials: Iterable[tuple[Mapping[str, Any], Mapping[str, np.ndarray]]]) -> pd.DataFrame:
     """One row per step of each trial: parameters, seed, trial, status, the step, and what was recorded there.
 
+    A trial whose measures mean nothing, by its status, has no rows.
+
     Parameters
     ----------
     experiment : one that declares a history
@@ -42,9 +44,13 @@ def table(experiment: Experiment, trials: Iterable[tuple[Mapping[str, Any], Mapp
     """
     import pandas as pd
 
+    from .experiment import Status
+
     history = declared(experiment)
     parts = []
     for row, arrays in trials:
+        if not Status(row["status"]).usable:
+            continue
         recorded = {name: arrays[f"trace.{name}"] for name in history.columns}
         steps = arrays.get(f"trace.{history.step}", np.arange(len(next(iter(recorded.values())))))
         fixed = {name: row[name] for name in (*experiment.params.model_fields, "seed", "trial", "status")}

@@ -6,7 +6,7 @@ import logging
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,11 +50,22 @@ def require_ffmpeg(kind: str) -> str:
     return found
 
 
+def require_frames(fig: go.Figure, kinds: Sequence[str]) -> None:
+    """Refuse a film of a figure that does not move.
+
+    Raises
+    ------
+    BadInput : "--gif (a film) needs a figure that moves, and this one does not: use --png"
+    """
+    for kind in CODED.keys() & kinds:
+        if not fig.frames:
+            raise BadInput(f"--{kind} (a film) needs a figure that moves, and this one does not: use --png")
+
+
 def _film(fig: go.Figure, kind: str) -> bytes:
     import plotly.io as pio
 
-    if not fig.frames:
-        raise BadInput(f"--{kind} (a film) needs a figure that moves, and this one does not: use --png")
+    require_frames(fig, [kind])
     with tempfile.TemporaryDirectory() as folder:
         places = [Path(folder, f"{i:05}.png") for i in range(len(fig.frames))]
         _by_browser(kind, lambda: pio.write_images(stills(fig), places, **SIZE, scale=1, validate=False))

@@ -68,6 +68,7 @@ def plot(
         fig = plots.plot(rows, experiment, column and column.replace("-", "_"))
     if not any(files.values()):
         files["html"] = page
+    pictures.require_frames(fig, [kind for kind, path in files.items() if path])  # before anything is written
     for kind, path in files.items():
         if path:
             _save(path, pictures.content(fig, kind))
@@ -114,6 +115,8 @@ def _history(source: str, experiment: Experiment, where: Sequence[str]) -> Any:
     from .. import drawing, history, store
 
     history.declared(experiment)
+    if not Path(source).is_dir():
+        raise BadInput(f"--history needs the DIR of a sweep with --details, got {received(source)}")
     records = history.table(experiment, store.read_details(source, say))
     return drawing.draw_history(_part(records, experiment, where), experiment)
 

@@ -84,6 +84,8 @@ def build_run(experiment: Experiment) -> click.Command:
         params = experiment.params(**{**asked.fixed, **_given(values, experiment)})
         seed = asked.seed if seed is None else seed
         if log is not None:
+            if as_json or history:
+                raise BadInput("--published-log (what the program prints) goes with neither --json nor --history")
             experiment.require_memory(params)
             with one_thread():
                 _print_log(pkgutil.resolve_name(experiment.log)(params, Draws(seed, [log])))
@@ -140,6 +142,9 @@ def _print_history(experiment: Experiment, rows: list[dict[str, Any]], as_json: 
     from .. import history
 
     recorded = history.table(experiment, ((row, row["details"]) for row in rows if "details" in row))
+    for row in rows:
+        if row["trial"] not in set(recorded["trial"]):
+            say(f"trial {row['trial']} has no history: {row['status']} {row['detail']}".rstrip())
     if as_json:
         _print_json({str(name): value for name, value in row.items()} for row in recorded.to_dict("records"))
     else:

@@ -58,6 +58,8 @@ def best_lines(rows: pd.DataFrame) -> go.Figure:
         fig.add_trace(panel_trace(panel, x, y, "points", mode="markers", marker=POINT, showlegend=panel == 1))
         for side, color in ((-1, COLORS[0]), (1, COLORS[1])):
             on = np.sign(x) == side
+            if len(np.unique(x[on])) < 2:
+                raise BadInput("rows (to draw) must have two points or more on either side of 0, got fewer")
             line = np.polyfit(x[on], y[on], 1)
             name = f"best line for x {'>' if side > 0 else '<'} 0"
             ends = np.array([0, x[on][np.abs(x[on]).argmax()]])
@@ -108,7 +110,7 @@ def median_nets(rows: pd.DataFrame) -> go.Figure:
     fig.update_xaxes(title="input x")
     fig.update_yaxes(title="label y, output f(x)")
     note = f"gradient descent, the median of {CANDIDATES} networks by validation error"
-    alt = "Training points and networks: with biases from zero they are affine on either side, with others they fit"
+    alt = f"Training points and the outputs of trained networks, which the legend names with their errors; {note}"
     return style(fig, f"Trained networks on P<sub>ex</sub><br><sup>{note}</sup>", alt=alt)
 
 
@@ -135,7 +137,7 @@ def over_dimension(rows: pd.DataFrame) -> go.Figure:
             _relative(fig, of[of["bias"] == bias], zero, panel=panel, name=BIASES[bias], line=look, named=panel == 1)
     _dimension_axes(fig, best, "relative error", first=(1, 4), last=range(4, 7))
     note = f"{_nets(best)}; width {best['width'].iloc[0]}, {best['iterations'].iloc[0]} steps"
-    title = f"Error relative to zero biases<br><sup>{note}</sup>"
+    title = f"Test error relative to zero biases<br><sup>{note}</sup>"
     alt = f"Errors of other biases over those of zero biases against the input dimension, six setups; {note}"
     return style(fig, title, alt=alt, height=640, narrow=stacked(fig, height=2000))
 
@@ -160,7 +162,7 @@ def zero_over_dimension(rows: pd.DataFrame) -> go.Figure:
     _dimension_axes(fig, best, "error / error of He, SGD", first=(1,), last=(1,))
     note = f"{_nets(best)}; width {best['width'].iloc[0]}, {best['iterations'].iloc[0]} steps"
     alt = f"Errors of six setups with zero biases, relative to one of them, against the input dimension; {note}"
-    return style(fig, f"Error with zero biases<br><sup>{note}</sup>", alt=alt)
+    return style(fig, f"Test error with zero biases<br><sup>{note}</sup>", alt=alt)
 
 
 def _best(rows: pd.DataFrame) -> pd.DataFrame:

@@ -57,6 +57,21 @@ def test_a_figure_holds_medians_with_their_bands():
         drawing.draw_history(records.assign(steps=range(35), raises=range(35)), WALK)
 
 
+def test_a_trial_that_means_nothing_has_no_history_and_is_named(capsys, tmp_path):
+    words = ["--n", "1", "--d", "1", "--epochs", "1", "--trials", "6", "--model", "normalized", "--seed", "3"]
+    assert main(["run", NAME, *words, "--json"]) == 0
+    solved = [
+        row["trial"] for row in map(json.loads, capsys.readouterr().out.splitlines()) if row["status"] == "solved"
+    ]
+    assert 0 < len(solved) < 6
+    assert main(["run", NAME, *words, "--json", "--history"]) == 0
+    out, err = capsys.readouterr()
+    assert sorted({json.loads(line)["trial"] for line in out.splitlines()}) == solved
+    assert err.count("has no history: a planted neuron is active on no point") == 6 - len(solved)
+    with pytest.raises(BadInput, match=r"no trial of toys.walk recorded a history"):
+        drawing.draw_history(history.record(WALK, Grid({"raises": [2]}, trials=2)), WALK)
+
+
 def test_what_records_no_history_says_so(capsys):
     with pytest.raises(BadInput, match=r"toys.coin records no history"):
         history.record(TOY, Grid({}, 1))
@@ -64,6 +79,8 @@ def test_what_records_no_history_says_so(capsys):
     assert "unknown option '--history'" in capsys.readouterr().err
     assert main(["plot", "convex_recovery.isometry", "--history"]) == 2
     assert "convex_recovery.isometry records no history" in capsys.readouterr().err
+    assert main(["plot", NAME, "--history"]) == 2
+    assert f"--history needs the DIR of a sweep with --details, got '{NAME}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -108,6 +108,8 @@ def test_two_teachers_are_both_named_and_groups_may_be_empty():
 
 def test_the_command_writes_the_log(capsys):
     words = ["--d=4", "--m=9", "--steps=400", "--step=0.05", "--scale=0.2", "--data=uncentred", "--seed=2"]
+    assert main(["run", "single_neuron.trajectories", *words, "--published-log", "1", "--json"]) == 2
+    assert "goes with neither --json nor --history" in capsys.readouterr().err
     assert main(["run", "single_neuron.trajectories", *words, "--published-log", "1"]) == 0
     assert capsys.readouterr().out.splitlines() == list(log.log(PARAMS, Draws(2, [1])))
 

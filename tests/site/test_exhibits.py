@@ -40,15 +40,18 @@ def test_every_command_can_be_given(command):
         assert tables.published(experiment).is_file()
     if preset := given.params.get("preset"):
         papers.experiment(name).preset(preset)
-    if "n" in given.params:  # of an experiment: values are allowed
+    if name in papers.experiments() and given.info_name != "plot":  # values are allowed, together, too
         experiment = papers.experiment(name)
-        experiment.params(**{f: v for f, v in given.params.items() if f in experiment.params.model_fields and v})
+        set_ = {f: given.params[f] for f in experiment.params.model_fields if given.params.get(f) is not None}
+        experiment.params(**set_)
 
 
 def test_what_cannot_be_given_is_found():
     for command in ("neurec plot convex_recovery.isometry --fig held", "neurec run convex_recovery.isometry --m 3"):
         with pytest.raises((click.UsageError, ValueError)):
             parsed(command)
+    with pytest.raises(ValueError, match="points"):
+        test_every_command_can_be_given("neurec run inconsistency.star --points ring")
 
 
 @pytest.mark.parametrize("paper", PAPERS)

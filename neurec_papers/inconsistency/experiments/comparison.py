@@ -174,7 +174,7 @@ def cost_with_adam(table: pd.DataFrame) -> float:
 
 
 def kinks_cost_nothing(table: pd.DataFrame) -> float:
-    """In no setup and dimension are zero biases better than kinks at uniform distances, by validation errors."""
+    """In no setup and dimension have two small networks with zero biases a lower validation error than with Uk-."""
     errors = over_dimensions(table, "valid_rmse").unstack("bias")
     return exceptions(~(errors["zero"] > errors["kink_uniform_negative"]))
 
@@ -186,12 +186,12 @@ def gain_from_kinks(table: pd.DataFrame) -> pd.Series:
 
 
 def gain_with_one_input(table: pd.DataFrame) -> float:
-    """With one input kinks at uniform distances lower the error by this factor, on average over the six setups."""
+    """With one input the test error with zero biases is so many times that with Uk- (mean over the six setups)."""
     return float(gain_from_kinks(table)[1])
 
 
 def gain_with_four_inputs(table: pd.DataFrame) -> float:
-    """With four inputs or more it is this factor at most."""
+    """With four inputs or more the test error with zero biases is at most so many times that with Uk-."""
     gain = gain_from_kinks(table)
     return float(gain[gain.index >= 4].max())
 
@@ -257,7 +257,7 @@ COMPARISON = Experiment(
         Claim(worst_start, 0, 0, "section 10"),
         Claim(zero_beats_points, 0, 0, "section 10"),
         Claim(cost_with_adam, 0, 1, "measured here, to 1 % and 0.05"),
-        Claim(kinks_cost_nothing, 0, 0, "section 10, figure 10"),
+        Claim(kinks_cost_nothing, 0, 0, "measured here, against Table L.1 for NTK"),
         Claim(gain_with_one_input, 4.72, 0.05, "measured here"),
         Claim(gain_with_four_inputs, 1.13, 0.02, "measured here"),
     ),

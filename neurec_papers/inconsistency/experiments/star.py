@@ -111,6 +111,15 @@ def square_norm(weights: Any) -> float:
     return float(sum(np.sum(part**2) for part in weights))
 
 
+def tangent_bytes(params: Star) -> float:
+    """Memory of the gradients at all points, which the kernel of a network with several layers or tanh is made of."""
+    if params.grouped:
+        return 0.0
+    X = POINTS[params.points](params)[0]
+    weights = params.m * (X.shape[1] + 2) + (params.layers - 1) * params.m * (params.m + 1) + 1
+    return 4 * 8.0 * len(X) * weights  # rows, stacked, in units of the shares, as an array
+
+
 def step_sizes(params: Star, problem: Problem, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
     """The step of each network by the rule, and the largest eigenvalue of its weighted tangent kernel, (B,) each."""
     nu, d = np.asarray(problem.weights), problem.X.shape[2]
@@ -175,7 +184,10 @@ def _relative(losses: np.ndarray, threshold: np.ndarray) -> np.ndarray:
 
 
 def score(params: Star, problem: Problem, solution: Solution) -> dict[str, np.ndarray]:
-    """Figure 8: the two events and when they happened, tested before each update."""
+    """Figure 8: the two events and when they happened, tested before each update.
+
+    A unit is active where its input is positive. With tanh it has no kink: a change of that sign is counted.
+    """
     ends = solution.value
     changed, below = (np.array([getattr(end, name) for end in ends]) for name in ("changed", "below"))
     return {
@@ -191,7 +203,7 @@ def score(params: Star, problem: Problem, solution: Solution) -> dict[str, np.nd
 
 COLUMNS = {
     "mse_below": Column("loss below 0.999999 of the best that is affine on every arm", "event"),
-    "kink_crossed": Column("a kink has crossed a point", "event"),
+    "kink_crossed": Column("a unit is active on other points than at the start: a kink has crossed one", "event"),
     "below_epoch": Column("first epoch with the loss below; NaN if there is none", "measure", "epochs", optional=True),
     "crossing_epoch": Column(
         "first epoch with a kink crossed; NaN if there is none", "measure", "epochs", optional=True
@@ -225,6 +237,10 @@ STAR = Experiment(
         "paper_narrow": Grid({"m": [128, 256, 512]}, trials=1000, fixed={"step_rule": "published"}, published=300),
         "paper_1024": Grid({"m": [1024]}, trials=1000, fixed={"step_rule": "published"}, published=120),
         "paper_spectral": Grid(WIDTHS, trials=1000, published=60),
+        "program_three_layers": Grid(
+            {"m": [16, 32, 64, 128, 256]}, trials=1000,
+            fixed={"layers": 3, "points": "line", "step_rule": "published", "epochs": 100_000},
+        ),
     },
     figures={
         "crossed": Curves("m", "kink_crossed", "step_rule", logarithmic="x"),
@@ -237,4 +253,5 @@ STAR = Experiment(
     ),
     citation=CITATION,
     batch=10,
+    bytes=tangent_bytes,
 )  # fmt: skip
