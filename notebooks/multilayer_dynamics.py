@@ -332,7 +332,7 @@ assert arm.loc[[5, 10]].max(axis=None) < 0.7
 arm.round(3)
 
 # %% [markdown]
-# The paper plots each student's fan-out against its best correlation, and the points form an L. Here are ten teacher neurons and one student of each of four widths, after 10,000 steps:
+# The paper plots each student's fan-out against its best correlation, and the points form an L. Here are ten teacher neurons and one student of each of four widths, after 4,000 steps:
 
 # %%
 draw(two, paper.TWO_LAYER_SPECIALIZATION, "l_shape")

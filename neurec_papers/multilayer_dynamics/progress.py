@@ -73,7 +73,7 @@ def convergence(multis: Sequence[int] = MULTIS, runs: int = 4, epochs: int = 15)
     return _finished(fig, "Error on new points", f"20 teacher neurons; mean and standard deviation over {runs} runs")
 
 
-def l_shape(multis: Sequence[int] = MULTIS, runs: int = 1, epochs: int = 10) -> go.Figure:
+def l_shape(multis: Sequence[int] = MULTIS, runs: int = 1, epochs: int = 4) -> go.Figure:
     """Fan-out against correlation of all neurons of two-layer students: those without a teacher neuron lie low."""
     fig, draws = _panels("largest correlation", "norm of the output weights"), Draws(0, range(runs))
     for panel, decay in enumerate(DECAYS, start=1):
