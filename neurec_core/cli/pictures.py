@@ -72,7 +72,9 @@ def _film(fig: go.Figure, kind: str) -> bytes:
         film = Path(folder, f"film.{kind}")
         words = [require_ffmpeg(kind), "-loglevel", "error", "-framerate", f"1000/{FRAME_MS}"]
         words += ["-i", f"{folder}/%05d.png", *CODED[kind], str(film)]
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
         if done.returncode or not film.is_file():
             reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
             raise RunFailed(f"--{kind} needs an ffmpeg that can write it ({shortened(reason)}); --html needs none")
