@@ -204,6 +204,7 @@ def check_dual(one, dual, margin):
     planted, p, off = planted_outputs(one), one.D.shape[1], 0.0
     if one.model != "normalized":  # inputs a billion times smaller than others need dual vectors that are as large
         off = float(np.finfo(float).eps * np.linalg.norm(one.X, axis=1) @ np.abs(dual))
+        assert off < 1e-5, "a larger dual vector would prove nothing"
     for j, (output, w) in planted.items():
         A = base(one, j)
         wanted = A.T @ output / np.linalg.norm(output) if one.model == "normalized" else w / np.linalg.norm(w)
