@@ -120,8 +120,8 @@ def _missing(table: pd.DataFrame, experiment: Experiment, grid: Grid) -> dict[st
     hours = float(((grid.trials - have) * seconds)[~beyond].sum()) / 3600 if (~beyond).any() else float("nan")
     few, many = int(have[have > 0].min()) if (have > 0).any() else 0, int(have.max())
     return {
-        "trials": f"{few if few == many else f'{few} to {many}'} of {grid.trials}",
-        "cells": f"{int((have > 0).sum())} of {len(cells)}",
+        "trials": f"{few if few == many else f'{few} to {many}'}/{grid.trials}",
+        "cells": f"{int((have > 0).sum())}/{len(cells)}",
         "core hours": hours,
         "cells beyond": int(beyond.sum()),
     }

@@ -83,7 +83,7 @@ def test_what_stays_smaller_is_listed_with_its_cost():
     rows = tables.load(tables.published(papers.experiment("convex_recovery.isometry")))
     hours = sum(40 * part["seconds"].mean() for _, part in rows[rows["k"] == 2].groupby(["n", "d"])) / 3600
     found = listed.loc[("convex_recovery.isometry", "paper")]
-    assert (found["trials"], found["cells"], found["cells beyond"]) == ("10 of 50", "400 of 400", 0)
+    assert (found["trials"], found["cells"], found["cells beyond"]) == ("10/50", "400/400", 0)
     assert found["core hours"] == pytest.approx(hours)
     assert listed.loc[("single_neuron.alignment_vs_scale", "paper"), "cells beyond"] == 96, "of 64 dimensions and more"
     assert ("convex_recovery.skip_recovery", "paper") not in listed.index, "it is there as a whole"
