@@ -51,23 +51,11 @@ class Settings(NamedTuple):
     work: int
 
 
-class Room(NamedTuple):
-    """Arrays to work in: slopes and on_cells (cells, D), on_points (D, n), others and active (n,), neuron (D + 1,)."""
-
-    slopes: np.ndarray
-    on_cells: np.ndarray
-    on_points: np.ndarray
-    others: np.ndarray
-    active: np.ndarray
-    neuron: np.ndarray
-
-
 class Record(NamedTuple):
     """What `take_steps` records: the losses at the steps of the schedule, and (4,) whole numbers, see CHANGED."""
 
     losses: np.ndarray
     events: np.ndarray
-    room: Room
 
 
 # ------------------------------------------------------------------------------------------------- one neuron
@@ -111,10 +99,12 @@ def _current(state: Grouping, i: int, zeta: np.ndarray) -> None:
 
 
 @compiled
-def current(state: Grouping, now: np.ndarray) -> None:
-    """Fill in all neurons (m, D + 1) now."""
+def current(state: Grouping) -> np.ndarray:
+    """All neurons (m, D + 1) now."""
+    now = np.empty_like(state.neurons)
     for i in range(len(now)):
         _current(state, i, now[i])
+    return now
 
 
 @compiled
@@ -176,9 +166,9 @@ def _sift_down(state: Grouping) -> None:
 
 
 @compiled
-def _check_due(state: Grouping, points: Points, room: Room, lengths: tuple[float, float]) -> None:
-    """Check neurons whose safe path length is used up, extend it or let them leave; `lengths` of path and last step."""
-    zeta, active, path, step = room.neuron, room.active, lengths[0], lengths[1]
+def _check_due(state: Grouping, points: Points, path: float, step: float) -> None:
+    """Check all neurons whose safe path length is used up: extend it, or let them leave their group."""
+    zeta, active = np.empty(state.neurons.shape[1]), np.empty(len(points.y))
     while state.safe[state.queue[0]] <= path:
         i = state.queue[0]
         _current(state, i, zeta)
@@ -210,9 +200,10 @@ def take_steps(
     (ended, k, c, loss)
     """
     safe, queue, counts, schedule = state.safe, state.queue, state.counts, run.schedule
-    losses, events, room = record.losses, record.events, record.room
-    slopes, on_cells, on_points, others = room.slopes, room.on_cells, room.on_points, room.others
-    one_step.fill(others, c)
+    losses, events = record.losses, record.events
+    D, n, cells = len(axes), len(points.y), state.member.shape[1]
+    slopes, on_cells, on_points, others = np.empty((cells, D)), np.empty((cells, D)), np.empty((D, n)), np.empty(n)
+    others[:] = c
     path, begin, left, work = 0.0, k, counts[1], 0
     one_step.free_outputs(state, points, 0, others, k, axes)
     while True:
@@ -231,13 +222,13 @@ def take_steps(
         one_step.step_free(state, on_points, run.h, axes)
         c -= run.h * total
         k += 1
-        one_step.fill(others, c)
+        others[:] = c
         changes = one_step.free_outputs(state, points, 0, others, k, axes)
         path, work = (path + step) * ROUND_UP, work + counts[1] - left
         over = not path < run.longest or k - begin >= run.most or work > run.work
         if not over and safe[queue[0]] <= path:
             known = counts[1]
-            _check_due(state, points, room, (path, step))
+            _check_due(state, points, path, step)
             changes += one_step.free_outputs(state, points, known, others, k, axes)
         if changes and events[CHANGED] < 0:
             events[CHANGED] = k

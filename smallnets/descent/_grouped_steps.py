@@ -24,9 +24,9 @@ TILE = 32  # groups per tile
 # Up to this D, the code is compiled for each D.
 FEW = 4
 
-compiled = njit(fastmath={"contract"}, allocates=False)
+compiled = njit(fastmath={"contract"})
 # Sums over groups or points may be reordered to fill the processor's vectors. The order depends only on their number.
-summing = njit(fastmath={"contract", "reassoc"}, allocates=False)
+summing = njit(fastmath={"contract", "reassoc"})
 
 
 class Points(NamedTuple):
@@ -73,13 +73,6 @@ class Grouping(NamedTuple):
 def rows(D: int) -> int:
     """Rows of a tile: P, M, V and q."""
     return 2 * (D + 1) ** 2 + 2 * D
-
-
-@compiled
-def fill(vector: np.ndarray, value: float) -> None:
-    """Set all entries to one value."""
-    for i in range(len(vector)):
-        vector[i] = value
 
 
 @compiled
@@ -152,8 +145,7 @@ def _propagate(tile: np.ndarray, groups: int, axes: Any) -> None:
 def slopes_of(state: Grouping, slopes: np.ndarray, axes: Any) -> None:
     """Fill in the slopes: on cell k, the output of all groups together is <slopes_k, x>."""
     tiles, member, groups = state.tiles, state.member, state.counts[0]
-    for k in range(len(slopes)):
-        fill(slopes[k], 0.0)
+    slopes[:] = 0.0
     for t in range(len(tiles)):
         _slope(tiles[t], groups - t * TILE, axes)
         _add_slopes(tiles[t], member[t], groups - t * TILE, slopes, axes)
@@ -179,8 +171,7 @@ def residuals(
     The output is f_j = others_j + <slopes_k, x_j> at a point of cell k. Returns the loss and the sum of all e_j.
     """
     XT, y, shares = points.XT, points.y, points.shares
-    for k in range(len(on_cells)):
-        fill(on_cells[k], 0.0)
+    on_cells[:] = 0.0
     loss, total = 0.0, 0.0
     for j in range(len(cell)):
         k, left = cell[j], others[j] - y[j]

@@ -13,15 +13,14 @@ group's neurons obeys the same equations, and a few combinations make the same o
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._relu_arrays import Data, Neurons, Record, Room
 from .compiled import assign, njit
 
 # Sums may be reordered to fill the processor's vectors. The order depends only on the shapes of the arrays.
-compiled = njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"}, allocates=False)
+compiled = njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
 
 U = np.uint64
 # The number of free columns is rounded up to a multiple of this.
@@ -32,6 +31,57 @@ LAST, TARGET, DIVERGED, STALLED, REGROUP, FULL = range(6)
 # Every so many iterations, a step is checked for whether it moves any weight by more than this share. Rounding moves
 # weights on which the gradient is zero: they alternate in their last bits, or drift, and the machine decides which.
 REST_EVERY, ROUNDING = 4096, 2.0**-50
+
+
+class Data(NamedTuple):
+    """Kernel K = X X^T (n, n), labels y (n,) and c = 2 step / n."""
+
+    K: np.ndarray
+    y: np.ndarray
+    c: float
+
+
+class Neurons(NamedTuple):
+    """All neurons that take steps, free and grouped; columns without a neuron hold zeros.
+
+    H : (n, F), preactivations of the free neurons
+    a : (F,), their output weights
+    active : (n, F), 1.0 where they are active
+    ids : (F,), their numbers
+    H_group : (n, L), preactivations of the combinations of grouped neurons
+    a_group : (L,), their output weights
+    first : (G + 1,), the first column of each group
+    patterns : (G, n), 1.0 where a group is active
+    """
+
+    H: np.ndarray
+    a: np.ndarray
+    active: np.ndarray
+    ids: np.ndarray
+    H_group: np.ndarray
+    a_group: np.ndarray
+    first: np.ndarray
+    patterns: np.ndarray
+
+
+class Record(NamedTuple):
+    """Arrays for what is recorded during the steps.
+
+    log : (R,), increasing, the iterations at which the loss and all neurons are recorded
+    losses : (R,), the loss there
+    H, a, H_group, a_group : (R, ...), the neurons there
+    crossings : (C, 3), iteration, neuron and training point of each change of a pattern
+    counts : (2,), how many rows of the log and of the crossings are filled in
+    """
+
+    log: np.ndarray
+    losses: np.ndarray
+    H: np.ndarray
+    a: np.ndarray
+    H_group: np.ndarray
+    a_group: np.ndarray
+    crossings: np.ndarray
+    counts: np.ndarray
 
 
 @compiled
@@ -173,16 +223,7 @@ def _record_neurons(neurons: Neurons, record: Record, loss: float) -> None:
 
 
 @compiled
-def _keep(room: Room, a: np.ndarray, a_group: np.ndarray) -> None:
-    """Keep all columns as they are before a step."""
-    assign(room.before[0], room.H)
-    assign(room.before[1], a)
-    assign(room.before[2], room.H_group)
-    assign(room.before[3], a_group)
-
-
-@compiled
-def _at_rest(H: np.ndarray, a: np.ndarray, before: np.ndarray, a_before: np.ndarray, K: np.ndarray, n: int) -> bool:
+def _at_rest(H: np.ndarray, a: np.ndarray, before: tuple[np.ndarray, np.ndarray], K: np.ndarray, n: int) -> bool:
     """Whether a step has moved no column of (n, L) and (L,) by more than rounding moves |x_i| |w_j| and |a_j|."""
     L = len(a)
     for j in range(L):
@@ -191,9 +232,9 @@ def _at_rest(H: np.ndarray, a: np.ndarray, before: np.ndarray, a_before: np.ndar
             if K[i * n + i] > 0:
                 size = max(size, abs(H[i * L + j]) / np.sqrt(K[i * n + i]))
         for i in range(n):
-            if abs(H[i * L + j] - before[i * L + j]) > ROUNDING * size * np.sqrt(K[i * n + i]):
+            if abs(H[i * L + j] - before[0][i * L + j]) > ROUNDING * size * np.sqrt(K[i * n + i]):
                 return False
-        if abs(a[j] - a_before[j]) > ROUNDING * abs(a[j]):
+        if abs(a[j] - before[1][j]) > ROUNDING * abs(a[j]):
             return False
     return True
 
@@ -218,9 +259,12 @@ def take_steps(
     (reason, k, loss, safe) : the iteration, its loss, and what is left of the safe path length
     """
     n, F, y, c = len(data.y), len(neurons.a), data.y, data.c
-    a, a_group, first, room = neurons.a, neurons.a_group, neurons.first, record.room
-    H, H_group, K, r, da_group, before = room.H, room.H_group, room.K, room.residuals, room.da_group, room.before
-    patterns, e, full = room.patterns, room.e, len(record.crossings) - n * F
+    H, active, K = neurons.H.reshape(-1), neurons.active.reshape(-1), data.K.reshape(-1)
+    H_group, patterns = neurons.H_group.reshape(-1), neurons.patterns.reshape(-1)
+    a, a_group, first = neurons.a, neurons.a_group, neurons.first
+    r, e, KR = np.zeros(n), np.zeros(n), np.zeros((n + 1) * n)
+    da, da_group, G, flips = np.zeros(F), np.zeros(len(a_group)), np.zeros(2 * F), np.zeros(n)
+    free, grouped, room = (H, a), (H_group, a_group), len(record.crossings) - n * F
     loss = np.nan
     while True:
         if safe < 0:
@@ -238,21 +282,19 @@ def take_steps(
             return DIVERGED, k, loss, safe
         if k == last:
             return LAST, k, loss, safe
-        if record.counts[1] > full:
+        if record.counts[1] > room:
             return FULL, k, loss, safe
         check = k % REST_EVERY == 0
         if check:
-            _keep(room, a, a_group)
-        for i in range(n):
-            out[i] = 0.0
+            free, grouped = (H.copy(), a.copy()), (H_group.copy(), a_group.copy())
+        out[:] = 0.0
         squared = 0.0
         for g in range(len(first) - 1):
             own = _step_group(H_group, a_group, first[g], first[g + 1], patterns, g * n, K, r, c, e, da_group, out)
             squared = max(squared, own)
         safe -= np.sqrt(squared) * (1 + 1e-14)
-        if F and _step_free(H, a, room.active, K, r, c, room.KR, room.G, room.da, out, room.flips) > 0:
-            _record_crossings(neurons, record, k + 1, room.flips)
+        if F and _step_free(H, a, active, K, r, c, KR, G, da, out, flips) > 0:
+            _record_crossings(neurons, record, k + 1, flips)
         k += 1
-        rests = check and _at_rest(H, a, before[0], before[1], K, n)
-        if rests and _at_rest(H_group, a_group, before[2], before[3], K, n):
+        if check and _at_rest(H, a, free, K, n) and _at_rest(H_group, a_group, grouped, K, n):
             return STALLED, k, loss, safe

@@ -8,7 +8,6 @@ import numpy as np
 
 from . import _relu_steps as kernels
 from . import _relu_tail as tails
-from ._relu_arrays import Data, Neurons, Record, Room
 
 # A neuron is grouped only if its pattern cannot change within so many steps of the length of the last one.
 LEAST_STEPS = 500
@@ -45,7 +44,7 @@ class Trajectory:
         U, S, self.span = tails.compact_svd(X)
         # Weights move within the span of the training points, so that a change of all preactivations determines theirs.
         self.to_weights = U / S @ self.span
-        self.data = Data(X @ X.T, y, c)
+        self.data = kernels.Data(X @ X.T, y, c)
         self.H = self.W @ X.T
         self.groups: list[Group] = []
         self.spent = {"neurons": 0, "groups": 0, "tail": 0}
@@ -54,7 +53,7 @@ class Trajectory:
         self.loss = np.nan
         self.last_crossing = 0
 
-    def regrouped(self) -> tuple[Neurons, float]:
+    def regrouped(self) -> tuple[kernels.Neurons, float]:
         """All neurons that are active anywhere, grouped anew, and the path length that changes no group's pattern."""
         active = self.H > 0
         moving = np.flatnonzero(active.any(axis=1))
@@ -73,7 +72,9 @@ class Trajectory:
         ids = moving[~grouped]
         free = _padded(np.vstack([self.H[ids].T, self.a[ids]]), kernels.VECTOR)
         H, a = free[:-1], free[-1]
-        neurons = Neurons(H, a, (H > 0).astype(float), ids, columns[:-1], columns[-1], np.array(first), patterns)
+        neurons = kernels.Neurons(
+            H, a, (H > 0).astype(float), ids, columns[:-1], columns[-1], np.array(first), patterns
+        )
         return neurons, safe
 
     def _worth_grouping(self, moving: np.ndarray, active: np.ndarray, pattern: np.ndarray) -> tuple[np.ndarray, float]:
@@ -100,7 +101,7 @@ class Trajectory:
         coefficients, R = np.linalg.qr(np.column_stack([self.W[ids] @ self.span.T, self.a[ids]]))
         return np.vstack([self.X @ self.span.T @ R[:, :-1].T, R[:, -1]]), coefficients
 
-    def advance(self, neurons: Neurons, safe: float, k: int, last: int, target: float) -> tuple[int, int]:
+    def advance(self, neurons: kernels.Neurons, safe: float, k: int, last: int, target: float) -> tuple[int, int]:
         """Take steps until the kernel gives a reason to return; update all neurons."""
         log = self.log[(self.log >= k) & (self.log <= last)]
         record = self._empty_record(neurons, log)
@@ -125,16 +126,16 @@ class Trajectory:
         self._update_preactivations(neurons, k)
         return reason, k
 
-    def _empty_record(self, neurons: Neurons, log: np.ndarray) -> Record:
+    def _empty_record(self, neurons: kernels.Neurons, log: np.ndarray) -> kernels.Record:
         """Arrays for the kernel to fill in."""
         rows = len(log)
-        return Record(
+        return kernels.Record(
             log, np.empty(rows), np.empty((rows, *neurons.H.shape)), np.empty((rows, len(neurons.a))),
             np.empty((rows, *neurons.H_group.shape)), np.empty((rows, len(neurons.a_group))),
-            np.empty((ROOM + neurons.H.size, 3), np.int64), np.zeros(2, np.int64), Room.of(neurons, self.data.K),
+            np.empty((ROOM + neurons.H.size, 3), np.int64), np.zeros(2, np.int64),
         )  # fmt: skip
 
-    def _update_preactivations(self, neurons: Neurons, k: int) -> None:
+    def _update_preactivations(self, neurons: kernels.Neurons, k: int) -> None:
         """Update H, and record the crossings of grouped neurons in the step that used up the safe path length."""
         self.H[neurons.ids] = neurons.H.T[: len(neurons.ids)]
         for group in self.groups:

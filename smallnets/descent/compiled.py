@@ -152,17 +152,12 @@ def _digest(content: bytes) -> bytes:
 FOLDER = _folder()
 
 
-def njit(*, allocates: bool = True, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """`numba.njit` with that cache; options as there.
-
-    A kernel that makes no arrays, but views of those that it is handed, need not count references to them, which takes
-    a third of the time to compile it: ``allocates=False``.
 
     What other kernels call is compiled without the wrapper that Python calls, which takes as long as the kernel where
     there are many arrays, and once for all whole numbers, not anew for each that is written out.
     """
-
-    options["_nrt"] = allocates
 
     def decorate(function: Callable[..., Any]) -> Any:
         kernel, inner = _kernel(function, options, wrapped=True), _kernel(function, options, wrapped=False)

@@ -135,26 +135,18 @@ def descend(
     run = kernels.Settings(h, steps, threshold, bool(stop), wanted, LONGEST_PATH, MOST_STEPS, work)
     D = len(points.XT)
     axes = (0,) * D if D <= FEW else np.zeros(D)
-    record = kernels.Record(np.full(len(wanted), np.nan), np.array([-1, -1, 0, 0]), _room(D, len(y), 1))
+    record = kernels.Record(np.full(len(wanted), np.nan), np.array([-1, -1, 0, 0]))
     ended, k, c, loss, before = kernels.REGROUP, 0, start.c, np.nan, None
     while ended == kernels.REGROUP:
         state = _grouped(neurons, points, before, k)
         _count_changes(record.events, before, state, k)
-        record = record._replace(room=_room(D, len(y), state.member.shape[1]))
         ended, k, c, loss = kernels.take_steps(state, points, run, record, k, c, axes)
-        neurons, before = np.empty_like(neurons), state
-        kernels.current(state, neurons)
+        neurons, before = kernels.current(state), state
         if not np.isfinite(neurons).all():
             ended = kernels.DIVERGED
     end = Weights(neurons[:, : D - 1], neurons[:, D - 1], neurons[:, D], c)
     changed, below, changes, _ = record.events.tolist()
     return Descent(end, k, loss, record.losses[order], changed, below, changes, ended == kernels.DIVERGED)
-
-
-def _room(D: int, n: int, cells: int) -> kernels.Room:
-    """Arrays for `take_steps` to work in."""
-    shapes = ((cells, D), (cells, D), (D, n), (n,), (n,), (D + 1,))
-    return kernels.Room(*(np.empty(shape) for shape in shapes))
 
 
 def _grouped(neurons: np.ndarray, points: Points, before: Grouping | None, k: int) -> Grouping:

@@ -97,8 +97,8 @@ def test_a_full_disk_costs_time(folder, monkeypatch):
 
     opened = Path.open
 
-    def full(path, mode):
-        return Full(opened(path, mode)) if "x" in mode else opened(path, mode)
+    def full(path, mode="r", **options):
+        return Full(opened(path, mode)) if "x" in mode else opened(path, mode, **options)
 
     monkeypatch.setattr(Path, "open", full)
     assert run(double, 2) == (4, False)
@@ -108,8 +108,12 @@ def test_a_full_disk_costs_time(folder, monkeypatch):
 
 @pytest.mark.parametrize("reason", [errno.EACCES, errno.EROFS, errno.EDQUOT])
 def test_a_folder_that_cannot_be_written_to_costs_time(folder, monkeypatch, reason):
-    def refused(path, mode):
-        raise OSError(reason, os.strerror(reason))
+    opened = Path.open
+
+    def refused(path, *words, **options):
+        if path.is_relative_to(folder):
+            raise OSError(reason, os.strerror(reason))
+        return opened(path, *words, **options)  # what the compiler reads when it is called first
 
     monkeypatch.setattr(Path, "open", refused)
     assert run(double, 2) == (4, False)
