@@ -116,7 +116,7 @@ def draw_history(records: pd.DataFrame, experiment: Experiment) -> go.Figure:
     parts = plots.parts_of(records, free[0] if free else None)
     for i, (words, part) in enumerate(parts):
         for j, (name, column) in enumerate(history.columns.items()):
-            cells = tables.spread(part, name, [history.step])
+            cells = tables.spread(part, name, [history.step]).rename(columns={"median": "value"})
             color = COLORS[(i if free else j) % len(COLORS)]
             label = f"{column.label}, {words}" if words else column.label
             plots.line(fig, cells, history.step, name=label, color=color, dash=("solid", "dot", "dash")[j % 3])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +36,7 @@ def table(experiment: Experiment, trials: Iterable[tuple[Mapping[str, Any], Mapp
     Parameters
     ----------
     experiment : one that declares a history
-    trials : rows and arrays, as `store.read_details` yields them
+    trials : rows and arrays, as `store.read_details` yields them and `of_rows` does
 
     Raises
     ------
@@ -79,4 +79,9 @@ def record(experiment: Experiment, grid: Grid, seed: int = 0) -> pd.DataFrame:
         for point in points
         for row in experiment.rows_together([(point, trial) for trial in range(grid.trials)], seed, detailed=True)
     ]
-    return table(experiment, ((row, row["details"]) for row in rows if "details" in row))
+    return table(experiment, of_rows(rows))
+
+
+def of_rows(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
+    """Rows that `Experiment.rows_together` made with details, each beside its arrays; one that raised has none."""
+    return ((row, row["details"]) for row in rows if "details" in row)

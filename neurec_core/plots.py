@@ -233,17 +233,16 @@ def measures(table: pd.DataFrame, experiment: Experiment, x: str, columns: Seque
 def line(
     fig: go.Figure, cells: pd.DataFrame, x: str, *, name: str, color: str, named: bool = True, dash: str | None = None
 ) -> None:
-    """Add a line with its band to a figure: columns `x`, ``low``, ``high`` and ``value`` (or ``median``) of `cells`.
+    """Add a line with its band to a figure: columns `x`, ``value``, ``low`` and ``high`` of `cells`.
 
     Of more than 60 points the line alone is drawn, without a marker at each.
     """
-    middle = "value" if "value" in cells else "median"
-    cells = cells.dropna(subset=middle)
+    cells = cells.dropna(subset="value")
     band = {"x": [*cells[x], *cells[x][::-1]], "y": [*cells["high"], *cells["low"][::-1]]}
     shade = {"fill": "toself", "fillcolor": color, "opacity": 0.2, "line": {"width": 0}}
     fig.add_scatter(**band, **shade, mode="lines", hoverinfo="skip", showlegend=False, legendgroup=name)
     fig.add_scatter(
-        x=cells[x], y=cells[middle], name=name, legendgroup=name, mode="lines" if len(cells) > 60 else "lines+markers",
+        x=cells[x], y=cells["value"], name=name, legendgroup=name, mode="lines" if len(cells) > 60 else "lines+markers",
         line={"color": color, "dash": dash}, showlegend=named, customdata=cells[["low", "high", "trials"]],
         hovertemplate="%{y:.3g} [%{customdata[0]:.3g}, %{customdata[1]:.3g}], %{customdata[2]} trials",
     )  # fmt: skip

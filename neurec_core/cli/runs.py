@@ -141,9 +141,10 @@ def _print_json(rows: Iterable[Mapping[str, Any]]) -> None:
 def _print_history(experiment: Experiment, rows: list[dict[str, Any]], as_json: bool) -> None:
     from .. import history
 
-    recorded = history.table(experiment, ((row, row["details"]) for row in rows if "details" in row))
+    recorded = history.table(experiment, history.of_rows(rows))
+    there = set(recorded["trial"])
     for row in rows:
-        if row["trial"] not in set(recorded["trial"]):
+        if row["trial"] not in there:
             say(f"trial {row['trial']} has no history: {row['status']} {row['detail']}".rstrip())
     if as_json:
         _print_json({str(name): value for name, value in row.items()} for row in recorded.to_dict("records"))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from neurec_core.experiment import Status
 from neurec_core.style import COLORS, style
-from neurec_core.tables import mean
+from neurec_core.tables import mean, usable
 
 
 def output_signs(rows: pd.DataFrame) -> go.Figure:
@@ -26,6 +25,5 @@ def output_signs(rows: pd.DataFrame) -> go.Figure:
         fig.add_bar(**bars, name=f"output signs {outputs}", marker_color=color, hovertemplate=hover)
     fig.update_yaxes(title="mean loss at the end, standard error")
     fig.update_xaxes(title="method")
-    trials = int((rows["status"] == Status.SOLVED).sum())
-    title = f"Loss at the end, by method and output signs<br><sup>{trials} trials</sup>"
+    title = f"Loss at the end, by method and output signs<br><sup>{len(usable(rows))} trials</sup>"
     return style(fig, title, alt="Mean loss at the end of each method, with alternating and with random output signs")
