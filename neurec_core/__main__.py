@@ -104,6 +104,7 @@ def notebook(
     preset: str | None,
     pairs: tuple[tuple[str, str], ...],
     jobs: int | None,
+    *,
     scheduler: str | None,
     out: Path,
 ) -> None:

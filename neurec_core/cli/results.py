@@ -38,6 +38,7 @@ def plot(
     column: str | None,
     figure: str | None,
     history: bool,
+    *,
     where: tuple[str, ...],
     **files: Path | None,
 ) -> None:

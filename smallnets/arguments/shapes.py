@@ -9,7 +9,7 @@ from .scalars import Sizes
 
 
 def shaped(
-    name: str, meaning: str, letters: str, got: np.ndarray, shape: tuple[int | None, ...], *, empty: bool = False
+    name: str, meaning: str, letters: str, got: np.ndarray, *, shape: tuple[int | None, ...], empty: bool = False
 ) -> None:
     """Refuse an array of another shape (None: any size), or without entries unless it may be `empty`.
 
@@ -42,5 +42,5 @@ class Shape:
         """
         axes = next((one for one in self._shapes if len(one) == got.ndim), self._shapes[-1])
         known = tuple(int(axis) if axis.isdigit() else sizes.get(axis) for axis in axes)
-        shaped(name, meaning, self.letters, got, known, empty=empty)
+        shaped(name, meaning, self.letters, got, shape=known, empty=empty)
         sizes |= {axis: size for axis, size in zip(axes, got.shape, strict=True) if axis != "_"}

@@ -32,7 +32,7 @@ EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e
 
 
 def optima(
-    blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0, walls: np.ndarray | bool = True
+    blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0, *, walls: np.ndarray | bool = True
 ) -> Iterator[Iterate]:
     """Weights and dual vectors at the optimum, as near as rounding allows; the caller measures their gap.
 
@@ -77,9 +77,9 @@ def _attempted(blocks: Blocks, own: Blocks, stated: _Stated, size: float) -> Ite
             if isinstance(blocks, Cones):
                 blocks.remember(multipliers)
             yield Iterate(W / even, dual, back, steps)
-            W = _refitted(blocks.even, W, stated.y - stated.ridge * dual, multipliers, faces)
+            W = _refitted(blocks.even, W, stated.y - stated.ridge * dual, multipliers, faces=faces)
         if own is not blocks and not stated.ridge:
-            yield from _by_planes(blocks, stated.y, stated.cost, dual, steps)
+            yield from _by_planes(blocks, stated.y, stated.cost, dual, steps=steps)
 
 
 class _Program(NamedTuple):
@@ -168,7 +168,7 @@ def _inside(blocks: Blocks, W: np.ndarray) -> tuple[np.ndarray, Faces]:
     return np.where(norms > faint, W, 0), faces
 
 
-def _by_planes(blocks: Blocks, y: np.ndarray, cost: np.ndarray, dual: np.ndarray, steps: int) -> Iterator[Iterate]:
+def _by_planes(blocks: Blocks, y: np.ndarray, cost: np.ndarray, dual: np.ndarray, *, steps: int) -> Iterator[Iterate]:
     """Points around a dual vector (n,) that is nearly optimal, by linear programs over units near their limits.
 
     The unit of block j at which a dual vector l reaches its support has a plane, a_j^T l <= c_j. Each program moves l
@@ -201,7 +201,7 @@ def _by_planes(blocks: Blocks, y: np.ndarray, cost: np.ndarray, dual: np.ndarray
         dual = dual + step * found.x
 
 
-def _refitted(blocks: Blocks, W: np.ndarray, y: np.ndarray, multipliers: np.ndarray, faces: Faces) -> np.ndarray:
+def _refitted(blocks: Blocks, W: np.ndarray, y: np.ndarray, multipliers: np.ndarray, *, faces: Faces) -> np.ndarray:
     """Weights (d, p) moved on their faces, each in proportion to its size, until they put out y (n,) again.
 
     At the optimum that costs no more than what they missed is worth.

@@ -51,13 +51,13 @@ class Limits(NamedTuple):
             return _lifted(self.rows * sides[:, None], self.lifts * sides[:, None], g)
         if guess is None:
             guess = np.flatnonzero(sides * (self.rows @ g) < 0)[: len(g) // 2]
-        found = _from_face(self.rows, sides, g, guess, units)
+        found = _from_face(self.rows, sides, g, guess, units=units)
         if found is None and units is not None:
             found = _by_rows(self.rows, sides, g, units=units)
         elif found is None:
             m = scipy.optimize.nnls(self.rows.T * sides, -g)[0]
             face = np.flatnonzero(m)
-            found = _from_face(self.rows, sides, g, face, units) or (g + (m * sides) @ self.rows, m, face)
+            found = _from_face(self.rows, sides, g, face, units=units) or (g + (m * sides) @ self.rows, m, face)
         return *found, self.rows[found[2]]
 
 
@@ -125,7 +125,7 @@ def _independent(equations: np.ndarray) -> np.ndarray:
 
 
 def _from_face(
-    rows: np.ndarray, sides: np.ndarray, g: np.ndarray, face: np.ndarray, units: np.ndarray | None
+    rows: np.ndarray, sides: np.ndarray, g: np.ndarray, face: np.ndarray, *, units: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """The projection on {w : sides * (rows w) >= 0}, its multipliers and active rows; None if guessing finds none.
 

@@ -133,7 +133,7 @@ class Graded(Blocks):
         return 0.0
 
     def curvature(
-        self, active: np.ndarray, flat: np.ndarray, along: np.ndarray, units: np.ndarray, faces: Faces = None
+        self, active: np.ndarray, flat: np.ndarray, along: np.ndarray, units: np.ndarray, *, faces: Faces = None
     ) -> np.ndarray:
         """As `Blocks.curvature`, and `Cones.curvature` with equations of faces in even units."""
         parts = [np.einsum("pdr,dp->rp", self._maps[self._pattern[active]], units) * np.sqrt(along)]

@@ -50,7 +50,7 @@ def proximal_points(
     now = start_at or start(blocks, y, cost, ridge)
     step, tolerance = FIRST_STEP, NEXT_TOLERANCE if start_at else FIRST_TOLERANCE
     while True:
-        now = _Subproblem(blocks, y, cost, ridge, step, now).solve(tolerance)
+        now = _Subproblem(blocks, y, cost, ridge, step=step, anchor=now).solve(tolerance)
         yield now
         step, tolerance = min(step * GROWTH, LAST_STEP), max(tolerance / 10, LAST_TOLERANCE)
 
@@ -81,7 +81,7 @@ class _Subproblem:
     """Minimise the objective plus ||w - W||^2 / (2 step); its dual is smooth, with a piecewise smooth gradient."""
 
     def __init__(
-        self, blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float, step: float, anchor: Iterate
+        self, blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float, *, step: float, anchor: Iterate
     ) -> None:
         self.blocks, self.y, self.cost, self.ridge, self.step, self.anchor = blocks, y, cost, ridge, step, anchor
 
@@ -116,7 +116,7 @@ class _Subproblem:
             size = float(np.linalg.norm(gradient))
             if size <= tolerance:
                 break
-            H = self.blocks.curvature(active, factors, 1 - factors, points / now.norms[active], now.faces)
+            H = self.blocks.curvature(active, factors, 1 - factors, points / now.norms[active], faces=now.faces)
             H *= self.step
             # Flat directions get a little curvature, never less than what rounding needs.
             little = max(1e-3 * min(1.0, size), 1e-14 * np.trace(H))

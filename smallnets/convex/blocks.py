@@ -171,7 +171,7 @@ class Blocks:
         return self.X @ self.X.T
 
     def curvature(
-        self, active: np.ndarray, flat: np.ndarray, along: np.ndarray, units: np.ndarray, faces: Faces = None
+        self, active: np.ndarray, flat: np.ndarray, along: np.ndarray, units: np.ndarray, *, faces: Faces = None
     ) -> np.ndarray:
         """sum_j A_j (flat_j I + along_j e_j e_j^T) A_j^T over some patterns, e_j the columns of `units`; (n, n)."""
         D = self.D[:, active]

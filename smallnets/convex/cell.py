@@ -80,7 +80,7 @@ def fit(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray) -> Fitte
     scale, size = float(np.abs(F.T @ y).max()) or 1.0, float(np.linalg.norm(F, 2)) or 1.0
     w = np.zeros(F.shape[1])
     for near in NEAR:
-        w, multipliers, moved = _proximal(F, C, y, w, near * size, STATIONARY * scale)
+        w, multipliers, moved = _proximal(F, C, y, w, near=near * size, enough=STATIONARY * scale)
         if moved < STATIONARY * scale:
             break
     residual = y - F @ w
@@ -92,7 +92,7 @@ def fit(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray) -> Fitte
 
 
 @checked(**UNITS, weight=number("weight of the squares", "(0, inf)"))
-def ridge(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray, weight: float) -> float:
+def ridge(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray, *, weight: float) -> float:
     """The mean squared error of the weights with the least sum of squared errors plus `weight` |w|^2.
 
     Least squares is often kept stable in this way. In thin cells, where a fit takes large weights, it is another
@@ -104,7 +104,7 @@ def ridge(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray, weight
     weight : > 0
     """
     F, C = _stacked(X, y, D, signs)
-    w = _proximal(F, C, y, np.zeros(F.shape[1]), weight**0.5, np.inf)[0]  # one step from 0
+    w = _proximal(F, C, y, np.zeros(F.shape[1]), near=weight**0.5, enough=np.inf)[0]  # one step from 0
     return float(np.mean((y - F @ w) ** 2))
 
 
@@ -122,7 +122,7 @@ def _stacked(X: np.ndarray, y: np.ndarray, D: np.ndarray, signs: np.ndarray) -> 
 
 
 def _proximal(
-    F: np.ndarray, C: np.ndarray, y: np.ndarray, w: np.ndarray, near: float, enough: float
+    F: np.ndarray, C: np.ndarray, y: np.ndarray, w: np.ndarray, *, near: float, enough: float
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Steps of one proximal weight: the weights, their multipliers, and the gradient that the last step left."""
     Q, R = np.linalg.qr(np.vstack([F, near * np.eye(F.shape[1])]))

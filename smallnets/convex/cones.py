@@ -275,7 +275,7 @@ class Cones(Blocks):
         return self._limits_of[key]
 
     def curvature(
-        self, active: np.ndarray, flat: np.ndarray, along: np.ndarray, units: np.ndarray, faces: Faces = None
+        self, active: np.ndarray, flat: np.ndarray, along: np.ndarray, units: np.ndarray, *, faces: Faces = None
     ) -> np.ndarray:
         """sum_j A_j (flat_j Q_j + along_j e_j e_j^T) A_j^T with Q_j the projection on the face that e_j lies in."""
         equations = [None if faces is None or j < self.free else faces[j] for j in active]

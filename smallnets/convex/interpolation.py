@@ -78,7 +78,9 @@ def least_norm(X: np.ndarray, y: np.ndarray) -> Interpolant:
     if not size:
         return Interpolant(np.zeros((0, X.shape[1])), np.zeros(0), 0.0, np.zeros(len(y)), 0.0, True)
     cost, walls = np.ones(blocks.D.shape[1]), _walls(blocks.gated)[:, blocks.pattern]
-    W, dual, _, gap = enclosed(blocks, labels / size, 0.0, GAP, _conic.optima(blocks, labels / size, cost, walls=walls))
+    W, dual, _, gap = enclosed(
+        blocks, labels / size, 0.0, GAP, points=_conic.optima(blocks, labels / size, cost, walls=walls)
+    )
     value = float(np.linalg.norm(W, axis=0).sum())
     W, a = _sparse(blocks, labels / size, W, dual)
     root, dual = size**0.5, dual / np.where(scale > 0, scale, 1)

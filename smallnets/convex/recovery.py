@@ -88,15 +88,15 @@ def decide(blocks: Blocks, y: np.ndarray, plant: Plant) -> Decision:
     weighed, labels = blocks if (factors == 1).all() else blocks.weighed(factors), factors * y
     size = float(np.linalg.norm(labels)) or 1.0
     plant = plant._replace(sizes=plant.sizes / size)
-    found = _decided(weighed, labels / size, plant, condition, condition.dual / factors)
+    found = _decided(weighed, labels / size, plant, condition, least=condition.dual / factors)
     dual, W = found.dual, found.W
     return found._replace(dual=None if dual is None else factors * dual, W=None if W is None else size * W)
 
 
-def _decided(blocks: Blocks, y: np.ndarray, plant: Plant, condition: Isometry, least: np.ndarray) -> Decision:
+def _decided(blocks: Blocks, y: np.ndarray, plant: Plant, condition: Isometry, *, least: np.ndarray) -> Decision:
     """The decision for blocks of the right size and labels of norm 1; `least` is the dual vector of the condition."""
     # What the gated blocks certify holds with cones as well: they have fewer units.
-    relaxed = _decided(blocks.gated, y, plant, condition, least) if isinstance(blocks, Cones) else None
+    relaxed = _decided(blocks.gated, y, plant, condition, least=least) if isinstance(blocks, Cones) else None
     if relaxed and relaxed.outcome is Outcome.UNIQUE:
         return relaxed
     if blocks.even is not blocks and not isinstance(blocks, Graded):
@@ -110,7 +110,7 @@ def _decided(blocks: Blocks, y: np.ndarray, plant: Plant, condition: Isometry, l
     largest = largest_other(screened_norms(blocks, least), plant.where) if relaxed else condition.largest(plant)
     if settles(largest, condition.off, condition.independent):
         return Decision(Outcome.UNIQUE, 1 - largest, least, None, condition)
-    return _searched(blocks, y, plant, Planted(blocks, plant), condition)
+    return _searched(blocks, y, plant, Planted(blocks, plant), condition=condition)
 
 
 def _graded(blocks: Blocks, y: np.ndarray, plant: Plant, condition: Isometry) -> Decision:
@@ -118,7 +118,7 @@ def _graded(blocks: Blocks, y: np.ndarray, plant: Plant, condition: Isometry) ->
     graded = Graded(blocks, y, 0.0)
     plant = plant._replace(sizes=plant.sizes / graded.size)
     own = isometry(graded, plant)
-    found = _decided(graded, graded.labels, plant, own, own.dual)
+    found = _decided(graded, graded.labels, plant, own, least=own.dual)
     dual = None if found.dual is None else graded.dual(found.dual)
     return found._replace(dual=dual, W=None if found.W is None else graded.size * found.W, isometry=condition)
 
@@ -131,7 +131,7 @@ def _tried(blocks: Blocks, y: np.ndarray, cost: np.ndarray) -> Iterable[Iterate]
     return chain(once, newton(blocks, y, cost))
 
 
-def _searched(blocks: Blocks, y: np.ndarray, plant: Plant, planted: Planted, condition: Isometry) -> Decision:
+def _searched(blocks: Blocks, y: np.ndarray, plant: Plant, planted: Planted, *, condition: Isometry) -> Decision:
     """The decision by proximal points, each of which is tried as a certificate of both kinds."""
     tie: np.ndarray | None = None
     for discount in (0.0, *DISCOUNTS):
@@ -150,7 +150,7 @@ def _searched(blocks: Blocks, y: np.ndarray, plant: Plant, planted: Planted, con
             feasible = np.linalg.norm(rest) <= EQUAL
             if feasible and saved > CHEAPER and saved - _price(blocks, W, rest) / plant.cost > CHEAPER:
                 return Decision(Outcome.CHEAPER, saved, None, W, condition)
-            if _closed(blocks, point, cost, y, W):
+            if _closed(blocks, point, cost, y, W=W):
                 break
         if feasible and abs(saved) + blocks.rounded_outputs(W) <= EQUAL and _apart(W, plant) > 1e-3:
             tie = W
@@ -174,7 +174,7 @@ def _apart(W: np.ndarray, plant: Plant) -> float:
     return float(np.linalg.norm(W - plant.weights(W.shape[1])) / np.linalg.norm(plant.sizes))
 
 
-def _closed(blocks: Blocks, point: Iterate, cost: np.ndarray, y: np.ndarray, W: np.ndarray) -> bool:
+def _closed(blocks: Blocks, point: Iterate, cost: np.ndarray, y: np.ndarray, *, W: np.ndarray) -> bool:
     outside = max(1.0, float((blocks.support(point.back) / cost).max()))
     primal = float(cost @ np.linalg.norm(W, axis=0))
     return primal - float(y @ point.dual) / outside <= GAP * primal

@@ -97,7 +97,7 @@ def solve(blocks: Blocks, y: np.ndarray, ridge: float = 0.0, gap: float = GAP) -
     if abs(left) > gap:
         return Answer(W * size, dual, norms, abs(left), None, False)
     shared, unique = evenly(blocks, W, dual, norms)
-    before, after = (_objective(blocks, y / size, ridge / size, each, dual) for each in (W, shared))
+    before, after = (_objective(blocks, y / size, ridge / size, each, dual=dual) for each in (W, shared))
     if after - before > max(gap - abs(left), SHARED) * before:  # where the shares of nearly equal outputs are rounding
         shared = W
     return Answer(shared * size, dual, norms, left, unique, True)
@@ -108,13 +108,13 @@ def _solved(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """As `enclosed`, by whatever closes the gap: for inputs in very different units graded coordinates, at last."""
     cost = np.ones(blocks.D.shape[1])
-    found = enclosed(blocks, y, ridge, gap, points(blocks, y, cost, ridge))
+    found = enclosed(blocks, y, ridge, gap, points=points(blocks, y, cost, ridge))
     if abs(found[3]) <= gap or blocks.even is blocks:
         return found
     graded = Graded(blocks, y, ridge)
     program = graded, graded.labels, cost, graded.ridge
     again = chain(newton(*program, start_at=graded.start(found[0], found[1])), newton(*program))
-    W, dual, norms, left = enclosed(graded, graded.labels, graded.ridge, gap, again)
+    W, dual, norms, left = enclosed(graded, graded.labels, graded.ridge, gap, points=again)
     return (graded.size * W, graded.dual(dual), norms, left) if abs(left) <= gap else found
 
 
@@ -147,7 +147,7 @@ def scaling(blocks: Blocks, rows: bool) -> np.ndarray:
 
 @checked(**PROGRAM)
 def enclosed(
-    blocks: Blocks, y: np.ndarray, ridge: float, gap: float, points: Iterable[Iterate]
+    blocks: Blocks, y: np.ndarray, ridge: float, gap: float, *, points: Iterable[Iterate]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """The best weights and dual vector among points, up to where the gap between them is small enough.
 
@@ -188,7 +188,7 @@ def points(blocks: Blocks, y: np.ndarray, cost: np.ndarray, ridge: float = 0.0) 
     """
     if isinstance(blocks, Cones):
         gated = blocks.gated
-        W, dual, *_ = enclosed(gated, y, ridge, GAP, newton(gated, y, cost[: gated.D.shape[1]], ridge))
+        W, dual, *_ = enclosed(gated, y, ridge, GAP, points=newton(gated, y, cost[: gated.D.shape[1]], ridge))
         yield Iterate(blocks.signed(W), dual, blocks.adjoint(dual), 0)
     if blocks.even is blocks or blocks.gated is blocks:
         yield from newton(blocks, y, cost, ridge)
@@ -216,13 +216,13 @@ def _bounds(
     bound = float(y @ dual) - ridge * float(dual @ dual) / 2
     # Labels exactly met; with ridge, left what the dual vector leaves, unless the weights as they are do better.
     W = point.W + blocks.correction(y - blocks.forward(point.W) - ridge * dual)
-    primal = _objective(blocks, y, ridge, W, dual)
-    if ridge and (as_it_is := _objective(blocks, y, ridge, point.W, dual)) < primal:
+    primal = _objective(blocks, y, ridge, W, dual=dual)
+    if ridge and (as_it_is := _objective(blocks, y, ridge, point.W, dual=dual)) < primal:
         W, primal = point.W, as_it_is
     return W, primal, dual, norms, bound
 
 
-def _objective(blocks: Blocks, y: np.ndarray, ridge: float, W: np.ndarray, dual: np.ndarray) -> float:
+def _objective(blocks: Blocks, y: np.ndarray, ridge: float, W: np.ndarray, *, dual: np.ndarray) -> float:
     cost, missed = float(np.linalg.norm(W, axis=0).sum()), float(np.linalg.norm(y - blocks.forward(W)))
     if ridge:
         return cost + missed**2 / (2 * ridge)

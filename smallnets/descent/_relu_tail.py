@@ -68,7 +68,7 @@ def compact_svd(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def bundle(
-    X: np.ndarray, y: np.ndarray, pattern: np.ndarray, W: np.ndarray, a: np.ndarray, c: float
+    X: np.ndarray, y: np.ndarray, pattern: np.ndarray, W: np.ndarray, *, a: np.ndarray, c: float
 ) -> tuple[Bundle, np.ndarray, np.ndarray]:
     """The neurons W (m, d), a (m,) of one pattern (n,) as a bundle; their coefficients in R; and V^T."""
     U, S, Vt = compact_svd(X[pattern])
@@ -158,7 +158,7 @@ class Leap(NamedTuple):
     path: float
 
 
-def leap(at: Bundle, N: int, most: int, enough: float, tolerance: float) -> Leap | None:
+def leap(at: Bundle, N: int, most: int, enough: float, *, tolerance: float) -> Leap | None:
     """Take about N iterations, `most` at most, within the tolerance; None where too few would be taken.
 
     Parameters

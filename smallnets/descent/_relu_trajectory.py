@@ -38,7 +38,9 @@ class Group(NamedTuple):
 class Trajectory:
     """A gradient descent in progress: all neurons at the last regrouping, and what was recorded so far."""
 
-    def __init__(self, X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, c: float, log: np.ndarray) -> None:
+    def __init__(
+        self, X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, *, c: float, log: np.ndarray
+    ) -> None:
         self.X, self.W, self.a, self.log = X, W.copy(), a.copy(), log
         self.norms = np.linalg.norm(X, axis=1)
         U, S, self.span = tails.compact_svd(X)
@@ -101,7 +103,7 @@ class Trajectory:
         coefficients, R = np.linalg.qr(np.column_stack([self.W[ids] @ self.span.T, self.a[ids]]))
         return np.vstack([self.X @ self.span.T @ R[:, :-1].T, R[:, -1]]), coefficients
 
-    def advance(self, neurons: kernels.Neurons, safe: float, k: int, last: int, target: float) -> tuple[int, int]:
+    def advance(self, neurons: kernels.Neurons, safe: float, k: int, last: int, *, target: float) -> tuple[int, int]:
         """Take steps until the kernel gives a reason to return; update all neurons."""
         log = self.log[(self.log >= k) & (self.log <= last)]
         record = self._empty_record(neurons, log)
@@ -116,12 +118,12 @@ class Trajectory:
         n = record.counts[0]
         if n:
             moved, moved_group = record.H[:n] - H, record.H_group[:n] - H_group
-            W, a = self._weights(neurons.ids, moved, record.a[:n], moved_group, record.a_group[:n])
+            W, a = self._weights(neurons.ids, moved, record.a[:n], moved_group, a_group=record.a_group[:n])
             self.snapshots.append((log[:n], record.losses[:n], W, a))
             self.log = self.log[self.log > log[n - 1]]
         moved, moved_group = neurons.H[None] - H, neurons.H_group[None] - H_group
         (self.W,), (self.a,) = self._weights(
-            neurons.ids, moved, neurons.a[None], moved_group, neurons.a_group[None]
+            neurons.ids, moved, neurons.a[None], moved_group, a_group=neurons.a_group[None]
         )  # fmt: skip
         self._update_preactivations(neurons, k)
         return reason, k
@@ -151,7 +153,7 @@ class Trajectory:
                 self.crossings.append(crossings)
 
     def _weights(
-        self, ids: np.ndarray, moved: np.ndarray, a: np.ndarray, moved_group: np.ndarray, a_group: np.ndarray
+        self, ids: np.ndarray, moved: np.ndarray, a: np.ndarray, moved_group: np.ndarray, *, a_group: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Weights (R, m, d) and (R, m) of all neurons, from R changes of preactivations and R output weights."""
         W, out = np.tile(self.W, (len(a), 1, 1)), np.tile(self.a, (len(a), 1))
@@ -170,14 +172,14 @@ class Trajectory:
         if not len(moving) or (active[moving] != active[moving[0]]).any():
             return k
         at, coefficients, Vt = tails.bundle(
-            self.X, self.data.y, active[moving[0]], self.W[moving], self.a[moving], self.data.c
+            self.X, self.data.y, active[moving[0]], self.W[moving], a=self.a[moving], c=self.data.c
         )
         R, safe = at.R, self._safe_paths(moving, active)[0].min()
         N, begin = FIRST_LEAP, k
         while k < steps:
             ahead = self.log[self.log > k]
             most = int(min(steps, *ahead[:1]) - k) if len(ahead) else steps - k
-            leap = tails.leap(at, N, most, target * len(self.X) - at.unreachable, tolerance)
+            leap = tails.leap(at, N, most, target * len(self.X) - at.unreachable, tolerance=tolerance)
             if leap is None or leap.path > safe:
                 break
             safe, N, k = safe - leap.path, leap.next_try, k + leap.N

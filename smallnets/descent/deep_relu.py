@@ -152,7 +152,7 @@ def states(net: DeepNet, X: np.ndarray, form: Form = PLAIN, *, device: str | Non
     InvalidInput : "X (points) must be an array of shape (B, n, d) = (3, any, 20), got (3, 9, 10)"
     """
     placed = network(net, form, "float64", device)
-    shaped("X", "points", "(B, n, d)", X, (len(net.layers[0].W), None, placed.inputs))
+    shaped("X", "points", "(B, n, d)", X, shape=(len(net.layers[0].W), None, placed.inputs))
     with one_thread(), torch.no_grad():
         parts = []
         for some in torch.tensor(X, dtype=torch.float64, device=placed.W[0].device).split(AT_ONCE, 1):
@@ -176,8 +176,8 @@ def network(net: DeepNet, form: Form, dtype: str, device: str | None) -> Network
         )
     inputs = fan_ins(d, [layer.W.shape[2] for layer in net.layers[:-1]], form.image)
     for i, (layer, into) in enumerate(zip(net.layers, inputs, strict=True), start=1):
-        shaped(f"W_{i}", "weights of a layer", "(B, inputs, m_l)", layer.W, (B, into, None))
-        shaped(f"b_{i}", "biases of a layer", "(B, m_l)", layer.b, (B, layer.W.shape[2]))
+        shaped(f"W_{i}", "weights of a layer", "(B, inputs, m_l)", layer.W, shape=(B, into, None))
+        shaped(f"b_{i}", "biases of a layer", "(B, m_l)", layer.b, shape=(B, layer.W.shape[2]))
     norms = () if form.norm == "none" else net.norms or fresh_norms(net.layers)
     number("slope below zero", "[0, inf)")("slope", form.slope, {})
     precision, place = DTYPES[dtype], torch_device(device)

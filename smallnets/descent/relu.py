@@ -130,7 +130,7 @@ def descend(
     elsewhere = (os.environ.get("NEUREC_DEVICE") or "cpu").partition(":")[0] != "cpu"
     if elsewhere and W.size * len(y) >= MANY:
         return _in_torch((X, y), (W, a), step=step, steps=steps, target=target, log=np.asarray(log, np.int64))
-    run = Trajectory(X, y, W, a, 2 * step / len(y), np.asarray(log, np.int64))
+    run = Trajectory(X, y, W, a, c=2 * step / len(y), log=np.asarray(log, np.int64))
     patience, fewest, k = FIRST_REGROUPING, np.inf, 0
     while True:
         if tail:
@@ -143,7 +143,7 @@ def descend(
             patience, fewest = FIRST_REGROUPING, columns
         else:
             patience = min(2 * patience, LAST_REGROUPING)
-        reason, k = run.advance(neurons, safe, k, min(steps, k + patience), target)
+        reason, k = run.advance(neurons, safe, k, min(steps, k + patience), target=target)
         if reason in ENDS or (reason == kernels.LAST and k == steps):
             return _result(run, ENDS.get(reason, End.LIMIT), k)
 

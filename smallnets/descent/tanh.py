@@ -97,11 +97,11 @@ def train(
         return Run(*_tanh_batched.train(net, theta, (X, y), rule, marks=marks, dtype=dtype, device=device))
     if dtype != "float64":
         raise InvalidInput(f"dtype (numbers computed with) must be float64 for method compiled, got {dtype!r}")
-    return _one_by_one(net, theta.copy(), X, y, rule, marks)
+    return _one_by_one(net, theta.copy(), X, y, rule=rule, marks=marks)
 
 
 def _one_by_one(
-    net: Architecture, theta: np.ndarray, X: np.ndarray, y: np.ndarray, rule: Any, marks: np.ndarray
+    net: Architecture, theta: np.ndarray, X: np.ndarray, y: np.ndarray, *, rule: Any, marks: np.ndarray
 ) -> Run:
     from . import tanh_kernels as kernels
 

@@ -108,7 +108,7 @@ def test_a_ridge_costs_loss_and_less_of_it_costs_less():
     X, y, fan, cells, signs = problem(10, 3, 4, 1)
     D = fan.D[:, cells]
     least = cell.fit(X, y, D, signs).loss
-    losses = [cell.ridge(X, y, D, signs, weight) for weight in (1.0, 1e-2, 1e-4, 1e-8)]
+    losses = [cell.ridge(X, y, D, signs, weight=weight) for weight in (1.0, 1e-2, 1e-4, 1e-8)]
     assert (np.diff(losses) <= 0).all()
     assert losses[0] > least + 1e-3
     assert losses[-1] == pytest.approx(least, abs=1e-4)
@@ -158,4 +158,4 @@ def test_nothing_to_solve_is_refused_and_does_not_end_the_process():
 def test_a_ridge_of_no_weight_is_refused():
     X, y, fan, cells, _ = problem(6, 2, 1)
     with pytest.raises(InvalidInput, match=r"weight \(.*\) must be a number in \(0, inf\), got 0\.0"):
-        cell.ridge(X, y, fan.D[:, cells], np.ones(1), 0.0)
+        cell.ridge(X, y, fan.D[:, cells], np.ones(1), weight=0.0)

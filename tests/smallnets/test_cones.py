@@ -154,7 +154,7 @@ def test_curvature_is_the_derivative_of_what_is_put_out(model, seed):
     norms, points, factors, faces = shrunk(dual)
     active = np.flatnonzero(factors)
     assert any(faces[j] is not None and len(faces[j]) for j in active), "some weights lie on a face"
-    H = blocks.curvature(active, factors[active], 1 - factors[active], points[:, active] / norms[active], faces)
+    H = blocks.curvature(active, factors[active], 1 - factors[active], points[:, active] / norms[active], faces=faces)
     small = 1e-6  # the difference errs by its square; kinks are farther off than that at these seeds
     slope = (put_out(dual + small * way) - put_out(dual - small * way)) / (2 * small)
     assert np.allclose(step * H @ way, slope, atol=1e-7 * np.linalg.norm(slope))

@@ -108,7 +108,7 @@ def test_a_network_followed_by_side_takes_the_published_steps(m):
 def test_outcomes_and_steps_are_those_of_the_published_scheme(m, shift, swapped, early):
     points, others, neurons, h, nets, validation = networks(40, m, 1, shift, swapped)
     criterion = Criterion(1000, 20_000, sufficient=True, sharp=False, patience=10 if early else 0)
-    ours = train(points, neurons, h, criterion, others if early else None)
+    ours = train(points, neurons, h, criterion, validation=others if early else None)
     theirs = live(
         nets, 1000, 20_000, validation if early else None,
         lambda nets, i: sufficient(nets, i, sharp=False),
@@ -126,7 +126,7 @@ def test_narrow_networks_are_asked_for_a_crossing_first(m, early):
     B = 400
     points, others, neurons, h, nets, validation = networks(B, m, 20)
     criterion = Criterion(500, 6000, sufficient=True, sharp=False, patience=10 if early else 0)
-    ours = train(points, neurons, h, criterion, others if early else None)
+    ours = train(points, neurons, h, criterion, validation=others if early else None)
     with np.errstate(over="ignore", invalid="ignore"):  # what has crossed may go on to overflow
         theirs = live(nets, 500, 6000, validation if early else None, lambda nets, i: sufficient(nets, i, sharp=False))
     assert np.array_equal(ours.outcome, theirs[0])
@@ -145,7 +145,7 @@ def test_minibatches_take_the_published_steps():
     drawn = {(b, k): rng.multinomial(16, nets.nu[b], 200) / 16 for b in range(12) for k in range(0, 6000, 200)}
     shares = {key: split(np.tile(X_SIX, (200, 1)), np.tile(Y_SIX, (200, 1)), nu) for key, nu in drawn.items()}
     criterion = Criterion(200, 6000, sufficient=False, sharp=True, patience=10)
-    ours = train(points, neurons, h, criterion, others, lambda b, k: shares[b, k].rows)
+    ours = train(points, neurons, h, criterion, validation=others, minibatches=lambda b, k: shares[b, k].rows)
     at = np.zeros(12, int)
 
     def minibatch(who, interval):
@@ -236,7 +236,7 @@ def test_the_certificate_is_the_published_condition(sharp):
             one.advance(points.rows[b : b + 1], h[b], 1.0, 1000)
             sides = certificate.read(one.second_moments()[None], one.state.c, constants[b : b + 1])
             norm = constants[b : b + 1, 5, 0]
-            mine = certificate.certified(sides, one.decisive()[None], norm, np.ones(1), h[b : b + 1], sharp)[0]
+            mine = certificate.certified(sides, one.decisive()[None], norm, np.ones(1), h=h[b : b + 1], sharp=sharp)[0]
             assert mine == sufficient(nets, b, sharp)
             agreed += mine
     assert agreed > 10, "it holds for some and not for others"
@@ -295,7 +295,7 @@ def test_what_cannot_be_trained_is_refused():
     with pytest.raises(InvalidInput, match=r"validation \(other shares\) must be given for patience = 3, got None"):
         train(points, neurons, h, Criterion(10, 100, False, True, 3))
     with pytest.raises(InvalidInput, match=r"h \(step sizes\) must be an array of shape \(B,\) = \(2,\)"):
-        train(points, neurons, h[:1], NEVER, others)
+        train(points, neurons, h[:1], NEVER, validation=others)
     with pytest.raises(InvalidInput, match=r"x \(points\) must not be 0, got 1 of 2"):
         split(np.array([[0.0, 1.0]]), np.ones((1, 2)), np.ones((1, 2)))
     with pytest.raises(InvalidInput, match=r"keep \(neurons listed\) must be even, got 3"):

@@ -48,7 +48,7 @@ def outputs(activation: str, net: ShallowNet, X: np.ndarray) -> np.ndarray:
     BadInput : "unknown activation 'tan': did you mean tanh? (one of tanh, sigmoid)", or inputs of another dimension
     """
     _needs_known(activation)
-    arguments.shaped("X", "inputs", "(n, d)", X, (None, net.W.shape[1]))
+    arguments.shaped("X", "inputs", "(n, d)", X, shape=(None, net.W.shape[1]))
     return ACTIVATIONS[activation](X @ net.W.T + net.b)[0] @ net.a + net.c
 
 
@@ -129,7 +129,7 @@ def fit(
     """
     _needs_known(activation)
     X = distinct_points(X)
-    arguments.shaped("starts", "hidden weights", "(S, m, d + 1)", starts, (None, None, X.shape[1] + 1))
+    arguments.shaped("starts", "hidden weights", "(S, m, d + 1)", starts, shape=(None, None, X.shape[1] + 1))
     ends = [_fit_one(activation, X, y, start, bias=bias, evaluations=evaluations) for start in starts]
     return LeastSquares([net for net, _ in ends], np.array([cost for _, cost in ends]))
 

@@ -225,7 +225,7 @@ def _ascending(points: Points, inner: float, B: int, steps: int) -> tuple[np.nda
     n = points.x.shape[-1]
     nu = np.full((B, 1, n), 1 / n) if points.shares is None else points.shares.reshape(B, -1, n)
     if nu.shape[1] != 1:
-        shaped("points.shares", "shares of the points", "(B, n) or (B, steps, n)", nu, (B, steps, n))
+        shaped("points.shares", "shares of the points", "(B, n) or (B, steps, n)", nu, shape=(B, steps, n))
     x, y = inner * _broad(points.x, B), _broad(points.y, B)
     order = np.argsort(x, axis=1, kind="stable")
     x, y = (np.take_along_axis(part, order, axis=1) for part in (x, y))

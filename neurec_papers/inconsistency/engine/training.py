@@ -52,7 +52,7 @@ def _by_side(params: Any, problem: Problem, draws: Draws, counts: Counts | None)
         PATIENCE if watched else 0,
     )  # fmt: skip
     minibatches = None if counts is None else in_moments(problem, counts)
-    return train_by_side(points, neurons, h, criterion, validation, minibatches), h
+    return train_by_side(points, neurons, h, criterion, validation=validation, minibatches=minibatches), h
 
 
 def _by_neuron(params: Any, problem: Problem, draws: Draws, counts: Counts) -> tuple[Endings, np.ndarray]:
@@ -153,6 +153,6 @@ def movements(params: Any, problem: Problem, draws: Draws) -> tuple[np.ndarray, 
         outer = [side[vertices(side[:, [0, 2]])] for side in sides]
         tracked = np.concatenate(outer), np.repeat([0, 1], [len(side) for side in outer])
         own = Sample(*(part[b : b + 1] for part in points))
-        stayed[b] = follow(one, own, h[b], criterion, tracked) is Outcome.CONVERGED and not one.changed.any()
+        stayed[b] = follow(one, own, h[b], criterion, tracked=tracked) is Outcome.CONVERGED and not one.changed.any()
         largest[b] = one.state.largest
     return largest[:, :4], largest[:, 4], stayed

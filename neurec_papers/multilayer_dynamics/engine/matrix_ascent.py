@@ -180,7 +180,7 @@ def _cut(chunks: Iterator[np.ndarray], stops: np.ndarray, shape: tuple[int, int]
                 if (chunk := next(chunks, None)) is None:
                     raise BadInput(f"batches (inputs of the steps) must go on for {stops[-1]} steps, and ended before")
                 B, d = shape
-                shaped("batches", "inputs of the steps", "(B, several, N, d)", chunk, (B, None, None, d))
+                shaped("batches", "inputs of the steps", "(B, several, N, d)", chunk, shape=(B, None, None, d))
                 rest = chunk
             piece, rest = rest[:, :number], rest[:, number:]
             number -= piece.shape[1]
@@ -219,8 +219,8 @@ def _check(teacher: Sequence[np.ndarray], start: Sequence[np.ndarray], method: M
     rows, below = None, start[0].shape[1]
     for layer, (W, V) in enumerate(zip(start, teacher, strict=True)):
         meaning, last = f"weights of layer {layer}", layer == len(start) - 1
-        shaped("start", meaning, "(B, n + 1, m)", W, (None, rows, None))
-        shaped("teacher", meaning, "(B, n + 1, m)", V, (None, below, W.shape[2] if last else None))
+        shaped("start", meaning, "(B, n + 1, m)", W, shape=(None, rows, None))
+        shaped("teacher", meaning, "(B, n + 1, m)", V, shape=(None, below, W.shape[2] if last else None))
         if not method.biases and W[:, -1].any():
             raise BadInput(f"start ({meaning}) must have biases 0 where they are not trained")
         rows, below = W.shape[2] + 1, V.shape[2] + 1

@@ -44,7 +44,7 @@ def solve(params: RandomVertex, given: Problem, draw: Draw) -> tuple[float, int]
     W = np.repeat(draw.normal("W", params.d, params.m // pairs), pairs, axis=1)
     s = signs(draw, "random" if params.outputs == "random" else "alternating", params.m)
     ridge = params.stabilized == "ridge"
-    loss = cell.ridge(X, y, X @ W > 0, s, RIDGE) if ridge else own_vertex(X, y, W.T, s).loss
+    loss = cell.ridge(X, y, X @ W > 0, s, weight=RIDGE) if ridge else own_vertex(X, y, W.T, s).loss
     patterns = np.unique(X @ W > 0, axis=1)
     return loss, int(np.linalg.matrix_rank(np.hstack([D[:, None] * X for D in patterns.T])))
 

@@ -150,7 +150,7 @@ def read(S: np.ndarray, c: np.ndarray, constants: np.ndarray) -> np.ndarray:
     h=array("step sizes", "N", interval="(0, inf)", empty=True),
 )
 def certified(
-    sides: np.ndarray, neurons: np.ndarray, norm: np.ndarray, reach: np.ndarray, h: np.ndarray, sharp: bool
+    sides: np.ndarray, neurons: np.ndarray, norm: np.ndarray, reach: np.ndarray, *, h: np.ndarray, sharp: bool
 ) -> np.ndarray:
     """Whether no neuron will ever leave its side, ``(N,)``: the paper's sufficient condition, from current weights.
 

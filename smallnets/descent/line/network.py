@@ -65,7 +65,7 @@ class LineNetwork:
         hidden = (layer.size[b] > layer.known[b])[side]
         verge = hidden & ((place == half - 1) | (place == half))
         theta = np.stack([ends[:, 0], np.zeros(len(ends)), ends[:, 1]], axis=1)
-        return cls._with(T, np.zeros(1), theta, side, verge, True)
+        return cls._with(T, np.zeros(1), theta, side, verge=verge, ordered=True)
 
     @classmethod
     @checked(a=PART, b=PART, w=PART, c=number("output bias"))
@@ -74,11 +74,11 @@ class LineNetwork:
         theta = np.stack([a, b, w], axis=1)[a != 0]
         side = (theta[:, 0] < 0).astype(int)
         T = np.stack([theta[side == s].T @ theta[side == s] for s in (0, 1)])
-        return cls._with(T, np.array([float(c)]), theta, side, np.zeros(len(theta), bool), False)
+        return cls._with(T, np.array([float(c)]), theta, side, verge=np.zeros(len(theta), bool), ordered=False)
 
     @classmethod
     def _with(
-        cls, T: np.ndarray, c: np.ndarray, theta: np.ndarray, side: np.ndarray, verge: np.ndarray, ordered: bool
+        cls, T: np.ndarray, c: np.ndarray, theta: np.ndarray, side: np.ndarray, *, verge: np.ndarray, ordered: bool
     ) -> LineNetwork:
         unit = np.stack([np.eye(3)] * 2)
         one = cls(State(unit, T, c, *NONE, np.zeros(5)), theta, side, verge, unit.copy(), verge & False, ordered)
@@ -109,7 +109,7 @@ class LineNetwork:
         points=array("moments of the points", "R 10"), h=STEP_SIZE, reach=REACH, steps=whole("steps"), tracked=TRACKED
     )
     def advance(
-        self, points: np.ndarray, h: float, reach: float, steps: int, tracked: tuple[np.ndarray, np.ndarray] = NONE
+        self, points: np.ndarray, h: float, reach: float, steps: int, *, tracked: tuple[np.ndarray, np.ndarray] = NONE
     ) -> tuple[Outcome | None, int]:
         """Take some steps; how that ended the training if it did, and after how many of them.
 

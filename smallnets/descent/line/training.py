@@ -43,6 +43,7 @@ def train(
     layer: HiddenLayer,
     h: np.ndarray,
     criterion: Criterion,
+    *,
     validation: Sample | None = None,
     minibatches: Minibatches | None = None,
 ) -> Endings:
@@ -76,7 +77,7 @@ def train(
     alone = (layer.size == 0).any(axis=1) | (run.few & criterion.sufficient)
     networks = {int(b): LineNetwork.start(layer, int(b)) for b in np.flatnonzero(alone)}
     ids = np.flatnonzero(~alone)
-    numbers = _packed(layer, sample, h, validation, run.constants)[ids]
+    numbers = _packed(layer, sample, h, validation, constants=run.constants)[ids]
     if minibatches is None:
         for i in np.flatnonzero(run.side_by_side(ids, numbers)):
             networks[int(ids[i])] = _alone(layer, int(ids[i]), numbers[i])
@@ -102,7 +103,7 @@ def _pair(numbers: np.ndarray, row: int) -> np.ndarray:
     return numbers[:, row // VECTOR : row // VECTOR + 2]
 
 
-def _packed(layer: HiddenLayer, sample: Sample, h: np.ndarray, validation: Any, constants: np.ndarray) -> np.ndarray:
+def _packed(layer: HiddenLayer, sample: Sample, h: np.ndarray, validation: Any, *, constants: np.ndarray) -> np.ndarray:
     """The numbers of each network at the start."""
     B = len(h)
     nets, numbers = np.arange(B), np.zeros((B, NUMBERS // VECTOR))
@@ -223,7 +224,7 @@ class _Run:
 
     def _hold(self, ids: np.ndarray, S: np.ndarray, c: np.ndarray, neurons: np.ndarray) -> np.ndarray:
         sides, norm = certificate.read(S, c, self.constants[ids]), self.constants[ids, 5, 0]
-        return certified(sides, neurons, norm, self.reach[ids], self.h[ids], self.criterion.sharp)
+        return certified(sides, neurons, norm, self.reach[ids], h=self.h[ids], sharp=self.criterion.sharp)
 
     def block(
         self, b: int, one: LineNetwork, points: np.ndarray, tracked: tuple[np.ndarray, np.ndarray] = NONE
@@ -233,7 +234,7 @@ class _Run:
         end = one.reassign(reach) if taken else None
         if end is None:
             rest = points[taken:] if len(points) > 1 else points
-            end, more = one.advance(rest, self.h[b], reach, self.criterion.interval - taken, tracked)
+            end, more = one.advance(rest, self.h[b], reach, self.criterion.interval - taken, tracked=tracked)
             taken += more
         if end is Outcome.CROSSED:
             self.ends.crossing[b] = self.ends.steps[b] + taken
@@ -267,7 +268,12 @@ class _Run:
 
 @checked(h=STEP_SIZE, tracked=TRACKED)
 def follow(
-    network: LineNetwork, sample: Sample, h: float, criterion: Criterion, tracked: tuple[np.ndarray, np.ndarray] = NONE
+    network: LineNetwork,
+    sample: Sample,
+    h: float,
+    criterion: Criterion,
+    *,
+    tracked: tuple[np.ndarray, np.ndarray] = NONE,
 ) -> Outcome:
     """Train one network on all points, those of ``sample`` with B = 1, until a check says that it is done.
 
